@@ -1,0 +1,1 @@
+"""OCI image references, the contents of image resources, and registries. Knows no Juju."""

@@ -1,0 +1,16 @@
+"""Real services for the tests: registries, engines, and a stand-in for Charmhub. Loopback only."""
+
+import os
+import shutil
+
+import pytest
+
+
+def require(*programs):
+    """Skip the test where one of `programs` is absent; in CI, where all have to be there, fail."""
+    absent = [program for program in programs if not shutil.which(program)]
+    if absent:
+        reason = 'not installed: ' + ', '.join(absent)
+        if os.environ.get('CI'):
+            pytest.fail(reason + ' (CI allows no skip)')
+        pytest.skip(reason)

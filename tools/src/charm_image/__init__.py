@@ -1,0 +1,1 @@
+"""Build the OCI image of a Juju Kubernetes charm from Python, and upload it to Charmhub."""
