@@ -1,0 +1,142 @@
+"""Runs tests/unit on every Python there is, from 3.6 on, with old and current libraries.
+
+    python tests/each_python.py [PYTEST ARGUMENTS]
+
+Units run Python 3.6 to 3.10, the newest are for those to come. One tox cannot make environments
+for 3.6 and 3.12 at once, so each Python makes its own with `-m venv`, kept under .tox/each-python
+until the list of its packages changes. Finds pythonX.Y on PATH and among pyenv's versions. One
+that is absent is skipped with a word; but where CI is set and pyenv is there, those that units
+run must be there as well.
+"""
+
+import concurrent.futures
+import hashlib
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+_MINORS = range(6, 14)
+_WANTED_IN_CI = (6, 8, 10, 12)
+_COMBINATIONS = {
+    # The oldest that the base layers bring. 5.2 is built without libyaml, like in a charm.
+    'floor': ('PyYAML==5.2', 'charmhelpers==0.20.24'),
+    'current': ('PyYAML', 'charmhelpers'),
+}
+# charms.reactive 1.5.3 imports pkg_resources, which setuptools is about to lose.
+_ALWAYS = ('charms.reactive==1.5.3', 'setuptools<81', 'pytest', 'hypothesis')
+_ROOT = pathlib.Path(__file__).resolve().parent.parent
+_CACHE = _ROOT / '.tox' / 'each-python'
+
+
+def _pyenv_versions():
+    root = os.environ.get('PYENV_ROOT') or pathlib.Path.home() / '.pyenv'
+    return pathlib.Path(root) / 'versions'
+
+
+def _find(minor):
+    """Return the path of a Python 3.`minor` that starts, or None."""
+    name = f'python3.{minor}'
+
+    def patch(version):
+        return int(re.sub(r'\D.*', '', version.name.split('.')[2]))
+
+    installed = sorted(_pyenv_versions().glob(f'3.{minor}.*'), key=patch, reverse=True)
+    candidates = [shutil.which(name), *(version / 'bin' / name for version in installed)]
+    for candidate in candidates:
+        # pyenv's shims are on PATH for versions that it then refuses to start.
+        if candidate and subprocess.run([candidate, '-c', ''], capture_output=True).returncode == 0:
+            return str(candidate)
+    return None
+
+
+def _install(interpreter, *packages):
+    subprocess.run(
+        [interpreter, '-m', 'pip', 'install', '--quiet', *packages],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, 'PIP_DISABLE_PIP_VERSION_CHECK': '1'},
+    )
+
+
+def _environment(python, minor, combination):
+    """Return the interpreter of a virtual environment with that combination's packages."""
+    packages = [*_COMBINATIONS[combination], *_ALWAYS]
+    home = _CACHE / f'3.{minor}-{combination}'
+    interpreter = home / 'bin' / 'python'
+    stamp = home / 'packages'
+    wanted = hashlib.sha256('\n'.join([python, *packages]).encode()).hexdigest()
+    if stamp.exists() and stamp.read_text() == wanted:
+        return interpreter
+    subprocess.run(
+        [python, '-m', 'venv', '--clear', home], check=True, capture_output=True, text=True
+    )
+    if minor == 6:  # ensurepip's is too old for the wheels that there still are for 3.6
+        _install(interpreter, 'pip==21.3.1')
+    _install(interpreter, *packages)
+    stamp.write_text(wanted)
+    return interpreter
+
+
+def _run(python, minor, combination, arguments):
+    """Return exit code, output and seconds of one run of the unit tests."""
+    try:
+        interpreter = _environment(python, minor, combination)
+    except subprocess.CalledProcessError as error:
+        return error.returncode, f'{error}\n{error.stdout}{error.stderr}', 0
+    begun = time.monotonic()
+    done = subprocess.run(
+        [interpreter, '-m', 'pytest', '-p', 'no:cacheprovider', 'tests/unit', *arguments],
+        cwd=_ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, 'PYTHONDONTWRITEBYTECODE': '1', 'PYTHONPATH': ''},
+    )
+    return done.returncode, done.stdout, time.monotonic() - begun
+
+
+def _summary(output):
+    lines = [line.strip('= ') for line in output.splitlines() if line.strip()]
+    return lines[-1] if lines else ''
+
+
+def main(arguments):
+    """Run them all; return the exit code."""
+    found = {minor: _find(minor) for minor in _MINORS}
+    absent = [minor for minor in _MINORS if not found[minor]]
+    for minor in absent:
+        print(f'3.{minor}: absent, skipped', flush=True)
+    failed = False
+    if os.environ.get('CI') and _pyenv_versions().is_dir():
+        for minor in set(absent) & set(_WANTED_IN_CI):
+            print(f'3.{minor}: must be there in CI: pyenv install 3.{minor}', flush=True)
+            failed = True
+    if len(absent) == len(_MINORS):
+        print('no Python from 3.6 to 3.13 is here')
+        return 1
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        runs = {
+            pool.submit(_run, found[minor], minor, combination, arguments): (minor, combination)
+            for minor in _MINORS
+            if found[minor]
+            for combination in _COMBINATIONS
+        }
+        for run in concurrent.futures.as_completed(runs):
+            minor, combination = runs[run]
+            code, output, seconds = run.result()
+            word = 'ok' if code == 0 else f'FAILED ({code})'
+            if code:
+                failed = True
+                print(output)
+            print(f'3.{minor} {combination}: {word}: {_summary(output)}', flush=True)
+    return int(failed)
+
+
+if __name__ == '__main__':
+    sys.exit(main(sys.argv[1:]))
