@@ -48,7 +48,10 @@ def _find(minor):
     candidates = [shutil.which(name), *(version / 'bin' / name for version in installed)]
     for candidate in candidates:
         # pyenv's shims are on PATH for versions that it then refuses to start.
-        if candidate and subprocess.run([candidate, '-c', ''], capture_output=True).returncode == 0:
+        if (
+            candidate
+            and subprocess.run([candidate, '-c', ''], capture_output=True).returncode == 0
+        ):
             return str(candidate)
     return None
 
