@@ -1,0 +1,122 @@
+"""Images on disk: OCI layouts, archives of them, and what `docker save` and `podman save` write.
+
+rockcraft, buildx and skopeo make OCI archives. Archives may be compressed with gzip.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import os
+import pathlib
+from collections.abc import Generator, Sequence
+from typing import IO
+
+from charm_image import images, layers
+
+_PREFIXES = ('oci-archive:', 'docker-archive:', 'oci:')
+
+
+@dataclasses.dataclass(frozen=True)
+class Archive:
+    """An image in a file or directory, for one or several platforms.
+
+    `id` is the digest of its configuration; where it is for several platforms, of all of theirs.
+    `size` is in bytes.
+    """
+
+    path: pathlib.Path
+    configs: tuple[images.Config, ...]
+    size: int
+
+    @property
+    def id(self) -> str:
+        """The digest of its configuration; where it is for several platforms, of all of theirs."""
+        digests = sorted(config.digest for config in self.configs)
+        return digests[0] if len(digests) == 1 else images.digest('\n'.join(digests).encode())
+
+    @property
+    def diff_ids(self) -> frozenset[str]:
+        """Digests of its uncompressed layers."""
+        return frozenset(diff_id for config in self.configs for diff_id in config.diff_ids)
+
+    @property
+    def architectures(self) -> tuple[str, ...]:
+        """Charmhub's names of its architectures. Raises InvalidImageError where it has none."""
+        return images.charmhub_architectures(self.configs)
+
+    def matches(self, configs: Sequence[images.Config]) -> bool:
+        """Tell whether these are the configurations of this image, one for each platform."""
+        return {c.digest for c in configs} == {c.digest for c in self.configs}
+
+    def members(self) -> Generator[images.Member]:
+        """Read its files. Raises ImageError."""
+        return _members(self.path)
+
+
+def open(path: str | os.PathLike[str]) -> Archive:
+    """Open an image on disk; skopeo's names with oci:, oci-archive: or docker-archive: work too.
+
+    Raises:
+        NotFoundError: if there is no such file or directory.
+        InvalidImageError: if there is no image in it, or there are several.
+        ImageError: if it can't be read.
+    """
+    name = os.fspath(path)
+    for prefix in _PREFIXES:
+        if name.startswith(prefix) and not os.path.exists(name):
+            name = name.removeprefix(prefix)
+    place = pathlib.Path(name)
+    if not place.exists():
+        raise images.NotFoundError(f'{name!r} is neither a file nor a directory')
+    documents, size = images.Documents(), 0
+    for member in _members(place):
+        size += member.size
+        documents.add_member(member)
+    return Archive(place, tuple(documents.configs()), size)
+
+
+def _members(path: pathlib.Path) -> Generator[images.Member]:
+    try:
+        if path.is_dir():
+            yield from _files(path)
+        else:
+            with path.open('rb') as file:
+                yield from _tar(file)
+    except OSError as error:
+        raise images.ImageError(f'{path} cannot be read: {error.strerror or error}') from None
+
+
+def _files(path: pathlib.Path) -> Generator[images.Member]:
+    blobs = path / 'blobs' / 'sha256'
+    if not (path / 'index.json').is_file() or not blobs.is_dir():
+        raise images.InvalidImageError(
+            f'{path} is no OCI layout: it lacks index.json or blobs/sha256'
+        )
+    for file in [path / 'index.json', *sorted(blobs.iterdir())]:
+        if file.is_file():
+            with file.open('rb') as content:
+                name = str(file.relative_to(path))
+                yield images.Member(name, os.fstat(content.fileno()).st_size, content)
+
+
+def _tar(file: IO[bytes]) -> Generator[images.Member]:
+    if file.peek(2)[:2] == b'\x1f\x8b':  # type: ignore[attr-defined]
+        return images.read_tar(layers.decompressed(file))
+    return images.read_tar(_Seekable(file))
+
+
+class _Seekable:
+    """A file in which what isn't read is passed over without reading it."""
+
+    def __init__(self, file: IO[bytes]):
+        self.read = file.read
+        self._file = file
+        self._size = os.fstat(file.fileno()).st_size
+
+    def skip(self, size: int) -> None:
+        if self._file.tell() + size > self._size:
+            raise images.InvalidImageError(
+                'the archive ends in the middle of a file: it is cut off'
+            )
+        self._file.seek(size, io.SEEK_CUR)

@@ -1,0 +1,412 @@
+"""The local container engine, found as the `docker` command finds it, and the images in it.
+
+Docker Engine and podman (by its Docker-compatible socket) through Docker's API 1.24 and later.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+import re
+import socket
+import subprocess
+import urllib.parse
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from charm_image import images
+
+if TYPE_CHECKING:
+    import docker
+
+_TIMEOUT = 120
+# Docker Engine's graph drivers write the whole export to the engine's disk before its first byte
+_EXPORT_TIMEOUT = 3600
+_BLOCK = 1 << 20
+_SHORT = re.compile(r'[0-9a-f]{12,64}')
+
+
+class EngineError(images.ImageError):
+    """The engine can't be reached, or can't do what it is asked."""
+
+
+@dataclasses.dataclass(frozen=True)
+class LocalImage:
+    """An image in the engine, which is one for one platform where nothing else is said.
+
+    `id` is the digest of its configuration; with containerd's image store, of its manifest or
+    index. `repo_digests` are the digests under which registries have it. `platform` is system and
+    architecture as the engine calls them. `size` is in bytes.
+    """
+
+    id: str
+    repo_digests: tuple[str, ...]
+    names: tuple[str, ...]
+    platform: tuple[str, str]
+    layers: tuple[str, ...]
+    size: int
+    _client: docker.APIClient = dataclasses.field(repr=False, compare=False)
+
+    @property
+    def diff_ids(self) -> frozenset[str]:
+        """Digests of its uncompressed layers."""
+        return frozenset(self.layers)
+
+    @property
+    def architectures(self) -> tuple[str, ...]:
+        """Charmhub's name of its architecture. Raises InvalidImageError for one without."""
+        return (images.charmhub_architecture(*self.platform),)
+
+    def matches(self, configs: Sequence[images.Config]) -> bool:
+        """Tell whether these are the configurations of this image, one for each platform."""
+        return any(
+            config.digest == self.id
+            or (
+                config.diff_ids == self.layers
+                and (config.platform['os'], config.platform['architecture']) == self.platform
+            )
+            for config in configs
+        )
+
+    def members(self) -> Generator[images.Member]:
+        """Let the engine export the image, and read that as it comes. Raises ImageError."""
+        return images.read_tar(_Stream(self._export()))
+
+    def _export(self) -> Iterator[bytes]:
+        import requests
+        import urllib3
+
+        self._client.timeout = _EXPORT_TIMEOUT
+        try:
+            yield from self._client.get_image(self.id, _BLOCK)
+        except _docker_errors().DockerException as error:
+            raise EngineError(f'the engine cannot export the image: {_reason(error)}') from None
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            raise EngineError(
+                f'the engine stopped in the middle of exporting the image ({_reason(error)}); '
+                'its log may say why'
+            ) from None
+
+
+class Engine:
+    """An engine that answers; `host` is its address."""
+
+    def __init__(self, client: docker.APIClient, host: str):
+        self.host = host
+        self._client = client
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections to the engine."""
+        self._client.close()
+
+    def find(self, digest: str) -> LocalImage:
+        """Find the one image that a digest means.
+
+        `digest` is that of an image ID or one in a registry (a RepoDigest): sha256: and 64 hex
+        digits, or the first 12 or more of these digits.
+
+        Raises:
+            NotFoundError: if the engine has no such image.
+            AmbiguousError: if a short digest fits several.
+            EngineError: if the engine fails.
+            ValueError: if `digest` has another form.
+        """
+        if not (images.DIGEST.fullmatch(digest) or _SHORT.fullmatch(digest)):
+            raise ValueError(f'{digest!r} is no digest, neither short nor long')
+        if len(digest) == 64:
+            digest = f'sha256:{digest}'
+        # asked first, as listing takes an engine with many images its time
+        if ':' in digest and (found := self._inspect(digest)):
+            return found
+        prefix = digest.removeprefix('sha256:')
+        candidates = {
+            summary['Id']: summary
+            for summary in self._ask('images', all=True)
+            if any(
+                candidate.partition(':')[2].startswith(prefix)
+                for candidate in (summary['Id'], *_digests(summary))
+            )
+        }
+        if not candidates:
+            raise images.NotFoundError(
+                f'the engine at {self.host} has no image {digest}; '
+                '`docker images --digests --no-trunc` lists those that it has'
+            )
+        if len(candidates) > 1:
+            raise images.AmbiguousError(
+                f'{digest} may be one of several images, give more digits: '
+                + ', '.join(_called(summary) for summary in candidates.values()),
+                candidates,
+            )
+        identity = next(iter(candidates))
+        found = self._inspect(identity)
+        if not found:
+            raise images.NotFoundError(f'the image {identity} was removed meanwhile')
+        return found
+
+    def _inspect(self, digest: str) -> LocalImage | None:
+        try:
+            content = self._ask('inspect_image', digest)
+        except _docker_errors().NotFound:
+            return None
+        if digest != content['Id'] and digest not in _digests(content):
+            return None  # something that happens to be named so
+        return LocalImage(
+            id=content['Id'],
+            repo_digests=_digests(content),
+            names=tuple(content.get('RepoTags') or ()),
+            platform=(content.get('Os', ''), content.get('Architecture', '')),
+            layers=tuple((content.get('RootFS') or {}).get('Layers') or ()),
+            size=content.get('Size', 0),
+            _client=self._client,
+        )
+
+    def _ask(self, call: str, *args: Any, **kwargs: Any) -> Any:
+        import requests
+
+        errors = _docker_errors()
+        self._client.timeout = _TIMEOUT
+        try:
+            return getattr(self._client, call)(*args, **kwargs)
+        except errors.NotFound:
+            raise
+        except (errors.DockerException, requests.RequestException, OSError) as error:
+            raise EngineError(f'the engine at {self.host} failed: {_reason(error)}') from None
+
+
+def connect(environ: Mapping[str, str] = os.environ) -> Engine:
+    """Connect to the engine that the `docker` command would use.
+
+    That is DOCKER_HOST (with DOCKER_TLS_VERIFY and DOCKER_CERT_PATH), else the context that
+    DOCKER_CONTEXT or the docker command's configuration names, else /var/run/docker.sock.
+
+    Raises:
+        EngineError: if the engine isn't running, may not be used, or its settings are wrong.
+    """
+    import docker
+
+    host, tls = _address(environ)
+    try:
+        if host.startswith('ssh://'):
+            client = _connect_ssh(host)
+        else:
+            client = docker.APIClient(host, version='auto', timeout=_TIMEOUT, tls=tls)
+    except docker.errors.DockerException as error:
+        _refuse(host, error)
+    return Engine(client, host)
+
+
+def _address(environ: Mapping[str, str]) -> tuple[str, docker.tls.TLSConfig | bool]:
+    import docker.utils
+
+    if environ.get('DOCKER_HOST'):
+        try:
+            settings = docker.utils.kwargs_from_env(environment=environ)
+        except (docker.errors.DockerException, OSError) as error:
+            raise EngineError(
+                f'the TLS settings in DOCKER_TLS_VERIFY and DOCKER_CERT_PATH: {_reason(error)}'
+            ) from None
+        return settings['base_url'], settings.get('tls', False)
+    home = environ.get('HOME') or os.path.expanduser('~')
+    config = pathlib.Path(environ.get('DOCKER_CONFIG') or f'{home}/.docker')
+    context = environ.get('DOCKER_CONTEXT') or _read_json(config / 'config.json').get(
+        'currentContext'
+    )
+    if not context or context == 'default':
+        return 'unix:///var/run/docker.sock', False
+    return _context(config, context)
+
+
+def _context(config: pathlib.Path, name: str) -> tuple[str, docker.tls.TLSConfig | bool]:
+    """Read a context as docker's command stores it.
+
+    The SDK's reader finds none where there is no config.json, and drops a CA without a client
+    certificate.
+    """
+    import docker
+
+    key = hashlib.sha256(name.encode()).hexdigest()
+    try:
+        endpoint = _read_json(config / 'contexts/meta' / key / 'meta.json')['Endpoints']['docker']
+        host, skip = str(endpoint['Host']), bool(endpoint.get('SkipTLSVerify'))
+    except (KeyError, TypeError):
+        raise EngineError(
+            f'there is no docker context {name!r} in {config}; `docker context ls` lists them, '
+            'DOCKER_CONTEXT or `docker context use` choose one'
+        ) from None
+    tls = config / 'contexts/tls' / key / 'docker'
+    ca, certificate, private = (tls / f'{part}.pem' for part in ('ca', 'cert', 'key'))
+    if not tls.is_dir():
+        return host, False
+    try:
+        return host, docker.tls.TLSConfig(
+            client_cert=(str(certificate), str(private)) if certificate.exists() else None,
+            ca_cert=str(ca) if ca.exists() else None,
+            verify=not skip,
+        )
+    except docker.errors.TLSParameterError as error:
+        raise EngineError(f'the TLS files of docker context {name!r}: {_reason(error)}') from None
+
+
+def _read_json(path: pathlib.Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise EngineError(f'{path} cannot be read: {_reason(error)}') from None
+    return content if isinstance(content, dict) else {}
+
+
+def _connect_ssh(host: str) -> docker.APIClient:
+    """Reach an engine through the ssh command, as docker's does; the SDK wants paramiko."""
+    import docker
+    import requests
+    import urllib3
+
+    url = urllib.parse.urlsplit(host)
+    command = ['ssh', '-T', '-o', 'ConnectTimeout=30']
+    command += ['-l', url.username] if url.username else []
+    command += ['-p', str(url.port)] if url.port else []
+    command += ['--', url.hostname or '', 'docker']
+    command += ['--host', f'unix://{url.path}'] if url.path.strip('/') else []
+    command += ['system', 'dial-stdio']
+
+    class Connection(urllib3.connection.HTTPConnection):
+        process: subprocess.Popen[bytes] | None = None
+
+        def connect(self) -> None:
+            ours, theirs = socket.socketpair()
+            with theirs:
+                # its own session: Ctrl-C is for this program, which then closes the connection
+                self.process = subprocess.Popen(
+                    command, stdin=theirs.fileno(), stdout=theirs.fileno(), start_new_session=True
+                )
+            self.sock = ours
+
+        def close(self) -> None:
+            super().close()
+            if self.process:
+                self.process.terminate()
+                self.process.wait()
+                self.process = None
+
+    class Pool(urllib3.HTTPConnectionPool):
+        ConnectionCls = Connection
+
+    class Adapter(requests.adapters.HTTPAdapter):
+        pool = Pool('docker')
+
+        def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Pool:
+            return self.pool
+
+        def close(self) -> None:
+            super().close()
+            self.pool.close()
+
+    def client(version: str) -> docker.APIClient:
+        client = docker.APIClient('http://docker', version=version, timeout=_TIMEOUT)
+        client.mount('http://', Adapter())
+        return client
+
+    try:
+        with client('1.24') as probe:
+            version = probe.version(api_version=False)['ApiVersion']
+        return client(version)
+    except (requests.RequestException, OSError) as error:
+        _refuse(host, error)
+
+
+def _refuse(host: str, error: Exception) -> NoReturn:
+    """Raise what it means that the engine didn't answer."""
+    reason = _reason(error)
+    causes = list(_causes(error))
+    if any(isinstance(cause, PermissionError) for cause in causes):
+        advice = (
+            'your user may not use it: add it to the group `docker` and log in again, '
+            'or set DOCKER_HOST to a rootless engine'
+        )
+    elif host.startswith('ssh://'):
+        advice = 'check that `ssh` logs in there without a question, and that docker is there'
+    elif any(isinstance(c, (FileNotFoundError, ConnectionRefusedError)) for c in causes):
+        advice = 'the engine is not running: start it (`sudo systemctl start docker`)'
+        for socket_path in _podman_sockets():
+            advice += f', or use podman: DOCKER_HOST=unix://{socket_path}'
+        if host != 'unix:///var/run/docker.sock':
+            advice += '; the address is from DOCKER_HOST or the docker context'
+    else:
+        advice = 'check that the engine is running and that DOCKER_HOST or the context is right'
+    raise EngineError(f'no engine answers at {host} ({reason}): {advice}') from None
+
+
+def _podman_sockets() -> list[str]:
+    runtime = os.environ.get('XDG_RUNTIME_DIR') or f'/run/user/{os.getuid()}'
+    paths = [f'{runtime}/podman/podman.sock', '/run/podman/podman.sock']
+    return [path for path in paths if os.path.exists(path)]
+
+
+def _reason(error: BaseException) -> str:
+    """Say in few words why, without the layers of libraries that it came through."""
+    for cause in _causes(error):
+        if isinstance(cause, OSError) and cause.strerror:
+            return str(cause.strerror)
+        if explanation := getattr(cause, 'explanation', None):
+            return str(explanation).strip()
+    return str(error)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    waiting: list[object] = [error]
+    seen = set()
+    while waiting:
+        cause = waiting.pop(0)
+        if isinstance(cause, BaseException) and id(cause) not in seen:
+            seen.add(id(cause))
+            yield cause
+            waiting += [*cause.args, cause.__cause__, cause.__context__]
+
+
+def _digests(summary: Mapping[str, Any]) -> tuple[str, ...]:
+    found = (name.partition('@')[2] for name in summary.get('RepoDigests') or ())
+    return tuple(dict.fromkeys(d for d in found if images.DIGEST.fullmatch(d)))
+
+
+def _called(summary: Mapping[str, Any]) -> str:
+    names = [name for name in summary.get('RepoTags') or () if name != '<none>:<none>']
+    return str(summary['Id']) + (f' ({", ".join(names)})' if names else '')
+
+
+def _docker_errors() -> Any:
+    import docker
+
+    return docker.errors
+
+
+class _Stream:
+    """Chunks of any size, read as one file."""
+
+    def __init__(self, chunks: Iterator[bytes]):
+        self._chunks = chunks
+        self._rest = memoryview(b'')
+
+    def read(self, size: int, /) -> bytes:
+        parts: list[memoryview] = []
+        while size:
+            if not self._rest:
+                chunk = next(self._chunks, None)
+                if chunk is None:
+                    break
+                self._rest = memoryview(chunk)
+            part, self._rest = self._rest[:size], self._rest[size:]
+            parts.append(part)
+            size -= len(part)
+        return b''.join(parts)

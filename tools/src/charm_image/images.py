@@ -1,0 +1,404 @@
+"""OCI images as an engine or a file on disk gives them: files in a row, told by their contents.
+
+An image is its configuration and the layers that this names; archives of every layout hold these
+two, whatever the files in them are called. See the OCI image specification 1.1, and moby's image
+specification 1.2 for what Docker and podman export.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import re
+import tarfile
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
+
+DIGEST = re.compile(r'sha256:[0-9a-f]{64}')
+
+#: Files that may be JSON are read up to this size, in bytes: what registries allow for a manifest.
+DOCUMENT_SIZE = 4 << 20
+
+_DOCUMENTS_SIZE = 16 << 20
+_BLOCK = tarfile.BLOCKSIZE
+_EXTENSION_SIZE = 1 << 20
+_SKIP_SIZE = 1 << 20
+_BLOB_NAME = re.compile(r'(?:\./)?(?:blobs/sha256/)?([0-9a-f]{64})(?:\.tar|\.json)?')
+_CONFIG_TYPES = {
+    'application/vnd.docker.container.image.v1+json',
+    'application/vnd.oci.image.config.v1+json',
+}
+
+# https://documentation.ubuntu.com names Debian's architectures, images name Go's
+_CHARMHUB_ARCHITECTURES = {
+    '386': 'i386',
+    'amd64': 'amd64',
+    'arm': 'armhf',
+    'arm64': 'arm64',
+    'ppc64le': 'ppc64el',
+    'riscv64': 'riscv64',
+    's390x': 's390x',
+}
+
+
+class ImageError(Exception):
+    """An image can't be had, or not as it has to be; the message says what to do."""
+
+
+class NotFoundError(ImageError):
+    """There is no such image."""
+
+
+class AmbiguousError(ImageError):
+    """A short digest fits several images, whose long ones are `candidates`."""
+
+    def __init__(self, message: str, candidates: Iterable[str]):
+        super().__init__(message)
+        self.candidates = tuple(candidates)
+
+
+class InvalidImageError(ImageError):
+    """What is there is no image, or a damaged one, or one that a charm can't use."""
+
+
+class Content(Protocol):
+    """Bytes that are read once, from start to end."""
+
+    def read(self, size: int, /) -> bytes:
+        """Give `size` bytes; fewer only at the end."""
+
+
+class Member(NamedTuple):
+    """A file of an image; its content is there until the next one is asked for."""
+
+    name: str
+    size: int
+    content: Content
+
+
+class Image(Protocol):
+    """An image, and where its files come from."""
+
+    @property
+    def id(self) -> str:
+        """The digest that its source knows it by: of its configuration, manifest or index."""
+
+    @property
+    def size(self) -> int | None:
+        """Bytes in its files, about; None where that isn't known."""
+
+    @property
+    def diff_ids(self) -> frozenset[str]:
+        """Digests of the uncompressed layers that it surely has."""
+
+    @property
+    def architectures(self) -> tuple[str, ...]:
+        """Charmhub's names of the architectures that it runs on, as far as its source tells.
+
+        Raises InvalidImageError for one that no charm runs on.
+        """
+
+    def matches(self, configs: Sequence[Config]) -> bool:
+        """Tell whether these are the configurations of this image, one for each platform."""
+
+    def members(self) -> Generator[Member]:
+        """Read its files. Raises ImageError."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """The configuration of an image for one platform, byte for byte as its source has it."""
+
+    data: bytes
+    diff_ids: tuple[str, ...]
+    platform: dict[str, Any]
+
+    @classmethod
+    def parse(cls, data: bytes) -> Config:
+        """Read a configuration. Raises InvalidImageError."""
+        content = parse_json(data, 'the image configuration')
+        try:
+            diff_ids = tuple(content['rootfs']['diff_ids'] or ())
+            platform = {
+                key: content[key]
+                for key in ('architecture', 'os', 'os.version', 'os.features', 'variant')
+                if content.get(key)
+            }
+            valid = (
+                all(DIGEST.fullmatch(diff_id) for diff_id in diff_ids)
+                and isinstance(platform['architecture'], str)
+                and isinstance(platform['os'], str)
+            )
+        except (KeyError, TypeError, AttributeError):
+            valid = False
+        if not valid:
+            raise InvalidImageError(
+                'the image configuration names no architecture, system or layers: '
+                'this is no OCI image, or one made by a faulty tool'
+            )
+        return cls(data, diff_ids, platform)
+
+    @property
+    def digest(self) -> str:
+        """sha256:…, which Docker and podman call the image's ID."""
+        return digest(self.data)
+
+    @property
+    def architecture(self) -> str:
+        """Charmhub's name of the architecture. Raises InvalidImageError where it has none."""
+        return charmhub_architecture(self.platform['os'], self.platform['architecture'])
+
+
+class Documents:
+    """The JSON files of an image, by name and by digest."""
+
+    def __init__(self) -> None:
+        self._by_name: dict[str, bytes] = {}
+        self._by_digest: dict[str, bytes] = {}
+        self._size = 0
+
+    def _add(self, name: str, data: bytes) -> None:
+        name = name.removeprefix('./')
+        if self._by_name.setdefault(name, data) != data:
+            raise InvalidImageError(f'the archive holds two different files named {name!r}')
+        self._size += len(name) + len(data)
+        if self._size > _DOCUMENTS_SIZE:
+            raise InvalidImageError(
+                f'the archive holds more than {_DOCUMENTS_SIZE >> 20} MiB of JSON: no image does'
+            )
+        self._by_digest[digest(data)] = data
+
+    def add_member(self, member: Member) -> bytes | None:
+        """Give the content of a small file, and keep it if it may be JSON.
+
+        Raises InvalidImageError where that is too much, or another file has the same name.
+        """
+        if member.size > DOCUMENT_SIZE:
+            return None
+        data = member.content.read(member.size)
+        if data[:1] in (b'{', b'['):
+            self._add(member.name, data)
+        return data
+
+    def configs(self) -> list[Config]:
+        """Find the configurations of the image, one for each platform whose files are there.
+
+        Raises InvalidImageError where the files are none of an image, or those of several.
+        """
+        # engines and skopeo write both; only the index knows of several platforms
+        if 'index.json' in self._by_name:
+            index = parse_json(self._by_name['index.json'], 'index.json')
+            if found := list({c.digest: c for c in self._in_index(index, depth=0)}.values()):
+                return _one_image(found)
+        if 'manifest.json' in self._by_name:
+            return [self._in_manifest_json()]
+        raise InvalidImageError(
+            'neither index.json nor manifest.json leads to an image: '
+            'this is no OCI layout and nothing that docker or podman saved'
+        )
+
+    def _in_index(self, index: Any, depth: int) -> Iterator[Config]:
+        if depth > 4:
+            raise InvalidImageError('indexes are nested too deeply: no tool makes such an image')
+        try:
+            if 'manifests' in index:
+                for descriptor in index['manifests']:
+                    # an engine keeps only those manifests of an index whose platform it pulled
+                    data = self._by_digest.get(descriptor['digest'])
+                    if data is not None and not is_attestation(descriptor):
+                        yield from self._in_index(parse_json(data, 'a manifest'), depth + 1)
+            elif index['config'].get('mediaType') in _CONFIG_TYPES:
+                data = self._by_digest.get(index['config']['digest'])
+                if data is not None:
+                    yield Config.parse(data)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise InvalidImageError(
+                f'a manifest or index lacks what it must have: {error}'
+            ) from None
+
+    def _in_manifest_json(self) -> Config:
+        content = parse_json(self._by_name['manifest.json'], 'manifest.json')
+        try:
+            paths = list(dict.fromkeys(entry['Config'] for entry in content))
+            names = [str(name) for entry in content for name in entry.get('RepoTags') or ()]
+            if len(paths) > 1:
+                raise InvalidImageError(
+                    'the archive holds several images, save one alone'
+                    + (f' of {", ".join(names)}' if names else '')
+                )
+            path = paths[0].removeprefix('./')
+        except (KeyError, TypeError, AttributeError, IndexError):
+            raise InvalidImageError('manifest.json names no image') from None
+        if path not in self._by_name:
+            raise InvalidImageError(f'manifest.json names {path!r}, which is not in the archive')
+        config = Config.parse(self._by_name[path])
+        named = _BLOB_NAME.fullmatch(path)
+        if named and config.digest != f'sha256:{named[1]}':
+            raise InvalidImageError(f'{path!r} has the digest {config.digest}: it was changed')
+        return config
+
+
+def is_attestation(descriptor: Any) -> bool:
+    """Tell BuildKit's provenance and SBOMs, which no engine runs, from images."""
+    if 'vnd.docker.reference.type' in (descriptor.get('annotations') or {}):
+        return True
+    return (descriptor.get('platform') or {}).get('os') == 'unknown'
+
+
+def _one_image(configs: list[Config]) -> list[Config]:
+    platforms = [json.dumps(config.platform, sort_keys=True) for config in configs]
+    if len(set(platforms)) != len(platforms):
+        raise InvalidImageError(
+            'the archive holds several images for the same platform, save one alone: '
+            + ', '.join(config.digest for config in configs)
+        )
+    return configs
+
+
+def charmhub_architecture(system: str, architecture: str) -> str:
+    """Translate an image's platform to Charmhub's. Raises InvalidImageError where it has none."""
+    name = _CHARMHUB_ARCHITECTURES.get(architecture)
+    if system != 'linux' or name is None:
+        known = ', '.join(sorted(_CHARMHUB_ARCHITECTURES))
+        raise InvalidImageError(
+            f'the image is for {system}/{architecture}, where no charm runs; '
+            f'build it for linux and one of {known}'
+        )
+    return name
+
+
+def charmhub_architectures(configs: Iterable[Config]) -> tuple[str, ...]:
+    """Give Charmhub's names of the platforms that have one, each once.
+
+    Raises InvalidImageError where none has.
+    """
+    names, errors = [], []
+    for config in configs:
+        try:
+            names.append(config.architecture)
+        except InvalidImageError as error:
+            errors.append(error)
+    if not names and errors:
+        raise errors[0]
+    return tuple(dict.fromkeys(names))
+
+
+def digest(data: bytes) -> str:
+    """Give the sha256:… of `data`."""
+    return 'sha256:' + hashlib.sha256(data).hexdigest()
+
+
+def claimed_digest(name: str) -> str | None:
+    """Give the digest that a file's name claims for its content, as blobs' names do."""
+    found = _BLOB_NAME.fullmatch(name)
+    return f'sha256:{found[1]}' if found else None
+
+
+def parse_json(data: bytes, what: str) -> Any:
+    """Parse JSON. Raises InvalidImageError, which calls it `what`."""
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise InvalidImageError(f'{what} is not JSON: {error}') from None
+
+
+def read_tar(stream: Content) -> Generator[Member]:
+    """Read the regular files of a tar (POSIX.1-2001 pax, or GNU's) as they come.
+
+    Python's own tarfile keeps every header and reads extended ones whole, however large.
+
+    Raises:
+        InvalidImageError: if the stream is damaged or ends too early.
+    """
+    extended: dict[str, str] = {}
+    while True:
+        header = stream.read(_BLOCK)
+        if len(header) < _BLOCK and header.strip(b'\0'):
+            raise InvalidImageError('the archive ends in the middle of a header: it is cut off')
+        if not header.strip(b'\0'):
+            # the end is two blocks of zeros, and padding, which an engine expects to be read
+            while stream.read(_SKIP_SIZE):
+                pass
+            return
+        member = _parse_header(header)
+        if member.type in (tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK):
+            extended.update(_read_extension(stream, member))
+            continue
+        if member.type == tarfile.XGLTYPE:
+            _read_extension(stream, member)
+            continue
+        name = extended.get('path', member.name)
+        size = int(extended['size']) if extended.get('size', '').isdecimal() else member.size
+        if member.type == tarfile.GNUTYPE_SPARSE or any(
+            k.startswith('GNU.sparse') for k in extended
+        ):
+            raise InvalidImageError(f'{name!r} is sparse in the archive, which no engine writes')
+        extended = {}
+        if not member.isreg() and member.type in tarfile.SUPPORTED_TYPES:
+            size = 0  # a link may tell the size of what it leads to
+        if size < 0:
+            raise InvalidImageError(f'the archive gives {name!r} a negative size: it is damaged')
+        content = _Part(stream, size, name)
+        if member.isreg():
+            yield Member(name, size, content)
+        content.skip()
+        _Part(stream, -size % _BLOCK, name).skip()
+
+
+def _parse_header(header: bytes) -> tarfile.TarInfo:
+    try:
+        return tarfile.TarInfo.frombuf(header, 'utf-8', 'surrogateescape')
+    except tarfile.HeaderError as error:
+        if header.startswith(b'{"error'):  # how an engine ends an export that went wrong
+            raise InvalidImageError(
+                'the engine could not export the image: '
+                + header.decode('utf-8', 'replace').strip('\0 \r\n')
+            ) from None
+        raise InvalidImageError(f'this is no tar archive, or a damaged one: {error}') from None
+
+
+def _read_extension(stream: Content, header: tarfile.TarInfo) -> dict[str, str]:
+    if not 0 <= header.size <= _EXTENSION_SIZE:
+        raise InvalidImageError(f'the archive has a header of {header.size} bytes: it is damaged')
+    part = _Part(stream, header.size, header.name)
+    data = part.read(header.size)
+    _Part(stream, -header.size % _BLOCK, header.name).skip()
+    if header.type == tarfile.GNUTYPE_LONGNAME:
+        return {'path': data.rstrip(b'\0').decode('utf-8', 'surrogateescape')}
+    if header.type == tarfile.GNUTYPE_LONGLINK:
+        return {}
+    records = {}
+    while data:
+        length, _, _ = data.partition(b' ')
+        if not length.isdigit() or not len(length) < int(length) <= len(data):
+            raise InvalidImageError('the archive has a damaged extended header')
+        key, _, value = data[len(length) + 1 : int(length) - 1].partition(b'=')
+        records[key.decode('utf-8', 'replace')] = value.decode('utf-8', 'surrogateescape')
+        data = data[int(length) :]
+    return records
+
+
+class _Part:
+    """The next `size` bytes of a stream."""
+
+    def __init__(self, stream: Content, size: int, name: str):
+        self._stream = stream
+        self._left = size
+        self._name = name
+
+    def read(self, size: int, /) -> bytes:
+        wanted = min(size, self._left)
+        data = self._stream.read(wanted) if wanted else b''
+        if len(data) < wanted:
+            raise InvalidImageError(f'the archive ends in the middle of {self._name!r}')
+        self._left -= wanted
+        return data
+
+    def skip(self) -> None:
+        seek = getattr(self._stream, 'skip', None)
+        if seek is not None:
+            seek(self._left)
+            self._left = 0
+        while self._left:
+            self.read(min(self._left, _SKIP_SIZE))

@@ -1,0 +1,391 @@
+"""Pushes images to a registry, as the same manifest wherever they come from.
+
+    with engine.connect() as local:
+        image = local.find('70aa8983ec5c')          # or archives.open(path)
+        digest = push.already_pushed(client, repository, image)
+        if digest is None:
+            digest = push.push(image, client, repository, progress)
+        architectures = push.architectures(client, repository, digest)
+
+`client` is a `container_image.registry.Client`, whose RegistryError all of these may raise, beside
+`images.ImageError`. `progress(step, done, total)` is called, by one thread at a time, with the
+name of a step, and bytes done and in all (None: not known yet); `done` starts again from 0 where
+an upload was cut off.
+
+A manifest names the image's configuration, byte for byte, and its layers as `layers` compresses
+them. It is Docker's schema 2, for several platforms in a manifest list: every engine and tool
+reads these, and a registry gives them also to clients that don't say what they accept.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import io
+import json
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from typing import BinaryIO, Protocol
+
+from charm_image import images, layers
+from container_image import registry
+
+_MANIFEST = 'application/vnd.docker.distribution.manifest.v2+json'
+_MANIFEST_LIST = 'application/vnd.docker.distribution.manifest.list.v2+json'
+_CONFIG = 'application/vnd.docker.container.image.v1+json'
+_LAYER = 'application/vnd.docker.image.rootfs.diff.tar.gzip'
+_UPLOADS = 3
+_MAX_STRANGERS = 200
+
+_log = logging.getLogger(__name__)
+
+
+class Progress(Protocol):
+    """Is told how far a step is, in bytes; `total` is None where that isn't known yet."""
+
+    def __call__(self, step: str, done: int, total: int | None, /) -> None:
+        """Show it."""
+
+
+def already_pushed(client: registry.Client, repository: str, image: images.Image) -> str | None:
+    """Give the digest of the manifest that `push` once made of `image`; None if it made none.
+
+    Nothing is exported: the manifest has a tag with the image's ID, and is checked against the ID.
+    """
+    try:
+        manifest = client.get_manifest(repository, _tag(image.id))
+    except registry.NotFound:
+        return None
+    content = images.parse_json(manifest.content, 'the manifest')
+    if (content.get('config') or {}).get('digest') == image.id:
+        return manifest.digest
+    try:
+        found = image.matches(_configs(client, repository, manifest))
+    except (registry.NotFound, images.InvalidImageError):
+        return None
+    return manifest.digest if found else None
+
+
+def architectures(client: registry.Client, repository: str, digest: str) -> tuple[str, ...]:
+    """Give Charmhub's names of the architectures of an image in the registry.
+
+    Raises InvalidImageError where it is no image, or runs where no charm does.
+    """
+    manifest = client.get_manifest(repository, digest)
+    return images.charmhub_architectures(_configs(client, repository, manifest))
+
+
+def push(
+    image: images.Image,
+    client: registry.Client,
+    repository: str,
+    progress: Progress | None = None,
+) -> str:
+    """Push an image; give the digest of its manifest, or of the list for several platforms.
+
+    Layers that are there already are not sent. Disk space is needed for the compressed layers, in
+    TMPDIR or /var/tmp, until each is sent.
+    """
+    _ = image.architectures  # raises, before anything is read, where no charm could run it
+    report = _Report(progress)
+    with _Uploads(client, repository, report) as uploads:
+        documents, blobs = _read(image, uploads, report)
+        configs = [c for c in documents.configs() if blobs.keys() >= set(c.diff_ids)]
+        if not configs or not image.matches(configs):
+            raise images.InvalidImageError(
+                f'what was read is not the image {image.id}, or not all of it'
+            )
+        for config in configs:
+            uploads.add_bytes(config.digest, config.data)
+            for diff_id in config.diff_ids:
+                uploads.add(blobs[diff_id])
+        uploads.wait()
+        return _put_manifests(image, configs, blobs, uploads)
+
+
+def _read(
+    image: images.Image, uploads: _Uploads, report: _Report
+) -> tuple[images.Documents, dict[str, layers.Blob]]:
+    """Compress the layers as they come, and send those that surely belong to the image."""
+    documents = images.Documents()
+    blobs: dict[str, layers.Blob] = {}
+    source = _Source(image.size, uploads, report)
+    compressors = layers.compressors()
+    # closing it, if it isn't read to its end, closes the connection to the engine
+    members = image.members()
+    try:
+        for member in members:
+            content: images.Content = source.of(member)
+            data = documents.add_member(member._replace(content=content))
+            if data is not None:
+                if data[:1] in (b'{', b'[') and images.digest(data) not in image.diff_ids:
+                    continue
+                content = io.BytesIO(data)
+            claimed = images.claimed_digest(member.name)
+            if claimed in blobs:
+                continue
+            if claimed and (blob := uploads.known(claimed)):
+                if layers.hash_content(content) != claimed:
+                    raise images.InvalidImageError(f'{member.name!r} is not what its name says')
+                blobs[claimed] = blob
+                continue
+            layer = layers.pack(content, compressors)
+            if layer.diff_id in blobs:
+                layer.close()
+                continue
+            blobs[layer.diff_id] = layer
+            if layer.diff_id in image.diff_ids:
+                uploads.add(layer)
+            elif len(blobs) > len(image.diff_ids) + _MAX_STRANGERS:
+                raise images.InvalidImageError(
+                    'the archive holds too many files that are no layers'
+                )
+        source.end()
+    finally:
+        compressors.stop()
+        members.close()
+    for diff_id in sorted(image.diff_ids - blobs.keys()):
+        raise images.InvalidImageError(
+            f'the layer {diff_id} that the image names is missing, or was changed'
+        )
+    return documents, blobs
+
+
+def _put_manifests(
+    image: images.Image,
+    configs: Sequence[images.Config],
+    blobs: dict[str, layers.Blob],
+    uploads: _Uploads,
+) -> str:
+    manifests = [_manifest(config, blobs) for config in configs]
+    content, media_type = manifests[0], _MANIFEST
+    if len(manifests) > 1:
+        uploads.put_manifests([(images.digest(m), m, _MANIFEST) for m in manifests])
+        content, media_type = _manifest_list(configs, manifests), _MANIFEST_LIST
+    digest = images.digest(content)
+    uploads.put_manifests([(digest, content, media_type)])
+    # tags save later uploads work: this image's any, another image's that of layers it shares
+    identities = {image.id} | ({configs[0].digest} if len(configs) == 1 else set())
+    tags = [*sorted(_tag(identity) for identity in identities), layers.ENCODING]
+    try:
+        uploads.put_manifests([(tag, content, media_type) for tag in tags])
+    except registry.RegistryError as error:
+        _log.warning('the next upload of this image will take as long as this one: %s', error)
+    return digest
+
+
+def _manifest(config: images.Config, blobs: dict[str, layers.Blob]) -> bytes:
+    return _json(
+        {
+            'schemaVersion': 2,
+            'mediaType': _MANIFEST,
+            'config': {'mediaType': _CONFIG, 'size': len(config.data), 'digest': config.digest},
+            'layers': [
+                {'mediaType': _LAYER, 'size': blobs[d].size, 'digest': blobs[d].digest}
+                for d in config.diff_ids
+            ],
+        }
+    )
+
+
+def _manifest_list(configs: Sequence[images.Config], manifests: Sequence[bytes]) -> bytes:
+    return _json(
+        {
+            'schemaVersion': 2,
+            'mediaType': _MANIFEST_LIST,
+            'manifests': [
+                {
+                    'mediaType': _MANIFEST,
+                    'size': len(manifest),
+                    'digest': images.digest(manifest),
+                    'platform': config.platform,
+                }
+                for config, manifest in zip(configs, manifests, strict=True)
+            ],
+        }
+    )
+
+
+def _json(content: object) -> bytes:
+    return json.dumps(content, separators=(',', ':')).encode()
+
+
+def _tag(identity: str) -> str:
+    return 'image-' + identity.removeprefix('sha256:')
+
+
+def _configs(
+    client: registry.Client, repository: str, manifest: registry.Manifest
+) -> list[images.Config]:
+    return [config for config, _ in _images(client, repository, manifest)]
+
+
+def _images(
+    client: registry.Client, repository: str, manifest: registry.Manifest
+) -> list[tuple[images.Config, list[layers.Blob]]]:
+    """Get the configuration and layers of each platform of an image in the registry."""
+    content = images.parse_json(manifest.content, 'the manifest')
+    try:
+        if 'manifests' not in content:
+            config = images.Config.parse(client.get_blob(repository, content['config']['digest']))
+            return [(config, [layers.Blob(b['digest'], b['size']) for b in content['layers']])]
+        return [
+            found
+            for child in content['manifests']
+            if not images.is_attestation(child)
+            for found in _images(
+                client, repository, client.get_manifest(repository, child['digest'])
+            )
+        ]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise images.InvalidImageError(
+            f'{manifest.digest} is no image: its manifest lacks {error}'
+        ) from None
+
+
+class _Report:
+    """The caller's progress, called by one thread at a time."""
+
+    def __init__(self, progress: Progress | None):
+        self._progress = progress
+        self._lock = threading.Lock()
+
+    def __call__(self, step: str, done: int, total: int | None) -> None:
+        if self._progress:
+            with self._lock:
+                self._progress(step, done, total)
+
+
+class _Source:
+    """The image's contents on their way in, which stop at once when an upload failed."""
+
+    _STEP = 'Reading the image'
+
+    def __init__(self, size: int | None, uploads: _Uploads, report: _Report):
+        self._size = size
+        self._uploads = uploads
+        self._report = report
+        self._done = 0
+        report(self._STEP, 0, size)
+
+    def of(self, member: images.Member) -> images.Content:
+        return _Reported(member.content, self._add)
+
+    def end(self) -> None:
+        self._report(self._STEP, self._done, self._done)
+
+    def _add(self, size: int) -> None:
+        self._uploads.check()
+        self._done += size
+        # the engine counts files, not the archives of them
+        total = None if self._size is None else max(self._size, self._done + 1)
+        self._report(self._STEP, self._done, total)
+
+
+class _Reported:
+    def __init__(self, content: images.Content, report: Callable[[int], None]):
+        self._content = content
+        self._report = report
+
+    def read(self, size: int, /) -> bytes:
+        data = self._content.read(size)
+        self._report(len(data))
+        return data
+
+
+class _Stopped(Exception):
+    """Another thread failed, so this one needn't go on."""
+
+
+class _Uploads:
+    """The registry's side of a push: blobs on their way, in threads of their own."""
+
+    def __init__(self, client: registry.Client, repository: str, report: _Report):
+        self._client = client
+        self._repository = repository
+        self._report = report
+        self._futures: dict[str, concurrent.futures.Future[None]] = {}
+        self._stopped = False
+        self._workers = layers.Workers(_UPLOADS, 'upload')
+        # meanwhile the engine prepares the export
+        self._known = self._workers.submit(self._find_known)
+
+    def __enter__(self) -> _Uploads:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stopped = True
+        self._workers.stop()
+
+    def add(self, blob: layers.Blob) -> None:
+        """Send a layer if the registry lacks it, and close it; not again, if that was done."""
+        if isinstance(blob, layers.Layer) and blob.digest not in self._futures:
+            self._futures[blob.digest] = self._workers.submit(self._send, blob)
+
+    def add_bytes(self, digest: str, data: bytes) -> None:
+        """Send a small blob if the registry lacks it."""
+        if digest not in self._futures:
+            self._futures[digest] = self._workers.submit(self._send_bytes, digest, data)
+
+    def known(self, diff_id: str) -> layers.Blob | None:
+        """Give the blob that a layer is in the registry, if that can be known."""
+        blob = self._known.result().get(diff_id)
+        if blob is None:
+            return None
+        there = self._workers.submit(self._client.has_blob, self._repository, blob.digest)
+        return blob if there.result() else None
+
+    def check(self) -> None:
+        """Raise what an upload has raised so far."""
+        for future in self._futures.values():
+            if future.done():
+                future.result()
+
+    def wait(self) -> None:
+        """Wait until all is sent. Raises the first error."""
+        for future in concurrent.futures.as_completed(self._futures.values()):
+            future.result()
+
+    def put_manifests(self, manifests: Sequence[tuple[str, bytes, str]]) -> None:
+        """Put manifests, given as tag or digest, content and media type, all at once."""
+        puts = [
+            self._workers.submit(self._client.put_manifest, self._repository, name, content, kind)
+            for name, content, kind in manifests
+        ]
+        for put in puts:
+            put.result()
+
+    def _find_known(self) -> dict[str, layers.Blob]:
+        try:
+            manifest = self._client.get_manifest(self._repository, layers.ENCODING)
+            return {
+                diff_id: blob
+                for config, blobs in _images(self._client, self._repository, manifest)
+                for diff_id, blob in zip(config.diff_ids, blobs, strict=True)
+            }
+        except (registry.RegistryError, images.ImageError, ValueError):
+            return {}
+
+    def _send(self, layer: layers.Layer) -> None:
+        step = f'Uploading layer {layer.digest[7:19]}'
+        with contextlib.closing(layer):
+            self._push(
+                layer, lambda: layer.open(), lambda sent: self._report(step, sent, layer.size)
+            )
+
+    def _send_bytes(self, digest: str, data: bytes) -> None:
+        self._push(layers.Blob(digest, len(data)), lambda: io.BytesIO(data), lambda sent: None)
+
+    def _push(
+        self, blob: layers.Blob, open_blob: Callable[[], BinaryIO], progress: Callable[[int], None]
+    ) -> None:
+        def watched(sent: int) -> None:
+            if self._stopped:
+                raise _Stopped
+            progress(sent)
+
+        if self._client.has_blob(self._repository, blob.digest):
+            progress(blob.size)
+        else:
+            self._client.push_blob(self._repository, blob.digest, blob.size, open_blob, watched)
