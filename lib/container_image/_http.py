@@ -1,0 +1,385 @@
+"""HTTP as a registry's client needs it: bounded, encrypted, and silent about secrets.
+
+What requests does by itself about redirects, ~/.netrc, cookies and proxies is switched off.
+"""
+
+import email.utils
+import http.client
+import http.cookiejar
+import ipaddress
+import logging
+import os
+import re
+import socket
+import ssl
+import threading
+import time
+import typing
+import urllib.parse
+import urllib.request
+
+import requests
+import requests.auth
+import requests.utils
+import urllib3.exceptions
+
+from container_image import registry_errors as errors
+
+Proxies = typing.Mapping[str, str]
+
+MOST_TEXT = 64 << 10  # bytes: enough for tokens and errors, which are JSON
+
+_MOST_REDIRECTS = 5
+_BLOCK = 1 << 20
+
+_log = logging.getLogger(__name__)
+_quiet = threading.local()
+
+
+def _loud(record: logging.LogRecord) -> bool:
+    return not getattr(_quiet, 'on', False)
+
+
+# urllib3 logs whole addresses, and those that registries redirect to are often signed: whoever
+# has one has the access. What others do with urllib3 is logged as ever.
+logging.getLogger('urllib3.connectionpool').addFilter(_loud)
+
+
+class Answer(typing.NamedTuple):
+    """What came back, from wherever redirects led to."""
+
+    status: int
+    headers: typing.Mapping[str, str]
+    content: bytes
+    url: str
+
+
+class Authorization(requests.auth.AuthBase):
+    """The value of an Authorization header, in an object because its repr shows nothing."""
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if self._value:
+            request.headers['Authorization'] = self._value
+        return request
+
+
+_NOBODY = Authorization('')  # requests takes a user from the address or ~/.netrc if it gets none
+
+
+class Http:
+    """Makes requests within one limit, over one session for each thread.
+
+    `limit` is in seconds from now; `timeouts` are requests' connect and read time-outs in
+    seconds; `proxies` is as for `registry.Client`.
+    """
+
+    def __init__(
+        self,
+        limit: typing.Optional[float],
+        timeouts: typing.Tuple[float, float],
+        proxies: typing.Optional[Proxies],
+    ) -> None:
+        self._limit = limit
+        self._deadline = float('inf') if limit is None else time.monotonic() + limit
+        self._timeouts = timeouts
+        self._proxies = {scheme: proxy for scheme, proxy in (proxies or {}).items() if proxy}
+        self._local = threading.local()
+        self._sessions = []  # type: typing.List[requests.Session]
+
+    def close(self) -> None:
+        """Close the connections of all threads."""
+        while self._sessions:
+            self._sessions.pop().close()
+
+    def left(self) -> float:
+        """Return how many seconds are left of the limit."""
+        return self._deadline - time.monotonic()
+
+    def exchange(
+        self,
+        method: str,
+        url: str,
+        authorization: typing.Optional[Authorization] = None,
+        home: str = '',
+        headers: typing.Optional[typing.Mapping[str, str]] = None,
+        body: typing.Optional[typing.Callable[[], typing.Any]] = None,
+        most: int = MOST_TEXT,
+    ) -> Answer:
+        """Make a request, follow redirects, read at most `most` bytes.
+
+        Only the origin `home` gets `authorization`. `body` returns a new body for each attempt.
+        Raise `registry_errors.RegistryError`, also for 429 and 5xx.
+        """
+        for _ in range(_MOST_REDIRECTS + 1):
+            allowed = authorization if origin(url) == home else None
+            answer = self._send(method, url, allowed, headers, body, most)
+            if answer.status not in (301, 302, 303, 307, 308):
+                return answer
+            location = answer.headers.get('Location')
+            if not location or (method not in ('GET', 'HEAD') and answer.status < 307):
+                raise errors.Misbehaving(f'{host(url)} redirects a {method} to nowhere')
+            url = joined(url, location)
+        raise errors.Misbehaving(f'{host(url)} redirects without end: check that it is a registry')
+
+    def speaks_tls(self, netloc: str) -> bool:
+        """Return whether a server on loopback speaks TLS, be its certificate trusted or not."""
+        try:
+            with self._request(
+                'HEAD', f'https://{netloc}/v2/', timeout=2, verify=_bundle(), auth=_NOBODY
+            ):
+                return True
+        except (OSError, urllib3.exceptions.HTTPError, ValueError) as exc:
+            return _distrust(_causes(exc)) is not None
+
+    def _send(
+        self,
+        method: str,
+        url: str,
+        authorization: typing.Optional[Authorization],
+        headers: typing.Optional[typing.Mapping[str, str]],
+        body: typing.Optional[typing.Callable[[], typing.Any]],
+        most: int,
+    ) -> Answer:
+        left = self.left()
+        if left <= 0:
+            raise errors.NotReachable(f'{host(url)} was not asked within {self._limit:g} s')
+        proxies = self._proxies_for(url)
+        verify = _bundle()
+        answer = failure = None
+        try:
+            with self._request(
+                method,
+                url,
+                data=body() if body else None,
+                headers=dict(headers or {}, **{'Accept-Encoding': 'identity'}),
+                auth=authorization or _NOBODY,
+                timeout=tuple(min(timeout, left) for timeout in self._timeouts),
+                proxies=proxies,
+                verify=verify,
+            ) as response:
+                answer = self._read(response, url, most)
+        except errors.RegistryError as exc:
+            failure = exc
+        except (
+            urllib3.exceptions.HTTPError,
+            http.client.HTTPException,
+            OSError,
+            ValueError,
+            OverflowError,
+        ) as exc:
+            failure = _failure(exc, url, proxies)
+        _log.debug('%s at %s: %s', method, host(url), answer.status if answer else failure)
+        # Not inside `except`: what requests raises refers to the request and its headers.
+        if failure:
+            raise failure
+        assert answer  # noqa: S101 - mypy
+        if answer.status == 429 or answer.status in range(500, 600) and answer.status != 501:
+            wait = _retry_after(answer.headers.get('Retry-After', ''))
+            trouble = 'limits how often it is asked' if answer.status == 429 else 'has trouble'
+            again = 'later' if wait is None else f'in {wait:.0f} s'
+            raise errors.Overloaded(
+                f'{host(url)} {trouble} (HTTP {answer.status}): try again {again}', wait
+            )
+        return answer
+
+    def _request(self, method: str, url: str, **arguments: typing.Any) -> requests.Response:
+        session = getattr(self._local, 'session', None)
+        if session is None:
+            session = self._local.session = requests.Session()
+            session.trust_env = False
+            # Some registries take a client with a cookie for a browser.
+            session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
+            self._sessions.append(session)
+        _quiet.on = True
+        try:
+            response = session.request(
+                method, url, allow_redirects=False, stream=True, **arguments
+            )  # type: requests.Response
+        finally:
+            _quiet.on = False
+        return response
+
+    def _read(self, response: requests.Response, url: str, most: int) -> Answer:
+        content = b''
+        status = response.status_code
+        if status == 407:
+            raise errors.NotReachable(f'the proxy before {host(url)} wants other credentials')
+        if status < 300 and response.headers.get('Content-Encoding', 'identity') != 'identity':
+            raise errors.Misbehaving(f'{host(url)} compresses its answer, which it was not to do')
+        while len(content) <= most:
+            block = response.raw.read(min(_BLOCK, most + 1 - len(content)), decode_content=False)
+            if not block:
+                break
+            content += block
+            if self.left() <= 0:
+                raise errors.NotReachable(f'{host(url)} did not end within {self._limit:g} s')
+        if len(content) > most and status < 300:
+            raise errors.Misbehaving(f'{host(url)} sends more than {most} bytes, and may not')
+        return Answer(status, response.headers, content, url)
+
+    def _proxies_for(self, url: str) -> typing.Dict[str, str]:
+        # requests' own way changes os.environ for a moment, under all the other threads.
+        proxies = urllib.request.getproxies_environment()
+        proxies['no_proxy'] = proxies.pop('no', '')
+        proxies.update(self._proxies)
+        if is_loopback(url) or _bypasses(url, proxies.pop('no_proxy')):
+            return {}
+        return proxies
+
+
+def checked(url: str) -> str:
+    """Return `url`, which a registry gave, if it may be asked: over HTTPS, or on loopback."""
+    try:
+        origin(url)
+        parts = urllib.parse.urlsplit(url)
+        allowed = parts.scheme == 'https' or (parts.scheme == 'http' and is_loopback(url))
+    except ValueError:
+        allowed = False
+    if not allowed or not parts.hostname:
+        raise errors.Misbehaving('the registry sends on to an address that is not HTTPS')
+    return url
+
+
+def joined(base: str, url: str) -> str:
+    """Return the absolute form of a `url` found in an answer from `base`, checked."""
+    try:
+        url = urllib.parse.urljoin(base, url)
+    except ValueError:
+        url = ''
+    return checked(url)
+
+
+def with_query(url: str, query: typing.Sequence[typing.Tuple[str, str]]) -> str:
+    """Return `url` with more parameters."""
+    return url + ('&' if '?' in url else '?') + urllib.parse.urlencode(query)
+
+
+def host(url: str) -> str:
+    """Return the host, and the port if any, for a message."""
+    return urllib.parse.urlsplit(url).netloc.rpartition('@')[2]
+
+
+def origin(url: str) -> str:
+    """Return what has to be equal for two addresses to be of the same server."""
+    parts = urllib.parse.urlsplit(url)
+    port = parts.port or {'https': 443, 'http': 80}.get(parts.scheme)
+    return f'{parts.scheme}://{parts.hostname}:{port}'
+
+
+def is_loopback(url: str) -> bool:
+    """Return whether `url` is on localhost or 127.0.0.0/8."""
+    name = urllib.parse.urlsplit(url).hostname or ''
+    try:
+        return name == 'localhost' or ipaddress.IPv4Address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def _bypasses(url: str, no_proxy: str) -> bool:
+    """Return whether NO_PROXY names the host: itself, its domain, its network, or all."""
+    parts = urllib.parse.urlsplit(url)
+    name = parts.hostname or ''
+    for entry in no_proxy.lower().replace(',', ' ').split():
+        domain = entry.lstrip('*.')
+        if entry == '*' or f'{name}:{parts.port}' == entry:
+            return True
+        if name == domain or (domain and name.endswith('.' + domain)):
+            return True
+        try:
+            if ipaddress.ip_address(name) in ipaddress.ip_network(entry, strict=False):
+                return True
+        except ValueError:
+            continue
+    return False
+
+
+def _bundle() -> typing.Union[bool, str]:
+    for variable in ('REQUESTS_CA_BUNDLE', 'CURL_CA_BUNDLE'):
+        path = os.environ.get(variable)
+        if path and not os.path.exists(path):
+            raise errors.CertificateNotTrusted(
+                f'no certificate can be checked: {variable} names {path}, which is not there'
+            )
+        if path:
+            return path
+    return True
+
+
+def _retry_after(value: str) -> typing.Optional[float]:
+    """Return the seconds that a Retry-After header means, RFC 7231: a number or a date."""
+    if re.match(r'[0-9]{1,9}\Z', value):
+        return float(value)
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
+    except (TypeError, ValueError, IndexError, OverflowError):
+        return None
+
+
+def _causes(error: BaseException) -> typing.List[BaseException]:
+    """Return all that an exception of requests or urllib3 wraps, in any of its ways."""
+    causes, waiting = [], [error]  # type: typing.List[BaseException], typing.List[typing.Any]
+    while waiting:
+        cause = waiting.pop(0)
+        if isinstance(cause, BaseException) and not any(cause is known for known in causes):
+            causes.append(cause)
+            waiting += [getattr(cause, 'reason', None), cause.__cause__, cause.__context__]
+            waiting += cause.args
+    return causes
+
+
+def _distrust(causes: typing.Iterable[BaseException]) -> typing.Optional[str]:
+    """Return why a certificate is not trusted, or None if something else is wrong."""
+    for cause in causes:
+        if isinstance(cause, ssl.SSLError) and cause.library in ('PEM', 'X509'):
+            return 'the bundle cannot be read'
+        if isinstance(cause, (ssl.SSLError, ssl.CertificateError)):
+            match = re.search(r'certificate verify failed(?:: (.*?))?\.? ?(\(_ssl|$)', str(cause))
+            if match:
+                return match.group(1) or 'no known CA signed it'
+            if isinstance(cause, ssl.CertificateError):
+                return 'it is for another host'
+    return None
+
+
+def _failure(
+    error: BaseException, url: str, proxies: typing.Mapping[str, str]
+) -> errors.RegistryError:
+    """Return what an exception of requests or urllib3 means, in our words alone."""
+    causes = _causes(error)
+    where = host(url)
+    proxy = requests.utils.select_proxy(url, proxies)
+    if proxy:
+        # Its password may hold a slash, so it is no use to parse this as an address.
+        address = proxy.rpartition('@')[2].rpartition('//')[2].partition('/')[0]
+        where += f' (through the proxy {address})'
+
+    def has(*types: typing.Type[BaseException]) -> bool:
+        return any(isinstance(cause, types) for cause in causes)
+
+    if has(socket.gaierror):
+        return errors.NotResolved(f'DNS does not know {where}: check the name, and the network')
+    distrust = _distrust(causes)
+    if distrust:
+        return errors.CertificateNotTrusted(
+            f'the certificate of {where} is not trusted ({distrust}): REQUESTS_CA_BUNDLE can '
+            f'name a bundle with its CA'
+        )
+    if has(requests.exceptions.ProxyError, requests.exceptions.InvalidProxyURL):
+        return errors.NotReachable(f'{where} cannot be reached: check the proxy')
+    if has(
+        requests.exceptions.InvalidURL,
+        urllib3.exceptions.LocationValueError,
+        UnicodeError,
+        OverflowError,
+    ):
+        return errors.Refused(f'{where} is not an address: check host and port')
+    if has(ssl.SSLError):
+        return errors.NotReachable(f'{where} does not speak TLS as it should: check the port')
+    if has(ConnectionRefusedError):
+        return errors.NotReachable(f'{where} refuses connections: check host and port')
+    if has(requests.exceptions.Timeout, urllib3.exceptions.TimeoutError, socket.timeout):
+        return errors.NotReachable(f'{where} does not answer in time: check host and firewall')
+    return errors.NotReachable(f'the connection to {where} broke: try again, check the network')
