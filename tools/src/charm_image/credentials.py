@@ -1,0 +1,170 @@
+"""Credentials for Charmhub, as charmcraft exports and stores them."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import dataclasses
+import hashlib
+import hmac
+import json
+import os
+from collections.abc import Mapping
+from typing import TypeGuard
+
+VARIABLE = 'CHARMCRAFT_AUTH'
+_KEYRING_SERVICE = 'charmcraft'
+_LOG_IN = (
+    'Log in with `charmcraft login`, or export credentials with `charmcraft login --export=FILE` '
+    f'and put the content of FILE into the environment variable {VARIABLE}.'
+)
+
+
+class CredentialsError(Exception):
+    """There are no usable credentials. Says how to get some, and never what they are."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Credentials:
+    """What the store wants to see: a token, or a login at Ubuntu One to be exchanged for one."""
+
+    origin: str
+    token: str = dataclasses.field(default='', repr=False)
+    root: str = dataclasses.field(default='', repr=False)
+    discharge: str = dataclasses.field(default='', repr=False)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What may appear in no message."""
+        return tuple(filter(None, (self.token, self.root, self.discharge)))
+
+    @property
+    def renewal(self) -> str:
+        """What the user does when these have expired."""
+        if self.origin == VARIABLE:
+            return (
+                'Export new ones with `charmcraft login --export=FILE` '
+                f'and put the content of FILE into {VARIABLE}.'
+            )
+        return 'Log in again: `charmcraft logout`, then `charmcraft login`.'
+
+
+def find(host: str, environment: Mapping[str, str] = os.environ) -> Credentials:
+    """Return the credentials for the store at `host`.
+
+    They come from CHARMCRAFT_AUTH, or else from charmcraft's entry in the keyring.
+
+    Raises:
+        CredentialsError: there are none, or they are in no known form.
+    """
+    value = environment.get(VARIABLE, '').strip()
+    if value:
+        if os.path.isfile(value):
+            raise CredentialsError(
+                f'{VARIABLE} holds the name of a file: it must hold the content. '
+                f'Set it with {VARIABLE}="$(cat FILE)".'
+            )
+        return parse(value, VARIABLE)
+    return parse(_from_keyring(host), 'the keyring')
+
+
+def parse(value: str, origin: str) -> Credentials:
+    """Read credentials in any form that charmcraft 1.3 to 4.5 wrote.
+
+    A token; `{"t": "macaroon", "v": token}`; `{"t": "u1-macaroon", "v": {"r": root, "d":
+    discharge}}`; and the base64 of each.
+
+    Raises:
+        CredentialsError: `value` is none of these.
+    """
+    text = _decoded(value) or value
+    unreadable = CredentialsError(
+        f'The credentials in {origin} are in no form that charmcraft writes. {_LOG_IN}'
+    )
+    try:
+        content = json.loads(text)
+    except ValueError:
+        content = None
+    if isinstance(content, dict) and 't' in content:
+        token = content.get('v')
+        if content['t'] == 'u1-macaroon' and isinstance(token, dict):
+            root, discharge = token.get('r'), token.get('d')
+            if is_token(root) and is_token(discharge):
+                return Credentials(origin, root=root, discharge=discharge)
+        if content['t'] == 'macaroon' and is_token(token):
+            return Credentials(origin, token)
+        raise unreadable
+    if isinstance(content, list):  # a bakery's macaroons: the token is their base64
+        text = value
+    if not is_token(text):
+        raise unreadable
+    return Credentials(origin, text)
+
+
+def bind(root: str, discharge: str) -> str:
+    """Return the macaroon `discharge` bound to `root`, as a request has to carry it.
+
+    Binary macaroons, version 1 or 2: in both the signature is the last thing. It becomes
+    HMAC(0, HMAC(0, root's) + HMAC(0, own)).
+    """
+    key = bytes(32)
+
+    def keyed(data: bytes) -> bytes:
+        return hmac.digest(key, data, hashlib.sha256)
+
+    raw, end = _signature(discharge)
+    root_raw, root_end = _signature(root)
+    bound = keyed(keyed(root_raw[root_end - 32 : root_end]) + keyed(raw[end - 32 : end]))
+    return _encoded(raw[: end - 32] + bound + raw[end:])
+
+
+def is_token(value: object) -> TypeGuard[str]:
+    """Tell whether `value` may stand in a header, on its own."""
+    return isinstance(value, str) and value.isascii() and value.isprintable() and value != ''
+
+
+def _signature(macaroon: str) -> tuple[bytes, int]:
+    try:
+        raw = base64.urlsafe_b64decode(
+            macaroon.rstrip('=') + '=' * (-len(macaroon.rstrip('=')) % 4)
+        )
+    except binascii.Error:
+        raw = b''
+    end = len(raw) if raw.startswith(b'\2') else len(raw) - 1  # version 1 ends in a line feed
+    if end < 32:
+        # not chained: the cause's traceback would hold the macaroon
+        raise CredentialsError(f'The credentials hold no macaroon. {_LOG_IN}') from None
+    return raw, end
+
+
+def _encoded(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b'=').decode()
+
+
+def _decoded(value: str) -> str | None:
+    """Return what `value` is the base64 of, unless that is binary, as in a macaroon."""
+    packed = ''.join(value.split())
+    try:
+        raw = base64.b64decode(packed + '=' * (-len(packed) % 4), validate=True)
+        text = raw.decode('ascii').strip()
+    except (ValueError, binascii.Error):
+        return None
+    return text if is_token(text) or text.startswith(('{', '[')) else None
+
+
+def _from_keyring(host: str) -> str:
+    try:
+        import keyring  # imported only here: it looks for backends for a tenth of a second
+
+        value = keyring.get_password(_KEYRING_SERVICE, host)
+    except Exception as error:  # noqa: BLE001  # backends raise what their systems raise
+        raise CredentialsError(
+            f'Not logged in to {host}: {VARIABLE} is not set and the keyring '
+            f'cannot be read ({type(error).__name__}). {_LOG_IN}'
+        ) from None
+    if not value:
+        raise CredentialsError(
+            f'Not logged in to {host}: {VARIABLE} is not set and charmcraft has '
+            f'no credentials in the keyring. {_LOG_IN}'
+        )
+    return value

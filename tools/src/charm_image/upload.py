@@ -1,0 +1,415 @@
+"""The command `charm-upload-resource`: a file or an image becomes a resource revision."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib.metadata
+import io
+import os
+import re
+import shlex
+import signal
+import stat
+import sys
+import urllib.parse
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, BinaryIO, NoReturn
+
+from charm_image import archives, credentials, engine, images, push, store, terminal
+from container_image import registry
+
+_PROGRAM = 'charm-upload-resource'
+_DESCRIPTION = 'Upload a file or an OCI image to Charmhub as a resource revision.'
+_EPILOG = """\
+examples:
+  charm-upload-resource my-charm my-data --filepath=data.tar.gz
+  charm-upload-resource my-charm my-image --image=70aa8983ec5c
+  charm-upload-resource my-charm my-image --image=my-rock_1.0_amd64.rock
+
+environment:
+  CHARMCRAFT_AUTH           credentials, as `charmcraft login --export=FILE` writes them;
+                            without it, those that `charmcraft login` put into the keyring
+  CHARMCRAFT_STORE_API_URL  Charmhub's API, instead of https://api.charmhub.io
+  CHARMCRAFT_UPLOAD_URL     its storage, instead of https://storage.snapcraftcontent.com
+  CHARMCRAFT_REGISTRY_URL   the registry, instead of the one that Charmhub names
+  DOCKER_HOST               the engine that has the image, as for `docker`
+
+exit status:
+  0 done, 1 refused or failed, 2 wrong usage, 130 interrupted, 143 terminated
+"""
+
+
+class UploadError(Exception):
+    """What the command itself finds wrong; the message says what to do."""
+
+
+class _ImageArgument:
+    """What --image names: a digest, the beginning of one, or an archive or layout on disk."""
+
+    def __init__(self, value: str) -> None:
+        digest = value.lower()
+        if re.fullmatch('[0-9a-f]{64}', digest):
+            digest = f'sha256:{digest}'
+        self.long = self.short = self.path = ''
+        if re.fullmatch('sha256:[0-9a-f]{64}', digest):
+            self.long = digest
+        elif re.fullmatch('(sha256:)?[0-9a-f]{12,63}', digest):
+            self.short = digest.removeprefix('sha256:')
+        elif os.path.exists(value):
+            self.path = value
+        else:
+            raise argparse.ArgumentTypeError(_instead(value))
+
+
+def _instead(value: str) -> str:
+    """Say what to give instead of an image that isn't told by its digest."""
+    name, at, digest = value.partition('@')
+    if at and re.fullmatch('sha256:[0-9a-f]{64}', digest):
+        return f'give the digest alone, without the name: --image={digest}'
+    if '://' in value:
+        return (
+            f'{value!r} is a URL: give the digest of an image that your engine or '
+            "Canonical's registry has; `docker pull` gets it from another registry"
+        )
+    transport, colon, path = value.partition(':')
+    if colon and transport in ('oci', 'oci-archive', 'docker-archive', 'dir', 'docker-daemon'):
+        return f'give the path or digest alone, without {transport!r}: --image={path}'
+    if transport == 'sha256':
+        return 'a digest has 64 hexadecimal digits after "sha256:"; its first 12 are enough'
+    if transport in ('sha384', 'sha512'):
+        return f'{transport} digests are not used here: give the one that begins with "sha256:"'
+    if value.startswith(('/', './', '../')) or value.endswith(('.rock', '.tar', '.tar.gz')):
+        return f'there is no file {value!r}'
+    if not value:
+        return 'give the digest of an image'
+    kind = 'a tag' if colon else 'a name'
+    return (
+        f'{value!r} is {kind}, which may mean another image tomorrow: give the digest that '
+        f'`docker image inspect --format={{{{.Id}}}} {shlex.quote(value)}` prints'
+    )
+
+
+def _seconds(value: str) -> float:
+    seconds = float(value)
+    if not 0 <= seconds < float('inf'):
+        raise ValueError
+    return seconds
+
+
+def _name(value: str) -> str:
+    # what Juju allows for both, and more; a path or a URL here is a slip
+    if not re.fullmatch('[A-Za-z0-9][A-Za-z0-9_.-]*', value):
+        raise argparse.ArgumentTypeError(f'{value!r} is not a name')
+    return value
+
+
+class _Description(argparse.Action):
+    """What charm-tools asks each of its commands for."""
+
+    def __call__(self, *args: object) -> NoReturn:
+        print(_DESCRIPTION.rstrip('.'))
+        raise SystemExit(0)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=_PROGRAM,
+        usage='%(prog)s CHARM RESOURCE (--filepath=PATH | --image=DIGEST) [options]',
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument('charm', metavar='CHARM', type=_name, help='a charm that you may publish')
+    parser.add_argument(
+        'resource', metavar='RESOURCE', type=_name, help='a resource in its metadata.yaml'
+    )
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument(
+        '--filepath', metavar='PATH', help='a file, uploaded as it is (resources of type file)'
+    )
+    what.add_argument(
+        '--image',
+        metavar='DIGEST',
+        type=_ImageArgument,
+        help="an image's digest or ID, or its first digits (type oci-image); Canonical's registry "
+        'and then the local engine are looked through. Or the path of an OCI archive or layout',
+    )
+    what.add_argument(
+        '--resume',
+        metavar='UPLOAD_ID',
+        type=_name,
+        help='wait on for the review of an earlier upload, sending nothing',
+    )
+    parser.add_argument(
+        '--review-timeout',
+        metavar='SECONDS',
+        type=_seconds,
+        default=300,
+        help='how long to wait for the review (default: %(default)s)',
+    )
+    parser.add_argument('--format', choices=['json'], help='print the result for a script')
+    parser.add_argument('-q', '--quiet', action='store_true', help='print only the revision')
+    parser.add_argument(
+        '--version',
+        action='version',
+        version=f'{_PROGRAM} {importlib.metadata.version("charm-image")}',
+    )
+    parser.add_argument('--description', action=_Description, nargs=0, help=argparse.SUPPRESS)
+    return parser
+
+
+class _Upload:
+    """One run of the command. `upload_id` is known once everything is at Charmhub."""
+
+    def __init__(self, args: argparse.Namespace, shown: terminal.Terminal) -> None:
+        self._charm: str = args.charm
+        self._resource: str = args.resource
+        self._args, self._shown = args, shown
+        self._facts: dict[str, Any] = {}
+        self.upload_id: str = args.resume or ''
+
+    def run(self) -> None:
+        """Do it. Raises what the modules that it uses raise, and UploadError."""
+        with contextlib.ExitStack() as stack:
+            path = self._args.filepath
+            file = None if path is None else stack.enter_context(_open(path))
+            hub = _store(self._shown.tell)
+            if file:
+                self._check(hub, 'file')
+                self._send_file(hub, file, os.path.basename(path))
+            elif self._args.image:
+                self._check(hub, 'oci-image')
+                self._send_image(hub)
+            with self._shown.step('Waiting for the review'):
+                revision = hub.wait(self._charm, self.upload_id, self._args.review_timeout)
+        charm, resource = self._charm, self._resource
+        self._shown.result(
+            f'Revision {revision} created of resource {resource!r} for charm {charm!r}',
+            {'charm': charm, 'resource': resource, 'revision': revision, **self._facts},
+        )
+
+    def _check(self, hub: store.Store, type_: str) -> None:
+        """Find out whether there is such a resource to upload to, before any byte is sent."""
+        charm, resource = self._charm, self._resource
+        with self._shown.step(f'Checking resource {resource!r} of charm {charm!r}'):
+            account = hub.whoami()
+            if not account.permits('package-manage-revisions') or (
+                account.packages is not None and charm not in account.packages
+            ):
+                raise store.NotAllowed(
+                    f'The credentials are restricted: they do not allow uploads to {charm!r}.',
+                    f'Export others with `charmcraft login --export=FILE --charm={charm} '
+                    '--permission=package-manage --permission=package-view`.',
+                )
+            try:
+                types = hub.resources(charm)
+            except store.NotAllowed as error:
+                if not account.permits('package-view-revisions'):
+                    self._shown.tell(
+                        'The credentials lack the permission package-view: name and type of the '
+                        'resource are not checked before it is sent.'
+                    )
+                    return
+                raise store.NotAllowed(
+                    f'{account.username!r} may not upload to the charm {charm!r}. {error.message}',
+                    'Ask its publisher to make you a collaborator at https://charmhub.io.',
+                    error.code,
+                ) from None
+            except store.NotFound as error:
+                raise store.NotFound(
+                    f'{account.username!r} has no charm {charm!r}. {error.message}',
+                    'Check the name: `charmcraft names --include-collaborations` lists those that '
+                    'you may upload to.',
+                    error.code,
+                ) from None
+        if resource not in types:
+            raise store.NotFound(
+                f'The charm {charm!r} has no resource {resource!r}. '
+                f'It has: {", ".join(map(repr, sorted(types))) or "none"}.',
+                'One that is new in its metadata.yaml is known after `charmcraft upload`.',
+            )
+        if types[resource] != type_:
+            options = {'file': '--filepath=PATH', 'oci-image': '--image=DIGEST'}
+            raise store.WrongType(
+                f'The resource {resource!r} is of type {types[resource]!r}, not {type_!r}.',
+                f'Use {options[types[resource]]}.' if types[resource] in options else '',
+            )
+
+    def _send_file(self, hub: store.Store, file: BinaryIO, name: str) -> None:
+        before = os.fstat(file.fileno())
+        if not before.st_size:
+            self._shown.tell(f'{name} is empty: so will be the resource.')
+        upload_id = self._send(hub, file, before.st_size, name)
+        after = os.fstat(file.fileno())
+        if (before.st_mtime_ns, before.st_size) != (after.st_mtime_ns, after.st_size):
+            raise store.FileChanged(
+                'The file changed while it was sent.', 'No revision was created: try again.'
+            )
+        self._create_revision(hub, upload_id, 'file', ['all'])
+
+    def _send_image(self, hub: store.Store) -> None:
+        way_in = hub.upload_credentials(self._charm, self._resource)
+        host, _, repository = way_in.image_name.partition('/')
+        url = os.environ.get('CHARMCRAFT_REGISTRY_URL')
+        if url:
+            host = urllib.parse.urlsplit(store.secure(url)).netloc
+        with registry.Client(host, way_in.username, way_in.password) as client:
+            digest = self._digest(client, repository)
+            architectures = push.architectures(client, repository, digest)
+        self._facts['image-digest'] = digest
+        blob = hub.image_blob(self._charm, self._resource, digest)
+        # charmcraft names it so, with random letters after "resource"
+        upload_id = self._send(hub, io.BytesIO(blob), len(blob), 'image-resource.json')
+        self._create_revision(hub, upload_id, 'oci-image', architectures)
+
+    def _digest(self, client: registry.Client, repository: str) -> str:
+        """Return the digest of the image in the registry, after a push if need be."""
+        wanted: _ImageArgument = self._args.image
+        found: str | None = None
+        with contextlib.ExitStack() as stack:
+            image: images.Image
+            if wanted.path:
+                image = archives.open(wanted.path)
+            else:
+                if wanted.long:
+                    with self._shown.step(f'Looking for {wanted.long}'):
+                        found = _in_registry(client, repository, wanted.long)
+                if not found:
+                    image = local = self._local(stack, wanted)
+                    for known in (local.id, *local.repo_digests):
+                        found = found or _in_registry(client, repository, known)
+            if not found:
+                found = _unless_absent(lambda: push.already_pushed(client, repository, image))
+            if found:
+                self._shown.say("Using the OCI image from Canonical's registry")
+                return found
+            source = repr(wanted.path) if wanted.path else 'local registry'
+            self._shown.say(f'Remote image not found, uploading from {source}')
+            with self._shown.steps() as progress:
+                digest = push.push(image, client, repository, progress)
+        self._shown.say(f'Image uploaded, new remote digest: {digest}')
+        return digest
+
+    def _local(self, stack: contextlib.ExitStack, wanted: _ImageArgument) -> engine.LocalImage:
+        try:
+            return stack.enter_context(engine.connect()).find(wanted.long or wanted.short)
+        except (images.NotFoundError, engine.EngineError) as error:
+            if not wanted.long:
+                raise
+            raise UploadError(
+                f"The image is not in Canonical's registry for resource {self._resource!r} of "
+                f'charm {self._charm!r}, and {error}.'
+            ) from None
+
+    def _send(self, hub: store.Store, file: BinaryIO, size: int, name: str) -> str:
+        with self._shown.step(f'Sending {name} ({_amount(size)})', size) as progress:
+            return hub.send(file, size, name, progress)
+
+    def _create_revision(
+        self, hub: store.Store, upload_id: str, type_: str, architectures: Sequence[str]
+    ) -> None:
+        # from here on there may be a revision, whatever happens
+        self.upload_id = self._facts['upload-id'] = upload_id
+        hub.create_revision(self._charm, self._resource, upload_id, type_, architectures)
+
+
+def _store(tell: Callable[[str], None]) -> store.Store:
+    api_url = store.secure(os.environ.get('CHARMCRAFT_STORE_API_URL') or store.API_URL)
+    return store.Store(
+        credentials.find(urllib.parse.urlsplit(api_url).netloc),
+        api_url=api_url,
+        storage_url=os.environ.get('CHARMCRAFT_UPLOAD_URL') or store.STORAGE_URL,
+        tell=tell,
+    )
+
+
+def _in_registry(client: registry.Client, repository: str, digest: str) -> str | None:
+    return _unless_absent(lambda: client.head_manifest(repository, digest))
+
+
+def _unless_absent(ask: Callable[[], str | None]) -> str | None:
+    """Return the answer, or None: some registries deny having what they never had."""
+    try:
+        return ask()
+    except (registry.NotFound, registry.NoRight):
+        return None
+
+
+@contextlib.contextmanager
+def _open(path: str) -> Iterator[BinaryIO]:
+    """Open a file to upload. A fifo or device is refused rather than waited for."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, 'strerror', None) or 'no path'
+        raise UploadError(f'{path!r} cannot be read: {reason}.') from None
+    with open(descriptor, 'rb', buffering=0) as file:
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(mode):
+            raise UploadError(f'{path!r} is a directory: give a file, such as an archive of it.')
+        if not stat.S_ISREG(mode):
+            raise UploadError(f'{path!r} is not a regular file: copy what it gives into one.')
+        yield file
+
+
+def _amount(size: float) -> str:
+    for unit in ('bytes', 'kB', 'MB'):
+        if size < 1000:
+            return f'{size:.3g} {unit}'
+        size /= 1000
+    return f'{size:.3g} GB'
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM came. Unwinds like Ctrl-C, so that temporary files are removed."""
+
+
+def _terminate(*args: object) -> NoReturn:
+    raise _Terminated
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status."""
+    argv = sys.argv[1:] if argv is None else argv
+    # `charm help upload-resource` comes as this
+    args = _parser().parse_args(['--help'] if list(argv) == ['help'] else argv)
+    signal.signal(signal.SIGTERM, _terminate)
+    shown = terminal.Terminal(_PROGRAM, quiet=args.quiet, as_json=args.format == 'json')
+    upload = _Upload(args, shown)
+    status, code = 1, ''
+    errors: Sequence[Mapping[str, str]] = ()
+    try:
+        upload.run()
+        return 0
+    except store.Rejected as error:
+        message, code, errors = str(error), 'rejected', error.errors
+    except (
+        UploadError,
+        credentials.CredentialsError,
+        store.StoreError,
+        images.ImageError,
+        registry.RegistryError,
+    ) as error:
+        message = str(error)
+        code = getattr(error, 'code', '') or re.sub('\\B[A-Z]', r'-\g<0>', type(error).__name__)
+        if upload.upload_id and isinstance(error, (store.ReviewPending, store.Unavailable)):
+            message += f' {_resumption(args, upload.upload_id)}'
+    except KeyboardInterrupt as stop:
+        status, message, code = 130, 'Interrupted.', 'interrupted'
+        if isinstance(stop, _Terminated):
+            status, message, code = 143, 'Terminated.', 'terminated'
+        if upload.upload_id:
+            message += f' {_resumption(args, upload.upload_id)}'
+    if not errors:
+        errors = [{'code': code.lower(), 'message': message}]
+    shown.error(message, errors)
+    return status
+
+
+def _resumption(args: argparse.Namespace, upload_id: str) -> str:
+    return (
+        'Nothing has to be sent again. To wait on: '
+        f'{_PROGRAM} {args.charm} {args.resource} --resume={upload_id}'
+    )
