@@ -1,0 +1,90 @@
+"""Charms to test with, built once a session, and units of them."""
+
+import hashlib
+import itertools
+import json
+
+import pytest
+import yaml
+from juju import building, unit
+
+EXAMPLES = building.ROOT / 'examples' / 'charms'
+
+
+class Charms:
+    """Builds charms below a folder, each once."""
+
+    def __init__(self, folder):
+        self._folder = folder
+        self._built = {}
+        self._numbers = itertools.count()
+
+    def example(self, name, layer=building.ROOT):
+        """Return the built example of that name."""
+        return self._once(EXAMPLES / name, layer)
+
+    def make(
+        self,
+        resources=None,
+        reactive='',
+        options=None,
+        includes=('layer:caas-base', 'layer:docker-resource'),
+        layer=building.ROOT,
+        metadata=None,
+    ):
+        """Return the charm `tested`, built from these; `resources` are as in metadata.yaml."""
+        recipe = json.dumps([resources, reactive, options, includes, metadata])
+        digest = hashlib.sha256(recipe.encode()).hexdigest()
+        source = self._folder / 'sources' / digest[:16] / 'tested'
+        if not source.exists():
+            (source / 'reactive').mkdir(parents=True)
+            about = {
+                'name': 'tested',
+                'summary': 'A charm to test with',
+                'description': 'Made by a test.',
+                'maintainers': ['Tests <tests@example.com>'],
+                'tags': ['misc'],
+                'series': ['kubernetes'],
+                **({'resources': resources} if resources else {}),
+                **(metadata or {}),
+            }
+            for name, content in {
+                'metadata.yaml': yaml.safe_dump(about),
+                'layer.yaml': yaml.safe_dump(
+                    {'includes': list(includes), 'options': options or {}}
+                ),
+                'reactive/tested.py': reactive,
+                'README.md': 'Made by a test.\n',
+                'copyright': 'Made by a test.\n',
+            }.items():
+                (source / name).write_text(content)
+        return self._once(source, layer)
+
+    def _once(self, source, layer):
+        if (source, layer) not in self._built:
+            into = self._folder / str(next(self._numbers))
+            self._built[source, layer] = building.build(source, into, layer)
+        return self._built[source, layer]
+
+
+@pytest.fixture(scope='session')
+def charms(tmp_path_factory):
+    return Charms(tmp_path_factory.mktemp('charms'))
+
+
+@pytest.fixture
+def live(tmp_path):
+    """A function that gives a built charm a unit of its own."""
+    numbers = itertools.count()
+
+    def begin(charm, **circumstances):
+        folder = tmp_path / f'unit-{next(numbers)}'
+        folder.mkdir()
+        return unit.Unit(charm, folder, **circumstances)
+
+    return begin
+
+
+def image(auto_fetch=True, **more):
+    """Return the entry of an image resource in metadata.yaml."""
+    return {'type': 'oci-image', 'auto-fetch': auto_fetch, 'description': 'An image', **more}

@@ -1,0 +1,65 @@
+"""The base of a charm on a machine: its Python packages come from the charm's wheelhouse."""
+
+import importlib
+import os
+import pathlib
+import subprocess
+import sys
+
+
+def bootstrap_charm_deps():
+    """Go on in the virtual environment beside the charm; make it in the first hook."""
+    home = pathlib.Path('..', '.venv').resolve()
+    python = home / 'bin' / 'python'
+    if pathlib.Path(sys.prefix) == home:
+        return
+    done = pathlib.Path('wheelhouse', '.bootstrapped')
+    if not done.exists():
+        subprocess.check_call([sys.executable, '-m', 'venv', str(home)])
+        pip = [str(python), '-m', 'pip', 'install', '--quiet', '--no-index']
+        pip += ['--find-links', 'wheelhouse']
+        # The network is not there: what builds the others is installed before them.
+        subprocess.check_call([*pip, 'setuptools', 'wheel'])
+        sources = [str(path) for path in pathlib.Path('wheelhouse').glob('*.*')]
+        subprocess.check_call([*pip, '--no-build-isolation', *sources])
+        done.touch()
+    os.execv(str(python), [str(python), *sys.argv])
+
+
+def init_config_states():
+    """Set config.changed[.OPTION], config.set.OPTION and config.default.OPTION for this hook."""
+    import yaml
+    from charmhelpers.core import hookenv
+    from charms import reactive
+
+    config = hookenv.config()
+    file = pathlib.Path(hookenv.charm_dir(), 'config.yaml')
+    options = yaml.safe_load(file.read_text()).get('options', {}) if file.exists() else {}
+    for name, option in options.items():
+        if config.changed(name):
+            reactive.set_flag('config.changed')
+            reactive.set_flag('config.changed.' + name)
+        reactive.toggle_flag('config.set.' + name, config.get(name))
+        default = config.get(name) == option.get('default')
+        reactive.toggle_flag('config.default.' + name, default)
+    hookenv.atexit(_clear_config_states)
+
+
+def _clear_config_states():
+    from charmhelpers.core import hookenv, unitdata
+    from charms import reactive
+
+    reactive.clear_flag('config.changed')
+    for name in hookenv.config():
+        for kind in ('changed', 'set', 'default'):
+            reactive.clear_flag(f'config.{kind}.{name}')
+    unitdata.kv().flush()
+
+
+def import_layer_libs():
+    """Import lib/charms/layer/*, so that `layer.NAME` works after `from charms import layer`."""
+    for file in pathlib.Path('lib/charms/layer').glob('*'):
+        if file.stem in ('__init__', 'basic', '__pycache__'):
+            continue
+        if file.suffix == '.py' or file.is_dir():
+            importlib.import_module('charms.layer.' + file.stem)
