@@ -6,6 +6,7 @@ import json
 
 import pytest
 import yaml
+
 from juju import building, unit
 
 EXAMPLES = building.ROOT / 'examples' / 'charms'

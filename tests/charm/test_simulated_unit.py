@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from juju import unit
 
 ALONE = ('layer:caas-base', 'layer:status')

@@ -94,7 +94,7 @@ class Unit:
         self._deployed = False
         self._put(pathlib.Path(charm))
         self.name = self.metadata['name'] + '/0'
-        self._tools()
+        hook_tools.install(self.folder / 'tools', sys.executable)
 
     # What it is
 
@@ -202,8 +202,8 @@ class Unit:
     def run(self, hook, environment=(), check=True):
         """Run one hook; raise HookFailed if it fails, unless told not to `check`."""
         before = self.flags
-        journal, processes = self.folder / 'journal', self.folder / 'processes'
-        for file in (journal, processes):
+        processes = self.folder / 'processes'
+        for file in (self.folder / 'journal', processes):
             file.write_text('')
         self._write_state()
         with open(self.folder / 'output', 'w+', errors='replace') as output:
@@ -225,19 +225,19 @@ class Unit:
             process.returncode = os.waitstatus_to_exitcode(wait_status)
             output.seek(0)
             text = output.read()
-        entries = [json.loads(line) for line in journal.read_text().splitlines()]
-        pod_specs = [documents for kind, *(documents,) in _of(entries, 'pod-spec')]
+        entries = hook_tools.journal(self.folder)
+        pod_specs = [json.loads(spec) for _, spec in _of(entries, 'pod-spec')]
         after = self.flags
         run = Run(
             hook,
             process.returncode,
             text,
             [(state, message) for _, state, message in _of(entries, 'status')],
-            [(level, message) for _, level, message in _of(entries, 'log')],
+            [_logged(*words) for _, *words in _of(entries, 'log')],
             [json.loads(line) for line in processes.read_text().splitlines()],
             after - before,
             before - after,
-            pod_specs[-1][0] if pod_specs and not process.returncode else None,
+            pod_specs[-1] if pod_specs and not process.returncode else None,
             usage.ru_utime + usage.ru_stime,
         )
         self.runs.append(run)
@@ -263,19 +263,6 @@ class Unit:
             for path in charm.rglob('*')
             if path.is_symlink() or not path.is_dir()
         ]
-
-    def _tools(self):
-        folder = self.folder / 'tools'
-        folder.mkdir()
-        tools = pathlib.Path(hook_tools.__file__)
-        for name in hook_tools.TOOLS:
-            # Each starts as quickly as Python can; only pod specs need a library.
-            options = '-I' if name in ('pod-spec-set', 'k8s-spec-set') else '-IS'
-            tool = folder / name
-            tool.write_text(
-                f'#!/bin/sh\nexec "{sys.executable}" {options} "{tools}" {name} "$@"\n'
-            )
-            tool.chmod(0o755)
 
     def _write_state(self):
         declared = self.metadata.get('resources')
@@ -325,3 +312,10 @@ class Unit:
 
 def _of(entries, kind):
     return [entry for entry in entries if entry[0] == kind]
+
+
+def _logged(*words):
+    """Return the level and the message that `juju-log` was given with these arguments."""
+    if words[:1] == ('-l',):
+        return words[1], ' '.join(words[2:])
+    return 'INFO', ' '.join(words)
