@@ -177,23 +177,30 @@ def decompressed(content: images.Content) -> images.Content:
     if head.startswith(b'\x1f\x8b'):
         return gzip.GzipFile(mode='rb', fileobj=whole)  # type: ignore[call-overload,no-any-return]
     if head.startswith(b'\x28\xb5\x2f\xfd'):
-        return _zstd(whole)
+        return _Zstd(whole)
     return whole
 
 
-def _zstd(content: images.Content) -> images.Content:
-    try:
+class _Zstd:
+    """Content that zstd compressed."""
+
+    def __init__(self, content: images.Content):
         import zstandard
-    except ImportError:
-        raise images.ImageError(
-            'a layer is compressed with zstd: install the Python package zstandard to read it'
-        ) from None
-    decompressor = zstandard.ZstdDecompressor(max_window_size=1 << 27)
-    reader = decompressor.stream_reader(
-        content,  # type: ignore[arg-type]  # only reads
-        read_across_frames=True,
-    )
-    return io.BufferedReader(reader, _MEMBER_SIZE)
+
+        self._error = zstandard.ZstdError
+        # what `zstd --ultra` needs
+        decompressor = zstandard.ZstdDecompressor(max_window_size=1 << 27)
+        reader = decompressor.stream_reader(
+            content,  # type: ignore[arg-type]  # only reads
+            read_across_frames=True,
+        )
+        self._reader = io.BufferedReader(reader, _MEMBER_SIZE)
+
+    def read(self, size: int, /) -> bytes:
+        try:
+            return self._reader.read(size)
+        except self._error as error:
+            raise images.InvalidImageError(f'a compressed layer is damaged: {error}') from None
 
 
 class _Prefixed:

@@ -1,0 +1,328 @@
+"""The same image is the same manifest, whatever layout it comes in."""
+
+import gzip
+import hashlib
+import io
+import json
+import random
+import tarfile
+import zlib
+
+import pytest
+import zstandard
+
+from charm_image import archives, engine, images, layers, push
+from container_image import registry
+from services import fake_engine, layouts
+
+MIB = 1 << 20
+
+
+def _bytes(seed, size):
+    """Bytes that compress to about two thirds."""
+    return random.Random(seed).randbytes(size // 3 * 2) + bytes(size - size // 3 * 2)
+
+
+LARGE = layouts.tar([('large', _bytes(1, 5 * MIB + 12345))])
+SMALL = layouts.tar([('small', b'small')])
+EMPTY = layouts.tar()
+IMAGE = layouts.Image((SMALL, LARGE, EMPTY, SMALL))
+
+#: Of the manifest of IMAGE: no machine, engine or layout may change it.
+DIGEST = 'sha256:c3149c66552182168ff679b7cfcc738d951cd9d81741dcb5eb048d95c4433db1'
+
+EXPORTS = {
+    'Docker 20': layouts.docker_20,
+    'Docker 25': layouts.docker_25,
+    'podman': layouts.podman,
+    'containerd, gzip': layouts.containerd,
+    'containerd, other gzip': lambda image: layouts.containerd(
+        image, compress=lambda layer: gzip.compress(layer, 1)
+    ),
+    'containerd, gzip members': lambda image: layouts.containerd(
+        image, compress=lambda layer: gzip.compress(layer[:600]) + gzip.compress(layer[600:])
+    ),
+    'containerd, zstd': lambda image: layouts.containerd(
+        image, compress=zstandard.ZstdCompressor().compress
+    ),
+    'containerd, uncompressed': lambda image: layouts.containerd(image, compress=bytes),
+    'containerd, no index': lambda image: layouts.containerd(image, index=False, attested=False),
+    'containerd, other platforms absent': lambda image: layouts.containerd(
+        image, absent=[layouts.Image((LARGE,), 's390x')]
+    ),
+}
+
+
+@pytest.fixture
+def fake():
+    with fake_engine.running() as running:
+        yield running
+
+
+@pytest.fixture
+def client(open_registry):
+    with registry.Client(open_registry.host) as client:
+        yield client
+
+
+@pytest.fixture
+def local(fake):
+    with engine.connect({'DOCKER_HOST': fake.host}) as local:
+        yield local
+
+
+def _push_export(fake, local, client, repository, image, export, **kwargs):
+    fake.add(image.inspected, export, **kwargs)
+    return push.push(local.find(image.id), client, repository)
+
+
+def _descriptor(data):
+    return len(data), f'sha256:{layouts.sha256(data)}'
+
+
+@pytest.mark.parametrize('layout', EXPORTS)
+def test_every_layout_of_an_export_gives_the_same_manifest(
+    layout, fake, local, client, repository
+):
+    digest = _push_export(fake, local, client, repository, IMAGE, EXPORTS[layout](IMAGE))
+    assert digest == DIGEST
+
+
+def test_the_manifest_has_the_images_own_configuration_and_its_layers_in_order(
+    fake, local, client, repository
+):
+    digest = _push_export(fake, local, client, repository, IMAGE, layouts.docker_20(IMAGE))
+    manifest = json.loads(client.get_manifest(repository, digest).content)
+    assert client.get_blob(repository, manifest['config']['digest']) == IMAGE.config
+    blobs = [client.get_blob(repository, one['digest'], 32 * MIB) for one in manifest['layers']]
+    assert [gzip.decompress(blob) for blob in blobs] == [SMALL, LARGE, EMPTY, SMALL]
+    assert [(one['size'], one['digest']) for one in manifest['layers']] == [
+        _descriptor(blob) for blob in blobs
+    ]
+
+
+def test_the_number_of_threads_changes_no_byte(monkeypatch):
+    def packed(threads):
+        workers = layers.Workers(threads, 'compress')
+        layer = layers.pack(io.BytesIO(LARGE), workers)
+        workers.stop()
+        return layer.open().read()
+
+    assert packed(1) == packed(2) == packed(5)
+
+
+def test_a_layer_of_no_bytes_is_a_layer(fake, local, client, repository):
+    image = layouts.Image((b'', SMALL))
+    digest = _push_export(fake, local, client, repository, image, layouts.docker_25(image))
+    manifest = json.loads(client.get_manifest(repository, digest).content)
+    assert gzip.decompress(client.get_blob(repository, manifest['layers'][0]['digest'])) == b''
+
+
+def test_an_image_without_layers_is_pushed(fake, local, client, repository):
+    image = layouts.Image()
+    for export in (layouts.docker_20, layouts.docker_25, layouts.podman, layouts.containerd):
+        digest = _push_export(fake, local, client, repository, image, export(image))
+        assert json.loads(client.get_manifest(repository, digest).content)['layers'] == []
+
+
+def test_a_layer_whose_size_is_a_multiple_of_the_member_size_has_no_member_of_nothing():
+    workers = layers.Workers(1, 'compress')
+    layer = layers.pack(io.BytesIO(bytes(2 * MIB)), workers)
+    workers.stop()
+    assert _members(layer.open().read()) == [MIB, MIB]
+
+
+def _members(data):
+    sizes = []
+    while data:
+        decompressor = zlib.decompressobj(31)
+        sizes.append(len(decompressor.decompress(data)))
+        data = decompressor.unused_data
+    return sizes
+
+
+def test_all_platforms_that_the_engine_has_are_pushed_and_no_attestation(
+    fake, local, client, repository
+):
+    arm = layouts.Image((LARGE,), 'arm', variant='v7')
+    export = layouts.containerd(IMAGE, arm, absent=[layouts.Image((EMPTY,), 's390x')])
+    digest = _push_export(fake, local, client, repository, IMAGE, export)
+    index = client.get_manifest(repository, digest)
+    assert index.media_type == 'application/vnd.docker.distribution.manifest.list.v2+json'
+    assert [one['platform'] for one in json.loads(index.content)['manifests']] == [
+        {'architecture': 'amd64', 'os': 'linux'},
+        {'architecture': 'arm', 'os': 'linux', 'variant': 'v7'},
+    ]
+    assert push.architectures(client, repository, digest) == ('amd64', 'armhf')
+
+
+def test_an_image_whose_id_is_of_its_manifest_is_found_again_without_an_export(
+    fake, local, client, repository
+):
+    inspected = {**IMAGE.inspected, 'Id': f'sha256:{"5" * 64}'}
+    fake.add(inspected, layouts.containerd(IMAGE))
+    image = local.find(inspected['Id'])
+    assert push.already_pushed(client, repository, image) is None
+    digest = push.push(image, client, repository)
+    assert push.already_pushed(client, repository, image) == digest
+    assert fake.exports == 1
+
+
+def test_a_tag_of_another_image_is_not_taken_for_this_one(fake, local, client, repository):
+    other = layouts.Image((EMPTY,))
+    pushed = _push_export(fake, local, client, repository, other, layouts.docker_25(other))
+    content = client.get_manifest(repository, pushed).content
+    client.put_manifest(repository, f'image-{IMAGE.id[7:]}', content, push._MANIFEST)
+    fake.add(IMAGE.inspected)
+    assert push.already_pushed(client, repository, local.find(IMAGE.id)) is None
+
+
+@pytest.mark.parametrize('layout', ['Docker 25', 'podman'])
+def test_layers_that_the_last_image_had_are_not_compressed_again(
+    layout, fake, local, client, repository, monkeypatch
+):
+    _push_export(fake, local, client, repository, IMAGE, layouts.docker_25(IMAGE))
+    packed = []
+    pack = layers.pack
+    monkeypatch.setattr(layers, 'pack', lambda *args: packed.append(pack(*args)) or packed[-1])
+    changed = layouts.Image((*IMAGE.layers, layouts.tar([('new', b'new')])))
+    digest = _push_export(fake, local, client, repository, changed, EXPORTS[layout](changed))
+    assert [layer.diff_id for layer in packed if layer.diff_id in changed.diff_ids] == [
+        changed.diff_ids[-1]
+    ]
+    monkeypatch.setattr(layers, 'pack', pack)
+    assert digest == _push_export(
+        fake, local, client, f'{repository}/fresh', changed, layouts.docker_25(changed)
+    )
+
+
+def _replaced(export, name, content):
+    """Change the content of a file in an archive."""
+    files = []
+    with tarfile.open(fileobj=io.BytesIO(export)) as archive:
+        for member in archive:
+            data = archive.extractfile(member)
+            files.append((member.name, data.read() if data else member.linkname))
+    assert name in dict(files)
+    return layouts.tar([(n, content if n == name else c) for n, c in files])
+
+
+def _header(**fields):
+    info = tarfile.TarInfo('name')
+    for field, value in fields.items():
+        setattr(info, field, value)
+    return info.tobuf(tarfile.GNU_FORMAT)
+
+
+GOOD = layouts.docker_25(IMAGE)
+LARGE_BLOB = f'blobs/sha256/{layouts.sha256(LARGE)}'
+CONFIG_BLOB = f'blobs/sha256/{layouts.sha256(IMAGE.config)}'
+BROKEN = {
+    'cut off in a layer': (GOOD[:3_000_000], 'ends in the middle'),
+    'cut off in a header': (GOOD[: 512 * 3 + 100], 'ends in the middle|cut off'),
+    'nothing at all': (b'', 'missing'),
+    'no tar': (b'<html>' * 1000, 'no tar archive'),
+    'a changed layer': (_replaced(GOOD, LARGE_BLOB, EMPTY), 'missing, or was changed'),
+    'a layer left out': (layouts.docker_25(layouts.Image((SMALL,))), 'missing, or was changed'),
+    'no index': (_replaced(GOOD, 'index.json', b'{}'), 'missing|lacks'),
+    'an index that is no JSON': (_replaced(GOOD, 'index.json', b'{' * 100_000), 'not JSON'),
+    'a configuration without layers': (
+        _replaced(layouts.docker_20(IMAGE), f'{IMAGE.id[7:]}.json', b'{"os": "linux"}'),
+        'no architecture, system or layers',
+    ),
+    'two files of one name': (
+        layouts.tar([('index.json', b'{}'), ('index.json', b'[]')]),
+        'two different files',
+    ),
+    'a huge extended header': (_header(type=tarfile.XHDTYPE, size=1 << 40), 'damaged'),
+    'a damaged extended header': (
+        _header(type=tarfile.XHDTYPE, size=10) + b'99999 a=b\n'.ljust(512, b'\0'),
+        'damaged',
+    ),
+    'a sparse file': (_header(type=tarfile.GNUTYPE_SPARSE), 'sparse'),
+    'an error instead of a file': (
+        b'{"errorDetail": {"message": "no space left on device"}}'.ljust(512, b'\0'),
+        'could not export the image.*no space left',
+    ),
+    'a damaged compressed layer': (
+        layouts.containerd(IMAGE, compress=lambda layer: gzip.compress(layer)[:-20] + bytes(20)),
+        'compressed layer is damaged',
+    ),
+    'a cut compressed layer': (
+        layouts.containerd(IMAGE, compress=lambda layer: gzip.compress(layer)[:-20]),
+        'compressed layer is damaged',
+    ),
+    'a damaged zstd layer': (
+        layouts.containerd(
+            IMAGE,
+            compress=lambda layer: zstandard.ZstdCompressor().compress(layer)[:60] + b'?' * 60,
+        ),
+        'compressed layer is damaged',
+    ),
+    'much too much JSON': (
+        layouts.tar([(f'{n}.json', b'{' + bytes(3 * MIB)) for n in range(7)]),
+        'JSON',
+    ),
+}
+
+
+@pytest.mark.parametrize('fault', BROKEN)
+def test_what_is_no_whole_image_is_refused_with_a_reason(fault, fake, local, client, repository):
+    export, reason = BROKEN[fault]
+    with pytest.raises(images.ImageError, match=f'(?s){reason}'):
+        _push_export(fake, local, client, repository, IMAGE, export)
+    with pytest.raises(registry.NotFound):
+        client.get_manifest(repository, f'image-{IMAGE.id[7:]}')
+
+
+def test_an_export_that_breaks_off_is_the_engines_fault(fake, local, client, repository):
+    with pytest.raises(engine.EngineError, match='stopped in the middle of exporting'):
+        _push_export(fake, local, client, repository, IMAGE, GOOD, cut_at=2_000_000)
+
+
+def test_an_engine_without_room_for_the_export_says_so(fake, local, client, repository):
+    fake.add(IMAGE.inspected, GOOD)
+    image = local.find(IMAGE.id)
+    fake.status = 500
+    with pytest.raises(engine.EngineError, match='no space left on device'):
+        push.push(image, client, repository)
+
+
+@pytest.mark.parametrize(
+    ('system', 'architecture'), [('windows', 'amd64'), ('linux', 'mips64le'), ('wasi', 'wasm')]
+)
+def test_an_image_that_no_charm_can_run_is_refused_before_its_export(
+    system, architecture, fake, local, client, repository
+):
+    image = layouts.Image((SMALL,), architecture, system)
+    with pytest.raises(images.InvalidImageError, match=f'{system}/{architecture}'):
+        _push_export(fake, local, client, repository, image, layouts.docker_25(image))
+    assert fake.exports == 0
+
+
+def test_a_long_name_and_a_huge_size_in_a_pax_header_are_read():
+    name = 'x' * 300
+    written = layouts.tar([(name, b'content')], fmt=tarfile.PAX_FORMAT)
+    assert [(m.name, m.size) for m in images.read_tar(io.BytesIO(written))] == [(name, 7)]
+    written = layouts.tar([(name, b'content')], fmt=tarfile.GNU_FORMAT)
+    assert [(m.name, m.size) for m in images.read_tar(io.BytesIO(written))] == [(name, 7)]
+
+
+def test_the_bytes_of_a_blob_never_change():
+    """Else every image would be stored again under another digest."""
+    workers = layers.Workers(2, 'compress')
+    data = b''.join(
+        hashlib.sha256(n.to_bytes(4, 'big')).digest()[: n % 29] * 3 for n in range(80_000)
+    )
+    layer = layers.pack(io.BytesIO(data), workers)
+    workers.stop()
+    assert (
+        layer.digest == 'sha256:2a7b58af9a25180b728c80f52620238fa0461720adfbc11fc79dcf89c62013d8'
+    )
+
+
+@pytest.mark.parametrize('layout', EXPORTS)
+def test_archives_on_disk_give_the_same_manifest_as_engines(layout, client, repository, tmp_path):
+    path = tmp_path / 'image.tar'
+    path.write_bytes(EXPORTS[layout](IMAGE))
+    assert push.push(archives.open(path), client, repository) == DIGEST
