@@ -66,6 +66,7 @@ class Fault:
     body: bytes = b''
     after: bool = False  # the request is carried out, only its answer is lost
     at: int = None  # cut once so many bytes of the request's body were read
+    hold: threading.Event = None  # waited for before the answer
     times: int = 1
 
 
@@ -409,6 +410,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             if fault is None or fault.after or fault.at is not None:
                 status, headers, content = self.answer(hub, body)
             body.drain()
+            if fault and fault.hold:
+                fault.hold.wait(60)
             if fault:
                 status, headers, content = fault.status, fault.headers, fault.body
             if status is None:

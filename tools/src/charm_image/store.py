@@ -457,7 +457,7 @@ class _Body:
             f'--{boundary}\r\n'
             f'Content-Disposition: form-data; name="binary"; filename="{quoted}"\r\n'
             'Content-Type: application/octet-stream\r\n\r\n'
-        ).encode('utf-8', 'surrogateescape')
+        ).encode('utf-8', 'replace')
         self._tail = f'\r\n--{boundary}--\r\n'.encode()
         self._file, self._size, self._progress = file, size, progress
 
