@@ -1,0 +1,233 @@
+"""The file that `resource-get` leaves for an image resource.
+
+Juju 2.5 to 4.0 write YAML with the keys `registrypath`, `username` and `password`. Operators and
+tests also have the JSON that `juju attach-resource` takes, whose key is `ImageName`.
+"""
+
+import json
+import os
+import stat
+import typing
+
+import yaml
+
+from container_image import reference
+
+_SIZE_MAX = 1024 * 1024  # as Juju 4.0 has it
+# Aliases count as what they stand for: a small file can stand for an endless one.
+_NODES_MAX = 10000
+_DEPTH_MAX = 50
+
+_YAML = 'tag:yaml.org,2002:'
+_NULL = _YAML + 'null'
+_TEXT = {_YAML + name for name in ('str', 'int', 'float', 'bool', 'timestamp', 'value', 'merge')}
+_STANDARD = {_YAML + name for name in ('null', 'binary', 'seq', 'map', 'omap', 'pairs', 'set')}
+_STANDARD |= _TEXT
+
+# A value that is neither text nor null.
+_NOT_TEXT = object()
+
+
+class InvalidContents(ValueError):
+    """The file names no image. The message says why, and quotes nothing that is in it."""
+
+
+class ImageDetails(
+    typing.NamedTuple(
+        'ImageDetails', [('registry_path', str), ('username', str), ('password', str)]
+    )
+):
+    """An image and what its registry wants to see; '' where there are no credentials."""
+
+    __slots__ = ()
+
+    def __repr__(self):
+        return f'ImageDetails({self.registry_path!r}, {self.username!r}, <hidden>)'
+
+
+def read(path):
+    """Return the ImageDetails in the file at `path` (a str); raise InvalidContents."""
+    data, problem = None, None
+    try:
+        data = _read_regular_file(path)
+    except OSError as error:
+        problem = error.strerror
+    except ValueError:
+        problem = 'its path is impossible'
+    if problem:
+        raise InvalidContents(f'its file cannot be read: {problem}')
+    if data is None:
+        raise InvalidContents('its file is not a regular file')
+    return parse(data)
+
+
+def parse(data):
+    """Return the ImageDetails in `data` (bytes); raise InvalidContents."""
+    if len(data) > _SIZE_MAX:
+        raise InvalidContents(f'its content is larger than {_SIZE_MAX // 1024} KiB')
+    try:
+        text = data.decode('utf-8-sig')
+    except UnicodeDecodeError:
+        text = None
+    # Raised outside of `except`, here and below: the exceptions of decoders quote their input.
+    if text is None:
+        raise InvalidContents('its content is not UTF-8 text')
+    if not text.strip():
+        raise InvalidContents('its content is empty')
+    pairs = _json_pairs(text)
+    if pairs is None:
+        pairs = _yaml_pairs(text)
+    return _details(pairs)
+
+
+def _read_regular_file(path):
+    """Return the bytes in the file at `path`, as far as they count; None for other files."""
+    # Without O_NONBLOCK, a FIFO would be waited for.
+    flags = os.O_NONBLOCK | os.O_NOCTTY
+    with open(path, 'rb', opener=lambda path, mode: os.open(path, mode | flags)) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            return None
+        return file.read(_SIZE_MAX + 1)
+
+
+def _details(pairs):
+    """Return the ImageDetails in `pairs` of a key and a str, None or _NOT_TEXT."""
+    is_yaml = any(key == 'registrypath' for key, _ in pairs)
+    registry_path = _value(pairs, 'registrypath' if is_yaml else 'ImageName')
+    if not registry_path.strip():
+        raise InvalidContents('it has no registrypath, the reference of an image')
+    problem = None
+    try:
+        reference.Reference.parse(registry_path)
+    except reference.InvalidReference as error:
+        problem = str(error)
+    if problem:
+        raise InvalidContents(f'its registrypath is no valid image reference: {problem}')
+    return ImageDetails(registry_path, _value(pairs, 'username'), _value(pairs, 'password'))
+
+
+def _value(pairs, key):
+    """Return the text of `key`, '' for null or none; its case matters only beside a twin."""
+    values = [value for name, value in pairs if name == key] or [
+        value for name, value in pairs if name.lower() == key.lower()
+    ]
+    if len(values) > 1:
+        raise InvalidContents(f'it has {key} twice')
+    value = values[0] if values else None
+    if value is _NOT_TEXT or not _is_unicode(value or ''):
+        raise InvalidContents(f'its {key} is no text')
+    return value or ''
+
+
+def _is_unicode(text):
+    """Tell whether `text` has no lone surrogates, which escapes can spell but no file can hold."""
+    try:
+        text.encode('utf-8')
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+class _JSONObject(list):
+    """The pairs of an object, to tell it from an array."""
+
+
+def _json_pairs(text):
+    """Return the pairs in `text`, or None where it isn't JSON, but may be YAML all the same."""
+    if not text.lstrip().startswith('{'):
+        return None
+    try:
+        pairs = json.loads(
+            text,
+            object_pairs_hook=_JSONObject,
+            parse_int=str,
+            parse_float=str,
+            parse_constant=str,
+        )
+    except (ValueError, RecursionError):
+        return None
+    return [(key, _json_text(value)) for key, value in pairs]
+
+
+def _json_text(value):
+    if isinstance(value, bool):
+        return 'true' if value else 'false'
+    return value if value is None or isinstance(value, str) else _NOT_TEXT
+
+
+class _TooMuch(Exception):
+    """More nodes, or nested more deeply, than image details could ever be."""
+
+
+class _Loader(yaml.SafeLoader):
+    """Composes nodes, which keep scalars as they are written, up to a limit."""
+
+    _depth = 0
+    _nodes = 0
+
+    def compose_node(self, parent, index):
+        self._depth += 1
+        self._nodes += 1
+        if self._depth > _DEPTH_MAX or self._nodes > _NODES_MAX:
+            raise _TooMuch
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+
+def _yaml_pairs(text):
+    """Return the pairs in `text`; raise InvalidContents where it isn't one YAML mapping."""
+    root, problem = None, None
+    try:
+        root = _Loader(text).get_single_node()
+        if _size(root, {}) > _NODES_MAX:
+            raise _TooMuch
+    except yaml.composer.ComposerError as error:
+        has = 'more than one document' if error.context else 'an alias to nothing'
+        problem = f'its content has {has}'
+    except yaml.MarkedYAMLError as error:
+        line = f' (line {error.problem_mark.line + 1})' if error.problem_mark else ''
+        problem = f'its content is not YAML{line}'
+    except InvalidContents as error:
+        problem = str(error)
+    except _TooMuch:
+        problem = 'its content is far more than the details of an image'
+    except Exception:
+        # PyYAML lets some of Python's own errors through, for impossible escapes for one.
+        problem = 'its content is not YAML'
+    if problem:
+        raise InvalidContents(problem)
+    if root is None:
+        raise InvalidContents('its content is empty')
+    if not isinstance(root, yaml.MappingNode):
+        raise InvalidContents('its content is no mapping with the key registrypath')
+    return [
+        (key.value, _yaml_text(value))
+        for key, value in root.value
+        if isinstance(key, yaml.ScalarNode)
+    ]
+
+
+def _yaml_text(node):
+    if node.tag == _NULL:
+        return None
+    return node.value if node.tag in _TEXT else _NOT_TEXT
+
+
+def _size(node, sizes):
+    """Return how many nodes `node` stands for, aliases followed; raise InvalidContents for loops
+    and for tags that mean something to one program only.
+    """
+    if node is None:
+        return 0
+    if id(node) not in sizes:
+        if node.tag not in _STANDARD:
+            raise InvalidContents('its content has a tag that is not standard YAML')
+        sizes[id(node)] = None
+        children = [] if isinstance(node, yaml.ScalarNode) else node.value
+        if isinstance(node, yaml.MappingNode):
+            children = [child for pair in children for child in pair]
+        sizes[id(node)] = 1 + sum(_size(child, sizes) for child in children)
+    if sizes[id(node)] is None:
+        raise InvalidContents('its content contains itself, through an alias')
+    return sizes[id(node)]

@@ -1,0 +1,94 @@
+"""References to images, as operators write them: `registry.example.com/team/app:1.2@sha256:…`.
+
+The grammar is that of distribution/reference 0.5.0, which Juju 3.6 uses.
+"""
+
+import re
+import typing
+
+_DEFAULT_DOMAIN = 'docker.io'
+_DOMAIN = re.compile(
+    r'(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?'
+    r'(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*'
+    r'|\[[A-Fa-f0-9:]+\])'
+    r'(?::[0-9]+)?'
+)
+_PATH_COMPONENT = re.compile(r'[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*')
+_TAG = re.compile(r'[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}')
+_DIGEST = re.compile(r'sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128}')
+_BARE_IDENTIFIER = re.compile(r'[a-f0-9]{64}')
+# Of domain and path together: newer releases count the path only, but none that Juju has.
+_NAME_MAX = 255
+
+
+class InvalidReference(ValueError):
+    """The text is no image reference; the message says why, and never quotes the text."""
+
+
+class Reference(
+    typing.NamedTuple('Reference', [('domain', str), ('path', str), ('tag', str), ('digest', str)])
+):
+    """An image reference, normalised: Docker Hub's short names are spelled out.
+
+    `domain` is the registry's host, with its port where one is given; `path` the repository in it;
+    `tag` and `digest` are '' where the reference has none. Where it has both, the digest rules.
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def parse(cls, text):
+        """Return the Reference that `text` (a str) spells; raise InvalidReference."""
+        _check_characters(text)
+        rest, has_digest, digest = text.partition('@')
+        domain, path_and_tag = _split_domain(rest)
+        path, has_tag, tag = path_and_tag.partition(':')
+        if has_digest and not _DIGEST.fullmatch(digest):
+            raise InvalidReference(
+                'only a digest may follow "@", sha256: and 64 or sha512: and 128 lower-case hex'
+                ' digits; credentials go into username and password'
+            )
+        if not _DOMAIN.fullmatch(domain):
+            raise InvalidReference('the registry, before the first "/", is not a valid host')
+        if path != path.lower():
+            raise InvalidReference('the repository has to be in lower case')
+        if not all(map(_PATH_COMPONENT.fullmatch, path.split('/'))):
+            raise InvalidReference(
+                'the repository has to be words of a-z and 0-9, joined by single "/", ".", "_" or'
+                ' "-"'
+            )
+        if has_tag and not _TAG.fullmatch(tag):
+            raise InvalidReference(
+                'the tag, after ":", has to be at most 128 of A-Z, a-z, 0-9, "_", "." and "-", and'
+                ' may not begin with "." or "-"'
+            )
+        if not has_digest and not has_tag and _BARE_IDENTIFIER.fullmatch(rest):
+            raise InvalidReference('64 hex digits are an image ID, not the name of a repository')
+        if domain == 'index.docker.io':
+            domain = _DEFAULT_DOMAIN
+        if domain == _DEFAULT_DOMAIN and '/' not in path:
+            path = 'library/' + path
+        if len(domain) + 1 + len(path) > _NAME_MAX:
+            raise InvalidReference(
+                f'registry and repository are longer than {_NAME_MAX} characters'
+            )
+        return cls(domain, path, tag, digest)
+
+
+def _split_domain(name):
+    """Return the registry's host and the rest of `name`, as distribution/reference tells them."""
+    first, slash, rest = name.partition('/')
+    is_domain = '.' in first or ':' in first or first == 'localhost' or first != first.lower()
+    return (first, rest) if slash and is_domain else (_DEFAULT_DOMAIN, name)
+
+
+def _check_characters(text):
+    """Raise InvalidReference for what no part of a reference may hold."""
+    if not text.strip():
+        raise InvalidReference('it is blank')
+    if '://' in text:
+        raise InvalidReference('it has to begin with the registry\'s host, without "http://"')
+    if any(character.isspace() for character in text):
+        raise InvalidReference('it has a space or a line break in it')
+    if not all('!' <= character <= '~' for character in text):
+        raise InvalidReference('it has control characters, or others that are not ASCII, in it')
