@@ -20,12 +20,17 @@ _DEPTH_MAX = 50
 
 _YAML = 'tag:yaml.org,2002:'
 _NULL = _YAML + 'null'
-_TEXT = {_YAML + name for name in ('str', 'int', 'float', 'bool', 'timestamp', 'value', 'merge')}
-_STANDARD = {_YAML + name for name in ('null', 'binary', 'seq', 'map', 'omap', 'pairs', 'set')}
-_STANDARD |= _TEXT
+_STR = _YAML + 'str'
+_TYPED = {_YAML + name for name in ('int', 'float', 'bool', 'timestamp', 'value', 'merge')}
+_OTHERS = {_YAML + name for name in ('binary', 'seq', 'map', 'omap', 'pairs', 'set')}
+_STANDARD = {_NULL, _STR} | _TYPED | _OTHERS
 
 # A value that is neither text nor null.
 _NOT_TEXT = object()
+
+
+class _Typed(str):
+    """A number, a truth value or a time, as it is written."""
 
 
 class InvalidContents(ValueError):
@@ -93,7 +98,10 @@ def _read_regular_file(path):
 def _details(pairs):
     """Return the ImageDetails in `pairs` of a key and a str, None or _NOT_TEXT."""
     is_yaml = any(key == 'registrypath' for key, _ in pairs)
-    registry_path = _value(pairs, 'registrypath' if is_yaml else 'ImageName')
+    path_key = 'registrypath' if is_yaml else 'ImageName'
+    registry_path = _value(pairs, path_key)
+    if isinstance(registry_path, _Typed):
+        raise InvalidContents(f'its {path_key} is no text')
     if not registry_path.strip():
         raise InvalidContents('it has no registrypath, the reference of an image')
     problem = None
@@ -103,7 +111,10 @@ def _details(pairs):
         problem = str(error)
     if problem:
         raise InvalidContents(f'its registrypath is no valid image reference: {problem}')
-    return ImageDetails(registry_path, _value(pairs, 'username'), _value(pairs, 'password'))
+    # A password 0123 is meant as it is written, and goes on as a plain str.
+    return ImageDetails(
+        registry_path, str(_value(pairs, 'username')), str(_value(pairs, 'password'))
+    )
 
 
 def _value(pairs, key):
@@ -140,9 +151,9 @@ def _json_pairs(text):
         pairs = json.loads(
             text,
             object_pairs_hook=_JSONObject,
-            parse_int=str,
-            parse_float=str,
-            parse_constant=str,
+            parse_int=_Typed,
+            parse_float=_Typed,
+            parse_constant=_Typed,
         )
     except (ValueError, RecursionError):
         return None
@@ -151,7 +162,7 @@ def _json_pairs(text):
 
 def _json_text(value):
     if isinstance(value, bool):
-        return 'true' if value else 'false'
+        return _Typed('true' if value else 'false')
     return value if value is None or isinstance(value, str) else _NOT_TEXT
 
 
@@ -211,7 +222,9 @@ def _yaml_pairs(text):
 def _yaml_text(node):
     if node.tag == _NULL:
         return None
-    return node.value if node.tag in _TEXT else _NOT_TEXT
+    if node.tag in _TYPED:
+        return _Typed(node.value)
+    return node.value if node.tag == _STR else _NOT_TEXT
 
 
 def _size(node, sizes):

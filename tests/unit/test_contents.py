@@ -1,0 +1,184 @@
+import contextlib
+import os
+import traceback
+
+import hypothesis
+import pytest
+import yaml
+from hypothesis import strategies
+
+import contents_cases
+from container_image import contents
+
+SECRET = contents_cases.SECRET
+
+
+def refusal(call, argument):
+    """Return the text of an InvalidContents, after a look for secrets in all that hangs on it."""
+    with pytest.raises(contents.InvalidContents) as raised:
+        call(argument)
+    shown = ''.join(traceback.format_exception(raised.type, raised.value, None)) + repr(
+        raised.value.__context__
+    )
+    assert SECRET not in shown
+    assert raised.value.__context__ is None
+    assert len(str(raised.value)) < 250
+    return str(raised.value)
+
+
+@pytest.mark.parametrize('case', list(contents_cases.RIGHT))
+def test_right_contents_give_an_image(case):
+    data, image = contents_cases.RIGHT[case]
+    details = contents.parse(data)
+    assert details == image
+    assert {type(value) for value in details} == {str}
+
+
+@pytest.mark.parametrize('case', list(contents_cases.WRONG))
+def test_wrong_contents_are_refused_and_not_quoted(case):
+    refusal(contents.parse, contents_cases.WRONG[case])
+
+
+@pytest.mark.parametrize(
+    ('case', 'words'),
+    [
+        ('nothing', 'content is empty'),
+        ('a comment only', 'content is empty'),
+        ('what is not YAML, with a password', r'not YAML \(line 3\)'),
+        ('what is not UTF-8', 'not UTF-8'),
+        ('two documents', 'more than one document'),
+        ('a scalar', 'no mapping'),
+        ('a null registrypath', 'no registrypath'),
+        ('a path under another key', 'no registrypath'),
+        ('a registrypath that is a list', 'registrypath is no text'),
+        ('a registrypath that is a number', 'registrypath is no text'),
+        ('a password that is a mapping', 'password is no text'),
+        ('two passwords', 'password twice'),
+        ('a Python tag for the password', 'tag'),
+        ('an alias bomb', 'far more'),
+        ('a loop', 'contains itself'),
+        ('an alias to nothing', 'alias to nothing'),
+        ('more than a megabyte', '1024 KiB'),
+        ('a reference with credentials', 'credentials go into'),
+    ],
+)
+def test_the_refusal_says_what_is_wrong(case, words):
+    with pytest.raises(contents.InvalidContents, match=words):
+        contents.parse(contents_cases.WRONG[case])
+
+
+@pytest.mark.parametrize('text', contents_cases.WRONG_REFERENCES, ids=lambda text: repr(text[:30]))
+def test_an_impossible_reference_is_refused_and_not_quoted(text):
+    data = yaml.safe_dump({'registrypath': text, 'password': SECRET}, allow_unicode=True)
+    assert 'registrypath' in refusal(contents.parse, data.encode())
+
+
+@pytest.mark.parametrize('text', list(contents_cases.RIGHT_REFERENCES))
+def test_a_reference_is_kept_as_it_was_written(text):
+    data = yaml.safe_dump({'registrypath': text}).encode()
+    assert contents.parse(data).registry_path == text
+
+
+def test_the_details_of_an_image_do_not_show_the_password():
+    details = contents.parse(f'registrypath: a/b\npassword: {SECRET}'.encode())
+    assert details.password == SECRET
+    assert SECRET not in f'{details} {details!r} {[details]}'
+
+
+def test_the_largest_contents_are_read(tmp_path):
+    password = 'x' * (1024 * 1024 - len('registrypath: a/b\npassword: '))
+    path = tmp_path / 'content.yaml'
+    path.write_text('registrypath: a/b\npassword: ' + password)
+    assert contents.read(str(path)).password == password
+
+
+def test_a_directory_is_no_content(tmp_path):
+    assert 'directory' in refusal(contents.read, str(tmp_path))
+
+
+def test_a_fifo_is_not_waited_for(tmp_path):
+    os.mkfifo(str(tmp_path / 'fifo'))
+    assert 'regular file' in refusal(contents.read, str(tmp_path / 'fifo'))
+
+
+@pytest.mark.parametrize('path', ['/dev/zero', '/dev/tty', '/dev/null'])
+def test_a_device_is_no_content(path):
+    refusal(contents.read, path)
+
+
+def test_an_absent_file_is_no_content(tmp_path):
+    assert 'No such file' in refusal(contents.read, str(tmp_path / 'absent'))
+
+
+def test_a_file_that_fails_to_be_read_is_no_content():
+    assert 'cannot be read' in refusal(contents.read, '/proc/self/mem')
+
+
+@pytest.mark.parametrize('path', ['a\0b', 'x' * 5000, '', '\udcff'])
+def test_an_impossible_path_is_no_content(path):
+    refusal(contents.read, path)
+
+
+def test_reading_leaves_no_file_open(tmp_path):
+    (tmp_path / 'content.yaml').write_text('registrypath: a/b')
+    before = len(os.listdir('/proc/self/fd'))
+    contents.read(str(tmp_path / 'content.yaml'))
+    for path in (str(tmp_path), '/dev/zero', str(tmp_path / 'absent')):
+        refusal(contents.read, path)
+    assert len(os.listdir('/proc/self/fd')) == before
+
+
+@hypothesis.given(strategies.binary())
+def test_any_bytes_are_an_image_or_refused(data):
+    with contextlib.suppress(contents.InvalidContents):
+        assert all(type(value) is str for value in contents.parse(data))
+
+
+SCALARS = (
+    strategies.none()
+    | strategies.booleans()
+    | strategies.integers()
+    | strategies.floats()
+    | strategies.text()
+    | strategies.binary()
+    | strategies.dates()
+)
+ANYTHING = strategies.recursive(
+    SCALARS,
+    lambda inner: strategies.lists(inner) | strategies.dictionaries(strategies.text(), inner),
+    max_leaves=20,
+)
+KEYS = strategies.sampled_from(['registrypath', 'ImageName', 'username', 'password']) | (
+    strategies.text()
+)
+
+
+@hypothesis.given(strategies.dictionaries(KEYS, ANYTHING))
+def test_any_yaml_is_an_image_or_refused(document):
+    with contextlib.suppress(contents.InvalidContents):
+        details = contents.parse(yaml.safe_dump(document, allow_unicode=True).encode())
+        assert details.registry_path in (document.get('registrypath'), document.get('ImageName'))
+
+
+@hypothesis.given(
+    strategies.text(strategies.characters(blacklist_categories=['Cs'])),
+    strategies.dictionaries(strategies.text(), ANYTHING),
+    strategies.booleans(),
+)
+def test_any_password_arrives_to_the_letter_whatever_stands_beside_it(password, others, unicode):
+    others = {
+        key: value
+        for key, value in others.items()
+        if key.lower() not in ('registrypath', 'username', 'password')
+    }
+    document = dict(others, registrypath='a/b', password=password)
+    data = yaml.safe_dump(document, allow_unicode=unicode).encode()
+    # Not `password`: PyYAML itself writes some line breaks so that nobody reads them back.
+    assert contents.parse(data).password == yaml.load(data, yaml.BaseLoader)['password']
+
+
+@hypothesis.given(strategies.text(strategies.sampled_from('{}[]&*!|>\'"%@`:,-?#\n\t ~a0\\<=')))
+def test_any_punctuation_is_an_image_or_refused(text):
+    for data in (text, 'registrypath: a/b\npassword: ' + text, '{"ImageName": "a", "x": ' + text):
+        with contextlib.suppress(contents.InvalidContents):
+            assert contents.parse(data.encode()).registry_path
