@@ -32,11 +32,12 @@ class Credentials:
     token: str = dataclasses.field(default='', repr=False)
     root: str = dataclasses.field(default='', repr=False)
     discharge: str = dataclasses.field(default='', repr=False)
+    given: str = dataclasses.field(default='', repr=False)
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """What may appear in no message."""
-        return tuple(filter(None, (self.token, self.root, self.discharge)))
+        return tuple(filter(None, (self.given, self.token, self.root, self.discharge)))
 
     @property
     def renewal(self) -> str:
@@ -90,15 +91,15 @@ def parse(value: str, origin: str) -> Credentials:
         if content['t'] == 'u1-macaroon' and isinstance(token, dict):
             root, discharge = token.get('r'), token.get('d')
             if is_token(root) and is_token(discharge):
-                return Credentials(origin, root=root, discharge=discharge)
+                return Credentials(origin, root=root, discharge=discharge, given=value)
         if content['t'] == 'macaroon' and is_token(token):
-            return Credentials(origin, token)
+            return Credentials(origin, token, given=value)
         raise unreadable
     if isinstance(content, list):  # a bakery's macaroons: the token is their base64
         text = value
     if not is_token(text):
         raise unreadable
-    return Credentials(origin, text)
+    return Credentials(origin, text, given=value)
 
 
 def bind(root: str, discharge: str) -> str:

@@ -48,18 +48,24 @@ class Progress(Protocol):
         """Show it."""
 
 
-def already_pushed(client: registry.Client, repository: str, image: images.Image) -> str | None:
+def already_pushed(
+    client: registry.Client, repository: str, image: images.Image | str
+) -> str | None:
     """Give the digest of the manifest that `push` once made of `image`; None if it made none.
 
     Nothing is exported: the manifest has a tag with the image's ID, and is checked against the ID.
+    The ID alone, without an image, finds what has a configuration of this digest.
     """
+    identity = image if isinstance(image, str) else image.id
     try:
-        manifest = client.get_manifest(repository, _tag(image.id))
+        manifest = client.get_manifest(repository, _tag(identity))
     except registry.NotFound:
         return None
     content = images.parse_json(manifest.content, 'the manifest')
-    if (content.get('config') or {}).get('digest') == image.id:
+    if (content.get('config') or {}).get('digest') == identity:
         return manifest.digest
+    if isinstance(image, str):
+        return None
     try:
         found = image.matches(_configs(client, repository, manifest))
     except (registry.NotFound, images.InvalidImageError):

@@ -19,6 +19,7 @@ class Terminal:
     def __init__(self, program: str, *, quiet: bool = False, as_json: bool = False) -> None:
         self._program, self._quiet, self._as_json = program, quiet, as_json
         self._bars: Any = None
+        self._live: Any = None
         if not quiet and sys.stderr.isatty() and os.environ.get('TERM') != 'dumb':
             self._bars = _bars()
 
@@ -45,6 +46,10 @@ class Terminal:
     @contextlib.contextmanager
     def step(self, name: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
         """Show that one thing is going on, and how many of its `total` bytes are done."""
+        if self._bars is not None and total is None:
+            with self._showing(self._bars.console.status(_text(name))):
+                yield lambda done: None
+            return
         with self.steps() as progress:
             progress(name, 0, total)
             yield lambda done: progress(name, done, total)
@@ -55,34 +60,50 @@ class Terminal:
         seen: dict[str, Any] = {}
 
         def show(name: str, done: int, total: int | None) -> None:
-            if self._bars is None:
-                if name not in seen:
-                    self.tell(name)
-                seen[name] = None
-                return
             if name not in seen:
-                seen[name] = self._bars.add_task(name, total=total)
-            finished = total is not None and done >= total
-            self._bars.update(seen[name], completed=done, total=total, visible=not finished)
+                seen[name] = self._begin(name)
+            if self._bars is not None:
+                finished = total is not None and done >= total
+                self._bars.update(seen[name], completed=done, total=total, visible=not finished)
 
         if self._bars is None:
             yield show
             return
-        self._bars.start()
+        with self._showing(self._bars):
+            try:
+                yield show
+            finally:
+                for task in seen.values():
+                    self._bars.remove_task(task)
+
+    def _begin(self, name: str) -> Any:
+        if self._bars is not None:
+            return self._bars.add_task(name, total=None)
+        self.tell(name)
+        return None
+
+    @contextlib.contextmanager
+    def _showing(self, live: Any) -> Iterator[None]:
+        self._live = live
+        live.start()
         try:
-            yield show
+            yield
         finally:
-            for task in seen.values():
-                self._bars.remove_task(task)
-            self._bars.stop()
+            live.stop()
+            self._live = None
 
     def _print(self, line: str, file: TextIO) -> None:
-        showing = self._bars is not None and self._bars.live.is_started
-        if showing:  # both streams may be the same screen
-            self._bars.stop()
+        if self._live:  # both streams may be the same screen
+            self._live.stop()
         print(line, file=file, flush=True)
-        if showing:
-            self._bars.start()
+        if self._live:
+            self._live.start()
+
+
+def _text(line: str) -> Any:
+    import rich.text
+
+    return rich.text.Text(line)  # a str would be searched for markup
 
 
 def _bars() -> Any:

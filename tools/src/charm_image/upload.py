@@ -83,7 +83,7 @@ def _instead(value: str) -> str:
         return f'there is no file {value!r}'
     if not value:
         return 'give the digest of an image'
-    kind = 'a tag' if colon else 'a name'
+    kind = 'a tag' if ':' in value.rpartition('/')[2] else 'a name'
     return (
         f'{value!r} is {kind}, which may mean another image tomorrow: give the digest that '
         f'`docker image inspect --format={{{{.Id}}}} {shlex.quote(value)}` prints'
@@ -251,20 +251,16 @@ class _Upload:
 
     def _send_image(self, hub: store.Store) -> None:
         way_in = hub.upload_credentials(self._charm, self._resource)
-        host, _, repository = way_in.image_name.partition('/')
-        url = os.environ.get('CHARMCRAFT_REGISTRY_URL')
-        if url:
-            host = urllib.parse.urlsplit(store.secure(url)).netloc
-        with registry.Client(host, way_in.username, way_in.password) as client:
-            digest = self._digest(client, repository)
-            architectures = push.architectures(client, repository, digest)
+        with _Registry(way_in) as remote:
+            digest = self._digest(remote)
+            architectures = push.architectures(remote.client, remote.repository, digest)
         self._facts['image-digest'] = digest
         blob = hub.image_blob(self._charm, self._resource, digest)
         # charmcraft names it so, with random letters after "resource"
         upload_id = self._send(hub, io.BytesIO(blob), len(blob), 'image-resource.json')
         self._create_revision(hub, upload_id, 'oci-image', architectures)
 
-    def _digest(self, client: registry.Client, repository: str) -> str:
+    def _digest(self, remote: _Registry) -> str:
         """Return the digest of the image in the registry, after a push if need be."""
         wanted: _ImageArgument = self._args.image
         found: str | None = None
@@ -275,20 +271,20 @@ class _Upload:
             else:
                 if wanted.long:
                     with self._shown.step(f'Looking for {wanted.long}'):
-                        found = _in_registry(client, repository, wanted.long)
+                        found = remote.find(wanted.long)
                 if not found:
                     image = local = self._local(stack, wanted)
-                    for known in (local.id, *local.repo_digests):
-                        found = found or _in_registry(client, repository, known)
+                    for known in {local.id, *local.repo_digests} - {wanted.long}:
+                        found = found or remote.find(known)
             if not found:
-                found = _unless_absent(lambda: push.already_pushed(client, repository, image))
+                found = remote.find_pushed(image)
             if found:
                 self._shown.say("Using the OCI image from Canonical's registry")
                 return found
             source = repr(wanted.path) if wanted.path else 'local registry'
             self._shown.say(f'Remote image not found, uploading from {source}')
             with self._shown.steps() as progress:
-                digest = push.push(image, client, repository, progress)
+                digest = push.push(image, remote.client, remote.repository, progress)
         self._shown.say(f'Image uploaded, new remote digest: {digest}')
         return digest
 
@@ -325,8 +321,41 @@ def _store(tell: Callable[[str], None]) -> store.Store:
     )
 
 
-def _in_registry(client: registry.Client, repository: str, digest: str) -> str | None:
-    return _unless_absent(lambda: client.head_manifest(repository, digest))
+class _Registry:
+    """Canonical's registry, where a resource's images live in one `repository`."""
+
+    def __init__(self, way_in: store.UploadCredentials) -> None:
+        host, _, self.repository = way_in.image_name.partition('/')
+        url = os.environ.get('CHARMCRAFT_REGISTRY_URL')
+        if url:
+            host = urllib.parse.urlsplit(store.secure(url)).netloc
+        self.client = registry.Client(host, way_in.username, way_in.password)
+        self._impatient = registry.Client(host, way_in.username, way_in.password, tries=1)
+
+    def __enter__(self) -> _Registry:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.client.close()
+        self._impatient.close()
+
+    def find(self, digest: str) -> str | None:
+        """Return the digest of the manifest that has this one, or whose image has it as its ID."""
+        return self.find_pushed(digest) or _unless_absent(lambda: self._manifest(digest))
+
+    def find_pushed(self, image: images.Image | str) -> str | None:
+        """Return the digest of the manifest that an earlier push made of `image`, or of its ID."""
+        return _unless_absent(lambda: push.already_pushed(self.client, self.repository, image))
+
+    def _manifest(self, digest: str) -> str | None:
+        try:
+            return self._impatient.head_manifest(self.repository, digest)
+        except registry.Unavailable:
+            # docker-registry 2.8 answers 500 where the digest is a configuration's, however often
+            # it is asked
+            if self.client.has_blob(self.repository, digest):
+                return None
+            return self.client.head_manifest(self.repository, digest)
 
 
 def _unless_absent(ask: Callable[[], str | None]) -> str | None:
@@ -345,12 +374,13 @@ def _open(path: str) -> Iterator[BinaryIO]:
     except (OSError, ValueError) as error:
         reason = getattr(error, 'strerror', None) or 'no path'
         raise UploadError(f'{path!r} cannot be read: {reason}.') from None
-    with open(descriptor, 'rb', buffering=0) as file:
-        mode = os.fstat(descriptor).st_mode
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
         if stat.S_ISDIR(mode):
             raise UploadError(f'{path!r} is a directory: give a file, such as an archive of it.')
-        if not stat.S_ISREG(mode):
-            raise UploadError(f'{path!r} is not a regular file: copy what it gives into one.')
+        raise UploadError(f'{path!r} is not a regular file: copy what it gives into one.')
+    with open(descriptor, 'rb', buffering=0) as file:
         yield file
 
 

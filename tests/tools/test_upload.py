@@ -1,0 +1,700 @@
+"""The command charm-upload-resource, started as a program, against a stand-in for Charmhub.
+
+The registry behind it is real.
+"""
+
+import base64
+import contextlib
+import hashlib
+import io
+import itertools
+import json
+import os
+import pathlib
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import tarfile
+import threading
+import time
+
+import pytest
+
+from services import charmhub
+
+PROGRAM = pathlib.Path(sys.executable).with_name('charm-upload-resource')
+ABSENT = 'sha256:' + 64 * 'a'
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope='module')
+def running_hub(tmp_path_factory):
+    with charmhub.running(tmp_path_factory.mktemp('hub'), faulty_registry=True) as running:
+        yield running
+
+
+@pytest.fixture
+def hub(running_hub):
+    """A Charmhub of which nothing was asked, where nothing goes wrong."""
+    clean = charmhub.Charmhub()
+    for name in ('charms', 'permissions', 'packages', 'uploads', 'looks_until_reviewed'):
+        setattr(running_hub, name, getattr(clean, name))
+    for name in ('review_errors', 'faults', 'requests'):
+        getattr(running_hub, name).clear()
+    running_hub.expired_tokens.clear()
+    return running_hub
+
+
+@pytest.fixture
+def environment(hub, tmp_path):
+    """That of the program: no engine, no settings of a user, temporary files where we see them."""
+    (tmp_path / 'tmp').mkdir()
+    kept = {name: os.environ[name] for name in ('PATH', 'LANG') if name in os.environ}
+    return {
+        **kept,
+        **hub.environment,
+        'HOME': str(tmp_path),
+        'TMPDIR': str(tmp_path / 'tmp'),
+        'DOCKER_HOST': f'unix://{tmp_path}/no-engine.sock',
+        'PYTHON_KEYRING_BACKEND': 'keyring.backends.null.Keyring',
+    }
+
+
+@pytest.fixture
+def upload(environment, tmp_path):
+    """Run the program in `tmp_path` to its end."""
+
+    def run(*args, **changes):
+        return subprocess.run(
+            [PROGRAM, *args],
+            env={**environment, **changes},
+            cwd=tmp_path,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    return run
+
+
+@pytest.fixture
+def archive(tmp_path):
+    """An OCI archive of an image that nobody has, in `tmp_path`."""
+    return make_archive(tmp_path / 'my.rock')
+
+
+def make_archive(path, architectures=('amd64',), layer=None):
+    if layer is None:
+        layer = f'layer {next(_numbers)}'.encode()
+    with tarfile.open(path, 'w') as archive:
+
+        def add(name, content):
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+
+        def blob(kind, content):
+            digest = hashlib.sha256(content).hexdigest()
+            add(f'blobs/sha256/{digest}', content)
+            return {
+                'mediaType': f'application/vnd.oci.image.{kind}',
+                'digest': f'sha256:{digest}',
+                'size': len(content),
+            }
+
+        files = io.BytesIO()
+        with tarfile.open(fileobj=files, mode='w') as tar:
+            info = tarfile.TarInfo('file')
+            info.size = len(layer)
+            tar.addfile(info, io.BytesIO(layer))
+        diff_id = 'sha256:' + hashlib.sha256(files.getvalue()).hexdigest()
+        layers = [blob('layer.v1.tar', files.getvalue())]
+        manifests = []
+        for architecture in architectures:
+            config = {'architecture': architecture, 'os': 'linux', 'config': {}}
+            config['rootfs'] = {'type': 'layers', 'diff_ids': [diff_id]}
+            manifest = {
+                'schemaVersion': 2,
+                'mediaType': 'application/vnd.oci.image.manifest.v1+json',
+                'config': blob('config.v1+json', json.dumps(config).encode()),
+                'layers': layers,
+            }
+            described = blob('manifest.v1+json', json.dumps(manifest).encode())
+            manifests.append(
+                {**described, 'platform': {'architecture': architecture, 'os': 'linux'}}
+            )
+        add('index.json', json.dumps({'schemaVersion': 2, 'manifests': manifests}).encode())
+        add('oci-layout', b'{"imageLayoutVersion": "1.0.0"}')
+    return path
+
+
+def image_id(archive):
+    """The digest of the configuration of the image in an archive."""
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            content = tar.extractfile(member).read()
+            if content.startswith(b'{"architecture"'):
+                return 'sha256:' + hashlib.sha256(content).hexdigest()
+    return None
+
+
+def sent(hub):
+    """What left this machine: everything but questions."""
+    return [
+        (path, status) for method, path, status in hub.requests if method not in ('GET', 'HEAD')
+    ]
+
+
+# Files
+
+
+def test_a_file_becomes_a_revision(hub, upload, tmp_path):
+    (tmp_path / 'data.bin').write_bytes(b'\0\xff\r\n' * 1000)
+    done = upload('my-charm', 'my-file', '--filepath=data.bin')
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "Revision 1 created of resource 'my-file' for charm 'my-charm'\n"
+    (revision,) = hub.revisions('my-charm', 'my-file')
+    assert (revision.content, revision.filename) == (b'\0\xff\r\n' * 1000, 'data.bin')
+    assert (revision.type, revision.bases[0]['architectures']) == ('file', ['all'])
+
+
+def test_without_a_terminal_each_step_has_one_line_on_stderr(upload, tmp_path):
+    (tmp_path / 'data.bin').write_bytes(bytes(5 << 20))
+    done = upload('my-charm', 'my-file', '--filepath=data.bin')
+    assert done.stderr.splitlines() == [
+        "Checking resource 'my-file' of charm 'my-charm'",
+        'Sending data.bin (5.24 MB)',
+        'Waiting for the review',
+    ]
+
+
+def test_an_empty_file_is_sent_with_a_word(hub, upload, tmp_path):
+    (tmp_path / 'empty').touch()
+    done = upload('my-charm', 'my-file', '--filepath=empty')
+    assert done.returncode == 0, done.stderr
+    assert 'empty is empty: so will be the resource.' in done.stderr
+    assert hub.revisions('my-charm', 'my-file')[0].size == 0
+
+
+@pytest.mark.parametrize(
+    ('make', 'reason'),
+    [
+        (lambda path: None, 'No such file or directory'),
+        (lambda path: path.mkdir(), 'is a directory: give a file'),
+        (os.mkfifo, 'is not a regular file'),
+        (lambda path: path.symlink_to('/dev/zero'), 'is not a regular file'),
+        (lambda path: path.symlink_to(path.name), 'symbolic links'),
+    ],
+)
+def test_what_is_no_readable_file_is_told_at_once(hub, upload, tmp_path, make, reason):
+    make(tmp_path / 'odd')
+    done = upload('my-charm', 'my-file', '--filepath=odd')
+    assert (done.returncode, done.stdout) == (1, '')
+    assert "'odd'" in done.stderr
+    assert reason in done.stderr
+    assert hub.requests == []
+
+
+def test_a_file_that_changes_while_it_is_sent_becomes_no_revision(
+    hub, environment, tmp_path, interrupted
+):
+    path = tmp_path / 'data.bin'
+    path.write_bytes(bytes(1000))
+    fault = hub.fail('POST', '/unscanned-upload/', after=True, status=503, hold=threading.Event())
+    with interrupted('my-charm', 'my-file', '--filepath=data.bin') as process:
+        wait_for(lambda: not fault.times)
+        path.write_bytes(b'x' * 1000)
+        os.utime(path, (0, 0))
+        fault.hold.set()
+        _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert 'The file changed while it was sent. No revision was created: try again.' in stderr
+    assert hub.asked('POST', '/revisions$') == []
+
+
+# Images
+
+
+def test_an_image_is_pushed_and_then_used(hub, upload, archive):
+    done = upload('my-charm', 'my-image', f'--image={archive}')
+    assert done.returncode == 0, done.stderr
+    first, second, third = done.stdout.splitlines()
+    assert first == f"Remote image not found, uploading from '{archive}'"
+    digest = re.fullmatch('Image uploaded, new remote digest: (sha256:[0-9a-f]{64})', second)[1]
+    assert third == "Revision 1 created of resource 'my-image' for charm 'my-charm'"
+    (revision,) = hub.revisions('my-charm', 'my-image')
+    content = json.loads(revision.content)
+    repository = f'charm/{hub.charms["my-charm"].id}/my-image'
+    assert content['ImageName'] == f'{hub.registry_host}/{repository}@{digest}'
+    assert (revision.type, revision.bases[0]['architectures']) == ('oci-image', ['amd64'])
+
+
+def test_an_image_in_the_registry_is_used_by_its_digest_alone(hub, upload, archive):
+    pushed = upload('my-charm', 'my-image', f'--image={archive}', '--format=json')
+    digest = json.loads(pushed.stdout)['image-digest']
+    hub.requests.clear()
+    done = upload('my-charm', 'my-image', f'--image={digest}')
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == (
+        "Using the OCI image from Canonical's registry\n"
+        "Revision 1 created of resource 'my-image' for charm 'my-charm'\n"
+    )
+    assert [path for path, _ in sent(hub) if path.startswith('/v2/')] == []
+
+
+@pytest.mark.parametrize('write', [str.upper, lambda digest: digest.removeprefix('sha256:')])
+def test_a_digest_may_be_written_otherwise(upload, archive, write):
+    pushed = upload('my-charm', 'my-image', f'--image={archive}', '--format=json')
+    digest = json.loads(pushed.stdout)['image-digest']
+    done = upload('my-charm', 'my-image', f'--image={write(digest)}')
+    assert done.stdout.startswith("Using the OCI image from Canonical's registry\n"), done.stderr
+
+
+def test_the_id_of_an_image_that_was_pushed_before_is_enough(hub, upload, archive):
+    upload('my-charm', 'my-image', f'--image={archive}')
+    done = upload('my-charm', 'my-image', f'--image={image_id(archive)}')
+    assert done.stdout.startswith("Using the OCI image from Canonical's registry\n"), done.stderr
+
+
+def test_the_id_of_an_image_that_another_tool_pushed_is_no_manifest(hub, upload, archive):
+    upload('my-charm', 'my-image', f'--image={archive}')
+    for method in ('GET', 'HEAD'):  # it left no tags
+        body = b'{"errors": [{"code": "MANIFEST_UNKNOWN"}]}'
+        hub.fail(method, '^/v2/.*/manifests/image-', status=404, body=body, times=99)
+    done = upload('my-charm', 'my-image', f'--image={image_id(archive)}')
+    assert done.returncode == 1
+    assert "The image is not in Canonical's registry" in done.stderr
+
+
+def test_an_image_of_another_charm_is_not_used(hub, upload, archive):
+    pushed = upload('my-charm', 'my-image', f'--image={archive}', '--format=json')
+    digest = json.loads(pushed.stdout)['image-digest']
+    hub.add('another-charm', {'my-image': 'oci-image'})
+    done = upload('another-charm', 'my-image', f'--image={digest}')
+    assert (done.returncode, done.stdout) == (1, '')
+
+
+def test_an_image_for_several_architectures_keeps_them_all(hub, upload, tmp_path):
+    make_archive(tmp_path / 'many.rock', ['amd64', 'arm64', 'arm'])
+    done = upload('my-charm', 'my-image', '--image=many.rock')
+    assert done.returncode == 0, done.stderr
+    (revision,) = hub.revisions('my-charm', 'my-image')
+    assert sorted(revision.bases[0]['architectures']) == ['amd64', 'arm64', 'armhf']
+
+
+def test_an_image_that_is_nowhere_is_told_with_the_engine_that_is_not_there(hub, upload):
+    done = upload('my-charm', 'my-image', f'--image={ABSENT}')
+    assert (done.returncode, done.stdout) == (1, '')
+    assert "The image is not in Canonical's registry for resource 'my-image'" in done.stderr
+    assert 'the engine is not running' in done.stderr
+    assert sent(hub) == []
+
+
+def test_a_short_digest_wants_an_engine(upload):
+    done = upload('my-charm', 'my-image', '--image=70aa8983ec5c')
+    assert done.returncode == 1
+    assert 'the engine is not running' in done.stderr
+
+
+def test_a_push_survives_a_registry_with_faults(hub, upload, archive):
+    hub.fail('PATCH', '^/v2/', status=None)
+    hub.fail('POST', '^/v2/', status=500)
+    hub.fail('PUT', '^/v2/.*/manifests/', status=503)
+    done = upload('my-charm', 'my-image', f'--image={archive}')
+    assert done.returncode == 0, done.stderr
+
+
+# Usage
+
+
+@pytest.mark.parametrize(
+    ('value', 'advice'),
+    [
+        ('nginx', '`docker image inspect --format={{.Id}} nginx` prints'),
+        ('nginx:latest', 'is a tag'),
+        ('ubuntu/nginx:1.18', 'is a tag'),
+        ('localhost:5000/nginx', 'is a name'),
+        (f'nginx@{ABSENT}', f'--image={ABSENT}'),
+        ('docker://nginx:latest', 'is a URL'),
+        ('https://registry.example/nginx', '`docker pull`'),
+        (f'docker-daemon:{ABSENT}', f'--image={ABSENT}'),
+        ('oci-archive:my.rock', '--image=my.rock'),
+        ('sha256:70aa', '64 hexadecimal digits'),
+        ('sha256:' + 65 * 'a', '64 hexadecimal digits'),
+        ('sha512:' + 128 * 'a', 'the one that begins with "sha256:"'),
+        ('70aa8983ec5', 'is a name'),
+        ('./my.rock', 'there is no file'),
+        ('my.rock', 'there is no file'),
+        ('', 'give the digest'),
+        ('; rm -rf $HOME', "'; rm -rf $HOME'` prints"),
+    ],
+)
+def test_what_is_no_digest_is_told_with_what_to_give_instead(hub, upload, value, advice):
+    done = upload('my-charm', 'my-image', f'--image={value}')
+    assert (done.returncode, done.stdout) == (2, '')
+    assert advice in done.stderr
+    assert hub.requests == []
+
+
+@pytest.mark.parametrize(
+    'args',
+    [
+        [],
+        ['my-charm'],
+        ['my-charm', 'my-file'],
+        ['my-charm', '--filepath=x'],
+        ['my-charm', 'my-file', '--filepath=x', f'--image={ABSENT}'],
+        ['my-charm', 'my-file', '--filepath=x', '--resume=y'],
+        ['my-charm', 'my-file', 'more', '--filepath=x'],
+        ['my/charm', 'my-file', '--filepath=x'],
+        ['my-charm', '../my-file', '--filepath=x'],
+        ['my-charm', 'my-file', '--file=x'],
+        ['my-charm', 'my-file', '--filepath=x', '--format=yaml'],
+        ['my-charm', 'my-file', '--filepath=x', '--review-timeout=-1'],
+        ['my-charm', 'my-file', '--filepath=x', '--review-timeout=nan'],
+    ],
+)
+def test_wrong_usage_has_a_status_of_its_own(hub, upload, args):
+    done = upload(*args)
+    assert (done.returncode, done.stdout) == (2, '')
+    assert done.stderr.startswith('usage: charm-upload-resource CHARM RESOURCE')
+    assert hub.requests == []
+
+
+@pytest.mark.parametrize('args', [['-h'], ['--help'], ['help']])
+def test_the_help_names_what_matters(upload, args):
+    done = upload(*args)
+    assert done.returncode == 0
+    for word in ('--filepath', '--image', '--resume', 'CHARMCRAFT_AUTH', 'DOCKER_HOST', '130'):
+        assert word in done.stdout
+
+
+def test_version_and_description_are_one_line_each(upload):
+    assert re.fullmatch(r'charm-upload-resource \d+\.\d+\.\d+\n', upload('--version').stdout)
+    assert upload('--description').stdout == (
+        'Upload a file or an OCI image to Charmhub as a resource revision\n'
+    )
+
+
+# Rights
+
+
+@pytest.mark.parametrize(
+    ('args', 'reason'),
+    [
+        (['another', 'my-file', '--filepath=file'], "'author' has no charm 'another'"),
+        (['my-charm', 'another', '--filepath=file'], "It has: 'my-file', 'my-image'."),
+        (['my-charm', 'my-image', '--filepath=file'], 'Use --image=DIGEST.'),
+        (['my-charm', 'my-file', '--image=my.rock'], 'Use --filepath=PATH.'),
+        (['theirs', 'my-file', '--filepath=file'], 'make you a collaborator'),
+        (['theirs', 'my-image', '--image=my.rock'], 'make you a collaborator'),
+    ],
+)
+def test_what_is_wrong_is_found_before_any_byte_is_sent(
+    hub, upload, archive, tmp_path, args, reason
+):
+    (tmp_path / 'file').write_text('content')
+    hub.add('theirs', {'my-file': 'file', 'my-image': 'oci-image'}, publisher='somebody')
+    done = upload(*args)
+    assert (done.returncode, done.stdout) == (1, '')
+    assert reason in done.stderr
+    assert sent(hub) == []
+
+
+def test_a_collaborator_may_upload(hub, upload, tmp_path):
+    (tmp_path / 'file').write_text('content')
+    hub.add('theirs', {'my-file': 'file'}, publisher='somebody', collaborators=('author',))
+    assert upload('theirs', 'my-file', '--filepath=file').returncode == 0
+
+
+@pytest.mark.parametrize(
+    'restriction',
+    [
+        {'permissions': ['package-view']},
+        {'packages': [{'type': 'charm', 'name': 'another'}]},
+        {'permissions': [], 'packages': []},
+    ],
+)
+def test_restricted_credentials_are_told_before_any_byte_is_sent(
+    hub, upload, tmp_path, restriction
+):
+    (tmp_path / 'file').write_text('content')
+    vars(hub).update(restriction)
+    done = upload('my-charm', 'my-file', '--filepath=file')
+    assert done.returncode == 1
+    assert 'charmcraft login --export=FILE --charm=my-charm' in done.stderr
+    assert sent(hub) == []
+
+
+@pytest.mark.parametrize(
+    ('resource', 'option'), [('my-file', '--filepath=my.rock'), ('my-image', '--image=my.rock')]
+)
+def test_credentials_that_may_upload_but_not_look_will_do(hub, upload, archive, resource, option):
+    hub.permissions = ['package-manage']
+    done = upload('my-charm', resource, option)
+    assert done.returncode == 0, done.stderr
+    assert 'not checked before it is sent' in done.stderr
+
+
+def test_expired_credentials_are_told_before_any_byte_is_sent(hub, upload, tmp_path):
+    (tmp_path / 'file').write_text('content')
+    hub.expired_tokens.add(hub.token)
+    done = upload('my-charm', 'my-file', '--filepath=file')
+    assert done.returncode == 1
+    assert 'charmcraft login --export=FILE' in done.stderr
+    assert sent(hub) == []
+
+
+def test_who_is_not_logged_in_is_told_how_to(hub, upload, tmp_path):
+    (tmp_path / 'file').write_text('content')
+    done = upload('my-charm', 'my-file', '--filepath=file', CHARMCRAFT_AUTH='')
+    assert done.returncode == 1
+    assert '`charmcraft login`' in done.stderr
+    assert hub.requests == []
+
+
+@pytest.mark.parametrize(
+    'variable', ['CHARMCRAFT_STORE_API_URL', 'CHARMCRAFT_UPLOAD_URL', 'CHARMCRAFT_REGISTRY_URL']
+)
+def test_no_url_may_carry_credentials_unencrypted(hub, upload, archive, variable):
+    done = upload('my-charm', 'my-image', f'--image={archive}', **{variable: 'http://a.example'})
+    assert done.returncode == 1
+    assert 'https://' in done.stderr
+    assert sent(hub) == []
+
+
+# Output
+
+
+def test_json_is_alone_on_stdout(hub, upload, archive):
+    done = upload('my-charm', 'my-image', f'--image={archive}', '--format=json')
+    content = json.loads(done.stdout)
+    (revision,) = hub.revisions('my-charm', 'my-image')
+    digest = json.loads(revision.content)['ImageName'].partition('@')[2]
+    assert content == {
+        'charm': 'my-charm',
+        'resource': 'my-image',
+        'revision': 1,
+        'image-digest': digest,
+        'upload-id': revision.id,
+    }
+    assert f'Image uploaded, new remote digest: {digest}\n' in done.stderr
+
+
+def test_errors_too_can_be_json(upload, tmp_path):
+    (tmp_path / 'file').write_text('content')
+    done = upload('another', 'my-file', '--filepath=file', '--format=json')
+    assert done.returncode == 1
+    (error,) = json.loads(done.stdout)['errors']
+    assert error['code'] == 'resource-not-found'
+    assert error['message'] in done.stderr
+
+
+def test_a_rejection_gives_its_reasons(hub, upload, tmp_path):
+    (tmp_path / 'file').write_text('content')
+    hub.review_errors.append({'code': 'too-odd', 'message': 'It is too odd.'})
+    done = upload('my-charm', 'my-file', '--filepath=file', '--format=json')
+    assert done.returncode == 1
+    assert json.loads(done.stdout) == {'errors': [{'code': 'too-odd', 'message': 'It is too odd'}]}
+    assert 'Charmhub rejected the upload: too-odd: It is too odd.' in done.stderr
+
+
+@pytest.mark.parametrize('option', ['-q', '--quiet'])
+def test_quiet_leaves_the_revision(upload, archive, option):
+    done = upload('my-charm', 'my-image', f'--image={archive}', option)
+    assert done.stdout == "Revision 1 created of resource 'my-image' for charm 'my-charm'\n"
+    assert done.stderr == ''
+
+
+def test_quiet_leaves_errors(upload):
+    done = upload('my-charm', 'my-file', '--filepath=file', '--quiet')
+    assert (done.returncode, done.stdout) == (1, '')
+    assert done.stderr.startswith('charm-upload-resource: ')
+
+
+@pytest.mark.parametrize(
+    ('resource', 'option'), [('my-file', '--filepath=my.rock'), ('my-image', '--image=my.rock')]
+)
+def test_a_terminal_shows_bars_and_keeps_what_matters(
+    environment, archive, tmp_path, resource, option
+):
+    make_archive(tmp_path / 'my.rock', layer=os.urandom(20 << 20))
+    status, shown = in_terminal(
+        [PROGRAM, 'my-charm', resource, option], {**environment, 'TERM': 'xterm'}, tmp_path
+    )
+    assert status == 0, shown
+    assert '━' in shown
+    assert 'MB' in shown
+    assert f"Revision 1 created of resource '{resource}' for charm 'my-charm'\r\n" in shown
+
+
+def test_a_dumb_terminal_gets_lines(environment, archive, tmp_path):
+    status, shown = in_terminal(
+        [PROGRAM, 'my-charm', 'my-file', '--filepath=my.rock'],
+        {**environment, 'TERM': 'dumb'},
+        tmp_path,
+    )
+    assert status == 0
+    assert '\x1b' not in shown
+    assert 'Waiting for the review\r\n' in shown
+
+
+# A slow review
+
+
+def test_a_slow_review_ends_with_the_way_to_wait_on(hub, upload, tmp_path):
+    (tmp_path / 'file').write_text('content')
+    hub.looks_until_reviewed = 3
+    done = upload('my-charm', 'my-file', '--filepath=file', '--review-timeout=0')
+    assert (done.returncode, done.stdout) == (1, '')
+    (upload_id,) = hub.uploads
+    resumption = f'charm-upload-resource my-charm my-file --resume={upload_id}'
+    assert done.stderr.rstrip().endswith(f'Nothing has to be sent again. To wait on: {resumption}')
+    hub.requests.clear()
+    done = upload(*resumption.split()[1:])
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "Revision 1 created of resource 'my-file' for charm 'my-charm'\n"
+    assert sent(hub) == []
+
+
+def test_an_upload_that_nobody_knows_cannot_be_waited_for(upload):
+    done = upload('my-charm', 'my-file', '--resume=no-such-upload')
+    assert done.returncode == 1
+    assert 'no-such-upload' in done.stderr
+
+
+# Ends
+
+
+@pytest.fixture
+def interrupted(environment, tmp_path):
+    """Start the program, and give it back while it runs."""
+
+    @contextlib.contextmanager
+    def start(*args):
+        with subprocess.Popen(
+            [PROGRAM, *args],
+            env=environment,
+            cwd=tmp_path,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
+    return start
+
+
+@pytest.mark.parametrize(
+    ('number', 'status', 'word'),
+    [(signal.SIGINT, 130, 'Interrupted.'), (signal.SIGTERM, 143, 'Terminated.')],
+)
+@pytest.mark.parametrize(
+    ('resource', 'option', 'path'),
+    [
+        ('my-file', '--filepath=my.rock', '/unscanned-upload/'),
+        ('my-image', '--image=my.rock', '^/v2/'),
+    ],
+)
+def test_a_signal_leaves_nothing_behind(
+    hub, interrupted, tmp_path, number, status, word, resource, option, path
+):
+    make_archive(tmp_path / 'my.rock', layer=os.urandom(3 << 20))
+    hold = threading.Event()
+    method = 'POST' if 'file' in resource else 'PATCH'
+    fault = hub.fail(method, path, after=True, status=503, hold=hold)
+    with interrupted('my-charm', resource, option) as process:
+        wait_for(lambda: not fault.times)
+        process.send_signal(number)
+        _, stderr = process.communicate(timeout=60)
+    hold.set()
+    assert process.returncode == status
+    assert stderr.endswith(f'charm-upload-resource: {word}\n'), stderr
+    assert 'Traceback' not in stderr
+    assert list((tmp_path / 'tmp').iterdir()) == []
+    assert hub.asked('POST', '/revisions$') == []
+
+
+def test_an_interrupted_review_can_be_waited_for_again(hub, interrupted, tmp_path):
+    (tmp_path / 'file').write_text('content')
+    hub.looks_until_reviewed = 10**9
+    with interrupted('my-charm', 'my-file', '--filepath=file') as process:
+        wait_for(lambda: hub.asked('GET', '/review'))
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f'--resume={next(iter(hub.uploads))}' in stderr
+
+
+# Secrets
+
+
+def test_secrets_are_in_no_output_argument_or_file(
+    hub, environment, archive, tmp_path, interrupted
+):
+    hold = threading.Event()
+    # everything that a server says comes back to the user, but for the secrets in it
+    echo = [{'code': 'odd', 'message': f'{hub.token} {environment["CHARMCRAFT_AUTH"]}'}]
+    body = json.dumps({'error-list': echo}).encode()
+    hub.fail('PATCH', '^/v2/', after=True, status=503, body=body, hold=hold)
+    hub.fail('POST', '/blob$', status=400, body=body)
+    with interrupted('my-charm', 'my-image', '--image=my.rock') as process:
+        wait_for(lambda: not hub.faults[0].times)
+        arguments = b''.join(read(path) for path in pathlib.Path('/proc').glob('[0-9]*/cmdline'))
+        temporary = b''.join(read(path) for path in tmp_path.rglob('*') if path.is_file())
+        readable = [path for path in (tmp_path / 'tmp').rglob('*') if path.stat().st_mode & 0o077]
+        hold.set()
+        stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert 'Charmhub refused' in stderr
+    secrets = [hub.token, *hub.registry_tokens.accounts.values()]
+    secrets += [base64.b64encode(secret.encode()).decode().rstrip('=') for secret in secrets]
+    for secret in filter(None, secrets):
+        assert secret not in stdout + stderr
+        assert secret.encode() not in arguments + temporary
+    assert readable == []
+
+
+def read(path):
+    with contextlib.suppress(OSError):
+        return path.read_bytes()
+    return b''
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def in_terminal(command, environment, directory):
+    """Run a program in a terminal of its own; return its status and what was shown."""
+    terminal, end = pty.openpty()
+    with open(end, 'wb') as file:
+        process = subprocess.Popen(
+            command,
+            env={'COLUMNS': '120', **environment},
+            cwd=directory,
+            stdin=file,
+            stdout=file,
+            stderr=file,
+        )
+    shown = b''
+    with contextlib.suppress(OSError):  # raised by Linux when the other end is closed
+        while select.select([terminal], [], [], 60)[0]:
+            data = os.read(terminal, 1 << 16)
+            if not data:
+                break
+            shown += data
+    os.close(terminal)
+    return process.wait(timeout=60), shown.decode()
