@@ -5,7 +5,9 @@ import http.server
 import json
 import pathlib
 import re
+import socket
 import socketserver
+import ssl
 import tempfile
 import threading
 import urllib.parse
@@ -44,6 +46,43 @@ def running():
             server.shutdown()
             thread.join()
             server.server_close()
+
+
+@contextlib.contextmanager
+def behind_tls(fake, certificate, authority):
+    """Let `fake` be reached by TLS too, by clients whose certificate is of `authority`."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate.certificate, certificate.key)
+    context.load_verify_locations(authority.certificate)
+    context.verify_mode = ssl.CERT_REQUIRED
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self):
+            with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as there:
+                there.connect(fake.host.removeprefix('unix://'))
+                here = context.wrap_socket(self.request, server_side=True)
+                answers = threading.Thread(target=_pump, args=(there, here), daemon=True)
+                answers.start()
+                _pump(here, there)
+
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads = True
+
+    with Server(('127.0.0.1', 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={'poll_interval': 0.05})
+        thread.start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def _pump(source, target):
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
 
 
 class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):

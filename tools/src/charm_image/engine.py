@@ -11,9 +11,6 @@ import json
 import os
 import pathlib
 import re
-import socket
-import subprocess
-import urllib.parse
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -193,16 +190,37 @@ def connect(environ: Mapping[str, str] = os.environ) -> Engine:
         EngineError: if the engine isn't running, may not be used, or its settings are wrong.
     """
     import docker
+    import requests
 
     host, tls = _address(environ)
     try:
-        if host.startswith('ssh://'):
-            client = _connect_ssh(host)
-        else:
-            client = docker.APIClient(host, version='auto', timeout=_TIMEOUT, tls=tls)
-    except docker.errors.DockerException as error:
+        with _client(host, tls, '1.24') as probe:
+            version = probe.version(api_version=False)['ApiVersion']
+        return Engine(_client(host, tls, version), host)
+    except (
+        docker.errors.DockerException,
+        requests.RequestException,
+        OSError,
+        KeyError,
+        TypeError,
+        ValueError,
+    ) as error:
         _refuse(host, error)
-    return Engine(client, host)
+
+
+def _client(host: str, tls: docker.tls.TLSConfig | bool, version: str) -> docker.APIClient:
+    import docker
+
+    if host.startswith('ssh://'):
+        from charm_image import _ssh
+
+        client = docker.APIClient('http://docker:80', version=version, timeout=_TIMEOUT)
+        client.mount('http://', _ssh.Adapter(host))
+        return client
+    client = docker.APIClient(host, version=version, timeout=_TIMEOUT, tls=tls)
+    # requests would take REQUESTS_CA_BUNDLE instead of the engine's own CA
+    client.trust_env = not tls
+    return client
 
 
 def _address(environ: Mapping[str, str]) -> tuple[str, docker.tls.TLSConfig | bool]:
@@ -265,65 +283,6 @@ def _read_json(path: pathlib.Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise EngineError(f'{path} cannot be read: {_reason(error)}') from None
     return content if isinstance(content, dict) else {}
-
-
-def _connect_ssh(host: str) -> docker.APIClient:
-    """Reach an engine through the ssh command, as docker's does; the SDK wants paramiko."""
-    import docker
-    import requests
-    import urllib3
-
-    url = urllib.parse.urlsplit(host)
-    command = ['ssh', '-T', '-o', 'ConnectTimeout=30']
-    command += ['-l', url.username] if url.username else []
-    command += ['-p', str(url.port)] if url.port else []
-    command += ['--', url.hostname or '', 'docker']
-    command += ['--host', f'unix://{url.path}'] if url.path.strip('/') else []
-    command += ['system', 'dial-stdio']
-
-    class Connection(urllib3.connection.HTTPConnection):
-        process: subprocess.Popen[bytes] | None = None
-
-        def connect(self) -> None:
-            ours, theirs = socket.socketpair()
-            with theirs:
-                # its own session: Ctrl-C is for this program, which then closes the connection
-                self.process = subprocess.Popen(
-                    command, stdin=theirs.fileno(), stdout=theirs.fileno(), start_new_session=True
-                )
-            self.sock = ours
-
-        def close(self) -> None:
-            super().close()
-            if self.process:
-                self.process.terminate()
-                self.process.wait()
-                self.process = None
-
-    class Pool(urllib3.HTTPConnectionPool):
-        ConnectionCls = Connection
-
-    class Adapter(requests.adapters.HTTPAdapter):
-        pool = Pool('docker')
-
-        def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Pool:
-            return self.pool
-
-        def close(self) -> None:
-            super().close()
-            self.pool.close()
-
-    def client(version: str) -> docker.APIClient:
-        client = docker.APIClient('http://docker', version=version, timeout=_TIMEOUT)
-        client.mount('http://', Adapter())
-        return client
-
-    try:
-        with client('1.24') as probe:
-            version = probe.version(api_version=False)['ApiVersion']
-        return client(version)
-    except (requests.RequestException, OSError) as error:
-        _refuse(host, error)
 
 
 def _refuse(host: str, error: Exception) -> NoReturn:
