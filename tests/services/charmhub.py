@@ -261,9 +261,7 @@ class Charmhub:
             raise Refusal(400, 'invalid-request', f'Resource {resource} is not an OCI image')
         repository = f'charm/{charm.id}/{resource}'
         username, password = 'user-' + secrets.token_hex(8), 'secret-' + secrets.token_urlsafe(24)
-        if self.registry_tokens:
-            self.registry_tokens.accounts[username] = password
-            self.registry_tokens.rights[username] = {repository: ['pull', 'push']}
+        self._grant(username, password, repository, 'pull', 'push')
         return {
             'image-name': f'{self.registry_host}/{repository}',
             'username': username,
@@ -275,14 +273,18 @@ class Charmhub:
         digest = body.get('image-digest', '')
         if not re.fullmatch('sha256:[0-9a-f]{64}', digest):
             raise Refusal(400, 'invalid-request', f'{digest!r} is not a digest')
-        return json.dumps(
-            {
-                'ImageName': f'{self.registry_host}/charm/{charm.id}/{resource}@{digest}',
-                'Username': 'docker-registry',
-                # one image has one blob, so that the same bytes give the same revision again
-                'Password': 'blob-' + hashlib.sha256(f'{charm.id}{digest}'.encode()).hexdigest(),
-            }
-        )
+        repository = f'charm/{charm.id}/{resource}'
+        # one image has one blob, so that the same bytes give the same revision again
+        username = 'docker-registry-' + hashlib.sha256(repository.encode()).hexdigest()[:8]
+        password = 'blob-' + hashlib.sha256(f'{self.token}{repository}'.encode()).hexdigest()
+        self._grant(username, password, repository, 'pull')
+        image_name = f'{self.registry_host}/{repository}@{digest}'
+        return json.dumps({'ImageName': image_name, 'Username': username, 'Password': password})
+
+    def _grant(self, username, password, repository, *actions):
+        if self.registry_tokens:
+            self.registry_tokens.accounts[username] = password
+            self.registry_tokens.rights[username] = {repository: actions}
 
     def push_revision(self, account, name, resource, body):
         charm = self._resource(account, name, resource)

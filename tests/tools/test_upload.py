@@ -23,7 +23,7 @@ import time
 
 import pytest
 
-from services import charmhub
+from services import charmhub, engine
 
 PROGRAM = pathlib.Path(sys.executable).with_name('charm-upload-resource')
 ABSENT = 'sha256:' + 64 * 'a'
@@ -307,6 +307,74 @@ def test_a_push_survives_a_registry_with_faults(hub, upload, archive):
     hub.fail('PUT', '^/v2/.*/manifests/', status=503)
     done = upload('my-charm', 'my-image', f'--image={archive}')
     assert done.returncode == 0, done.stderr
+
+
+# Engines
+
+
+@pytest.fixture(params=['dockerd', 'podman'])
+def local(request):
+    """An engine of each kind."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def image(local):
+    """The ID of an image in that engine, and nowhere else."""
+    name = f'tests/upload:{next(_numbers)}'
+    with engine.busybox_archive() as archive:
+        api = local.client.api
+        api.post(
+            f'{api.base_url}/v{api.api_version}/images/create',
+            params={'fromSrc': '-', 'repo': name, 'changes': f'ENV NAME={name}'},
+            data=archive,
+        ).raise_for_status()
+    return local.client.images.get(name).id
+
+
+def test_an_image_of_the_local_engine_is_pushed_and_then_used(hub, upload, local, image):
+    first = upload('my-charm', 'my-image', f'--image={image}', DOCKER_HOST=local.host)
+    assert first.returncode == 0, first.stderr
+    lines = first.stdout.splitlines()
+    assert lines[0] == 'Remote image not found, uploading from local registry'
+    digest = re.fullmatch('Image uploaded, new remote digest: (sha256:[0-9a-f]{64})', lines[1])[1]
+    assert lines[2:] == ["Revision 1 created of resource 'my-image' for charm 'my-charm'"]
+    short = image.removeprefix('sha256:')[:12]
+    for name, host in [(image, 'unix:///no'), (digest, 'unix:///no'), (short, local.host)]:
+        again = upload('my-charm', 'my-image', f'--image={name}', DOCKER_HOST=host)
+        assert again.stdout.splitlines() == [
+            "Using the OCI image from Canonical's registry",
+            "Revision 1 created of resource 'my-image' for charm 'my-charm'",
+        ], again.stderr
+
+
+def test_what_juju_gets_can_be_pulled_and_run(hub, upload, local, image):
+    done = upload('my-charm', 'my-image', f'--image={image}', DOCKER_HOST=local.host)
+    assert done.returncode == 0, done.stderr
+    local.client.images.remove(image, force=True)
+    resource = json.loads(hub.revisions('my-charm', 'my-image')[0].content)
+    repository, _, digest = resource['ImageName'].partition('@')
+    account = {'username': resource['Username'], 'password': resource['Password']}
+    pulled = local.client.images.pull(repository, tag=digest, auth_config=account)
+    assert pulled.id == image
+    assert local.run(pulled.id, '/bin/busybox', 'echo', 'it runs') == b'it runs\n'
+
+
+def test_an_image_that_the_engine_does_not_have_is_told(hub, upload, local):
+    done = upload('my-charm', 'my-image', f'--image={ABSENT}', DOCKER_HOST=local.host)
+    assert (done.returncode, done.stdout) == (1, '')
+    assert "The image is not in Canonical's registry" in done.stderr
+    assert f'has no image {ABSENT}' in done.stderr
+    done = upload('my-charm', 'my-image', '--image=aaaaaaaaaaaa', DOCKER_HOST=local.host)
+    assert (done.returncode, done.stdout) == (1, '')
+    assert 'has no image aaaaaaaaaaaa' in done.stderr
+
+
+def test_a_repository_digest_of_a_local_image_will_do(hub, upload, podman):
+    image = podman.client.images.get(podman.busybox)
+    digest = image.attrs['RepoDigests'][0].partition('@')[2]
+    done = upload('my-charm', 'my-image', f'--image={digest}', DOCKER_HOST=podman.host)
+    assert done.stdout.startswith('Remote image not found, uploading from local'), done.stderr
 
 
 # Usage
