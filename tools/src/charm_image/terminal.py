@@ -61,7 +61,7 @@ class Terminal:
 
         def show(name: str, done: int, total: int | None) -> None:
             if name not in seen:
-                seen[name] = self._begin(name)
+                seen[name] = self._begin(name, total)
             if self._bars is not None:
                 finished = total is not None and done >= total
                 self._bars.update(seen[name], completed=done, total=total, visible=not finished)
@@ -76,9 +76,9 @@ class Terminal:
                 for task in seen.values():
                     self._bars.remove_task(task)
 
-    def _begin(self, name: str) -> Any:
+    def _begin(self, name: str, total: int | None) -> Any:
         if self._bars is not None:
-            return self._bars.add_task(name, total=None)
+            return self._bars.add_task(name, total=total)
         self.tell(name)
         return None
 
