@@ -200,6 +200,14 @@ def test_a_netrc_does_not_replace_the_credentials(hub, client, tmp_path, monkeyp
     assert client.whoami().username == 'author'
 
 
+def test_a_proxy_is_not_asked_about_this_machine(hub, client, monkeypatch):
+    for name in ('http_proxy', 'HTTP_PROXY', 'all_proxy', 'ALL_PROXY'):
+        monkeypatch.setenv(name, 'http://127.0.0.1:1')
+    for name in ('no_proxy', 'NO_PROXY'):
+        monkeypatch.delenv(name, raising=False)
+    assert client.whoami().username == 'author'
+
+
 @pytest.mark.parametrize(
     'body', [b'<html>Log in to the hotel</html>', b'[]', b'null', b'{}', b'{"account": []}']
 )
@@ -293,7 +301,10 @@ def test_nobody_listening_is_told_with_the_host(hub, client):
 # No two revisions
 
 
-@pytest.mark.parametrize('fault', [{'status': None}, {'status': 504}, {'status': 500}])
+@pytest.mark.parametrize(
+    'fault',
+    [{'status': None}, {'status': 504}, {'status': 500}, {'status': 200, 'body': b'<html>'}],
+)
 def test_a_revision_whose_answer_was_lost_is_not_asked_for_twice(hub, client, fault):
     hub.fail('POST', '/revisions$', after=True, **fault)
     assert create(client) == 1
@@ -342,6 +353,16 @@ def test_a_review_is_waited_for(hub, client, waits):
     hub.looks_until_reviewed = 4
     assert create(client) == 1
     assert waits == [0.2, 0.3, 0.5, 1]
+
+
+def test_the_review_is_where_charmhub_says_it_is(hub, client):
+    upload_id = send(client)
+    where = f'/v1/charm/my-charm/revisions/review?upload-id={upload_id}&said=so'
+    body = json.dumps({'status-url': where}).encode()
+    hub.fail('POST', '/revisions$', after=True, status=200, body=body)
+    client.create_revision(*FILE, upload_id, 'file', ['all'])
+    client.wait('my-charm', upload_id, 10)
+    assert hub.asked('GET', '/review') == [(where, 200)]
 
 
 def test_a_review_that_takes_too_long_is_told_with_the_upload(hub, client):

@@ -395,7 +395,8 @@ def test_a_repository_digest_of_a_local_image_will_do(hub, upload, podman):
         ('sha256:70aa', '64 hexadecimal digits'),
         ('sha256:' + 65 * 'a', '64 hexadecimal digits'),
         ('sha512:' + 128 * 'a', 'the one that begins with "sha256:"'),
-        ('70aa8983ec5', 'is a name'),
+        ('70aa8983ec5', 'less than the first 12 digits'),
+        ('cafe', 'is a name, or less'),
         ('./my.rock', 'there is no file'),
         ('my.rock', 'there is no file'),
         ('', 'give the digest'),
@@ -483,9 +484,8 @@ def test_a_collaborator_may_upload(hub, upload, tmp_path):
 @pytest.mark.parametrize(
     'restriction',
     [
-        {'permissions': ['package-view']},
         {'packages': [{'type': 'charm', 'name': 'another'}]},
-        {'permissions': [], 'packages': []},
+        {'permissions': ['package-view'], 'packages': None},
     ],
 )
 def test_restricted_credentials_are_told_before_any_byte_is_sent(
@@ -577,6 +577,24 @@ def test_quiet_leaves_the_revision(upload, archive, option):
     done = upload('my-charm', 'my-image', f'--image={archive}', option)
     assert done.stdout == "Revision 1 created of resource 'my-image' for charm 'my-charm'\n"
     assert done.stderr == ''
+
+
+def test_a_reader_who_leaves_early_does_not_make_it_fail(environment, tmp_path, hub):
+    (tmp_path / 'file').write_text('content')
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [PROGRAM, 'my-charm', 'my-file', '--filepath=file'],
+        env=environment,
+        cwd=tmp_path,
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+    )
+    os.close(writer)
+    assert done.returncode == 0, done.stderr
+    assert 'BrokenPipe' not in done.stderr
 
 
 def test_quiet_leaves_errors(upload):

@@ -30,6 +30,8 @@ _TIMEOUT = (10, 60)  # seconds to connect, to answer
 _STORAGE_TIMEOUT = (10, 600)  # the storage hashes all of it before it answers
 _REVIEW_DELAYS = (0.2, 0.3, 0.5, 1, 1, 1, 2)  # then 3 s each, as charmcraft
 _CHUNK = 1 << 20
+# plain http is for this machine, and a proxy is another one; '' goes before the environment
+_NO_PROXIES = {'http': '', 'all': ''}
 
 
 class StoreError(Exception):
@@ -112,7 +114,8 @@ class Account:
 class UploadCredentials:
     """Where in Canonical's registry a resource's images live, and how to get in."""
 
-    image_name: str
+    host: str
+    repository: str
     username: str
     password: str = dataclasses.field(repr=False)
 
@@ -155,19 +158,18 @@ class Store:
         )
         self._session.headers['Accept'] = 'application/json'
         self._token = credentials.token
+        self._status_paths: dict[str, str] = {}
 
     def whoami(self) -> Account:
         """Return the account behind the credentials."""
         answer = self._get('/v1/tokens/whoami')
         with self._reading():
-            packages = answer.get('packages')
-            names = {package.get('name') for package in packages or ()}
-            permissions = answer.get('permissions')
+            names = {package.get('name') for package in answer.get('packages') or ()}
             return Account(
-                username=self._clean(str(answer['account']['username'])),
-                permissions=None if permissions is None else frozenset(permissions),
+                username=self._clean(str(answer['account'].get('username'))),
+                permissions=frozenset(answer.get('permissions') or ()) or None,
                 # a package that is told by its id can't be told by its name
-                packages=None if packages is None or None in names else frozenset(names),
+                packages=None if None in names else frozenset(names) or None,
             )
 
     def resources(self, charm: str) -> dict[str, str]:
@@ -183,8 +185,9 @@ class Store:
         answer = self._get(f'{_resource_path(charm, resource)}/oci-image/upload-credentials')
         with self._reading():
             self._secrets.append(str(answer['password']))
+            host, repository = str(answer['image-name']).split('/', 1)
             return UploadCredentials(
-                str(answer['image-name']), str(answer['username']), str(answer['password'])
+                host, repository, str(answer['username']), str(answer['password'])
             )
 
     def image_blob(self, charm: str, resource: str, digest: str) -> bytes:
@@ -224,9 +227,13 @@ class Store:
         url = f'{self._api_url}{_resource_path(charm, resource)}/revisions'
         base = {'name': 'all', 'channel': 'all', 'architectures': list(architectures)}
         content = {'upload-id': upload_id, 'type': type_, 'bases': [base]}
+
+        def ask() -> None:
+            answer = self._content(self._request('POST', url, json=content, repeat=False))
+            self._status_paths[upload_id] = str(answer.get('status-url'))
+
         try:
-            self._request('POST', url, json=content, repeat=False)
-            return
+            return ask()
         except Unavailable as error:
             lost = error
         # The request may have been carried out though its answer was lost, and a second one could
@@ -235,23 +242,25 @@ class Store:
             self._tell(f'{lost.message} Looking in {delay:g} s whether it was done.')
             time.sleep(delay)
             if self.review(charm, upload_id):
-                return
+                return None
             try:
-                self._request('POST', url, json=content, repeat=False)
-                return
+                return ask()
             except Unavailable as error:
                 lost = error
             except StoreError:
                 if self.review(charm, upload_id):
-                    return
+                    return None
                 raise
         raise lost
 
     def review(self, charm: str, upload_id: str) -> Review | None:
         """Return the review of an upload; None where no revision was asked for."""
-        query = urllib.parse.urlencode({'upload-id': upload_id})
+        path = self._status_paths.get(upload_id, '')
+        if not path.startswith('/'):
+            query = urllib.parse.urlencode({'upload-id': upload_id})
+            path = f'/v1/charm/{_quoted(charm)}/revisions/review?{query}'
         try:
-            answer = self._get(f'/v1/charm/{_quoted(charm)}/revisions/review?{query}')
+            answer = self._get(path)
         except NotFound:
             return None
         with self._reading():
@@ -357,6 +366,7 @@ class Store:
                 method,
                 url,
                 auth=_Authorization(authorization),
+                proxies=_NO_PROXIES if url.startswith('http:') else None,
                 timeout=timeout,
                 allow_redirects=False,
                 **kwargs,

@@ -20,7 +20,7 @@ class Terminal:
         self._program, self._quiet, self._as_json = program, quiet, as_json
         self._bars: Any = None
         self._live: Any = None
-        if not quiet and sys.stderr.isatty() and os.environ.get('TERM') != 'dumb':
+        if not quiet and sys.stderr and sys.stderr.isatty() and os.environ.get('TERM') != 'dumb':
             self._bars = _bars()
 
     def say(self, sentence: str) -> None:
@@ -92,10 +92,16 @@ class Terminal:
             live.stop()
             self._live = None
 
-    def _print(self, line: str, file: TextIO) -> None:
+    def _print(self, line: str, file: TextIO | None) -> None:
+        if file is None:  # closed by whoever started us
+            return
         if self._live:  # both streams may be the same screen
             self._live.stop()
-        print(line, file=file, flush=True)
+        try:
+            print(line, file=file, flush=True)
+        except BrokenPipeError:
+            # nobody reads on: no reason to fail, now or when Python flushes at its end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), file.fileno())
         if self._live:
             self._live.start()
 

@@ -83,11 +83,14 @@ def _instead(value: str) -> str:
         return f'there is no file {value!r}'
     if not value:
         return 'give the digest of an image'
-    kind = 'a tag' if ':' in value.rpartition('/')[2] else 'a name'
-    return (
-        f'{value!r} is {kind}, which may mean another image tomorrow: give the digest that '
+    advice = (
+        'give the digest that '
         f'`docker image inspect --format={{{{.Id}}}} {shlex.quote(value)}` prints'
     )
+    if re.fullmatch('[0-9a-f]+', value):
+        return f'{value!r} is a name, or less than the first 12 digits of a digest: {advice}'
+    kind = 'a tag' if ':' in value.rpartition('/')[2] else 'a name'
+    return f'{value!r} is {kind}, which may mean another image tomorrow: {advice}'
 
 
 def _seconds(value: str) -> float:
@@ -238,6 +241,7 @@ class _Upload:
             )
 
     def _send_file(self, hub: store.Store, file: BinaryIO, name: str) -> None:
+        name = name if name.isprintable() else repr(name)
         before = os.fstat(file.fileno())
         if not before.st_size:
             self._shown.tell(f'{name} is empty: so will be the resource.')
@@ -325,7 +329,7 @@ class _Registry:
     """Canonical's registry, where a resource's images live in one `repository`."""
 
     def __init__(self, way_in: store.UploadCredentials) -> None:
-        host, _, self.repository = way_in.image_name.partition('/')
+        host, self.repository = way_in.host, way_in.repository
         url = os.environ.get('CHARMCRAFT_REGISTRY_URL')
         if url:
             host = urllib.parse.urlsplit(store.secure(url)).netloc
