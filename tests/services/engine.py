@@ -126,7 +126,7 @@ def podman():
             f'[network]\nnetwork_config_dir = "{home}/networks"\n'
         )
         (config / 'storage.conf').write_text(
-            f'[storage]\nrunroot = "{home}/run"\ngraphroot = "{home}/data"\n'
+            f'[storage]\ndriver = "overlay"\nrunroot = "{home}/run"\ngraphroot = "{home}/data"\n'
         )
         (config / 'registries.conf').write_text(
             '[[registry]]\nlocation = "127.0.0.1"\ninsecure = true\n'

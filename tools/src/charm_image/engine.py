@@ -95,6 +95,11 @@ class Engine:
         self.host = host
         self._client = client
 
+    @property
+    def client(self) -> docker.APIClient:
+        """The connection, by Docker's SDK."""
+        return self._client
+
     def __enter__(self) -> Engine:
         return self
 
