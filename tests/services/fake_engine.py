@@ -23,7 +23,7 @@ class FakeEngine:
         self.status = None
 
     def add(self, inspected, export=b'', cut_at=None):
-        """Have an image: what the engine tells about it, and its export, cut off somewhere."""
+        """Have an image: what the engine tells, and its export (or parts), cut off somewhere."""
         self.images[inspected['Id']] = (inspected, export, cut_at)
         return inspected['Id']
 
@@ -118,10 +118,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header('Transfer-Encoding', 'chunked')
         self.end_headers()
-        sent = export if cut_at is None else export[:cut_at]
+        if isinstance(export, bytes):
+            sent = export if cut_at is None else export[:cut_at]
+            export = (sent[start : start + 32768] for start in range(0, len(sent), 32768))
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            for start in range(0, len(sent), 32768):
-                part = sent[start : start + 32768]
+            for part in export:
                 self.wfile.write(b'%x\r\n%b\r\n' % (len(part), part))
             if cut_at is None:
                 self.wfile.write(b'0\r\n\r\n')
