@@ -245,18 +245,18 @@ BROKEN = {
     ),
     'a damaged compressed layer': (
         layouts.containerd(IMAGE, compress=lambda layer: gzip.compress(layer)[:-20] + bytes(20)),
-        'compressed layer is damaged',
+        'compressed layer or archive is damaged',
     ),
     'a cut compressed layer': (
         layouts.containerd(IMAGE, compress=lambda layer: gzip.compress(layer)[:-20]),
-        'compressed layer is damaged',
+        'compressed layer or archive is damaged',
     ),
     'a damaged zstd layer': (
         layouts.containerd(
             IMAGE,
             compress=lambda layer: zstandard.ZstdCompressor().compress(layer)[:60] + b'?' * 60,
         ),
-        'compressed layer is damaged',
+        'compressed layer or archive is damaged',
     ),
     'much too much JSON': (
         layouts.tar([(f'{n}.json', b'{' + bytes(3 * MIB)) for n in range(7)]),

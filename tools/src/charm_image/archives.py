@@ -14,8 +14,6 @@ from typing import IO
 
 from charm_image import images, layers
 
-_PREFIXES = ('oci-archive:', 'docker-archive:', 'oci:')
-
 
 @dataclasses.dataclass(frozen=True)
 class Archive:
@@ -55,20 +53,16 @@ class Archive:
 
 
 def open(path: str | os.PathLike[str]) -> Archive:
-    """Open an image on disk; skopeo's names with oci:, oci-archive: or docker-archive: work too.
+    """Open an image on disk.
 
     Raises:
         NotFoundError: if there is no such file or directory.
         InvalidImageError: if there is no image in it, or there are several.
         ImageError: if it can't be read.
     """
-    name = os.fspath(path)
-    for prefix in _PREFIXES:
-        if name.startswith(prefix) and not os.path.exists(name):
-            name = name.removeprefix(prefix)
-    place = pathlib.Path(name)
+    place = pathlib.Path(path)
     if not place.exists():
-        raise images.NotFoundError(f'{name!r} is neither a file nor a directory')
+        raise images.NotFoundError(f'{str(path)!r} is neither a file nor a directory')
     documents, size = images.Documents(), 0
     for member in _members(place):
         size += member.size

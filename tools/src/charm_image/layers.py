@@ -157,50 +157,54 @@ def hash_content(content: images.Content) -> str:
 def _parts(content: images.Content) -> Iterator[bytes]:
     """Cut the tar into parts of which each becomes a gzip member: at least one."""
     reader = decompressed(content)
-    try:
+    part = reader.read(_MEMBER_SIZE)
+    while True:
+        yield part
+        if len(part) < _MEMBER_SIZE:
+            return
         part = reader.read(_MEMBER_SIZE)
-        while True:
-            yield part
-            if len(part) < _MEMBER_SIZE:
-                return
-            part = reader.read(_MEMBER_SIZE)
-            if not part:
-                return
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise images.InvalidImageError(f'a compressed layer is damaged: {error}') from None
+        if not part:
+            return
 
 
 def decompressed(content: images.Content) -> images.Content:
-    """Undo gzip or zstd, which containerd's store and OCI layouts keep. Raises ImageError."""
+    """Undo gzip or zstd, which containerd's store and OCI layouts keep.
+
+    What this gives raises InvalidImageError where that is damaged.
+    """
     head = content.read(_MEMBER_SIZE)
     whole = _Prefixed(head, content)
     if head.startswith(b'\x1f\x8b'):
-        return gzip.GzipFile(mode='rb', fileobj=whole)  # type: ignore[call-overload,no-any-return]
+        errors = (EOFError, gzip.BadGzipFile, zlib.error)
+        file = gzip.GzipFile(mode='rb', fileobj=whole)  # type: ignore[call-overload]  # only reads
+        return _Decompressed(file, errors)
     if head.startswith(b'\x28\xb5\x2f\xfd'):
-        return _Zstd(whole)
+        import zstandard
+
+        # as large as `zstd --ultra` makes it
+        decompressor = zstandard.ZstdDecompressor(max_window_size=1 << 27)
+        raw = decompressor.stream_reader(
+            whole,  # type: ignore[arg-type]  # only reads
+            read_across_frames=True,
+        )
+        return _Decompressed(io.BufferedReader(raw, _MEMBER_SIZE), (zstandard.ZstdError,))
     return whole
 
 
-class _Zstd:
-    """Content that zstd compressed."""
+class _Decompressed:
+    """Content that was compressed; `errors` are what its reader raises for damage."""
 
-    def __init__(self, content: images.Content):
-        import zstandard
-
-        self._error = zstandard.ZstdError
-        # what `zstd --ultra` needs
-        decompressor = zstandard.ZstdDecompressor(max_window_size=1 << 27)
-        reader = decompressor.stream_reader(
-            content,  # type: ignore[arg-type]  # only reads
-            read_across_frames=True,
-        )
-        self._reader = io.BufferedReader(reader, _MEMBER_SIZE)
+    def __init__(self, reader: images.Content, errors: tuple[type[Exception], ...]):
+        self._reader = reader
+        self._errors = errors
 
     def read(self, size: int, /) -> bytes:
         try:
             return self._reader.read(size)
-        except self._error as error:
-            raise images.InvalidImageError(f'a compressed layer is damaged: {error}') from None
+        except self._errors as error:
+            raise images.InvalidImageError(
+                f'a compressed layer or archive is damaged: {error}'
+            ) from None
 
 
 class _Prefixed:
