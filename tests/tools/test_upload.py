@@ -301,6 +301,31 @@ def test_a_short_digest_wants_an_engine(upload):
     assert 'the engine is not running' in done.stderr
 
 
+@pytest.mark.parametrize(
+    ('make', 'reason'),
+    [
+        (os.mkfifo, 'is no regular file'),
+        (lambda path: path.symlink_to('/dev/null'), 'is no regular file'),
+        (lambda path: path.mkdir(), 'is no OCI layout'),
+        (lambda path: path.write_text('text ' * 500), 'no tar archive'),
+    ],
+)
+def test_what_is_no_image_on_disk_is_told(hub, upload, tmp_path, make, reason):
+    make(tmp_path / 'odd')
+    done = upload('my-charm', 'my-image', '--image=odd')
+    assert (done.returncode, done.stdout) == (1, '')
+    assert reason in done.stderr
+    assert sent(hub) == []
+
+
+def test_a_push_survives_a_token_that_expires_in_the_middle(hub, upload, archive):
+    server = hub.registry_tokens
+    challenge = f'Bearer realm="{server.realm}",service="registry",scope="repository:x:pull,push"'
+    hub.fail('PATCH', '^/v2/', status=401, headers={'WWW-Authenticate': challenge})
+    done = upload('my-charm', 'my-image', f'--image={archive}')
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_push_survives_a_registry_with_faults(hub, upload, archive):
     hub.fail('PATCH', '^/v2/', status=None)
     hub.fail('POST', '^/v2/', status=500)

@@ -63,6 +63,8 @@ def open(path: str | os.PathLike[str]) -> Archive:
     place = pathlib.Path(path)
     if not place.exists():
         raise images.NotFoundError(f'{str(path)!r} is neither a file nor a directory')
+    if not (place.is_file() or place.is_dir()):  # what comes out of a pipe can't be read twice
+        raise images.InvalidImageError(f'{str(path)!r} is no regular file: copy it into one')
     documents, size = images.Documents(), 0
     for member in _members(place):
         size += member.size

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import importlib.metadata
 import io
 import os
 import re
@@ -115,6 +114,16 @@ class _Description(argparse.Action):
         raise SystemExit(0)
 
 
+class _Version(argparse.Action):
+    """What `version` of argparse does, but looked up only if asked for."""
+
+    def __call__(self, *args: object) -> NoReturn:
+        import importlib.metadata
+
+        print(_PROGRAM, importlib.metadata.version('charm-image'))
+        raise SystemExit(0)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=_PROGRAM,
@@ -155,9 +164,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument('--format', choices=['json'], help='print the result for a script')
     parser.add_argument('-q', '--quiet', action='store_true', help='print only the revision')
     parser.add_argument(
-        '--version',
-        action='version',
-        version=f'{_PROGRAM} {importlib.metadata.version("charm-image")}',
+        '--version', action=_Version, nargs=0, help='print the version of this program'
     )
     parser.add_argument('--description', action=_Description, nargs=0, help=argparse.SUPPRESS)
     return parser
