@@ -23,6 +23,7 @@ import yaml
 from juju import hook_tools
 
 _FLAGS = 'reactive.states.'
+_TRACE = 'tracer: set flag '
 _TESTS = pathlib.Path(__file__).resolve().parent.parent
 
 
@@ -34,6 +35,8 @@ class Run:
     exit_code: int
     output: str
     """What it printed, on stdout or stderr: Juju puts it into the unit's log."""
+    status_before: tuple
+    """The unit's (state, message) when the hook began."""
     statuses: list
     """(state, message) in the order set."""
     log: list
@@ -42,6 +45,8 @@ class Run:
     """The command line of every process that the hook itself started."""
     flags_set: set
     flags_cleared: set
+    flags_passing: set
+    """Those set in the hook and cleared before its end, as charms.reactive logs."""
     pod_spec: typing.Optional[dict]
     """The last one that the hook set; None if it set none."""
     cpu_seconds: float
@@ -72,13 +77,15 @@ class Unit:
     """A unit of the built `charm`, living in `folder`.
 
     `shared_path`: all images' details are delivered in one file, as since Juju 2.9.31. `leader`
-    and `config` can be changed at any time; a hook sees them as they are when it starts.
+    can be changed at any time. `through` is a command that starts the hooks, such as setpriv;
+    with `record`, every process that they start is noted.
     """
 
-    def __init__(self, charm, folder, *, leader=True, shared_path=True, record=True):
+    def __init__(self, charm, folder, *, leader=True, shared_path=True, through=(), record=True):
         self.folder = pathlib.Path(folder)
         self.leader = leader
         self.shared_path = shared_path
+        self.through = through
         self.record = record
         self.status = ('waiting', 'installing agent')
         self.pod_spec = None
@@ -208,7 +215,7 @@ class Unit:
         self._write_state()
         with open(self.folder / 'output', 'w+', errors='replace') as output:
             process = subprocess.Popen(
-                [self.charm / 'hooks' / hook],
+                [*self.through, self.charm / 'hooks' / hook],
                 cwd=self.charm,
                 env=self._environment(hook, dict(environment)),
                 stdin=subprocess.DEVNULL,
@@ -232,11 +239,13 @@ class Unit:
             hook,
             process.returncode,
             text,
+            self.status,
             [(state, message) for _, state, message in _of(entries, 'status')],
             [_logged(*words) for _, *words in _of(entries, 'log')],
             [json.loads(line) for line in processes.read_text().splitlines()],
             after - before,
             before - after,
+            _set_by_handlers(entries) - before - after,
             pod_specs[-1] if pod_specs and not process.returncode else None,
             usage.ru_utime + usage.ru_stime,
         )
@@ -319,3 +328,14 @@ def _logged(*words):
     if words[:1] == ('-l',):
         return words[1], ' '.join(words[2:])
     return 'INFO', ' '.join(words)
+
+
+def _set_by_handlers(entries):
+    """Return the flags that charms.reactive's tracer says were set during the hook."""
+    return {
+        line[len(_TRACE) :]
+        for *_, message in _of(entries, 'log')
+        if 'starting handler dispatch' not in message  # which lists those that are set already
+        for line in message.splitlines()
+        if line.startswith(_TRACE)
+    }

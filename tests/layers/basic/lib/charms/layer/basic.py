@@ -18,9 +18,10 @@ def bootstrap_charm_deps():
         subprocess.check_call([sys.executable, '-m', 'venv', str(home)])
         pip = [str(python), '-m', 'pip', 'install', '--quiet', '--no-index']
         pip += ['--find-links', 'wheelhouse']
-        # The network is not there: what builds the others is installed before them.
-        subprocess.check_call([*pip, 'setuptools', 'wheel'])
         sources = [str(path) for path in pathlib.Path('wheelhouse').glob('*.*')]
+        # First what builds the others: pip could fetch nothing to build them with.
+        subprocess.check_call([*pip, '--upgrade', 'setuptools'])
+        subprocess.check_call([*pip, '--no-build-isolation', 'pbr'])
         subprocess.check_call([*pip, '--no-build-isolation', *sources])
         done.touch()
     os.execv(str(python), [str(python), *sys.argv])

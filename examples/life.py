@@ -1,0 +1,237 @@
+"""Live a unit's life with the README's example charm.
+
+Builds examples/charms/my-charm with the real `charm build`, then runs its hooks in a simulated
+Juju unit, and shows what each one did to flags, status and pod spec. Exits with 1 if life goes
+otherwise than it must.
+"""
+
+import argparse
+import pathlib
+import sys
+import tempfile
+import time
+
+import rich.console
+import rich.rule
+import rich.table
+import rich.text
+
+from juju import building, unit
+
+_CHARM = building.ROOT / 'examples' / 'charms' / 'my-charm'
+_RESOURCE = 'my-resource'
+_PREFIX = f'layer.docker-resource.{_RESOURCE}.'
+_FIRST = 'docker.io/library/nginx:1.27'
+_SECOND = 'registry.example.com/team/web:2.0'
+_USERNAME = 'deployer'
+_PASSWORD = 'open-sesame'  # noqa: S105 (nobody's)
+_STYLES = {'active': 'green', 'blocked': 'red', 'maintenance': 'yellow', 'waiting': 'yellow'}
+
+
+class _Wrong(Exception):
+    """Life went otherwise than it must; says how."""
+
+
+class _Life:
+    """What an operator does to a unit, told to a console."""
+
+    def __init__(self, console, subject):
+        self.unit = subject
+        self._console = console
+        self._chapters = 0
+
+    def chapter(self, title, command, runs):
+        """Tell what the operator does and what each of the hooks that it brings did."""
+        self._chapters += 1
+        title = rich.text.Text(f'{self._chapters}. {title}', 'bold')
+        self._console.print()
+        self._console.print(rich.rule.Rule(title, align='left', style='dim'))
+        self._console.print(rich.text.Text(f'$ {command}', 'dim'))
+        runs = runs()
+        grid = rich.table.Table.grid(padding=(0, 2))
+        grid.add_column(style='bold cyan', no_wrap=True)
+        grid.add_column(style='dim', no_wrap=True)
+        grid.add_column(overflow='fold')
+        for run in runs:
+            rows = list(_told(run)) or [('', rich.text.Text('nothing changes', 'dim'))]
+            for number, (kind, text) in enumerate(rows):
+                grid.add_row('' if number else run.hook, kind, text)
+        if not runs:
+            grid.add_row('', '', rich.text.Text('no hook runs', 'dim'))
+        self._console.print(grid)
+        return runs
+
+    def must(self, sentence, *facts):
+        """Go on if all the facts are true."""
+        if not all(facts):
+            raise _Wrong(sentence)
+        self._console.print(rich.text.Text.assemble(('✓ ', 'green'), sentence))
+
+
+def _told(run):
+    """Yield kind and text of everything that a hook did."""
+    for sign, flags in (('+', run.flags_set), ('-', run.flags_cleared)):
+        for flag in sorted(flags):
+            good = (sign == '+') != flag.endswith('.failed')
+            yield 'flag', rich.text.Text(f'{sign} {flag}', 'green' if good else 'red')
+    for flag in sorted(run.flags_passing):
+        yield 'flag', rich.text.Text(f'± {flag} (in this hook only)', 'magenta')
+    for state, message in run.statuses if run.statuses != [run.status_before] else ():
+        yield 'status', rich.text.Text.assemble((state, f'bold {_STYLES[state]}'), f'  {message}')
+    if run.pod_spec:
+        for container in run.pod_spec['containers']:
+            details = container['imageDetails']
+            who = f', as {details["username"]} with a password' if details['password'] else ''
+            yield (
+                'pod spec',
+                rich.text.Text(f'{container["name"]}: {details["imagePath"]}{who}', 'blue'),
+            )
+
+
+def _flags(subject):
+    return {flag[len(_PREFIX) :] for flag in subject.flags if flag.startswith(_PREFIX)}
+
+
+def _path(run):
+    return run.pod_spec and run.pod_spec['containers'][0]['imageDetails']['imagePath']
+
+
+def _live(life):
+    """Tell the whole life; raise _Wrong."""
+    subject = life.unit
+
+    life.chapter('Deploy without the image', 'juju deploy ./my-charm', subject.deploy)
+    life.must(
+        'It is blocked, and says which resource is missing and how to give it.',
+        _flags(subject) == {'fetched', 'failed'},
+        subject.status[0] == 'blocked',
+        f'{_RESOURCE}=' in subject.status[1],
+        subject.pod_spec is None,
+    )
+
+    upgrade, *_ = life.chapter(
+        'Attach an image',
+        f'juju attach-resource my-charm {_RESOURCE}={_FIRST}',
+        lambda: subject.attach(_RESOURCE, _FIRST),
+    )
+    life.must(
+        'It is available, in the pod spec, and the unit active.',
+        _flags(subject) == {'fetched', 'available'},
+        _path(upgrade) == _FIRST,
+        subject.status[0] == 'active',
+    )
+
+    runs = life.chapter('Upgrade with nothing new', 'juju refresh my-charm', subject.upgrade)
+    life.must(
+        'Nothing happens: no flag, no pod spec.',
+        not any(run.flags_set | run.flags_cleared | run.flags_passing for run in runs),
+        not any(run.pod_spec for run in runs),
+        subject.status[0] == 'active',
+    )
+
+    upgrade, *_ = life.chapter(
+        'Attach another image, a private one',
+        f'juju attach-resource my-charm {_RESOURCE}=./private.yaml',
+        lambda: subject.attach(_RESOURCE, _SECOND, _USERNAME, _PASSWORD),
+    )
+    life.must(
+        'It has changed, and there is a new pod spec.',
+        f'{_PREFIX}changed' in upgrade.flags_passing,
+        _path(upgrade) == _SECOND,
+    )
+
+    (idle,) = life.chapter(
+        'Let five minutes pass', 'juju status --watch 5s', lambda: [subject.idle()]
+    )
+    life.must('The pod spec is not sent again.', not idle.pod_spec)
+
+    upgrade, *_ = life.chapter(
+        'Attach what is broken',
+        f'juju attach-resource my-charm {_RESOURCE}=./broken.yaml',
+        lambda: subject.attach_bytes(
+            _RESOURCE, b'registrypath: https://registry.example.com/web\n'
+        ),
+    )
+    life.must(
+        'It is blocked, and says why; the pod spec stays as it was.',
+        _flags(subject) == {'fetched', 'failed'},
+        subject.status[0] == 'blocked',
+        'https' not in subject.status[1] or 'registrypath' in subject.status[1],
+        upgrade.pod_spec is None,
+    )
+
+    upgrade, *_ = life.chapter(
+        'Repair it',
+        f'juju attach-resource my-charm {_RESOURCE}=./private.yaml',
+        lambda: subject.attach(_RESOURCE, _SECOND, _USERNAME, _PASSWORD),
+    )
+    life.must(
+        'It is available again; being the last good image, it has not changed.',
+        _flags(subject) == {'fetched', 'available'},
+        f'{_PREFIX}changed' not in upgrade.flags_passing,
+        subject.status[0] == 'active',
+    )
+
+    subject.break_resource_get(
+        _RESOURCE, 'echo "ERROR could not download resource: the store is down" >&2; exit 1'
+    )
+    life.chapter('Upgrade while the store is down', 'juju refresh my-charm', subject.upgrade)
+    life.must(
+        'It is blocked, with the reason that Juju gave.',
+        subject.status[0] == 'blocked',
+        'the store is down' in subject.status[1],
+    )
+
+    subject.repair_resource_get(_RESOURCE)
+    life.chapter('Let five minutes pass', 'juju status --watch 5s', lambda: [subject.idle()])
+    life.must(
+        'It has recovered by itself.',
+        _flags(subject) == {'fetched', 'available'},
+        subject.status[0] == 'active',
+    )
+
+    life.must(
+        'The password was in no log line, status, flag or argument of all these hooks.',
+        not any(_PASSWORD in run.said for run in subject.runs),
+    )
+
+
+def main(arguments=None):
+    """Build, live, tell; return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog='./dev life', description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument(
+        '--folder', type=pathlib.Path, help='build and live in this folder, and leave it there'
+    )
+    folder = parser.parse_args(arguments).folder
+    console = rich.console.Console(highlight=False)
+    begun = time.monotonic()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = (folder or pathlib.Path(temporary)).resolve()
+        try:
+            with console.status('charm build'):
+                charm = building.build(_CHARM, folder)
+            console.print(
+                f'Built my-charm with `charm build`: {len(list(charm.rglob("*")))} files'
+            )
+            home = folder / 'unit'
+            home.mkdir()
+            subject = unit.Unit(charm, home)
+            _live(_Life(console, subject))
+        except (_Wrong, building.BuildError, unit.HookFailed, OSError) as error:
+            said = 'Life must be so, and is not: ' if isinstance(error, _Wrong) else ''
+            console.print(rich.text.Text(f'\n✗ {said}{error}', 'bold red'))
+            return 1
+    seconds = time.monotonic() - begun
+    console.print()
+    console.print(
+        rich.text.Text(
+            f'All {len(subject.runs)} hooks went as they must, in {seconds:.0f} s.', 'bold green'
+        )
+    )
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

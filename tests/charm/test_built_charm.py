@@ -1,0 +1,157 @@
+"""What `charm build` makes of the layer."""
+
+import json
+import re
+import subprocess
+
+import pytest
+import yaml
+from observing import IMAGE, OBSERVER
+
+from juju import building
+
+OURS = {
+    'lib/charms/layer/docker_resource.py',
+    'reactive/docker_resource.py',
+}
+
+
+def _files(charm):
+    return {str(path.relative_to(charm)) for path in charm.rglob('*') if not path.is_dir()}
+
+
+def _by_layer(charm):
+    """Return the layer that each file of a built charm came from, as `charm build` noted it."""
+    manifest = json.loads((charm / '.build.manifest').read_text())
+    return {name: layer for name, (layer, *_) in manifest['signatures'].items()}
+
+
+def _log(charm):
+    return (charm.parent.parent / f'{charm.name}.log').read_text()
+
+
+def test_the_charm_holds_what_a_unit_needs_and_nothing_else_of_ours(charms):
+    ours = {
+        name
+        for name, layer in _by_layer(charms.example('my-charm')).items()
+        if layer == 'layer:docker-resource'
+    }
+    library = {f'lib/container_image/{path.name}' for path in _library().glob('*.py')}
+    allowed = OURS | library | {'wheelhouse.txt', 'wheelhouse-constraints.txt'}
+    assert ours - allowed == set()
+    assert OURS | library <= _files(charms.example('my-charm'))
+
+
+def _library():
+    return building.ROOT / 'lib' / 'container_image'
+
+
+def test_no_tests_tools_or_papers_of_ours_are_in_the_charm(charms):
+    charm = charms.make(resources={'image': IMAGE})
+    top = {path.name for path in charm.iterdir()}
+    kept_out = {
+        *('tests', 'tools', 'examples', 'bench', 'dev', 'tox.ini', 'pyproject.toml'),
+        *('LICENSE', '.ci', '.gitignore', '.tox', '.git'),
+    }
+    assert top & kept_out == set()
+    assert (charm / 'README.md').read_text() == 'Made by a test.\n'
+
+
+def test_nothing_of_our_metadata_is_in_the_charm(charms):
+    source = building.ROOT / 'examples' / 'charms' / 'my-charm'
+    own = yaml.safe_load((source / 'metadata.yaml').read_text())
+    assert yaml.safe_load((charms.example('my-charm') / 'metadata.yaml').read_text()) == own
+
+
+def test_options_have_their_defaults_in_the_built_charm(charms):
+    built = yaml.safe_load((charms.example('my-charm') / 'layer.yaml').read_text())
+    assert built['options']['docker-resource'] == {'set-status': True, 'verify-image': False}
+
+
+@pytest.mark.parametrize('option', ['set-status', 'verify-image'])
+def test_an_option_that_is_no_boolean_does_not_build(charms, option):
+    with pytest.raises(building.BuildError, match='option'):
+        charms.make(options={'docker-resource': {option: 'maybe'}})
+
+
+def test_a_charm_without_layer_status_of_its_own_gets_it(charms, live):
+    charm = charms.make(resources={'image': IMAGE})
+    source = yaml.safe_load((charm / 'layer.yaml').read_text())
+    assert 'layer:status' in source['includes']
+    subject = live(charm)
+    subject.deploy()
+    assert subject.status[0] == 'blocked'
+
+
+@pytest.mark.parametrize('example', ['my-charm', 'kubeflow-metadata'])
+def test_charm_proof_has_nothing_to_say_because_of_this_layer(charms, example):
+    charm = charms.example(example)
+    proof = [line for line in _log(charm).splitlines() if line.startswith('proof: ')]
+    assert proof, 'charm build runs charm proof'
+    assert [line for line in proof if re.search(r'^proof: [WE]|resource', line)] == []
+
+
+@pytest.mark.parametrize('entry', [{'upstream-source': 'a/b'}, {'auto-fetch': False}])
+def test_charm_proof_knows_each_of_our_keys_alone(charms, entry):
+    charm = charms.make(
+        resources={'image': {'type': 'oci-image', 'description': 'An image', **entry}}
+    )
+    assert 'proof: E' not in _log(charm)
+
+
+def test_charm_proof_still_minds_keys_that_nobody_knows(charms):
+    with pytest.raises(building.BuildError, match='Unrecognized keys.*auto-fecth'):
+        charms.make(resources={'image': {**IMAGE, 'auto-fecth': True}})
+
+
+def test_the_layer_is_named_by_its_folder_and_so_are_its_options():
+    assert 'name' not in yaml.safe_load((building.ROOT / 'layer.yaml').read_text())
+
+
+# On a machine: layer:basic, whose packages come from the charm's own wheelhouse
+
+
+@pytest.fixture(scope='module')
+def wheelhouse_charm(charms):
+    return charms.make(
+        resources={'image': IMAGE},
+        reactive=OBSERVER.replace('if images and', 'if False and'),
+        includes=('layer:basic', 'layer:docker-resource'),
+    )
+
+
+def _requirements():
+    file = building.ROOT / 'wheelhouse.txt'
+    lines = file.read_text().splitlines() if file.exists() else []
+    return [line for line in lines if line.strip() and not line.startswith('#')]
+
+
+def test_the_wheelhouse_holds_sources_only(wheelhouse_charm):
+    wheelhouse = {path.name for path in (wheelhouse_charm / 'wheelhouse').iterdir()}
+    assert wheelhouse
+    assert {name for name in wheelhouse if not name.endswith(('.tar.gz', '.zip'))} == set()
+
+
+def test_the_wheelhouse_installs_without_network_into_an_empty_environment(wheelhouse_charm, live):
+    subject = live(wheelhouse_charm)
+    subject.attach('image', 'a/b:1')
+    install = subject.run('install')  # layer:basic makes the environment, with pip --no-index
+    assert 'layer.docker-resource.image.available' in subject.flags
+    assert any('--no-index' in command for command in install.processes)
+    python = subject.charm.parent / '.venv' / 'bin' / 'python'
+    for module in (building.ROOT / 'lib' / 'container_image').glob('*.py'):
+        subprocess.run(
+            [
+                python,
+                '-I',
+                '-c',
+                f'import sys; sys.path += ["lib"]; import container_image.{module.stem}',
+            ],
+            cwd=subject.charm,
+            check=True,
+        )
+    named = {re.split('[^A-Za-z0-9._-]', line)[0].lower() for line in _requirements()}
+    listed = subprocess.run(
+        [python, '-m', 'pip', 'freeze', '--all'], capture_output=True, text=True
+    )
+    assert named <= {line.partition('==')[0].lower() for line in listed.stdout.splitlines()}

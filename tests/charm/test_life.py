@@ -1,0 +1,60 @@
+"""The main job, as a newcomer starts it."""
+
+import importlib
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from juju import building
+
+
+@pytest.fixture(scope='module')
+def told(tmp_path_factory):
+    """Return how the program ended and what it printed, for a dumb terminal of 80 columns."""
+    return subprocess.run(
+        [sys.executable, building.ROOT / 'examples' / 'life.py'],
+        env={**os.environ, 'COLUMNS': '80', 'TERM': 'dumb'},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_life_goes_as_it_must(told):
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert told.stderr == ''
+    assert '✗' not in told.stdout
+
+
+@pytest.mark.parametrize(
+    'words',
+    [
+        '+ layer.docker-resource.my-resource.failed',
+        'blocked  my-resource: no image is attached',
+        '+ layer.docker-resource.my-resource.available',
+        'pod spec  my-service: docker.io/library/nginx:1.27',
+        'nothing changes',
+        '± layer.docker-resource.my-resource.changed',
+        'pod spec  my-service: registry.example.com/team/web:2.0',
+    ],
+)
+def test_what_hooks_did_is_told(told, words):
+    assert words in told.stdout
+
+
+def test_plain_text_of_80_columns_is_told_to_a_pipe(told):
+    assert '\x1b' not in told.stdout
+    assert max(len(line) for line in told.stdout.splitlines()) <= 80
+
+
+def test_a_life_that_goes_wrong_is_told_and_fails(tmp_path, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(building.ROOT / 'examples')
+    life = importlib.import_module('life')
+    lazy = tmp_path / 'my-charm'
+    shutil.copytree(life._CHARM, lazy)
+    (lazy / 'reactive' / 'my_charm.py').write_text('# sets no pod spec\n')
+    monkeypatch.setattr(life, '_CHARM', lazy)
+    assert life.main([]) == 1
+    assert '✗ Life must be so, and is not: It is available, in the pod' in capsys.readouterr().out

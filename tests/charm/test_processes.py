@@ -1,0 +1,54 @@
+"""Starting a process is what a hook spends its time on: the layer starts few, and idle none."""
+
+import collections
+
+import pytest
+from observing import IMAGE
+
+WITHOUT = ('layer:caas-base', 'layer:status')
+
+
+def _images(number):
+    return {f'image-{i}': IMAGE for i in range(number)}
+
+
+def _unit(charms, live, number, *, layer=True):
+    charm = charms.make(
+        resources=_images(number),
+        **({} if layer else {'includes': WITHOUT, 'layer': None}),
+    )
+    subject = live(charm)
+    for name in _images(number):
+        subject.attach(name, f'a/{name}')
+    return subject
+
+
+def _counts(run):
+    return collections.Counter(command[0] for command in run.processes)
+
+
+@pytest.mark.parametrize('number', [1, 10, 100])
+def test_install_starts_at_most_five_processes_a_resource(charms, live, number):
+    with_layer = _counts(_unit(charms, live, number).run('install'))
+    assert with_layer['resource-get'] == number
+    assert with_layer['status-set'] <= number
+    charm = charms.make(reactive='from charms import reactive\n', includes=WITHOUT, layer=None)
+    without = _counts(live(charm).run('install'))
+    assert sum((with_layer - without).values()) <= 5 * number
+
+
+def test_an_idle_hook_starts_no_process_because_of_the_layer(charms, live):
+    subject = _unit(charms, live, 10)
+    subject.deploy()
+    charm = charms.make(includes=WITHOUT, layer=None)
+    without = live(charm)
+    without.deploy()
+    assert _counts(subject.idle()) == _counts(without.idle())
+
+
+def test_reading_again_starts_one_process_a_resource(charms, live):
+    subject = _unit(charms, live, 10)
+    subject.deploy()
+    idle = _counts(subject.idle())
+    upgrade = _counts(subject.upgrade()[0])
+    assert upgrade - idle == {'resource-get': 10}
