@@ -103,7 +103,7 @@ def _details(pairs):
     if isinstance(registry_path, _Typed):
         raise InvalidContents(f'its {path_key} is no text')
     if not registry_path.strip():
-        raise InvalidContents('it has no registrypath, the reference of an image')
+        raise InvalidContents('its registrypath, the reference of an image, is missing')
     problem = None
     try:
         reference.Reference.parse(registry_path)
@@ -123,7 +123,7 @@ def _value(pairs, key):
         value for name, value in pairs if name.lower() == key.lower()
     ]
     if len(values) > 1:
-        raise InvalidContents(f'it has {key} twice')
+        raise InvalidContents(f'its {key} is given twice')
     value = values[0] if values else None
     if value is _NOT_TEXT or not _is_unicode(value or ''):
         raise InvalidContents(f'its {key} is no text')

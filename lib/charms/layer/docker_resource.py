@@ -120,6 +120,7 @@ def _begin_hook():
     # layer:status has to send the status after this one asked for it.
     hookenv.atexit(_end_hook)
     kv = unitdata.kv()
+    had_problems = bool(_problems())
     # Juju runs upgrade-charm for another charm and for another image.
     upgraded = hookenv.hook_name() == 'upgrade-charm'
     if upgraded:
@@ -130,6 +131,9 @@ def _begin_hook():
         kv.set(_AUTO_FETCH_DONE, True)
     available = () if upgraded else _names('available')
     _read([name for name in _names('fetched') if name not in available] + _take_pending())
+    if had_problems and not _problems() and _option('set-status', True):
+        # Takes back what _end_hook said; the charm's handlers, still to run, may know better.
+        layer.status.maintenance('image resources are in order again')
 
 
 def _read_pending():
@@ -237,18 +241,24 @@ def _adopt_older_state():
 
 def _forget_undeclared():
     """Drop all that is known of resources which an upgrade took out of metadata.yaml."""
-    problems = _problems()
-    known = set(problems).union(*(_names(state) for state in _STATES))
+    known = set(_problems()).union(*(_names(state) for state in _STATES))
     for name in known.difference(_declared()):
-        for state in _STATES:
-            _toggle(name, state, False)
-        unitdata.kv().unset(_image_info_key(name))
-        problems.pop(name, None)
+        _forget(name)
+
+
+def _forget(name):
+    for state in _STATES:
+        _toggle(name, state, False)
+    problems = _problems()
+    problems.pop(name, None)
     unitdata.kv().set(_PROBLEMS, problems)
+    unitdata.kv().unset(_image_info_key(name))
 
 
 def _auto_fetch():
     """Mark as fetched what metadata.yaml wants to be fetched."""
+    for name in set(_problems()).difference(_names('fetched')):
+        _forget(name)  # it was metadata.yaml that was wrong, and may be right by now
     for name, resource in _declared().items():
         if not isinstance(resource, dict):
             _settle(name, _Unusable('metadata.yaml says nothing about it', _REPORT))
@@ -281,8 +291,11 @@ def _read(names):
             outcomes[name] = _get(name)
         except _Unusable as error:
             outcomes[name] = error
-    if _option('verify-image', False):
-        _verify(outcomes)
+    readable = {
+        name: outcome for name, outcome in outcomes.items() if isinstance(outcome, DockerImageInfo)
+    }
+    if readable and _option('verify-image', False):
+        outcomes.update(_verified(readable))
     for name in names:
         _settle(name, outcomes[name])
     problems = {name: problem for name, problem in _problems().items() if name in outcomes}
@@ -315,14 +328,11 @@ def _is_known(name):
     return name in _problems() or _last_good(name) is not None
 
 
-def _verify(outcomes):
-    """Put into `outcomes` what the registries make of each DockerImageInfo in it."""
+def _verified(infos):
+    """Return, by name, what the registries make of each DockerImageInfo in `infos`."""
     global _registries_end
     from container_image import reference, registry
 
-    infos = {
-        name: outcome for name, outcome in outcomes.items() if isinstance(outcome, DockerImageInfo)
-    }
     if _registries_end is None:
         _registries_end = time.monotonic() + _REGISTRIES_SECONDS
     answers = registry.look_up(
@@ -333,6 +343,7 @@ def _verify(outcomes):
         limit=max(0, _registries_end - time.monotonic()),
         proxies=_proxies(),
     )
+    outcomes = {}
     for name, answer in answers.items():
         last = _last_good(name)
         if isinstance(answer, registry.Refused):
@@ -343,6 +354,7 @@ def _verify(outcomes):
             outcomes[name] = last  # confirmed before: nothing speaks against it now
         else:
             outcomes[name] = _Unusable(str(answer), _RETRY, status='waiting')
+    return outcomes
 
 
 def _proxies():
@@ -370,9 +382,7 @@ def _settle(name, outcome):
     else:
         last = _last_good(name)
         _keep(name, outcome)
-        if problems.pop(name, None) and _option('set-status', True):
-            # Takes back the blocked status; the charm's handlers, still to run, know better ones.
-            layer.status.maintenance(f'resource {name} is available again')
+        problems.pop(name, None)
         if last and _is_another(last, outcome):
             _toggle(name, 'changed', True)
     kv.set(_PROBLEMS, problems)
@@ -411,8 +421,9 @@ def _resource_get(name):
     try:
         # Through hookenv, where the tests of charms put their mocks.
         path = hookenv.resource_get(name)
-    except subprocess.TimeoutExpired as error:
-        raise _Unusable(f'resource-get gave no answer in {error.timeout} s', _RETRY) from None
+    except subprocess.TimeoutExpired:
+        seconds = _RESOURCE_GET_SECONDS
+        raise _Unusable(f'resource-get gave no answer in {seconds} s', _RETRY) from None
     except (NotImplementedError, OSError):
         raise _Unusable('the tool resource-get cannot be run', _RETRY) from None
     except Exception:
