@@ -27,7 +27,7 @@ _COMBINATIONS = {
     'current': ('PyYAML', 'charmhelpers'),
 }
 # charms.reactive 1.5.3 imports pkg_resources, which setuptools is about to lose.
-_ALWAYS = ('charms.reactive==1.5.3', 'setuptools<81', 'pytest', 'hypothesis')
+_ALWAYS = ('charms.reactive==1.5.3', 'requests', 'setuptools<81', 'pytest', 'hypothesis')
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 _CACHE = _ROOT / '.tox' / 'each-python'
 

@@ -4,7 +4,19 @@ import pathlib
 import sys
 
 import charms
+import hypothesis
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(_ROOT / 'lib'), str(_ROOT / 'tests')]
 charms.__path__.append(str(_ROOT / 'lib' / 'charms'))
+
+# These machines are shared: how long an example takes says nothing.
+hypothesis.settings.register_profile(
+    'shared-machine',
+    deadline=None,
+    suppress_health_check=[
+        hypothesis.HealthCheck.too_slow,
+        hypothesis.HealthCheck.function_scoped_fixture,
+    ],
+)
+hypothesis.settings.load_profile('shared-machine')

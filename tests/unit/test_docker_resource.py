@@ -612,6 +612,13 @@ class TestAnUpgradeFromAnOlderRelease:
         unit.hook('upgrade-charm')
         assert seen == [{'fetched', 'available', 'changed'}]
 
+    @pytest.mark.parametrize('stored', [['a/b'], 'a/b', 7, {}, {'registrypath': ['a/b']}])
+    def test_nonsense_that_was_available_is_replaced(self, unit, stored):
+        unitdata.kv().set('layer.docker-resource.my-image.image-info', stored)
+        unit.hook('upgrade-charm')
+        assert unit.flags() == AVAILABLE
+        assert unit.library.get_info('my-image').registry_path == 'a/b'
+
     def test_what_was_pending_is_read(self, unit):
         kv = unitdata.kv()
         kv.set('layer.docker-resource.pending', ['late', 'late'])
@@ -877,9 +884,6 @@ class TestVerifyImage:
         assert self.calls[0][2] == {'https': 'http://proxy:3128', 'no_proxy': '10.0.0.0/8'}
 
 
-@hypothesis.settings(
-    deadline=None, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]
-)
 @hypothesis.given(prefix=strategies.binary(), suffix=strategies.binary())
 def test_no_content_whatsoever_makes_a_hook_fail_or_shows_a_credential(unit, prefix, suffix):
     unit.attached['my-image'] = prefix + SECRET.encode() + suffix
@@ -888,9 +892,6 @@ def test_no_content_whatsoever_makes_a_hook_fail_or_shows_a_credential(unit, pre
     assert SECRET not in repr((unit.statuses, unit.logged, reactive.get_flags()))
 
 
-@hypothesis.settings(
-    deadline=None, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]
-)
 @hypothesis.given(
     strategies.lists(
         strategies.tuples(

@@ -193,9 +193,9 @@ def _image_info_key(name):
 def _last_good(name):
     """Return the DockerImageInfo that was read last, available or not, or None."""
     stored = unitdata.kv().get(_image_info_key(name))
-    if not stored:
+    # Older releases kept whatever the file had: null, 83 for the password 0123, even a list.
+    if not isinstance(stored, dict) or not stored.get('registrypath'):
         return None
-    # Older releases kept null for no password, and 83 for the password 0123.
     values = [stored.get(key) for key in ('registrypath', 'username', 'password', 'digest')]
     return DockerImageInfo(*('' if value is None else str(value) for value in values))
 
