@@ -20,31 +20,32 @@ import sys
 import time
 
 _MINORS = range(6, 14)
-_WANTED_IN_CI = (6, 8, 10, 12)
+WANTED_IN_CI = (6, 8, 10, 12)
+_ROOT = pathlib.Path(__file__).resolve().parent.parent
+WHEELHOUSE = re.findall(r'(?m)^[^#\s].*$', (_ROOT / 'wheelhouse.txt').read_text())
 _COMBINATIONS = {
     # The oldest that the base layers bring. 5.2 is built without libyaml, like in a charm.
-    'floor': ('PyYAML==5.2', 'charmhelpers==0.20.24'),
-    'current': ('PyYAML', 'charmhelpers'),
+    'floor': ('PyYAML==5.2', 'charmhelpers==0.20.24', *WHEELHOUSE),
+    'current': ('PyYAML', 'charmhelpers', 'requests'),
 }
 # charms.reactive 1.5.3 imports pkg_resources, which setuptools is about to lose.
-_ALWAYS = ('charms.reactive==1.5.3', 'requests', 'setuptools<81', 'pytest', 'hypothesis')
-_ROOT = pathlib.Path(__file__).resolve().parent.parent
+_ALWAYS = ('charms.reactive==1.5.3', 'setuptools<81', 'pytest', 'hypothesis', 'cryptography')
 _CACHE = _ROOT / '.tox' / 'each-python'
 
 
-def _pyenv_versions():
+def pyenv_versions():
     root = os.environ.get('PYENV_ROOT') or pathlib.Path.home() / '.pyenv'
     return pathlib.Path(root) / 'versions'
 
 
-def _find(minor):
+def find(minor):
     """Return the path of a Python 3.`minor` that starts, or None."""
     name = f'python3.{minor}'
 
     def patch(version):
         return int(re.sub(r'\D.*', '', version.name.split('.')[2]))
 
-    installed = sorted(_pyenv_versions().glob(f'3.{minor}.*'), key=patch, reverse=True)
+    installed = sorted(pyenv_versions().glob(f'3.{minor}.*'), key=patch, reverse=True)
     candidates = [shutil.which(name), *(version / 'bin' / name for version in installed)]
     for candidate in candidates:
         # pyenv's shims are on PATH for versions that it then refuses to start.
@@ -111,13 +112,13 @@ def _summary(output):
 
 def main(arguments):
     """Run them all; return the exit code."""
-    found = {minor: _find(minor) for minor in _MINORS}
+    found = {minor: find(minor) for minor in _MINORS}
     absent = [minor for minor in _MINORS if not found[minor]]
     for minor in absent:
         print(f'3.{minor}: absent, skipped', flush=True)
     failed = False
-    if os.environ.get('CI') and _pyenv_versions().is_dir():
-        for minor in set(absent) & set(_WANTED_IN_CI):
+    if os.environ.get('CI') and pyenv_versions().is_dir():
+        for minor in set(absent) & set(WANTED_IN_CI):
             print(f'3.{minor}: must be there in CI: pyenv install 3.{minor}', flush=True)
             failed = True
     if len(absent) == len(_MINORS):

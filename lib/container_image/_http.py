@@ -4,7 +4,6 @@ What requests does by itself about redirects, ~/.netrc, cookies and proxies is s
 """
 
 import email.utils
-import http.client
 import http.cookiejar
 import ipaddress
 import logging
@@ -42,7 +41,8 @@ def _loud(record: logging.LogRecord) -> bool:
 
 # urllib3 logs whole addresses, and those that registries redirect to are often signed: whoever
 # has one has the access. What others do with urllib3 is logged as ever.
-logging.getLogger('urllib3.connectionpool').addFilter(_loud)
+for _logger in ('urllib3.connectionpool', 'urllib3.connection'):
+    logging.getLogger(_logger).addFilter(_loud)
 
 
 class Answer(typing.NamedTuple):
@@ -52,6 +52,9 @@ class Answer(typing.NamedTuple):
     headers: typing.Mapping[str, str]
     content: bytes
     url: str
+
+    def __repr__(self) -> str:  # tracebacks may show it, and it may be a token
+        return f'<Answer {self.status}>'
 
 
 class Authorization(requests.auth.AuthBase):
@@ -67,6 +70,11 @@ class Authorization(requests.auth.AuthBase):
 
 
 _NOBODY = Authorization('')  # requests takes a user from the address or ~/.netrc if it gets none
+
+
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Find no redirect: of one, requests reads all the body even if it is not to follow."""
 
 
 class Http:
@@ -128,10 +136,14 @@ class Http:
         """Return whether a server on loopback speaks TLS, be its certificate trusted or not."""
         try:
             with self._request(
-                'HEAD', f'https://{netloc}/v2/', timeout=2, verify=_bundle(), auth=_NOBODY
+                'HEAD',
+                f'https://{netloc}/v2/',
+                timeout=max(0.01, min(2, self.left(), *self._timeouts)),
+                verify=_bundle(),
+                auth=_NOBODY,
             ):
                 return True
-        except (OSError, urllib3.exceptions.HTTPError, ValueError) as exc:
+        except Exception as exc:
             return _distrust(_causes(exc)) is not None
 
     def _send(
@@ -146,7 +158,6 @@ class Http:
         left = self.left()
         if left <= 0:
             raise errors.NotReachable(f'{host(url)} was not asked within {self._limit:g} s')
-        proxies = self._proxies_for(url)
         verify = _bundle()
         answer = failure = None
         try:
@@ -157,20 +168,14 @@ class Http:
                 headers=dict(headers or {}, **{'Accept-Encoding': 'identity'}),
                 auth=authorization or _NOBODY,
                 timeout=tuple(min(timeout, left) for timeout in self._timeouts),
-                proxies=proxies,
+                proxies=self._proxies_for(url),
                 verify=verify,
             ) as response:
-                answer = self._read(response, url, most)
+                answer = self._read(method, response, url, most)
         except errors.RegistryError as exc:
             failure = exc
-        except (
-            urllib3.exceptions.HTTPError,
-            http.client.HTTPException,
-            OSError,
-            ValueError,
-            OverflowError,
-        ) as exc:
-            failure = _failure(exc, url, proxies)
+        except Exception as exc:  # with a bad proxy or address, requests raises nearly anything
+            failure = _failure(exc, url, self._proxies_for(url))
         _log.debug('%s at %s: %s', method, host(url), answer.status if answer else failure)
         # Not inside `except`: what requests raises refers to the request and its headers.
         if failure:
@@ -188,7 +193,7 @@ class Http:
     def _request(self, method: str, url: str, **arguments: typing.Any) -> requests.Response:
         session = getattr(self._local, 'session', None)
         if session is None:
-            session = self._local.session = requests.Session()
+            session = self._local.session = _Session()
             session.trust_env = False
             # Some registries take a client with a cookie for a browser.
             session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
@@ -202,7 +207,7 @@ class Http:
             _quiet.on = False
         return response
 
-    def _read(self, response: requests.Response, url: str, most: int) -> Answer:
+    def _read(self, method: str, response: requests.Response, url: str, most: int) -> Answer:
         content = b''
         status = response.status_code
         if status == 407:
@@ -216,6 +221,8 @@ class Http:
             content += block
             if self.left() <= 0:
                 raise errors.NotReachable(f'{host(url)} did not end within {self._limit:g} s')
+        if method != 'HEAD' and len(content) < min(_length(response), most):
+            raise errors.NotReachable(f'{host(url)} broke off its answer: try again')
         if len(content) > most and status < 300:
             raise errors.Misbehaving(f'{host(url)} sends more than {most} bytes, and may not')
         return Answer(status, response.headers, content, url)
@@ -230,15 +237,23 @@ class Http:
         return proxies
 
 
+def is_address(netloc: str) -> bool:
+    """Return whether this can be the host of a URL, with its port or without."""
+    try:
+        parts = urllib.parse.urlsplit(f'//{netloc}')
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
 def checked(url: str) -> str:
     """Return `url`, which a registry gave, if it may be asked: over HTTPS, or on loopback."""
     try:
-        origin(url)
         parts = urllib.parse.urlsplit(url)
-        allowed = parts.scheme == 'https' or (parts.scheme == 'http' and is_loopback(url))
+        good = parts.scheme == 'https' or (parts.scheme == 'http' and is_loopback(url))
     except ValueError:
-        allowed = False
-    if not allowed or not parts.hostname:
+        good = False
+    if not good or not is_address(parts.netloc):
         raise errors.Misbehaving('the registry sends on to an address that is not HTTPS')
     return url
 
@@ -308,6 +323,12 @@ def _bundle() -> typing.Union[bool, str]:
     return True
 
 
+def _length(response: requests.Response) -> int:
+    """Return the length that an answer claims; urllib3 1 does not compare it."""
+    value = response.headers.get('Content-Length', '')
+    return int(value) if re.match(r'[0-9]{1,18}\Z', value) else 0
+
+
 def _retry_after(value: str) -> typing.Optional[float]:
     """Return the seconds that a Retry-After header means, RFC 7231: a number or a date."""
     if re.match(r'[0-9]{1,9}\Z', value):
@@ -335,12 +356,12 @@ def _distrust(causes: typing.Iterable[BaseException]) -> typing.Optional[str]:
     for cause in causes:
         if isinstance(cause, ssl.SSLError) and cause.library in ('PEM', 'X509'):
             return 'the bundle cannot be read'
-        if isinstance(cause, (ssl.SSLError, ssl.CertificateError)):
-            match = re.search(r'certificate verify failed(?:: (.*?))?\.? ?(\(_ssl|$)', str(cause))
-            if match:
-                return match.group(1) or 'no known CA signed it'
-            if isinstance(cause, ssl.CertificateError):
-                return 'it is for another host'
+        match = re.search(r'certificate verify failed(?:: (.*?))?\.? ?(\(_ssl|$)', str(cause))
+        if isinstance(cause, ssl.SSLError) and match:
+            # Python 3.6 does not say which.
+            return match.group(1) or 'signed by no known CA, or out of date'
+        if type(cause).__name__ == 'CertificateError':  # urllib3 1 has one of its own
+            return 'it is for another host'
     return None
 
 
@@ -367,14 +388,12 @@ def _failure(
             f'the certificate of {where} is not trusted ({distrust}): REQUESTS_CA_BUNDLE can '
             f'name a bundle with its CA'
         )
-    if has(requests.exceptions.ProxyError, requests.exceptions.InvalidProxyURL):
+    nowhere = has(
+        requests.exceptions.InvalidURL, urllib3.exceptions.LocationValueError, UnicodeError
+    )
+    if has(requests.exceptions.ProxyError) or (proxy and nowhere):
         return errors.NotReachable(f'{where} cannot be reached: check the proxy')
-    if has(
-        requests.exceptions.InvalidURL,
-        urllib3.exceptions.LocationValueError,
-        UnicodeError,
-        OverflowError,
-    ):
+    if nowhere:
         return errors.Refused(f'{where} is not an address: check host and port')
     if has(ssl.SSLError):
         return errors.NotReachable(f'{where} does not speak TLS as it should: check the port')

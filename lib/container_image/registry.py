@@ -139,7 +139,7 @@ def look_up(
                     reference.path, reference.digest or reference.tag or 'latest'
                 )  # type: typing.Union[str, RegistryError]
         except RegistryError as exc:
-            answer = exc
+            answer = exc.with_traceback(None)  # it leads to the password
         except Exception as exc:
             # Its text is not ours, so it may hold anything.
             answer = Misbehaving(f'asking {reference.domain} failed ({type(exc).__name__})')
@@ -186,14 +186,12 @@ class Client:
     ) -> None:
         self._name = host
         address = 'registry-1.docker.io' if host in ('docker.io', 'index.docker.io') else host
+        if not _http.is_address(address):
+            raise Refused(f'{host} is not an address: check host and port')
         # Plain HTTP goes first there: a server that speaks it may wait for ever for the end of a
         # TLS hello, and the first request never has credentials.
         self._loopback = _http.is_loopback(f'//{address}')
         self._base = f'{"http" if self._loopback else "https"}://{address}'
-        try:
-            _http.origin(self._base)
-        except ValueError:
-            raise Refused(f'{host} is not an address: check host and port') from None
         self._basic = None
         if password:
             account = base64.b64encode(f'{username}:{password}'.encode()).decode()

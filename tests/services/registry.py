@@ -2,13 +2,10 @@
 
 import base64
 import contextlib
-import http.server
 import json
 import pathlib
 import re
-import ssl
 import subprocess
-import threading
 import time
 import urllib.parse
 
@@ -16,7 +13,7 @@ import jwt
 from cryptography.hazmat.primitives import serialization
 
 import services
-from services import certificates
+from services import certificates, loopback
 
 _LEEWAY = 60  # seconds for which docker-registry takes a token that has expired
 
@@ -114,8 +111,9 @@ class TokenServer:
     `accounts` maps usernames to passwords; '' stands for everybody who gives none. `rights` maps
     usernames to what they may: repository to actions. Whoever is not in it may do all, but for
     '', who may nothing. All attributes may be changed at any time: `lifetime` is that of tokens,
-    in seconds, to the second for docker-registry too; `key` is the field of the answer that
-    holds the token; `status` an HTTP status to give instead of an answer.
+    in seconds, to the second for docker-registry too, and `promised` what is said of it instead;
+    `key` is the field of the answer that holds the token; `status` an HTTP status to give instead
+    of an answer.
     `asked` lists for each request the username and the scopes.
     """
 
@@ -127,6 +125,7 @@ class TokenServer:
         self.accounts = dict(accounts)
         self.rights = dict(rights or {})
         self.lifetime = 300
+        self.promised = None
         self.key = 'token'
         self.status = 200
         self.asked = []
@@ -141,7 +140,8 @@ class TokenServer:
         if username and self.accounts.get(username) != password:
             return 401, {'errors': [{'code': 'UNAUTHORIZED'}]}
         access = [self._access(username, scope) for scope in scopes]
-        return 200, {self.key: self.token(username, access), 'expires_in': self.lifetime}
+        lifetime = self.lifetime if self.promised is None else self.promised
+        return 200, {self.key: self.token(username, access), 'expires_in': lifetime}
 
     def token(self, username, access):
         """Return a signed token that allows `access`."""
@@ -179,47 +179,15 @@ def token_server(directory, accounts, rights=None, certificate=None, name='127.0
     directory = pathlib.Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
 
-    class Handler(http.server.BaseHTTPRequestHandler):
-        protocol_version = 'HTTP/1.1'
+    def answer(exchange):
+        query = urllib.parse.parse_qs(urllib.parse.urlsplit(exchange.path).query)
+        username = password = ''
+        scheme, _, value = exchange.headers.get('Authorization', '').partition(' ')
+        if scheme == 'Basic':
+            username, _, password = base64.b64decode(value).decode().partition(':')
+        status, document = tokens.answer(username, password, query.get('scope', []))
+        exchange.reply(status, json.dumps(document).encode(), Content_Type='application/json')
 
-        def do_GET(self):
-            query = urllib.parse.parse_qs(urllib.parse.urlsplit(self.path).query)
-            username = password = ''
-            scheme, _, value = self.headers.get('Authorization', '').partition(' ')
-            if scheme == 'Basic':
-                username, _, password = base64.b64decode(value).decode().partition(':')
-            status, document = tokens.answer(username, password, query.get('scope', []))
-            content = json.dumps(document).encode()
-            self.send_response(status)
-            self.send_header('Content-Type', 'application/json')
-            self.send_header('Content-Length', str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *args):
-            pass
-
-    with serving(Handler, certificate, name) as address:
+    with loopback.serving(answer, certificate, name) as address:
         tokens = TokenServer(address, directory, accounts, rights)
         yield tokens
-
-
-@contextlib.contextmanager
-def serving(handler, certificate=None, name='127.0.0.1'):
-    """Run an HTTP server with this handler class on loopback; yield its URL, without a path."""
-    server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler)
-    server.daemon_threads = True
-    if certificate:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate.certificate, certificate.key)
-        server.socket = context.wrap_socket(
-            server.socket, server_side=True, do_handshake_on_connect=False
-        )
-    thread = threading.Thread(target=server.serve_forever, kwargs={'poll_interval': 0.05})
-    thread.start()
-    try:
-        yield f'{"https" if certificate else "http"}://{name}:{server.server_address[1]}'
-    finally:
-        server.shutdown()
-        thread.join()
-        server.socket.close()

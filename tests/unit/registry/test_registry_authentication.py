@@ -1,0 +1,156 @@
+"""How the registry client proves who it is: Basic, tokens, and to whom."""
+
+import urllib.parse
+
+import case
+import pytest
+
+from container_image import registry
+
+
+def test_basic_credentials_are_sent_when_they_are_asked_for():
+    with case.registry_that(case.wants_basic) as (host, asked):
+        assert case.ask(host, username=case.USERNAME, password=case.PASSWORD) == case.DIGEST
+    assert [authorization for _, _, authorization in asked] == [None, f'Basic {case.BASIC}']
+
+
+def test_wrong_basic_credentials_are_named_so():
+    with case.registry_that(case.wants_basic) as (host, _):
+        error = case.failure_of(case.ask, host, username=case.USERNAME, password='hunter2')
+    assert type(error) is registry.BadCredentials
+
+
+def test_no_credentials_where_some_are_needed_is_no_right():
+    with case.registry_that(case.wants_basic) as (host, _):
+        assert type(case.failure_of(case.ask, host)) is registry.NoRight
+
+
+def test_an_unknown_kind_of_authentication_is_named_so():
+    def answer(exchange):
+        exchange.reply(401, WWW_Authenticate='Negotiate')
+
+    with case.registry_that(answer) as (host, _):
+        error = case.failure_of(case.ask, host, username=case.USERNAME, password=case.PASSWORD)
+    assert type(error) is registry.Misbehaving
+
+
+def test_netrc_is_never_read(tmp_path, monkeypatch):
+    netrc = tmp_path / 'netrc'
+    netrc.write_text('default login from-netrc password from-netrc\n')
+    monkeypatch.setenv('NETRC', str(netrc))
+    monkeypatch.setenv('HOME', str(tmp_path))
+    (tmp_path / '.netrc').write_text(netrc.read_text())
+    with case.registry_that(case.wants_basic) as (host, asked):
+        case.failure_of(case.ask, host)
+        assert case.ask(host, username=case.USERNAME, password=case.PASSWORD) == case.DIGEST
+    assert {authorization for _, _, authorization in asked} == {None, f'Basic {case.BASIC}'}
+
+
+@pytest.mark.parametrize('key', ['token', 'access_token'])
+@pytest.mark.parametrize(
+    ('password', 'sent'), [('', None), (case.PASSWORD, f'Basic {case.BASIC}')]
+)
+def test_a_token_is_fetched_with_the_credentials_if_there_are_any(key, password, sent):
+    with case.token_registry({key: case.TOKEN}) as (host, asked, tokens_asked):
+        assert case.ask(host, username=case.USERNAME, password=password) == case.DIGEST
+    query = urllib.parse.urlencode(
+        [('service', 'the registry, "ours"'), ('scope', 'repository:team/app:pull')]
+    )
+    assert tokens_asked == [(f'/token?{query}', sent)]
+    assert [authorization for _, _, authorization in asked] == [None, f'Bearer {case.TOKEN}']
+
+
+def test_each_of_several_scopes_is_asked_for():
+    scope = 'repository:team/app:pull repository:host:5000/other:pull,push'
+    with case.token_registry(scope=scope) as (host, _, tokens_asked):
+        assert case.ask(host) == case.DIGEST
+    query = urllib.parse.parse_qs(urllib.parse.urlsplit(tokens_asked[0][0]).query)
+    assert query['scope'] == ['repository:team/app:pull', 'repository:host:5000/other:pull,push']
+
+
+def test_credentials_that_the_token_server_refuses_are_bad():
+    with case.token_registry(status=401) as (host, _, _):
+        error = case.failure_of(case.ask, host, username=case.USERNAME, password=case.PASSWORD)
+    assert type(error) is registry.BadCredentials
+
+
+@pytest.mark.parametrize('password', ['', case.PASSWORD])
+def test_a_token_that_the_registry_does_not_take_is_no_right(password):
+    with case.token_registry({'token': 'for less'}) as (host, asked, _):
+        error = case.failure_of(case.ask, host, username=case.USERNAME, password=password)
+    assert type(error) is registry.Misbehaving  # a token case.has no space
+    with case.token_registry({'token': 'for-less'}) as (host, asked, _):
+        error = case.failure_of(case.ask, host, username=case.USERNAME, password=password)
+    assert type(error) is registry.NoRight
+    assert len(asked) == 2
+
+
+@pytest.mark.parametrize(
+    'document',
+    [
+        b'<html>Sign in</html>',
+        b'',
+        b'[]',
+        b'[' * 60000,
+        {},
+        {'token': None},
+        {'token': 7},
+        {'token': f'{case.TOKEN}\r\nX-Injected: yes'},
+        b'{"token": "' + b'x' * 70000 + b'"}',
+        b'\xff',
+    ],
+)
+def test_what_is_no_token_is_named_so(document):
+    with case.token_registry(document) as (host, asked, _):
+        with pytest.raises(registry.Misbehaving) as caught:
+            case.ask(host, username=case.USERNAME, password=case.PASSWORD)
+    assert case.TOKEN not in str(caught.value)
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize('lifetime', [10**400, -1, 0, 'soon', None, True, 1e-9])
+def test_any_lifetime_of_a_token_is_taken(lifetime):
+    with case.token_registry({'token': case.TOKEN, 'expires_in': lifetime}) as (host, _, _):
+        assert case.ask(host) == case.DIGEST
+
+
+def test_a_token_that_has_expired_is_renewed_before_it_is_sent():
+    with case.token_registry({'token': case.TOKEN, 'expires_in': 1e-9}) as (
+        host,
+        asked,
+        tokens_asked,
+    ):
+        with registry.Client(host) as client:
+            client.head_manifest('team/app', '1.0')
+            client.head_manifest('team/app', '1.0')
+    assert len(tokens_asked) == 2
+    assert [authorization for _, _, authorization in asked] == [
+        None,
+        *[f'Bearer {case.TOKEN}'] * 2,
+    ]
+
+
+@pytest.mark.parametrize(
+    'realm', ['http://tokens.test/token', 'ftp://tokens.test/', '', '/token', 'https://[', '//x']
+)
+def test_credentials_go_to_a_token_server_over_https_only(realm, names):
+    def answer(exchange):
+        exchange.reply(401, WWW_Authenticate=f'Bearer realm="{realm}"')
+
+    with case.registry_that(answer) as (host, _):
+        error = case.failure_of(case.ask, host, username=case.USERNAME, password=case.PASSWORD)
+    assert type(error) is registry.Misbehaving
+    assert 'tokens.test' not in names
+
+
+def test_a_token_server_may_be_on_another_host(trusted):
+    certificate = trusted.issue('127.0.0.1', 'tokens.test')
+    with case.token_registry(certificate=certificate, name='tokens.test') as (
+        host,
+        _,
+        tokens,
+    ):
+        assert (
+            case.ask(host, username=case.USERNAME, password=case.PASSWORD, tries=2) == case.DIGEST
+        )
+    assert [authorization for _, authorization in tokens] == [f'Basic {case.BASIC}']

@@ -1,0 +1,181 @@
+"""TLS and proxies of the registry client."""
+
+import contextlib
+import re
+import socket
+import sys
+import threading
+
+import case
+import pytest
+
+from container_image import registry
+from services import loopback
+
+
+def test_a_registry_elsewhere_than_on_loopback_is_asked_over_https(trusted):
+    with case.registry_that(
+        case.has, certificate=trusted.issue('registry.test'), name='registry.test'
+    ) as (
+        host,
+        _,
+    ):
+        assert case.ask(host) == case.DIGEST
+
+
+def test_a_registry_on_loopback_may_speak_tls(trusted):
+    with case.registry_that(case.has, certificate=trusted.issue('127.0.0.1')) as (host, _):
+        assert case.ask(host, tries=2) == case.DIGEST
+
+
+def test_no_plain_http_is_spoken_to_a_registry_elsewhere():
+    with case.registry_that(case.has, name='registry.test') as (host, asked):
+        error = case.failure_of(case.ask, host)
+    assert type(error) is registry.NotReachable
+    assert 'TLS' in str(error)
+    assert asked == []
+
+
+@pytest.mark.parametrize('name', ['127.0.0.1', 'registry.test'])
+@pytest.mark.parametrize(
+    ('hosts', 'days', 'bundle', 'reason'),
+    [
+        (['127.0.0.1', 'registry.test'], 1, None, 'get local issuer|self.signed'),
+        (['127.0.0.1', 'registry.test'], -1, 'authority', 'expired'),
+        (['other.test'], 1, 'authority', 'another host|mismatch'),
+        (['127.0.0.1', 'registry.test'], 1, 'garbage', 'cannot be read'),
+        (['127.0.0.1', 'registry.test'], 1, 'absent', 'not there'),
+    ],
+)
+def test_a_certificate_that_is_not_trusted_is_named_so(
+    name, hosts, days, bundle, reason, authority, monkeypatch, tmp_path
+):
+    if bundle:
+        garbage = tmp_path / 'garbage'
+        garbage.write_text('no certificate')
+        path = {'authority': authority.certificate, 'garbage': garbage}.get(bundle, '/nowhere')
+        monkeypatch.setenv('REQUESTS_CA_BUNDLE', str(path))
+    certificate = authority.issue(*hosts, days=days)
+    with case.registry_that(case.has, certificate=certificate, name=name) as (host, asked):
+        error = case.failure_of(
+            case.ask, host, username=case.USERNAME, password=case.PASSWORD, tries=2
+        )
+    assert type(error) is registry.CertificateNotTrusted
+    assert re.search(reason if sys.version_info >= (3, 7) else f'{reason}|out of date', str(error))
+    assert asked == []
+
+
+@contextlib.contextmanager
+def proxy_to(target):
+    """Yield the URL of a proxy, with a password, that leads to `target`, and what it was asked."""
+    asked = []
+
+    def answer(exchange):
+        asked.append((exchange.command, exchange.path))
+        if not target:
+            exchange.reply(403)
+            return
+        name, _, port = target.partition(':')
+        exchange.wfile.write(b'HTTP/1.1 200 Connected\r\n\r\n')
+        exchange.close_connection = True
+        with socket.create_connection(('127.0.0.1', int(port))) as there:
+
+            def copy(source, sink):
+                with contextlib.suppress(OSError):
+                    for block in iter(lambda: source.recv(65536), b''):
+                        sink.sendall(block)
+                    sink.shutdown(socket.SHUT_RDWR)
+
+            back = threading.Thread(target=copy, args=(there, exchange.connection), daemon=True)
+            back.start()
+            copy(exchange.connection, there)
+            back.join()
+
+    with loopback.serving(answer) as url:
+        yield url.replace('//', '//me:hunter2%2F@'), asked
+
+
+@pytest.mark.parametrize('given', [True, False])
+def test_a_registry_is_asked_through_the_proxy_of_the_caller_or_else_the_environment(
+    given, trusted, monkeypatch
+):
+    certificate = trusted.issue('registry.example')  # not a name that leads anywhere by itself
+    with case.registry_that(case.has, certificate=certificate, name='registry.example') as (
+        host,
+        _,
+    ):
+        with proxy_to(host) as (proxy, asked):
+            monkeypatch.setenv('HTTPS_PROXY', 'http://127.0.0.1:1' if given else proxy)
+            assert case.ask(host, proxies={'https': proxy} if given else None) == case.DIGEST
+    assert asked == [('CONNECT', host)]
+
+
+@pytest.mark.parametrize(
+    'no_proxy',
+    [
+        'registry.test',
+        '.test',
+        '*',
+        'a,registry.test:443',
+        'x, test',
+        'a b registry.test',
+        '*.test',
+    ],
+)
+@pytest.mark.parametrize('given', [True, False])
+def test_no_proxy_is_asked_for_a_host_that_is_to_be_asked_directly(no_proxy, given, monkeypatch):
+    with proxy_to('') as (proxy, asked):
+        proxies = {'https': proxy, 'no_proxy': no_proxy}
+        if not given:
+            proxies = {}
+            monkeypatch.setenv('https_proxy', proxy)
+            monkeypatch.setenv('no_proxy', no_proxy)
+        error = case.failure_of(case.ask, 'registry.test:443', proxies=proxies)
+    assert type(error) is registry.NotReachable
+    assert 'proxy' not in str(error)
+    assert asked == []
+
+
+@pytest.mark.parametrize('no_proxy', ['', 'other.test', 'egistry.test', '10.0.0.0/8', ','])
+def test_a_proxy_is_asked_for_any_other_host(no_proxy, monkeypatch):
+    with proxy_to('') as (proxy, asked):
+        error = case.failure_of(
+            case.ask, 'registry.test', proxies={'https': proxy, 'no_proxy': no_proxy}
+        )
+    assert type(error) is registry.NotReachable
+    assert 'proxy 127.0.0.1:' in str(error)
+    assert asked == [('CONNECT', 'registry.test:443')]
+
+
+def test_an_address_may_be_exempted_with_its_network():
+    with proxy_to('') as (proxy, asked):
+        proxies = {'https': proxy, 'no_proxy': '192.0.2.0/24'}
+        error = case.failure_of(case.ask, '192.0.2.1', proxies=proxies, timeouts=(0.1, 0.1))
+    assert type(error) is registry.NotReachable
+    assert asked == []
+
+
+@pytest.mark.parametrize(
+    'proxy',
+    ['http://me:hunter2/@proxy.invalid:3128', 'me:hunter2@proxy.invalid', 'http://me:hunter2@'],
+)
+def test_a_proxy_that_is_not_there_is_named_without_its_password(proxy):
+    error = case.failure_of(case.ask, 'registry.test', proxies={'https': proxy})
+    assert isinstance(error, registry.Unavailable)
+    assert 'proxy' in str(error)
+
+
+@pytest.mark.parametrize('name', ['127.0.0.1', 'localhost', '127.9.9.9'])
+def test_a_registry_on_loopback_is_never_asked_through_a_proxy(name):
+    if name == '127.9.9.9' and sys.platform != 'linux':
+        pytest.skip('only 127.0.0.1 is there')
+    with proxy_to('') as (proxy, asked), case.registry_that(case.has) as (host, _):
+        port = host.partition(':')[2]
+        proxies = {'http': proxy, 'https': proxy, 'all': proxy}
+        if name == '127.9.9.9':
+            assert type(case.failure_of(case.ask, f'{name}:{port}', proxies=proxies)) is (
+                registry.NotReachable
+            )
+        else:
+            assert case.ask(f'{name}:{port}', proxies=proxies) == case.DIGEST
+    assert asked == []

@@ -1,0 +1,236 @@
+"""What the registry client pushes, and how it goes on after faults."""
+
+import contextlib
+import hashlib
+import io
+import json
+import threading
+import types
+import urllib.parse
+
+import case
+import pytest
+
+from container_image import registry
+from services import loopback
+
+
+class Uploads:
+    """A registry that takes uploads, with faults at the places that `faults` names, once each."""
+
+    def __init__(self, *faults):
+        self.faults = list(faults)
+        self.blobs = {}
+        self.parts = b''
+
+    def __call__(self, exchange):
+        fault = self.faults[0] if self.faults else ('', None)
+        if fault[0] == exchange.command:
+            self.faults.pop(0)
+            if fault[1] is None:
+                case.cut(exchange)
+                return
+            exchange.body()
+            exchange.reply(fault[1])
+            return
+        self.answer(exchange)
+
+    def answer(self, exchange):
+        content = exchange.body()
+        if exchange.command == 'HEAD':
+            exchange.reply(200 if exchange.path.rpartition('/')[2] in self.blobs else 404)
+        elif exchange.command == 'POST':
+            self.parts = b''
+            exchange.reply(202, Location='/upload?state=1')
+        elif exchange.command == 'PATCH':
+            self.parts += content
+            exchange.reply(202, Location='/upload?state=2')
+        else:
+            query = urllib.parse.parse_qs(urllib.parse.urlsplit(exchange.path).query)
+            assert query['state']
+            self.blobs[query['digest'][0]] = self.parts
+            exchange.reply(201)
+
+
+BLOB = bytes(range(256)) * 5000
+BLOB_DIGEST = 'sha256:' + hashlib.sha256(BLOB).hexdigest()
+
+
+def push(host, open_blob=lambda: io.BytesIO(BLOB), size=None, progress=None):
+    size = len(BLOB) if size is None else size
+    with registry.Client(host) as client:
+        client.push_blob('team/app', BLOB_DIGEST, size, open_blob, progress)
+
+
+@pytest.mark.parametrize(
+    'faults',
+    [
+        (),
+        (('POST', None),),
+        (('POST', 503),),
+        (('PATCH', None),),
+        (('PATCH', 500),),
+        (('PATCH', 404),),
+        (('PATCH', 416),),
+        (('PUT', 500),),
+        (('PUT', None), ('PATCH', None), ('POST', 429)),
+    ],
+)
+def test_a_blob_is_pushed_from_its_beginning_again_after_each_fault(faults):
+    uploads = Uploads(*faults)
+    sent = []
+    with case.registry_that(uploads) as (host, _):
+        push(host, progress=sent.append)
+    assert uploads.blobs == {BLOB_DIGEST: BLOB}
+    assert sent[-1] == len(BLOB)
+    assert sent[0] == 0
+
+
+def test_a_blob_whose_last_answer_was_lost_is_not_sent_again():
+    uploads = Uploads()
+
+    def answer(exchange):
+        uploads.answer(exchange)
+        if exchange.command == 'PUT':
+            exchange.close_connection = True
+
+    def lose(exchange):
+        if exchange.command == 'PUT' and not uploads.blobs:
+            uploads.blobs[BLOB_DIGEST] = uploads.parts
+            case.cut(exchange)
+        else:
+            answer(exchange)
+
+    with case.registry_that(lose) as (host, asked):
+        push(host)
+    assert [method for method, _, _ in asked] == ['POST', 'PATCH', 'PUT', 'HEAD']
+
+
+def test_an_empty_blob_can_be_pushed():
+    uploads = Uploads()
+    with case.registry_that(uploads) as (host, _):
+        push(host, lambda: io.BytesIO(b''), 0)
+    assert uploads.blobs == {BLOB_DIGEST: b''}
+
+
+@pytest.mark.parametrize('size', [len(BLOB) - 1, len(BLOB) + 1])
+def test_a_file_of_another_size_is_not_pushed(size):
+    uploads = Uploads()
+    with case.registry_that(uploads) as (host, asked):
+        with pytest.raises(ValueError, match=str(size)):
+            push(host, size=size)
+    assert uploads.blobs == {}
+    assert [method for method, _, _ in asked].count('POST') == 1
+
+
+class Stop(Exception):
+    pass
+
+
+def test_what_the_file_or_the_progress_raises_is_raised_and_not_taken_for_the_network_s():
+    opened = []
+
+    def broken():
+        blob = types.SimpleNamespace(read=fail(OSError('disk')))
+        opened.append(blob)
+        return contextlib.closing(types.SimpleNamespace(read=blob.read, close=lambda: None))
+
+    def fail(error):
+        def raising(*args):
+            raise error
+
+        return raising
+
+    with case.registry_that(Uploads()) as (host, asked):
+        with pytest.raises(OSError, match='disk'):
+            push(host, broken)
+        with pytest.raises(Stop):
+            push(host, progress=fail(Stop()))
+    assert len(opened) == 1
+    assert [method for method, _, _ in asked].count('POST') == 2
+
+
+def test_a_token_that_expires_in_the_middle_is_renewed_for_all_that_was_ever_wanted():
+    uploads = Uploads()
+    scopes = []
+
+    def give_token(exchange):
+        query = urllib.parse.parse_qs(urllib.parse.urlsplit(exchange.path).query)
+        scopes.append(query['scope'])
+        exchange.reply(200, json.dumps({'token': f'token-{len(scopes)}'}).encode())
+
+    with loopback.serving(give_token) as url:
+        expired = set()
+
+        def answer(exchange):
+            token = exchange.headers.get('Authorization', '')
+            wanted = 'pull' if exchange.command == 'HEAD' else 'pull,push'
+            enough = token in ('Bearer token-2', 'Bearer token-3') or (token and wanted == 'pull')
+            if exchange.command == 'PATCH' and token == 'Bearer token-2':
+                expired.add(token)
+            if enough and token not in expired:
+                uploads.answer(exchange)
+                return
+            exchange.body()
+            scope = f'repository:team/app:{wanted}'
+            challenge = f'Bearer realm="{url}/token",scope="{scope}"'
+            exchange.reply(401, WWW_Authenticate=challenge)
+
+        with case.registry_that(answer) as (host, _), registry.Client(host) as client:
+            assert not client.has_blob('team/app', BLOB_DIGEST)
+            client.push_blob('team/app', BLOB_DIGEST, len(BLOB), lambda: io.BytesIO(BLOB))
+            assert client.has_blob('team/app', BLOB_DIGEST)
+    assert scopes == [
+        ['repository:team/app:pull'],
+        ['repository:team/app:pull,push'],
+        ['repository:team/app:pull,push'],
+    ]
+    assert uploads.blobs == {BLOB_DIGEST: BLOB}
+
+
+def test_uploads_to_another_host_go_without_credentials():
+    uploads = Uploads()
+    with case.registry_that(uploads) as (storage, stored):
+
+        def answer(exchange):
+            if exchange.headers.get('Authorization'):
+                exchange.reply(202, Location=f'http://{storage}/upload?state={case.SIGNATURE}')
+            else:
+                exchange.reply(401, WWW_Authenticate='Basic realm="x"')
+
+        with case.registry_that(answer) as (host, _):
+            with registry.Client(host, case.USERNAME, case.PASSWORD) as client:
+                client.push_blob('team/app', BLOB_DIGEST, len(BLOB), lambda: io.BytesIO(BLOB))
+    assert uploads.blobs == {BLOB_DIGEST: BLOB}
+    assert [authorization for _, _, authorization in stored] == [None, None]
+
+
+def test_a_manifest_is_stored_to_the_byte_and_known_by_its_digest():
+    stored = []
+
+    def answer(exchange):
+        stored.append((exchange.path, exchange.headers['Content-Type'], exchange.body()))
+        exchange.reply(201)
+
+    with case.registry_that(answer) as (host, _), registry.Client(host) as client:
+        assert client.put_manifest('team/app', '1.0', case.MANIFEST, case.TYPE) == case.DIGEST
+    assert stored == [('/v2/team/app/manifests/1.0', case.TYPE, case.MANIFEST)]
+
+
+def test_a_client_serves_several_threads_at_once():
+    uploads = Uploads()
+    uploads.blobs[case.DIGEST] = case.MANIFEST
+    with case.registry_that(case.wants_basic) as (host, _):
+        with registry.Client(host, case.USERNAME, case.PASSWORD) as client:
+            found = []
+            threads = [
+                threading.Thread(
+                    target=lambda: found.append(client.head_manifest('team/app', '1.0'))
+                )
+                for _ in range(8)
+            ]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+    assert found == [case.DIGEST] * 8

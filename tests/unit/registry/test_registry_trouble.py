@@ -1,0 +1,174 @@
+"""What the registry client does when things break, are overloaded, or never end."""
+
+import email.utils
+import socket
+import time
+
+import case
+import pytest
+
+from container_image import registry
+
+
+@pytest.mark.parametrize('status', [429, 500, 502, 503, 504])
+def test_an_overloaded_registry_is_asked_again_with_longer_and_longer_waits(status, pauses):
+    with case.registry_that(lambda exchange: exchange.reply(status)) as (host, asked):
+        error = case.failure_of(case.ask, host, tries=4)
+    assert type(error) is registry.Overloaded
+    assert str(status) in str(error)
+    assert len(asked) == 4
+    assert pauses == [0.5, 1, 2]
+
+
+def test_an_overloaded_token_server_is_asked_again():
+    with case.token_registry(status=503) as (host, _, tokens_asked):
+        assert type(case.failure_of(case.ask, host, tries=2)) is registry.Overloaded
+    assert len(tokens_asked) == 2
+
+
+def test_trouble_that_passes_is_not_seen():
+    answers = [lambda exchange: exchange.reply(500), lambda exchange: case.cut(exchange), case.has]
+    with case.registry_that(lambda exchange: answers.pop(0)(exchange)) as (host, _):
+        assert case.ask(host, tries=3) == case.DIGEST
+
+
+@pytest.mark.parametrize(
+    ('value', 'least', 'most'),
+    [
+        ('7', 7, 7),
+        (lambda: email.utils.formatdate(time.time() + 60, usegmt=True), 50, 60),
+        (lambda: email.utils.formatdate(time.time() - 60, usegmt=True), 0, 0),
+        ('soon', 0.5, 0.5),
+        ('', 0.5, 0.5),
+        ('-5', 0.5, 0.5),
+        ('Mon, 99 Foo 2020', 0.5, 0.5),
+    ],
+)
+def test_retry_after_says_how_long_to_wait_in_seconds_or_as_a_date(value, least, most, pauses):
+    value = value() if callable(value) else value
+
+    def answer(exchange):
+        if pauses:
+            case.has(exchange)
+        else:
+            exchange.reply(429, Retry_After=value)
+
+    with case.registry_that(answer) as (host, _):
+        assert case.ask(host, tries=2) == case.DIGEST
+    assert least <= pauses[0] <= most
+
+
+@pytest.mark.parametrize(('wait', 'limit'), [('20', 10), ('99999', None), ('999999999999', None)])
+def test_a_registry_that_wants_too_long_a_wait_is_not_waited_for(wait, limit, pauses):
+    with case.registry_that(lambda exchange: exchange.reply(429, Retry_After=wait)) as (
+        host,
+        asked,
+    ):
+        error = case.failure_of(case.ask, host, tries=2, limit=limit)
+    assert type(error) is registry.Overloaded
+    assert len(pauses) == (1 if len(wait) > 9 else 0)  # so many digits are no number of seconds
+    assert len(asked) == len(pauses) + 1
+
+
+@pytest.mark.parametrize(
+    'before',
+    [
+        b'',
+        b'HTTP/1.1 20',
+        b'HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{',
+        b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n',
+        b'nonsense\r\n\r\n',
+        b'HTTP/9.9 abc def\r\n\r\n',
+        b'\x00\xff' * 100,
+        b'x' * 70000,
+        b'HTTP/1.1 200 OK\r\n' + b'X: y\r\n' * 200 + b'\r\n',
+        b'HTTP/1.1 200 OK\r\nX: ' + b'y' * 70000 + b'\r\n\r\n',
+    ],
+)
+def test_a_connection_that_breaks_or_talks_nonsense_is_not_reachable(before):
+    with case.registry_that(lambda exchange: case.cut(exchange, before)) as (host, _):
+        with registry.Client(host, tries=1) as client:
+            error = case.failure_of(client.get_manifest, 'team/app', '1.0')
+    assert type(error) is registry.NotReachable
+    assert host in str(error)
+
+
+def test_a_port_where_nobody_listens_is_not_reachable():
+    with socket.socket() as unused:
+        unused.bind(('127.0.0.1', 0))
+        host = f'127.0.0.1:{unused.getsockname()[1]}'
+        error = case.failure_of(case.ask, host)
+    assert type(error) is registry.NotReachable
+    assert host in str(error)
+
+
+def test_a_server_that_accepts_and_says_nothing_is_not_reachable():
+    with socket.socket() as silent:
+        silent.bind(('127.0.0.1', 0))
+        silent.listen(1)
+        error = case.failure_of(
+            case.ask, f'127.0.0.1:{silent.getsockname()[1]}', timeouts=(0.2, 0.2)
+        )
+    assert type(error) is registry.NotReachable
+    assert 'in time' in str(error)
+
+
+def test_a_name_that_dns_does_not_know_is_named_so():
+    error = case.failure_of(case.ask, 'registry.invalid:5000')
+    assert type(error) is registry.NotResolved
+    assert 'registry.invalid:5000' in str(error)
+
+
+@pytest.mark.parametrize(
+    'host', ['host.test:99999', '[:::]', '[::1', f'{"a" * 64}.test', 'a..test']
+)
+def test_what_is_no_address_is_refused(host):
+    assert type(case.failure_of(case.ask, host)) is registry.Refused
+
+
+@pytest.mark.parametrize('kind', ['text/html', 'text/html; charset=utf-8', 'image/png', ''])
+def test_something_else_than_a_manifest_is_named_so(kind):
+    def answer(exchange):
+        exchange.reply(200, b'<html>Sign in</html>', Content_Type=kind)
+
+    with case.registry_that(answer) as (host, _):
+        error = case.failure_of(case.ask, host)
+    assert type(error) is registry.Misbehaving
+    assert ('a web page' in str(error)) == kind.startswith('text/html')
+
+
+@pytest.mark.parametrize(
+    'framing', ['Transfer-Encoding: chunked', 'X: y', f'Content-Length: {1 << 40}']
+)
+def test_a_body_without_end_is_not_read_to_its_end(framing):
+    def answer(exchange):
+        head = f'HTTP/1.1 200 OK\r\nContent-Type: {case.TYPE}\r\n{framing}\r\n\r\n'
+        exchange.wfile.write(head.encode())
+        if exchange.command != 'HEAD':
+            size = b'10000\r\n' if 'chunked' in framing else b''
+            exchange.endless(size + b'x' * 65536 + (b'\r\n' if size else b''))
+
+    with case.registry_that(answer) as (host, _):
+        error = case.failure_of(case.ask, host)
+    assert type(error) is registry.Misbehaving
+
+
+def test_a_body_that_grows_when_it_is_unpacked_is_not_unpacked():
+    def answer(exchange):
+        exchange.reply(200, b'', Content_Type=case.TYPE, Content_Encoding='gzip')
+
+    with case.registry_that(answer) as (host, _):
+        assert type(case.failure_of(case.ask, host)) is registry.Misbehaving
+
+
+def test_no_cookie_comes_back():
+    cookies = []
+
+    def answer(exchange):
+        cookies.append(exchange.headers.get('Cookie'))
+        case.has(exchange, Set_Cookie='session=1; Path=/')
+
+    with case.registry_that(answer) as (host, _), registry.Client(host) as client:
+        client.head_manifest('team/app', '1.0')
+        client.head_manifest('team/app', '1.0')
+    assert cookies == [None, None]
