@@ -131,7 +131,7 @@ def look_up(
                 image.username,
                 image.password,
                 proxies=proxies,
-                limit=limit * 0.95,
+                limit=limit - min(limit / 2, 2),
                 tries=3,
                 timeouts=(10, 15),
             ) as client:

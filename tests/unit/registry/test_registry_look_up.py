@@ -155,6 +155,6 @@ def test_an_image_that_cannot_be_asked_for_within_the_limit_says_what_is_wrong()
     with contextlib.ExitStack() as stack:
         url = stack.enter_context(loopback.serving(lambda exchange: exchange.stopped.wait()))
         host = case.host_of(url)
-        answers = registry.look_up({'it': image(host)}, limit=1)
+        answers = registry.look_up({'it': image(host)}, limit=2)
     assert type(answers['it']) is registry.NotReachable
     assert 'does not answer in time' in str(answers['it'])
