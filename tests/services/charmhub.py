@@ -18,6 +18,7 @@ import pathlib
 import re
 import secrets
 import signal
+import sys
 import tempfile
 import threading
 import urllib.parse
@@ -534,10 +535,17 @@ def running(directory=None, *, faulty_registry=False):
         yield hub
 
 
+class _Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request, client_address):
+        if not isinstance(sys.exc_info()[1], ConnectionError):  # clients may leave
+            super().handle_error(request, client_address)
+
+
 @contextlib.contextmanager
 def _serving(handler, hub, upstream=None):
-    server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler)
-    server.daemon_threads = True
+    server = _Server(('127.0.0.1', 0), handler)
     server.charmhub, server.upstream = hub, upstream
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()

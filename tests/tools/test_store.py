@@ -284,7 +284,7 @@ def test_a_time_to_come_back_may_be_a_date(hub, client, waits):
 
 def test_a_charmhub_that_is_busy_for_an_hour_is_not_waited_for(hub, client, waits):
     hub.fail('GET', '/whoami', status=429, headers={'Retry-After': '3600'})
-    with pytest.raises(store.Busy, match='is busy'):
+    with pytest.raises(store.Busy, match='is busy.*Try again in 3600 s'):
         client.whoami()
     assert waits == []
 
@@ -394,3 +394,13 @@ def test_a_file_of_another_size_than_said_never_arrives(hub, client, size):
     with pytest.raises(store.FileChanged, match='changed while it was sent'):
         client.send(io.BytesIO(b'content'), size, 'name')
     assert hub.uploads == {}
+
+
+def test_a_disk_with_a_fault_is_told_from_a_connection_with_one(hub, client):
+    class Broken(io.BytesIO):
+        def read(self, size):
+            raise OSError(5, 'Input/output error')
+
+    with pytest.raises(store.StoreError, match='The file cannot be read: Input/output error'):
+        client.send(Broken(), 7, 'name')
+    assert len(hub.asked('POST', '/unscanned-upload/')) <= 1

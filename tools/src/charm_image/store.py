@@ -422,11 +422,12 @@ class Store:
             )
         if status == 404:
             return NotFound(f'{host} says: {said}.', code=code)
-        if status == 429:
-            return Busy(f'{host} is busy (429).', 'Try again later.', code, _retry_after(response))
-        if status >= 500:
+        if status == 429 or status >= 500:
             wait = _retry_after(response)
-            return Unavailable(f'{host} has a fault ({said}).', 'Try again later.', code, wait)
+            later = 'Try again later.' if wait is None else f'Try again in {wait:g} s.'
+            if status == 429:
+                return Busy(f'{host} is busy (429).', later, code, wait)
+            return Unavailable(f'{host} has a fault ({said}).', later, code, wait)
         if status == 413:
             return StoreError(f'{host} does not take so large a file.', code=code)
         if 300 <= status < 400:
@@ -479,7 +480,10 @@ class _Body:
         self._file.seek(0)
         left = self._size
         while left:
-            chunk = self._file.read(min(left, _CHUNK))
+            try:
+                chunk = self._file.read(min(left, _CHUNK))
+            except OSError as error:  # else it would pass for a fault of the connection
+                raise StoreError(f'The file cannot be read: {error.strerror}.') from None
             if not chunk:
                 break
             left -= len(chunk)
