@@ -20,7 +20,26 @@ import docker
 
 import services
 
+PACKAGES = ('ca-certificates', 'python3')
+
 CACHE = pathlib.Path(__file__).parents[2] / '.cache'
+
+
+_DEBIAN_WITH_PACKAGES = r"""
+FROM {base}
+RUN apt-get update && \
+    apt-get install --yes --no-install-recommends --download-only {packages} && \
+    mkdir /srv/packages && mv /var/cache/apt/archives/*.deb /srv/packages && cd /srv/packages && \
+    for file in *.deb; do \
+        dpkg-deb --field "$file"; \
+        echo "Filename: ./$file"; \
+        echo "Size: $(stat --format=%s "$file")"; \
+        echo "SHA256: $(sha256sum "$file" | cut -d ' ' -f 1)"; \
+        echo; \
+    done >Packages && \
+    echo 'deb [trusted=yes] file:/srv/packages ./' >/etc/apt/sources.list && \
+    rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin
+"""
 
 
 class Engine:
@@ -73,6 +92,18 @@ class Engine:
     def busybox(self):
         """The name of an image with busybox and nothing else: no Python, no apt, no libc."""
         return self._import(busybox_archive(), 'busybox:static')
+
+    @functools.cached_property
+    def debian_with_packages(self):
+        """The name of a Debian image that installs PACKAGES from itself, without a network."""
+        dockerfile = _DEBIAN_WITH_PACKAGES.format(base=self.debian, packages=' '.join(PACKAGES))
+        self.client.images.build(
+            fileobj=io.BytesIO(dockerfile.encode()),
+            tag='debian:packages',
+            network_mode='host',
+            rm=True,
+        )
+        return 'debian:packages'
 
     def _import(self, archive, name):
         api = self.client.api

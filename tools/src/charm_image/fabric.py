@@ -1,0 +1,259 @@
+"""Images as tasks of Fabric 3 (or Invoke): `fab app-server --tag=myproject:latest`."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+import os
+import re
+import shlex
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NoReturn, TypeAlias
+
+import invoke.context
+import invoke.exceptions
+import invoke.tasks
+
+from charm_image import builder, bundle, errors, resources
+
+__all__ = ['docker_container']
+
+_Function: TypeAlias = Callable[..., Iterable[resources.Resource] | None]
+
+_OPTIONS = {
+    'from_image': 'The image to build on.',
+    'tag': 'The name to give to the image.',
+    'env': 'NAME=VALUE: a variable, while building and later. Repeatable.',
+    'volumes': 'A directory to be a volume; several with commas. Repeatable.',
+    'ports': 'A port to expose; several with commas, as in 80,81/udp. Repeatable.',
+    'cmd': 'The default command: words, or a list in JSON.',
+    'maintainer': 'Who made the image, for its label of authors.',
+    'platform': 'The platform to build for, such as linux/arm64.',
+    'labels': 'NAME=VALUE: a label. Repeatable.',
+    'dry_run': 'Print the Dockerfile and the steps; build nothing.',
+    'output': 'A file to write the image to as well, an OCI archive.',
+    'network': 'The network of commands while building, such as host.',
+}
+_PAIRS = ('env', 'labels')
+_LISTS = {'volumes': ',(?=/)', 'ports': ','}
+_SEVERAL = (list, tuple, set, frozenset, dict)
+
+
+def docker_container(
+    function: _Function | None = None,
+    /,
+    *,
+    from_image: str | None = None,
+    tag: str | None = None,
+    env: Mapping[str, str] | None = None,
+    volumes: Sequence[str] | None = None,
+    ports: Sequence[int | str] | None = None,
+    cmd: Sequence[str] | None = None,
+    maintainer: str | None = None,
+    platform: str | None = None,
+    labels: Mapping[str, str] | None = None,
+    dry_run: bool = False,
+    output: str | os.PathLike[str] | None = None,
+    network: str | None = None,
+) -> Any:
+    """Make a task of a function that yields resources; the task builds an image of them.
+
+    The function is given a ResourceBundle, then what was given on the command line for its own
+    parameters, which are typed by their defaults. If it takes `**kwargs`, these are the settings
+    of the image. The settings here can be overridden on the command line and by a caller;
+    see DockerBuilder for what they mean.
+
+    The task prints the progress and, last, the image's ID, which it returns too (None for a dry
+    run). For several hosts (`fab -H a,b`) it builds once.
+
+    Raises:
+        TypeError: the function can't be made a task; the message says why
+    """
+    settings = {name: value for name, value in locals().items() if name != 'function'}
+    if function is None:
+        return functools.partial(_task, settings=settings)
+    return _task(function, settings=settings)
+
+
+def _task(function: _Function, settings: Mapping[str, Any]) -> invoke.tasks.Task[Any]:
+    own, takes_settings = _parameters(function)
+    built: dict[str, str | None] = {}
+
+    def body(context: invoke.context.Context, **arguments: Any) -> str | None:
+        key = repr(sorted(arguments.items()))
+        # of all contexts only Fabric's connections have a host, and each gets the same image
+        if not (hasattr(context, 'host') and key in built):
+            given = {name: value for name, value in arguments.items() if value not in (None, [])}
+            values = {
+                name: _own(parameter, given[name])
+                for name, parameter in own.items()
+                if name in given
+            }
+            chosen = {name: _chosen(name, settings[name], given.get(name)) for name in _OPTIONS}
+            if takes_settings:
+                values.update(chosen)
+            built[key] = _build(function, values, chosen)
+        return built[key]
+
+    functools.update_wrapper(body, function, updated=())
+    body.__doc__ = inspect.getdoc(function) or 'Build an image.'
+    body.__signature__ = _signature(own)  # type: ignore[attr-defined]
+    several = [name for name, parameter in own.items() if issubclass(_kind(parameter), _SEVERAL)]
+    return invoke.tasks.Task(
+        body,
+        iterable=[*several, *_PAIRS, *_LISTS],
+        help={**{name: _describe(parameter) for name, parameter in own.items()}, **_OPTIONS},
+    )
+
+
+def _build(
+    function: _Function, values: Mapping[str, Any], chosen: Mapping[str, Any]
+) -> str | None:
+    contents = bundle.ResourceBundle()
+    try:
+        made = function(contents, **values)
+        if made is not None or not len(contents):
+            contents.extend(made)  # type: ignore[arg-type]  # it refuses None in clear words
+        image = builder.DockerBuilder(contents, **chosen)
+        for progress in image.build():
+            if progress.state != 'built':
+                print(progress, flush=True)
+    except errors.BuildError as error:
+        raise invoke.exceptions.Exit(str(error), code=1) from error
+    if image.image_id:
+        print(image.image_id, flush=True)
+    return image.image_id or None
+
+
+def _parameters(function: _Function) -> tuple[dict[str, inspect.Parameter], bool]:
+    """The function's own parameters, and whether it takes the image's settings too."""
+    if not inspect.isfunction(function):
+        raise TypeError(
+            f'docker_container decorates a function, not {type(function).__name__}; '
+            "its settings are named, as in @docker_container(tag='name')"
+        )
+    where = f'{function.__code__.co_filename}:{function.__code__.co_firstlineno}'
+    where = f'{where}: {function.__name__}'
+    parameters = list(inspect.signature(function).parameters.values())
+    if not parameters or parameters[0].kind not in (
+        inspect.Parameter.POSITIONAL_ONLY,
+        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+    ):
+        raise TypeError(f'{where} has to take the bundle first')
+    own = {}
+    takes_settings = False
+    for parameter in parameters[1:]:
+        if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+            takes_settings = True
+        elif parameter.kind in (
+            inspect.Parameter.VAR_POSITIONAL,
+            inspect.Parameter.POSITIONAL_ONLY,
+        ):
+            raise TypeError(f'{where}: {parameter} has no name that a command line could use')
+        elif parameter.name in _OPTIONS:
+            raise TypeError(
+                f'{where}: its parameter {parameter.name} is a setting of the image; '
+                'call it otherwise, or take it from **kwargs'
+            )
+        else:
+            own[parameter.name] = parameter
+    return own, takes_settings
+
+
+def _signature(own: Mapping[str, inspect.Parameter]) -> inspect.Signature:
+    """The signature from which Invoke makes the options of the command line."""
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    parameters = [inspect.Parameter('context', inspect.Parameter.POSITIONAL_ONLY)]
+    for name, parameter in own.items():
+        # all but flags come as text, because Invoke has no words for text that is no number
+        flag = isinstance(parameter.default, bool)
+        required = parameter.default is inspect.Parameter.empty
+        default = parameter.default if flag or required else None
+        parameters.append(inspect.Parameter(name, keyword, default=default))
+    for name in _OPTIONS:
+        default = False if name == 'dry_run' else None
+        parameters.append(inspect.Parameter(name, keyword, default=default))
+    return inspect.Signature(parameters)
+
+
+def _describe(parameter: inspect.Parameter) -> str:
+    if parameter.default is inspect.Parameter.empty:
+        return 'Required.'
+    kind = _kind(parameter)
+    note = (
+        'NAME=VALUE; repeatable. ' if kind is dict else 'Repeatable. ' if kind in _SEVERAL else ''
+    )
+    return f'{note}Default: {parameter.default!r}.'
+
+
+def _kind(parameter: inspect.Parameter) -> type[Any]:
+    default = parameter.default
+    if default in (None, inspect.Parameter.empty):
+        return str
+    return type(default)
+
+
+def _own(parameter: inspect.Parameter, value: Any) -> Any:
+    """The value for a parameter of the function's own, of the type that its default has."""
+    kind = _kind(parameter)
+    if kind is dict and isinstance(value, list):
+        return {**parameter.default, **_pairs(parameter.name, value)}
+    if not isinstance(value, (str, list)) or isinstance(value, kind):
+        return value
+    try:
+        return kind(value)
+    except (TypeError, ValueError):
+        _refuse(parameter.name, f'{value!r} is no {kind.__name__}')
+
+
+def _chosen(name: str, default: Any, value: Any) -> Any:
+    """The setting `name`: the decorator's, or what was given instead of it."""
+    if name == 'dry_run':
+        return bool(default or value)
+    if value is None:
+        return default
+    if value == '':
+        return None
+    if name in _PAIRS:
+        pairs = _pairs(name, value) if isinstance(value, list) else value
+        return {**(default or {}), **pairs}
+    if name in _LISTS and isinstance(value, list):
+        separator = _LISTS[name]
+        return [
+            part
+            for each in value
+            for part in (re.split(separator, each) if isinstance(each, str) else [each])
+        ]
+    if name == 'cmd' and isinstance(value, str):
+        return _words(value)
+    return value
+
+
+def _pairs(name: str, values: Iterable[str]) -> dict[str, str]:
+    pairs = {}
+    for each in values:
+        key, equals, value = each.partition('=')
+        if not equals or not key:
+            _refuse(name, f'{each!r} is not NAME=VALUE')
+        pairs[key] = value
+    return pairs
+
+
+def _words(text: str) -> list[str]:
+    if not text.lstrip().startswith('['):
+        try:
+            return shlex.split(text)
+        except ValueError as error:
+            _refuse('cmd', f'{text!r}: {error}')
+    try:
+        words = json.loads(text)
+    except ValueError as error:
+        _refuse('cmd', f'{text!r} begins like a list in JSON, but is none: {error}')
+    if not all(isinstance(word, str) for word in words):
+        _refuse('cmd', f'{text!r} is not a list of texts')
+    return list(words)
+
+
+def _refuse(name: str, reason: str) -> NoReturn:
+    raise invoke.exceptions.Exit(f'--{name.replace("_", "-")}: {reason}', code=2)
