@@ -1,0 +1,80 @@
+"""From resources in Python to the pod of a charm: build, upload, fetch."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+import services
+from juju import building
+from services import charmhub, engine
+
+
+@pytest.fixture(scope='module')
+def tools(tmp_path_factory):
+    """Where the author's programs are, installed as an author would."""
+    services.require('dockerd', 'docker-registry')
+    folder = tmp_path_factory.mktemp('tools')
+    source = f'{building.ROOT}/tools[fabric]'
+    for command in (
+        [sys.executable, '-m', 'venv', folder],
+        [folder / 'bin/pip', 'install', '--quiet', '--disable-pip-version-check', source],
+    ):
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    return folder / 'bin'
+
+
+@pytest.fixture(scope='module')
+def dockerd(tools):
+    with engine.dockerd() as running:
+        yield running
+
+
+@pytest.fixture(scope='module')
+def hub(tools, tmp_path_factory):
+    with charmhub.running(tmp_path_factory.mktemp('charmhub')) as running:
+        running.add('my-charm', {'my-resource': 'oci-image'})
+        yield running
+
+
+def test_an_image_made_of_python_resources_becomes_the_pod_of_a_charm(
+    tools, dockerd, hub, charms, live
+):
+    environ = {**dockerd.environ, **hub.environment, 'PATH': f'{tools}:{os.environ["PATH"]}'}
+
+    def author(*command):
+        done = subprocess.run(
+            command,
+            cwd=building.ROOT / 'examples/images',
+            env=environ,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout.splitlines()[-1]
+
+    image = author('fab', 'app-server', f'--from-image={dockerd.debian_with_packages}')
+    said = author('charm-upload-resource', 'my-charm', 'my-resource', f'--image={image}')
+    assert said == "Revision 1 created of resource 'my-resource' for charm 'my-charm'"
+
+    # what Juju's controller gets from Charmhub, and gives to the unit
+    [revision] = hub.revisions('my-charm', 'my-resource')
+    content = json.loads(revision.content)
+    unit = live(charms.example('my-charm'))
+    unit.attach('my-resource', content['ImageName'], content['Username'], content['Password'])
+    unit.deploy()
+
+    assert unit.status == ('active', 'ready')
+    [container] = unit.pod_spec['containers']
+    details = container['imageDetails']
+
+    # what Kubernetes does with it
+    dockerd.client.images.remove(image, force=True)
+    dockerd.client.images.pull(
+        details['imagePath'],
+        auth_config={'username': details['username'], 'password': details['password']},
+    )
+    assert dockerd.run(details['imagePath'], 'cat', '/index.html') == b'HELLO WORLD!\n'
