@@ -1,0 +1,212 @@
+"""What a build costs: ours, a Dockerfile written by hand, and pyinfra's docker connector.
+
+The same content each time: 2 packages, a user, a directory, 2 commands, 5 files. Packages come
+from a repository in the base image, so that no network is measured. Needs root, dockerd and
+debootstrap.
+"""
+
+import argparse
+import io
+import os
+import pathlib
+import re
+import statistics
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / 'tests'))
+
+from charm_image import DockerBuilder, ResourceBundle, resources
+from services import engine as engines
+
+PACKAGES = ['ca-certificates', 'python3-minimal']
+
+BY_HAND = f"""\
+FROM debian:packages
+RUN apt-get update && \\
+    apt-get install --yes --no-install-recommends {' '.join(PACKAGES)} && \\
+    rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin
+RUN useradd --system --shell /bin/sh app
+RUN mkdir -m 0750 /srv/app && chown app /srv/app
+RUN date +%s >/srv/app/started
+COPY etc/ /etc/app/
+RUN sha256sum /etc/app/* >/srv/app/sums
+COPY index.html /srv/www/
+"""
+
+PYINFRA = """\
+from pyinfra.operations import apt, files, server
+
+apt.packages(packages=PACKAGES, update=True, no_recommends=True)
+server.shell(commands=['rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin'])
+server.user(user='app', system=True, shell='/bin/sh', create_home=False)
+files.directory(path='/srv/app', user='app', mode='750')
+server.shell(commands=['date +%s >/srv/app/started'])
+for name in sorted(os.listdir(CONTEXT + '/etc')):
+    files.put(src=CONTEXT + '/etc/' + name, dest='/etc/app/' + name)
+server.shell(commands=['sha256sum /etc/app/* >/srv/app/sums'])
+files.put(src=CONTEXT + '/index.html', dest='/srv/www/index.html')
+"""
+
+
+class Content:
+    """The 5 files; each change is one that no build has seen."""
+
+    def __init__(self):
+        self.files = {f'etc/{number}.conf': f'{number}\n' * 500 for number in range(1, 5)}
+        self.files['index.html'] = '<p>Hello\n' * 500
+        self._changes = 0
+
+    def change(self, name):
+        self._changes += 1
+        self.files[name] = f'{self._changes} {time.time_ns()}\n' + self.files[name]
+
+
+def ours(engine, content, builder):
+    bundle = ResourceBundle()
+    for package in PACKAGES:
+        bundle.add(resources.Package(name=package))
+    bundle.add(resources.User(name='app'))
+    bundle.add(resources.Directory(name='/srv/app', owner='app', mode=0o750))
+    bundle.add(resources.Execute(command=['sh', '-c', 'date +%s >/srv/app/started']))
+    for name, text in content.files.items():
+        if name.startswith('etc/'):
+            bundle.add(resources.File(name=f'/etc/app/{name[4:]}', contents=text))
+    bundle.add(resources.Execute(command=['sh', '-c', 'sha256sum /etc/app/* >/srv/app/sums']))
+    bundle.add(resources.File(name='/srv/www/index.html', contents=content.files['index.html']))
+    os.environ['DOCKER_BUILDKIT'] = {'classic': '0', 'buildkit': '1'}[builder]
+    build = DockerBuilder(bundle, engine.debian_with_packages, client=engine.client.api)
+    for _ in build.build():
+        pass
+    return build.image_id
+
+
+def by_hand(engine, content, builder):
+    context = io.BytesIO()
+    with tarfile.open(fileobj=context, mode='w') as tar:
+        for name, text in {'Dockerfile': BY_HAND, **content.files}.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(text)
+            tar.addfile(info, io.BytesIO(text.encode()))
+    api = engine.client.api
+    reply = api.post(
+        f'{api.base_url}/v{api.api_version}/build',
+        params={
+            'version': {'classic': '1', 'buildkit': '2'}[builder],
+            'rm': '1',
+            'forcerm': '1',
+            't': 'bench:by-hand',
+        },
+        headers={'Content-Type': 'application/x-tar'},
+        data=context.getvalue(),
+    )
+    assert '"errorDetail"' not in reply.text, reply.text
+    return engine.client.images.get('bench:by-hand').id
+
+
+def pyinfra(engine, content, builder):
+    with tempfile.TemporaryDirectory() as context:
+        for name, text in content.files.items():
+            path = pathlib.Path(context, name)
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
+        deploy = pathlib.Path(context, 'deploy.py')
+        header = f'import os\nPACKAGES = {PACKAGES!r}\nCONTEXT = {context!r}\n'
+        deploy.write_text(header + PYINFRA)
+        done = subprocess.run(
+            [
+                f'{sys.prefix}/bin/pyinfra',
+                '-y',
+                f'@docker/{engine.debian_with_packages}',
+                str(deploy),
+            ],
+            env=engine.environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+    found = re.search(r'image ID: \W*(?:\d+m)?([0-9a-f]{12})', done.stdout)
+    assert found, done.stdout
+    return engine.client.images.get(found[1]).id
+
+
+def forget(engine):
+    """Let the engine forget all that was built, but the base."""
+    for image in engine.client.images.list():
+        if not {engine.debian, engine.debian_with_packages} & set(image.tags):
+            engine.client.images.remove(image.id, force=True)
+    engine.client.images.prune({'dangling': True})
+    engine.client.api.prune_builds(all=True)
+
+
+SCENARIOS = {
+    'first': None,
+    'unchanged': None,
+    'last file changed': 'index.html',
+    'first file changed': 'etc/1.conf',
+}
+
+
+def measure(engine, ways, builder):
+    """Give the seconds of each way in each scenario, and the MB that it adds to the base."""
+    seconds = {}
+    images = {}
+    contents = {way: Content() for way in ways}
+    for scenario, changed in SCENARIOS.items():
+        for way in ways:
+            if scenario == 'first':
+                forget(engine)
+            if changed:
+                contents[way].change(changed)
+            start = time.perf_counter()
+            images[way] = way(engine, contents[way], builder)
+            seconds[way, scenario] = time.perf_counter() - start
+    sizes = {way: size(engine, image) for way, image in images.items()}
+    base = size(engine, engine.debian_with_packages)
+    return seconds, {way: each - base for way, each in sizes.items()}
+
+
+def size(engine, image):
+    return engine.client.images.get(image).attrs['Size'] / 1e6
+
+
+def report(builder, seconds, sizes):
+    """Print a table, then how ours compares."""
+    print(f'\n{builder}'.ljust(25), *(f'{way.__name__:>12}' for way in sizes))
+    for scenario in SCENARIOS:
+        print(f'{scenario:24}', *(f'{seconds[way, scenario]:10.2f} s' for way in sizes))
+    print(f'{"over the base":24}', *(f'{each:9.1f} MB' for each in sizes.values()))
+    for way in list(sizes)[1:]:
+        print(f'{builder}, ours beside {way.__name__}')
+        for scenario in SCENARIOS:
+            mine, other = seconds[ours, scenario], seconds[way, scenario]
+            print(f'    {scenario:24} {mine / other:6.2f} times, {mine - other:+.3f} s')
+        print(f'    {"over the base":24} {sizes[ours] - sizes[way]:+.2f} MB', flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--repeat', type=int, default=3, help='how often to measure; default 3')
+    parser.add_argument('--builder', choices=['buildkit', 'classic'], help='default: both')
+    parser.add_argument('--no-pyinfra', action='store_true', help='leave pyinfra out')
+    options = parser.parse_args()
+    with engines.dockerd() as engine:
+        print('making the base', flush=True)
+        assert engine.debian_with_packages
+        by_hand(engine, Content(), 'buildkit')
+        for builder in [options.builder] if options.builder else ['buildkit', 'classic']:
+            ways = [ours, by_hand] if options.no_pyinfra else [ours, by_hand, pyinfra]
+            rounds = []
+            for number in range(options.repeat):
+                print(f'{builder}: {number + 1} of {options.repeat}', flush=True)
+                measured, sizes = measure(engine, ways[:: -1 if number % 2 else 1], builder)
+                rounds.append(measured)
+            median = {key: statistics.median(each[key] for each in rounds) for key in rounds[0]}
+            report(builder, median, {way: sizes[way] for way in ways})
+
+
+if __name__ == '__main__':
+    main()
