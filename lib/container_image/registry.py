@@ -77,7 +77,7 @@ MEDIA_TYPES = (
 )
 
 _MOST_MANIFEST = 4 << 20  # bytes that the distribution-spec wants every registry to take
-_LONGEST_WAIT = 120.0
+_LONGEST_WAIT = 120.0  # seconds
 _BLOCK = 1 << 20
 _HEX_DIGITS = {'sha256': 64, 'sha512': 128}
 # Only these get into messages: anything else in an error's body may echo the request's header.
@@ -150,7 +150,7 @@ def look_up(
         image = Image(*image)
         domain = image.reference.domain
         answers[name] = NotReachable(
-            f'{domain} did not answer within {limit:g} s: check that it can be reached from here'
+            f'{domain} did not answer in the {limit:.0f} s there were: check the network'
         )
         threading.Thread(target=ask, args=(name, image), daemon=True).start()
     for _ in images:
@@ -185,13 +185,14 @@ class Client:
         timeouts: typing.Tuple[float, float] = (10, 60),
     ) -> None:
         self._name = host
-        address = 'registry-1.docker.io' if host in ('docker.io', 'index.docker.io') else host
-        if not _http.is_address(address):
+        hub = host in ('docker.io', 'index.docker.io')
+        self._address = 'registry-1.docker.io' if hub else host
+        if not _http.is_address(self._address):
             raise Refused(f'{host} is not an address: check host and port')
-        # Plain HTTP goes first there: a server that speaks it may wait for ever for the end of a
-        # TLS hello, and the first request never has credentials.
-        self._loopback = _http.is_loopback(f'//{address}')
-        self._base = f'{"http" if self._loopback else "https"}://{address}'
+        # On loopback plain HTTP goes first: a server that speaks it may wait for ever for the end
+        # of a TLS hello, and the first request never has credentials.
+        loopback = _http.is_loopback(f'//{self._address}')
+        self._base = f'{"http" if loopback else "https"}://{self._address}'
         self._basic = None
         if password:
             account = base64.b64encode(f'{username}:{password}'.encode()).decode()
@@ -236,7 +237,7 @@ class Client:
                 headers={'Content-Type': media_type},
                 body=lambda: content,
             )
-            self._expect(answer, image, 201)
+            self._expect(answer, image, 200, 201, 202)
             stored = answer.headers.get('Docker-Content-Digest', digest)
             if stored.startswith('sha256:') and stored != digest:
                 raise Misbehaving(f'{self._name} stored {image} under another digest, {stored}')
@@ -381,7 +382,7 @@ class Client:
                 # It may be that the token was refused and the connection cut before we saw it.
                 self._tokens.pop(repository, None)
                 raise failure
-            self._expect_upload(answer, image, 202)
+            self._expect_upload(answer, image, 201, 202, 204)
             where = self._upload_location(answer, image)
         where = _http.with_query(where, [('digest', digest)])
         answer = self._ask('PUT', where, repository, image)
@@ -393,15 +394,15 @@ class Client:
             raise Misbehaving(f'{self._name} does not say where to upload {image}')
         return _http.joined(answer.url, location)
 
-    def _expect_upload(self, answer: _http.Answer, image: str, status: int) -> None:
+    def _expect_upload(self, answer: _http.Answer, image: str, *statuses: int) -> None:
         codes = _codes(answer)
         lost = {'BLOB_UPLOAD_UNKNOWN', 'BLOB_UPLOAD_INVALID', 'RANGE_INVALID'}
         if answer.status in (404, 416) or (answer.status == 400 and lost.intersection(codes)):
             raise NotReachable(f'{self._name} lost the upload of {image}: try again')
-        self._expect(answer, image, status)
+        self._expect(answer, image, *statuses)
 
-    def _expect(self, answer: _http.Answer, image: str, status: int) -> None:
-        if answer.status == status:
+    def _expect(self, answer: _http.Answer, image: str, *statuses: int) -> None:
+        if answer.status in statuses:
             return
         where = _http.host(answer.url)
         if _http.origin(answer.url) != _http.origin(self._base):
@@ -429,8 +430,8 @@ class Client:
     def _no_right(self, image: str) -> NoRight:
         if self._basic:
             return NoRight(
-                f'this username has no right to {image}, or there is none: check the name, and '
-                f'what the account may do'
+                f'this username may not use {image}, or there is none: check the name, and what '
+                f'the account may do'
             )
         return NoRight(
             f'{image} needs a username and a password, or there is none: check the name, or '
@@ -479,11 +480,10 @@ class Client:
             self._renew(repository, token, token.realm, token.service, token.scopes, image)
         renewed = False
         while True:
-            home = _http.origin(self._base)
             token = self._tokens.get(repository)
             authorization = self._basic if self._basic_wanted else token and token.authorization
-            answer = self._exchange(method, url, authorization, home, headers, body, most)
-            if answer.status != 401 or _http.origin(answer.url) != home:
+            answer = self._exchange(method, url, authorization, headers, body, most)
+            if answer.status != 401 or _http.origin(answer.url) != _http.origin(self._base):
                 return answer
             # The first of each kind counts.
             challenges = dict(parse_challenges(answer.headers.get('WWW-Authenticate', ''))[::-1])
@@ -491,7 +491,8 @@ class Client:
             if bearer is not None and not renewed:
                 renewed = True
                 scopes = token.scopes if token else []
-                asked = bearer.get('scope', '').split() or [f'repository:{repository}:pull']
+                actions = 'pull' if method in ('GET', 'HEAD') else 'pull,push'
+                asked = bearer.get('scope', '').split() or [f'repository:{repository}:{actions}']
                 self._renew(
                     repository,
                     token,
@@ -512,17 +513,30 @@ class Client:
             else:
                 self._basic_wanted = True
 
-    def _exchange(self, method: str, url: str, *arguments: typing.Any) -> _http.Answer:
+    def _exchange(
+        self,
+        method: str,
+        url: str,
+        authorization: typing.Optional[_http.Authorization],
+        headers: typing.Optional[typing.Dict[str, str]],
+        body: typing.Optional[typing.Callable[[], typing.Any]],
+        most: int,
+    ) -> _http.Answer:
+        """Make one request, over TLS if the registry turns out to speak it."""
+        plain, encrypted = f'http://{self._address}/', f'https://{self._address}/'
         failure = None
+        if self._base + '/' == encrypted and url.startswith(plain):
+            url = encrypted + url[len(plain) :]
         try:
-            answer = self._http.exchange(method, url, *arguments)
+            home = _http.origin(self._base)
+            answer = self._http.exchange(method, url, authorization, home, headers, body, most)
         except NotReachable as exc:
             failure = exc
-        if self._loopback and (failure or answer.status == 400) and url.startswith('http:'):
-            netloc = _http.host(self._base)
-            if netloc == _http.host(url) and self._http.speaks_tls(netloc):
-                self._base = f'https://{netloc}'
-                failure = NotReachable(f'{netloc} speaks TLS', retry_after=0)
+        # What servers that want TLS do with plain HTTP.
+        unsuited = failure or answer.status == 400
+        if unsuited and url.startswith(plain) and self._http.speaks_tls(self._address):
+            self._base = f'https://{self._address}'
+            return self._exchange(method, url, authorization, headers, body, most)
         if failure:
             raise failure
         return answer
@@ -650,12 +664,12 @@ def parse_challenges(header: str) -> typing.List[typing.Tuple[str, typing.Dict[s
 
 def _united(scopes: typing.Iterable[str]) -> typing.List[str]:
     """Unite the actions of scopes for the same resource, whose name may hold a colon."""
-    actions = {}  # type: typing.Dict[str, typing.List[str]]
+    united = {}  # type: typing.Dict[str, typing.List[str]]
     for scope in scopes:
-        resource, _, wanted = scope.rpartition(':')
-        known = actions.setdefault(resource, [])
-        known.extend(action for action in wanted.split(',') if action not in known)
-    return [f'{resource}:{",".join(wanted)}' for resource, wanted in actions.items()]
+        resource, colon, actions = scope.rpartition(':')  # some registries' scopes have none
+        known = united.setdefault(resource + colon, [])
+        known.extend(action for action in actions.split(',') if action not in known)
+    return [resource + ','.join(actions) for resource, actions in united.items()]
 
 
 def _is_digest(text: str) -> bool:

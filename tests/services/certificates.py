@@ -45,28 +45,37 @@ class Authority(Certificate):
     def __init__(self, directory, name='authority'):
         key = ec.generate_private_key(ec.SECP256R1())
         self._directory = directory
-        super().__init__(directory, name, self._builder(name, name, key, ca=True), key, key)
+        self._name = name
+        builder = self._builder(name, name, key, key, ca=True)
+        super().__init__(directory, name, builder, key, key)
 
     def issue(self, *hosts, days=1):
         """Return a certificate for `hosts` (names or addresses); `days` below 0: it is expired."""
         key = ec.generate_private_key(ec.SECP256R1())
-        builder = self._builder(hosts[0], self.x509.subject, key, ca=False, days=days)
+        builder = self._builder(hosts[0], self._name, key, self.private_key, days=days)
         names = x509.SubjectAlternativeName([_alternative(host) for host in hosts])
         name = f'{hosts[0]}-{builder._serial_number}'
         return Certificate(
             self._directory, name, builder.add_extension(names, False), key, self.private_key
         )
 
-    def _builder(self, subject, issuer, key, ca, days=1):
+    def _builder(self, subject, issuer, key, signing_key, ca=False, days=1):
         now = datetime.datetime.now(datetime.timezone.utc)
         end = now + datetime.timedelta(days=days)
+        public, signing = key.public_key(), signing_key.public_key()
+        # The two identifiers are what Python 3.13 is strict about.
         return (
             x509.CertificateBuilder()
             .subject_name(_name(subject))
-            .issuer_name(_name(issuer) if isinstance(issuer, str) else issuer)
-            .public_key(key.public_key())
+            .issuer_name(_name(issuer))
+            .public_key(public)
             .serial_number(x509.random_serial_number())
             .not_valid_before(min(now, end) - datetime.timedelta(days=1))
             .not_valid_after(end)
             .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(signing), critical=False
+            )
+            .add_extension(x509.KeyUsage(True, *[False] * 4, ca, ca, False, False), critical=True)
         )

@@ -12,9 +12,11 @@ class Exchange(http.server.BaseHTTPRequestHandler):
 
     protocol_version = 'HTTP/1.1'
     stopped = None  # a threading.Event: the server is being stopped, so end what never ends
+    _body = None
 
     def reply(self, status, content=b'', **headers):
         """Send a whole answer; headers are named with underscores: Docker_Content_Digest."""
+        self.body()
         self.send_response(status)
         named = {name.replace('_', '-'): value for name, value in headers.items()}
         named.setdefault('Content-Length', str(len(content)))
@@ -25,8 +27,10 @@ class Exchange(http.server.BaseHTTPRequestHandler):
             self.wfile.write(content)
 
     def body(self):
-        """Read and return the body of the request, which has a length."""
-        return self.rfile.read(int(self.headers.get('Content-Length', '0')))
+        """Return the body of the request, which has a length."""
+        if self._body is None:
+            self._body = self.rfile.read(int(self.headers.get('Content-Length', '0')))
+        return self._body
 
     def endless(self, block, pause=0.0):
         """Send `block` for as long as somebody listens."""
@@ -60,9 +64,10 @@ def serving(answer, certificate=None, name='127.0.0.1'):
         stopped = stopped_
 
         def __getattr__(self, attribute):
-            if attribute.startswith('do_'):
-                return lambda: answer(self)
-            raise AttributeError(attribute)
+            if not attribute.startswith('do_'):
+                raise AttributeError(attribute)
+            self._body = None
+            return lambda: answer(self)
 
     server = _Server(('127.0.0.1', 0), Handler)
     if certificate:

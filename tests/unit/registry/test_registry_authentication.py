@@ -68,6 +68,40 @@ def test_each_of_several_scopes_is_asked_for():
     assert query['scope'] == ['repository:team/app:pull', 'repository:host:5000/other:pull,push']
 
 
+@pytest.mark.parametrize('scope', ['aws', 'registry:catalog:*', 'repository(plugin):a/b:pull'])
+def test_a_scope_of_any_form_is_asked_for_as_it_is(scope):
+    with case.token_registry(scope=scope) as (host, _, tokens_asked):
+        assert case.ask(host) == case.DIGEST
+    query = urllib.parse.parse_qs(urllib.parse.urlsplit(tokens_asked[0][0]).query)
+    assert query['scope'] == [scope]
+
+
+@pytest.mark.parametrize(('push', 'actions'), [(False, 'pull'), (True, 'pull,push')])
+def test_where_the_registry_names_no_scope_that_of_the_request_is_asked_for(push, actions):
+    with case.token_registry(scope='') as (host, _, tokens_asked), registry.Client(host) as client:
+        if push:
+            client.put_manifest('team/app', '1.0', case.MANIFEST, case.TYPE)
+        else:
+            client.head_manifest('team/app', '1.0')
+    query = urllib.parse.parse_qs(urllib.parse.urlsplit(tokens_asked[0][0]).query)
+    assert query['scope'] == [f'repository:team/app:{actions}']
+
+
+def test_a_challenge_may_come_in_a_header_of_its_own():
+    def answer(exchange):
+        if exchange.headers.get('Authorization'):
+            case.wants_basic(exchange)
+        else:
+            exchange.send_response(401)
+            for challenge in ('Negotiate', 'Basic realm="x"'):
+                exchange.send_header('WWW-Authenticate', challenge)
+            exchange.send_header('Content-Length', '0')
+            exchange.end_headers()
+
+    with case.registry_that(answer) as (host, _):
+        assert case.ask(host, username=case.USERNAME, password=case.PASSWORD) == case.DIGEST
+
+
 def test_credentials_that_the_token_server_refuses_are_bad():
     with case.token_registry(status=401) as (host, _, _):
         error = case.failure_of(case.ask, host, username=case.USERNAME, password=case.PASSWORD)
