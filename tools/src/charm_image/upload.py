@@ -216,7 +216,7 @@ class _Upload:
             try:
                 types = hub.resources(charm)
             except store.NotAllowed as error:
-                if not account.permits('package-view-revisions'):
+                if not account.permits('package-view'):
                     self._shown.tell(
                         'The credentials lack the permission package-view: name and type of the '
                         'resource are not checked before it is sent.'
@@ -303,12 +303,15 @@ class _Upload:
         try:
             return stack.enter_context(engine.connect()).find(wanted.long or wanted.short)
         except (images.NotFoundError, engine.EngineError) as error:
-            if not wanted.long:
-                raise
-            raise UploadError(
-                f"The image is not in Canonical's registry for resource {self._resource!r} of "
-                f'charm {self._charm!r}, and {error}.'
-            ) from None
+            message = (
+                f"{error}. If only Canonical's registry has the image, give its whole digest."
+            )
+            if wanted.long:
+                message = (
+                    f"The image is not in Canonical's registry for resource {self._resource!r} of "
+                    f'charm {self._charm!r}, and {error}.'
+                )
+            raise UploadError(message) from None
 
     def _send(self, hub: store.Store, file: BinaryIO, size: int, name: str) -> str:
         with self._shown.step(f'Sending {name} ({_amount(size)})', size) as progress:
