@@ -552,6 +552,35 @@ def test_who_is_not_logged_in_is_told_how_to(hub, upload, tmp_path):
     assert hub.requests == []
 
 
+def test_what_charmcraft_keeps_in_the_keyring_is_found(hub, upload, environment, tmp_path):
+    (tmp_path / 'file').write_text('content')
+    host = hub.url.removeprefix('http://')
+    entries = {('charmcraft', host): environment['CHARMCRAFT_AUTH']}
+    (tmp_path / 'backend.py').write_text(
+        f"""
+import keyring.backend
+
+class Keyring(keyring.backend.KeyringBackend):
+    priority = 1
+
+    def get_password(self, service, username):
+        return {entries}[service, username]
+
+    def set_password(self, *args):
+        raise AssertionError('it is only read')
+"""
+    )
+    done = upload(
+        'my-charm',
+        'my-file',
+        '--filepath=file',
+        CHARMCRAFT_AUTH='',
+        PYTHON_KEYRING_BACKEND='backend.Keyring',
+        PYTHONPATH=str(tmp_path),
+    )
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize(
     'variable', ['CHARMCRAFT_STORE_API_URL', 'CHARMCRAFT_UPLOAD_URL', 'CHARMCRAFT_REGISTRY_URL']
 )
