@@ -11,6 +11,7 @@ import collections
 import json
 import os
 import pathlib
+import resource
 import statistics
 import subprocess
 import sys
@@ -153,6 +154,7 @@ class Measure:
     def run(self, name, when, command, environ=None):
         with tempfile.TemporaryDirectory(dir=self.directory) as temporary:
             environ = {'PATH': os.environ['PATH'], **(environ or {}), 'TMPDIR': temporary}
+            used = _cpu()
             before = time.perf_counter()
             process = subprocess.Popen(
                 command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
@@ -164,6 +166,7 @@ class Measure:
         if process.returncode:
             sys.exit(f'{name} ended with {process.returncode}:\n{stderr.decode()[-2000:]}')
         self.results[name, when].append(seconds)
+        self.results[name, f'{when}, CPU'].append(_cpu() - used)
         self.results[name, 'memory'].append(watch.memory)
         self.results[name, 'disk'].append(watch.disk)
 
@@ -180,15 +183,18 @@ class Measure:
     def print(self):
         names = list(dict.fromkeys(name for name, _ in self.results))
         median = {key: statistics.median(values) for key, values in self.results.items()}
-        print(f'{"medians":28} {"first":>8} {"again":>8} {"stored":>9} {"memory":>8} {"disk":>9}')
+        heads = ('first', 'CPU', 'again', 'CPU', 'stored', 'memory', 'disk')
+        print(f'{"medians":27}', *(f'{head:>8}' for head in heads))
         for name in names:
-            memory = max(self.results[name, 'memory']) / MB
-            disk = max(self.results[name, 'disk']) / MB
-            again = f'{median[name, "again"]:6.2f} s' if (name, 'again') in median else ''
-            stored = f'{median[name, "stored"] / MB:6.1f} MB' if (name, 'stored') in median else ''
-            first = f'{median[name, "first"]:6.2f} s'
-            print(f'{name:28} {first:>8} {again:>8} {stored:>9} {memory:5.0f} MB {disk:6.1f} MB')
-        print('(peaks: memory of all processes of the client, disk of its temporary files)')
+            cells = [
+                f'{median[key]:6.2f} s' if (key := (name, when)) in median else ''
+                for when in ('first', 'first, CPU', 'again', 'again, CPU')
+            ]
+            stored = median.get((name, 'stored'), 0)
+            for size in (stored, *(max(self.results[name, what]) for what in ('memory', 'disk'))):
+                cells.append(f'{size / MB:5.1f} MB')
+            print(f'{name:27}', *(f'{cell:>8}' for cell in cells))
+        print('CPU, memory and disk are those of the client, peaks where that makes a difference')
         for name in names:
             if (name, 'stored') in median and name != 'ours':
                 print(
@@ -200,6 +206,11 @@ class Measure:
 
 def _ratio(median, name, what):
     return f'{median[name, what] / median["ours", what]:.2f} times'
+
+
+def _cpu():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _export(dockerd, image):

@@ -299,12 +299,21 @@ def test_an_image_that_no_charm_can_run_is_refused_before_its_export(
     assert fake.exports == 0
 
 
-def test_a_long_name_and_a_huge_size_in_a_pax_header_are_read():
+def test_a_long_name_is_read_in_both_forms_of_tar():
     name = 'x' * 300
     written = layouts.tar([(name, b'content')], fmt=tarfile.PAX_FORMAT)
     assert [(m.name, m.size) for m in images.read_tar(io.BytesIO(written))] == [(name, 7)]
     written = layouts.tar([(name, b'content')], fmt=tarfile.GNU_FORMAT)
     assert [(m.name, m.size) for m in images.read_tar(io.BytesIO(written))] == [(name, 7)]
+
+
+def test_a_size_of_more_than_8_gib_is_read_from_a_pax_header():
+    record = b'20 size=10000000000\n'
+    extended = tarfile.TarInfo('PaxHeaders.0/layer.tar')
+    extended.type, extended.size = tarfile.XHDTYPE, len(record)
+    archive = extended.tobuf(tarfile.USTAR_FORMAT) + record.ljust(512, b'\0')
+    archive += tarfile.TarInfo('layer.tar').tobuf(tarfile.USTAR_FORMAT)
+    assert next(images.read_tar(io.BytesIO(archive)))[:2] == ('layer.tar', 10_000_000_000)
 
 
 def test_the_bytes_of_a_blob_never_change():

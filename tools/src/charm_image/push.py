@@ -95,7 +95,7 @@ def push(
     """
     _ = image.architectures  # raises, before anything is read, where no charm could run it
     report = _Report(progress)
-    with _Uploads(client, repository, report) as uploads:
+    with _Uploads(client, repository, image.diff_ids, report) as uploads:
         documents, blobs = _read(image, uploads, report)
         configs = [c for c in documents.configs() if blobs.keys() >= set(c.diff_ids)]
         if not configs or not image.matches(configs):
@@ -107,7 +107,7 @@ def push(
             for diff_id in config.diff_ids:
                 uploads.add(blobs[diff_id])
         uploads.wait()
-        return _put_manifests(image, configs, blobs, uploads)
+        return _put_manifests(image, configs, blobs, client, repository)
 
 
 def _read(
@@ -162,20 +162,23 @@ def _put_manifests(
     image: images.Image,
     configs: Sequence[images.Config],
     blobs: dict[str, layers.Blob],
-    uploads: _Uploads,
+    client: registry.Client,
+    repository: str,
 ) -> str:
+    # one after the other: while docker-registry 2.8 stores a manifest under one name, it may
+    # answer 500 for another
     manifests = [_manifest(config, blobs) for config in configs]
     content, media_type = manifests[0], _MANIFEST
     if len(manifests) > 1:
-        uploads.put_manifests([(images.digest(m), m, _MANIFEST) for m in manifests])
+        for manifest in manifests:
+            client.put_manifest(repository, images.digest(manifest), manifest, _MANIFEST)
         content, media_type = _manifest_list(configs, manifests), _MANIFEST_LIST
-    digest = images.digest(content)
-    uploads.put_manifests([(digest, content, media_type)])
+    digest = client.put_manifest(repository, images.digest(content), content, media_type)
     # tags save later uploads work: this image's any, another image's that of layers it shares
     identities = {image.id} | ({configs[0].digest} if len(configs) == 1 else set())
-    tags = [*sorted(_tag(identity) for identity in identities), layers.ENCODING]
     try:
-        uploads.put_manifests([(tag, content, media_type) for tag in tags])
+        for tag in (*sorted(_tag(identity) for identity in identities), layers.ENCODING):
+            client.put_manifest(repository, tag, content, media_type)
     except registry.RegistryError as error:
         _log.warning('the next upload of this image will take as long as this one: %s', error)
     return digest
@@ -307,7 +310,13 @@ class _Stopped(Exception):
 class _Uploads:
     """The registry's side of a push: blobs on their way, in threads of their own."""
 
-    def __init__(self, client: registry.Client, repository: str, report: _Report):
+    def __init__(
+        self,
+        client: registry.Client,
+        repository: str,
+        diff_ids: frozenset[str],
+        report: _Report,
+    ):
         self._client = client
         self._repository = repository
         self._report = report
@@ -315,7 +324,7 @@ class _Uploads:
         self._stopped = False
         self._workers = layers.Workers(_UPLOADS, 'upload')
         # meanwhile the engine prepares the export
-        self._known = self._workers.submit(self._find_known)
+        self._known = self._workers.submit(self._find_known, diff_ids)
 
     def __enter__(self) -> _Uploads:
         return self
@@ -336,11 +345,7 @@ class _Uploads:
 
     def known(self, diff_id: str) -> layers.Blob | None:
         """Give the blob that a layer is in the registry, if that can be known."""
-        blob = self._known.result().get(diff_id)
-        if blob is None:
-            return None
-        there = self._workers.submit(self._client.has_blob, self._repository, blob.digest)
-        return blob if there.result() else None
+        return self._known.result().get(diff_id)
 
     def check(self) -> None:
         """Raise what an upload has raised so far."""
@@ -353,22 +358,15 @@ class _Uploads:
         for future in concurrent.futures.as_completed(self._futures.values()):
             future.result()
 
-    def put_manifests(self, manifests: Sequence[tuple[str, bytes, str]]) -> None:
-        """Put manifests, given as tag or digest, content and media type, all at once."""
-        puts = [
-            self._workers.submit(self._client.put_manifest, self._repository, name, content, kind)
-            for name, content, kind in manifests
-        ]
-        for put in puts:
-            put.result()
-
-    def _find_known(self) -> dict[str, layers.Blob]:
+    def _find_known(self, diff_ids: frozenset[str]) -> dict[str, layers.Blob]:
+        """Pair the layers of the last image that was pushed with its blobs."""
         try:
             manifest = self._client.get_manifest(self._repository, layers.ENCODING)
             return {
                 diff_id: blob
                 for config, blobs in _images(self._client, self._repository, manifest)
                 for diff_id, blob in zip(config.diff_ids, blobs, strict=True)
+                if diff_id in diff_ids and self._client.has_blob(self._repository, blob.digest)
             }
         except (registry.RegistryError, images.ImageError, ValueError):
             return {}
