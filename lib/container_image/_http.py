@@ -95,7 +95,7 @@ class Http:
         self._timeouts = timeouts
         self._proxies = {scheme: proxy for scheme, proxy in (proxies or {}).items() if proxy}
         self._local = threading.local()
-        self._sessions = []  # type: typing.List[requests.Session]
+        self._sessions: typing.List[requests.Session] = []
 
     def close(self) -> None:
         """Close the connections of all threads."""
@@ -159,7 +159,7 @@ class Http:
         if left <= 0:
             raise errors.NotReachable(f'{host(url)} was not asked within {self._limit:g} s')
         verify = _bundle()
-        answer = failure = None
+        failure: typing.Optional[errors.RegistryError] = None
         try:
             with self._request(
                 method,
@@ -176,11 +176,10 @@ class Http:
             failure = exc
         except Exception as exc:  # with a bad proxy or address, requests raises nearly anything
             failure = _failure(exc, url, self._proxies_for(url))
-        _log.debug('%s at %s: %s', method, host(url), answer.status if answer else failure)
+        _log.debug('%s at %s: %s', method, host(url), failure or answer.status)
         # Not inside `except`: what requests raises refers to the request and its headers.
         if failure:
             raise failure
-        assert answer  # noqa: S101 - mypy
         if answer.status == 429 or answer.status in range(500, 600) and answer.status != 501:
             wait = _retry_after(answer.headers.get('Retry-After', ''))
             trouble = 'limits how often it is asked' if answer.status == 429 else 'has trouble'
@@ -200,12 +199,12 @@ class Http:
             self._sessions.append(session)
         _quiet.on = True
         try:
-            response = session.request(
-                method, url, allow_redirects=False, stream=True, **arguments
-            )  # type: requests.Response
+            return typing.cast(
+                requests.Response,
+                session.request(method, url, allow_redirects=False, stream=True, **arguments),
+            )
         finally:
             _quiet.on = False
-        return response
 
     def _read(self, method: str, response: requests.Response, url: str, most: int) -> Answer:
         content = b''
@@ -341,7 +340,8 @@ def _retry_after(value: str) -> typing.Optional[float]:
 
 def _causes(error: BaseException) -> typing.List[BaseException]:
     """Return all that an exception of requests or urllib3 wraps, in any of its ways."""
-    causes, waiting = [], [error]  # type: typing.List[BaseException], typing.List[typing.Any]
+    causes: typing.List[BaseException] = []
+    waiting: typing.List[typing.Any] = [error]
     while waiting:
         cause = waiting.pop(0)
         if isinstance(cause, BaseException) and not any(cause is known for known in causes):

@@ -61,6 +61,7 @@ __all__ = [
     'NotFound',
     'NotReachable',
     'NotResolved',
+    'Outcome',
     'Overloaded',
     'Refused',
     'RegistryError',
@@ -88,7 +89,9 @@ _CODE = re.compile(
 
 _log = logging.getLogger(__name__)
 
-T = typing.TypeVar('T')
+Outcome = typing.Union[str, RegistryError]
+
+_T = typing.TypeVar('_T')
 
 
 class Image(typing.NamedTuple):
@@ -111,7 +114,7 @@ def look_up(
     images: typing.Mapping[str, typing.Tuple[typing.Any, str, str]],
     limit: float = 30.0,
     proxies: typing.Optional[typing.Mapping[str, str]] = None,
-) -> typing.Dict[str, typing.Union[str, RegistryError]]:
+) -> typing.Dict[str, Outcome]:
     """Ask the registries of all `images` at the same time which manifests they mean.
 
     Return, under each name in `images`, the manifest's digest or a `RegistryError`, after at most
@@ -120,10 +123,11 @@ def look_up(
     # Time-outs alone do not hold a limit: they start anew with every byte, and DNS has none. So
     # each question has a thread that can be left behind, even by an interpreter that exits.
     deadline = time.monotonic() + limit
-    answered = queue.Queue()  # type: queue.Queue[typing.Tuple[str, typing.Union[str, RegistryError]]]
+    answered: queue.Queue[typing.Tuple[str, Outcome]] = queue.Queue()
 
     def ask(name: str, image: Image) -> None:
         reference = image.reference
+        answer: Outcome
         try:
             # A little less, so that what is wrong can still be told.
             with Client(
@@ -137,7 +141,7 @@ def look_up(
             ) as client:
                 answer = client.head_manifest(
                     reference.path, reference.digest or reference.tag or 'latest'
-                )  # type: typing.Union[str, RegistryError]
+                )
         except RegistryError as exc:
             answer = exc.with_traceback(None)  # it leads to the password
         except Exception as exc:
@@ -145,7 +149,7 @@ def look_up(
             answer = Misbehaving(f'asking {reference.domain} failed ({type(exc).__name__})')
         answered.put((name, answer))
 
-    answers = {}  # type: typing.Dict[str, typing.Union[str, RegistryError]]
+    answers: typing.Dict[str, Outcome] = {}
     for name, image in images.items():
         image = Image(*image)
         domain = image.reference.domain
@@ -198,7 +202,7 @@ class Client:
             account = base64.b64encode(f'{username}:{password}'.encode()).decode()
             self._basic = _http.Authorization(f'Basic {account}')
         self._basic_wanted = False
-        self._tokens = {}  # type: typing.Dict[str, _Token]
+        self._tokens: typing.Dict[str, _Token] = {}
         self._renewing = threading.Lock()
         self._tries = tries
         self._http = _http.Http(limit, timeouts, proxies)
@@ -278,7 +282,7 @@ class Client:
         from 0 again after a cut. Raise also what these two raise, and ValueError if the file
         does not have `size` bytes.
         """
-        began = []  # type: typing.List[bool]
+        began: typing.List[bool] = []
 
         def push() -> None:
             # The answer to the last request may be all that was lost.
@@ -358,7 +362,7 @@ class Client:
         self._expect(answer, image, 202)
         where = self._upload_location(answer, image)
         if size:  # requests would send an empty body in chunks
-            bodies = []  # type: typing.List[_Body]
+            bodies: typing.List[_Body] = []
 
             def body() -> '_Body':
                 bodies.append(_Body(size, open_blob, progress))
@@ -446,7 +450,7 @@ class Client:
         path = urllib.parse.quote(f'/v2/{repository}/{kind}/{name}', safe='/:')
         return self._base + path
 
-    def _persist(self, operation: typing.Callable[[], T]) -> T:
+    def _persist(self, operation: typing.Callable[[], _T]) -> _T:
         tried = 0
         while True:
             try:
@@ -602,7 +606,7 @@ class _Body:
         self._size = size
         self._open_blob = open_blob
         self._progress = progress or (lambda sent: None)
-        self.failure = None  # type: typing.Optional[BaseException]
+        self.failure: typing.Optional[BaseException] = None
 
     def __len__(self) -> int:
         return self._size
@@ -647,7 +651,7 @@ def parse_challenges(header: str) -> typing.List[typing.Tuple[str, typing.Dict[s
     Each is its scheme and its parameters, names in lower case. What follows something that is not
     part of a challenge is left out.
     """
-    challenges = []  # type: typing.List[typing.Tuple[str, typing.Dict[str, str]]]
+    challenges: typing.List[typing.Tuple[str, typing.Dict[str, str]]] = []
     position = 0
     while True:
         match = _CHALLENGE.match(header, position)
@@ -664,7 +668,7 @@ def parse_challenges(header: str) -> typing.List[typing.Tuple[str, typing.Dict[s
 
 def _united(scopes: typing.Iterable[str]) -> typing.List[str]:
     """Unite the actions of scopes for the same resource, whose name may hold a colon."""
-    united = {}  # type: typing.Dict[str, typing.List[str]]
+    united: typing.Dict[str, typing.List[str]] = {}
     for scope in scopes:
         resource, colon, actions = scope.rpartition(':')  # some registries' scopes have none
         known = united.setdefault(resource + colon, [])

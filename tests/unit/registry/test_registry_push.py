@@ -205,6 +205,40 @@ def test_uploads_to_another_host_go_without_credentials():
     assert [authorization for _, _, authorization in stored] == [None, None]
 
 
+def test_a_body_goes_along_when_an_upload_is_sent_on_and_the_credentials_do_not():
+    uploads = Uploads()
+    with case.registry_that(uploads) as (storage, stored):
+
+        def answer(exchange):
+            if not exchange.headers.get('Authorization'):
+                exchange.reply(401, WWW_Authenticate='Basic realm="x"')
+            elif exchange.command == 'PATCH':
+                exchange.reply(307, Location=f'http://{storage}/upload')
+            else:
+                uploads.answer(exchange)
+
+        with case.registry_that(answer) as (host, _):
+            with registry.Client(host, case.USERNAME, case.PASSWORD) as client:
+                client.push_blob('team/app', BLOB_DIGEST, len(BLOB), lambda: io.BytesIO(BLOB))
+    assert uploads.parts == BLOB
+    assert stored[0] == ('PATCH', '/upload', None)
+
+
+def test_all_of_a_push_goes_over_one_connection():
+    connections = set()
+    uploads = Uploads()
+
+    def answer(exchange):
+        connections.add(exchange.client_address)
+        uploads(exchange)
+
+    with case.registry_that(answer) as (host, _), registry.Client(host) as client:
+        assert not client.has_blob('team/app', BLOB_DIGEST)
+        client.push_blob('team/app', BLOB_DIGEST, len(BLOB), lambda: io.BytesIO(BLOB))
+        assert client.has_blob('team/app', BLOB_DIGEST)
+    assert len(connections) == 1
+
+
 def test_a_manifest_is_stored_to_the_byte_and_known_by_its_digest():
     stored = []
 
