@@ -159,6 +159,9 @@ class Http:
         if left <= 0:
             raise errors.NotReachable(f'{host(url)} was not asked within {self._limit:g} s')
         verify = _bundle()
+        connect, read = self._timeouts
+        if body:
+            connect = read  # urllib3 sends, too, under the time-out for connecting
         failure: typing.Optional[errors.RegistryError] = None
         try:
             with self._request(
@@ -167,7 +170,7 @@ class Http:
                 data=body() if body else None,
                 headers=dict(headers or {}, **{'Accept-Encoding': 'identity'}),
                 auth=authorization or _NOBODY,
-                timeout=tuple(min(timeout, left) for timeout in self._timeouts),
+                timeout=(min(connect, left), min(read, left)),
                 proxies=self._proxies_for(url),
                 verify=verify,
             ) as response:
@@ -180,12 +183,13 @@ class Http:
         # Not inside `except`: what requests raises refers to the request and its headers.
         if failure:
             raise failure
-        if answer.status == 429 or answer.status in range(500, 600) and answer.status != 501:
+        status = answer.status
+        if status in (408, 429) or (status >= 500 and status != 501):
             wait = _retry_after(answer.headers.get('Retry-After', ''))
-            trouble = 'limits how often it is asked' if answer.status == 429 else 'has trouble'
+            trouble = 'limits how often it is asked' if status == 429 else 'has trouble'
             again = 'later' if wait is None else f'in {wait:.0f} s'
             raise errors.Overloaded(
-                f'{host(url)} {trouble} (HTTP {answer.status}): try again {again}', wait
+                f'{host(url)} {trouble} (HTTP {status}): try again {again}', wait
             )
         return answer
 

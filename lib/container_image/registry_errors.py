@@ -51,7 +51,7 @@ class CertificateNotTrusted(Unavailable):
 
 
 class Overloaded(Unavailable):
-    """The answer is 429 or 5xx."""
+    """The answer is 408, 429 or 5xx."""
 
 
 class Misbehaving(Unavailable):

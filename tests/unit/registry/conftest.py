@@ -31,7 +31,9 @@ def _clean_environment(monkeypatch):
 def _no_secret_is_logged(caplog):
     caplog.set_level(logging.DEBUG)
     yield
-    assert not [secret for secret in case.SECRETS if secret in caplog.text]
+    formatter = logging.Formatter()
+    logged = '\n'.join(map(formatter.format, caplog.get_records('call')))
+    assert not [secret for secret in case.SECRETS if secret in logged]
 
 
 @pytest.fixture(autouse=True)

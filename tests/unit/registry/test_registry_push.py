@@ -106,6 +106,22 @@ def test_a_blob_whose_last_answer_was_lost_is_not_sent_again():
     assert [method for method, _, _ in asked] == ['POST', 'PATCH', 'PUT', 'HEAD']
 
 
+def test_a_registry_may_take_longer_to_read_a_blob_than_to_be_reached():
+    uploads = Uploads()
+    blob = bytes(32 << 20)  # more than what waits in sockets
+
+    def answer(exchange):
+        if exchange.command == 'PATCH':
+            exchange.stopped.wait(1)
+        uploads(exchange)
+
+    with case.registry_that(answer) as (host, asked):
+        with registry.Client(host, timeouts=(0.2, 60)) as client:
+            client.push_blob('team/app', BLOB_DIGEST, len(blob), lambda: io.BytesIO(blob))
+    assert uploads.blobs == {BLOB_DIGEST: blob}
+    assert [method for method, _, _ in asked] == ['POST', 'PATCH', 'PUT']
+
+
 def test_an_empty_blob_can_be_pushed():
     uploads = Uploads()
     with case.registry_that(uploads) as (host, _):

@@ -10,7 +10,7 @@ import pytest
 from container_image import registry
 
 
-@pytest.mark.parametrize('status', [429, 500, 502, 503, 504])
+@pytest.mark.parametrize('status', [408, 429, 500, 502, 503, 504, 599])
 def test_an_overloaded_registry_is_asked_again_with_longer_and_longer_waits(status, pauses):
     with case.registry_that(lambda exchange: exchange.reply(status)) as (host, asked):
         error = case.failure_of(case.ask, host, tries=4)
