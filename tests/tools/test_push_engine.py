@@ -12,7 +12,7 @@ import docker
 import pytest
 
 from charm_image import engine, images
-from services import certificates, fake_engine, layouts, require
+from services import certificates, fake_engine, layouts, loopback, require
 
 SMALL = layouts.tar([('small', b'small')])
 
@@ -188,17 +188,8 @@ def test_an_engine_that_the_user_may_not_use_is_said_so(fake):
 
 
 def test_something_else_that_answers_is_no_engine():
-    from services import registry
-
-    class Handler(__import__('http.server').server.SimpleHTTPRequestHandler):
-        def log_message(self, *args):
-            pass
-
-        def do_GET(self):
-            self.send_error(404)
-
     with (
-        registry.serving(Handler) as url,
+        loopback.serving(lambda exchange: exchange.reply(404)) as url,
         pytest.raises(engine.EngineError, match='no engine answers'),
     ):
         engine.connect({'DOCKER_HOST': url.replace('http', 'tcp')})
