@@ -11,7 +11,6 @@ import base64
 import contextlib
 import dataclasses
 import hashlib
-import http.client
 import http.server
 import json
 import pathlib
@@ -23,6 +22,7 @@ import tempfile
 import threading
 import urllib.parse
 
+from services import faulty_proxy
 from services import registry as registry_
 
 _KEPT = 1 << 20  # bytes of an upload kept for the tests to look at; of larger ones only the hash
@@ -92,6 +92,7 @@ class Charmhub:
         self.url = ''
         self.registry_host = registry_host
         self.registry_tokens = registry_tokens
+        self.registry_proxy = None
         self.charms = {}
         self.token = 'token-' + secrets.token_urlsafe(24)
         self.tokens = {self.token: 'author'}
@@ -411,7 +412,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         status = None
         try:
             if fault is None or fault.after or fault.at is not None:
-                status, headers, content = self.answer(hub, body)
+                status, headers, content = self._answer(hub, body)
             body.drain()
             if fault and fault.hold:
                 fault.hold.wait(60)
@@ -431,14 +432,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             for name, value in {'Content-Length': str(len(content)), **headers}.items():
                 self.send_header(name, value)
             self.end_headers()
-            if self.command != 'HEAD':
-                self.wfile.write(content)
+            self.wfile.write(content)
 
-    do_GET = do_POST = do_HEAD = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815
+    do_GET = do_POST = _serve
 
-
-class _ApiHandler(_Handler):
-    def answer(self, hub, body):
+    def _answer(self, hub, body):
         try:
             content = self._content(hub, body)
         except Refusal as refusal:
@@ -471,29 +469,6 @@ class _ApiHandler(_Handler):
         raise Refusal(404, 'api-error', f'No endpoint {self.command} {path}')
 
 
-class _RegistryHandler(_Handler):
-    """Passes everything on to the real registry."""
-
-    def answer(self, hub, body):
-        with contextlib.closing(http.client.HTTPConnection(self.server.upstream)) as upstream:
-            upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
-            for name, value in self.headers.items():
-                if name.lower() not in ('connection', 'transfer-encoding'):
-                    upstream.putheader(name, value)
-            upstream.endheaders()
-            if self.headers.get('Transfer-Encoding'):
-                raise NotImplementedError('a body without a length')
-            for chunk in iter(lambda: body.read(1 << 18), b''):
-                upstream.send(chunk)
-            answer = upstream.getresponse()
-            dropped = ('connection', 'transfer-encoding', 'content-length')
-            headers = {k: v for k, v in answer.getheaders() if k.lower() not in dropped}
-            content = answer.read()
-            if self.command == 'HEAD' and answer.getheader('Content-Length'):
-                headers['Content-Length'] = answer.getheader('Content-Length')
-            return answer.status, headers, content
-
-
 _ROUTES = [
     ('GET', '/v1/tokens/whoami', 'whoami'),
     ('GET', '/v1/charm/([^/]+)', 'metadata'),
@@ -514,12 +489,12 @@ _ROUTES = [
 def running(directory=None, *, faulty_registry=False):
     """Run a `Charmhub` on loopback and yield it.
 
-    With a `directory` it has a real registry, whose blobs live there, and with `faulty_registry`
-    the faults apply to that one too (which costs some speed: all goes through a proxy).
+    With a `directory` it has a real registry, whose blobs live there; with `faulty_registry` that
+    is behind a `faulty_proxy.FaultyProxy`, its `registry_proxy`.
     """
     with contextlib.ExitStack() as stack:
         hub = Charmhub()
-        hub.url = stack.enter_context(_serving(_ApiHandler, hub))
+        hub.url = stack.enter_context(_serving(hub))
         if directory:
             directory = pathlib.Path(directory)
             hub.registry_tokens = stack.enter_context(
@@ -530,8 +505,8 @@ def running(directory=None, *, faulty_registry=False):
             )
             hub.registry_host = registry.host
             if faulty_registry:
-                url = stack.enter_context(_serving(_RegistryHandler, hub, registry.host))
-                hub.registry_host = urllib.parse.urlsplit(url).netloc
+                hub.registry_proxy = stack.enter_context(faulty_proxy.running(registry.host))
+                hub.registry_host = hub.registry_proxy.host
         yield hub
 
 
@@ -544,9 +519,9 @@ class _Server(http.server.ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def _serving(handler, hub, upstream=None):
-    server = _Server(('127.0.0.1', 0), handler)
-    server.charmhub, server.upstream = hub, upstream
+def _serving(hub):
+    server = _Server(('127.0.0.1', 0), _Handler)
+    server.charmhub = hub
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
     try:

@@ -60,6 +60,11 @@ class FaultyProxy:
         self._faults.append(Fault(method, path, act, 100))
         return hangs
 
+    def forget(self):
+        """Let nothing go wrong any more, and no request have been asked."""
+        self._faults.clear()
+        self.requests.clear()
+
     def count(self, method, path):
         """Tell how many requests fitted."""
         return sum(m == method and bool(re.search(path, p)) for m, p in self.requests)
