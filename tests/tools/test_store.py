@@ -380,6 +380,20 @@ def test_a_rejection_is_told_with_its_reasons(hub, client):
     assert caught.value.errors[0] == {'code': 'too-big', 'message': 'It is too big'}
 
 
+@pytest.mark.parametrize('answer', [(404, b'{}'), (200, b'{"revisions": []}')])
+def test_a_review_that_has_not_begun_yet_is_waited_for(hub, client, waits, answer):
+    hub.fail('GET', '/review', status=answer[0], body=answer[1], times=2)
+    assert create(client) == 1
+    assert waits == [0.2, 0.3]
+
+
+@pytest.mark.parametrize('body', [b'{"error-list": 7}', b'{"error-list": ["odd"]}', b'[]', b'7'])
+def test_a_refusal_of_any_form_is_told_with_its_status(hub, client, body):
+    hub.fail('GET', '/whoami', status=400, body=body)
+    with pytest.raises(store.StoreError, match='Charmhub refused: 400 Bad Request'):
+        client.whoami()
+
+
 def test_an_upload_that_nobody_knows_is_not_waited_for(client, waits):
     with pytest.raises(store.NotFound, match='no-such-upload'):
         client.wait('my-charm', 'no-such-upload', 10)

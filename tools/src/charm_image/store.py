@@ -270,7 +270,10 @@ class Store:
                         {key: self._clean(str(error.get(key, ''))) for key in ('code', 'message')}
                         for error in found.get('errors') or ()
                     ]
-                    return Review(str(found['status']), found.get('revision'), errors)
+                    revision = found.get('revision')
+                    return Review(
+                        str(found['status']), None if revision is None else int(revision), errors
+                    )
         return None
 
     def wait(self, charm: str, upload_id: str, timeout: float) -> int:
@@ -286,10 +289,12 @@ class Store:
         while True:
             found = self.review(charm, upload_id)
             if found is None:
-                raise NotFound(
-                    f'Charmhub knows no revision of {charm!r} made of the upload {upload_id}.',
-                    'Upload again: the same content makes no second revision.',
-                )
+                if upload_id not in self._status_paths:
+                    raise NotFound(
+                        f'Charmhub knows no revision of {charm!r} made of the upload {upload_id}.',
+                        'Upload again: the same content makes no second revision.',
+                    )
+                found = Review('not yet known', None, [])  # although it was just asked for
             if found.status == 'rejected':
                 reasons = '; '.join(
                     ': '.join(filter(None, (error['code'], error['message'])))
@@ -299,7 +304,7 @@ class Store:
                     f'Charmhub rejected the upload: {reasons or "no reason given"}.', found.errors
                 )
             if found.status == 'approved' and found.revision is not None:
-                return int(found.revision)
+                return found.revision
             left = deadline - time.monotonic()
             if left <= 0:
                 raise ReviewPending(f'Charmhub is still reviewing the upload {upload_id}.')
@@ -405,7 +410,7 @@ class Store:
             errors = response.json().get('error-list') or response.json().get('error_list') or []
             codes = [str(error.get('code', '')) for error in errors]
             said = '; '.join(self._clean(str(error.get('message', ''))) for error in errors)
-        except (ValueError, AttributeError):
+        except (ValueError, TypeError, AttributeError):
             codes, said = [], ''
         code = codes[0] if codes else ''
         said = said or f'{status} {self._clean(response.reason or "")}'.strip()
