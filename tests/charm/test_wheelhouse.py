@@ -41,7 +41,7 @@ def run(*command, **kwargs):
 
 
 def download(directory, *requirements):
-    """Download sources as `charm build` does."""
+    """Download sources, as `charm build` does."""
     pip = (sys.executable, '-m', 'pip', 'download', '--no-binary', ':all:')
     run(*pip, '-d', directory, *requirements)
     return sorted(directory.iterdir())
@@ -70,7 +70,9 @@ def install(python, base, sources, tools, directory):
 
 @pytest.fixture(scope='module')
 def sources(tmp_path_factory):
-    return download(tmp_path_factory.mktemp('wheelhouse'), '-r', ROOT / 'wheelhouse.txt')
+    # Unlike `charm build`, which makes an environment with setuptools for each anew.
+    requirements = ('--no-build-isolation', '-r', ROOT / 'wheelhouse.txt')
+    return download(tmp_path_factory.mktemp('wheelhouse'), *requirements)
 
 
 @pytest.fixture(scope='module')

@@ -136,6 +136,7 @@ def test_an_interpreter_ends_though_a_registry_does_not():
             stderr=subprocess.PIPE,
             universal_newlines=True,
             env={'PYTHONPATH': ':'.join(filter(None, sys.path))},
+            timeout=60,
         )
     assert done.returncode == 0, done.stderr
     assert 'NotReachable' in done.stdout
