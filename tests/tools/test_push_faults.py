@@ -79,7 +79,7 @@ def _no_waiting(monkeypatch):
         lambda proxy: proxy.answer('PATCH', '/blobs/uploads/', 500, times=2),
         lambda proxy: proxy.answer('PUT', '/blobs/uploads/', 503),
         lambda proxy: proxy.answer('PUT', '/manifests/', 500),
-        lambda proxy: proxy.answer('POST', '/blobs/uploads/', 429, {'Retry-After': '1'}),
+        lambda proxy: proxy.answer('POST', '/blobs/uploads/', 429, Retry_After='1'),
     ],
 )
 def test_a_passing_fault_changes_nothing(fault, proxy, client, image, repository, wanted):
@@ -148,7 +148,7 @@ def test_a_token_that_expires_in_the_middle_is_renewed(tmp_path, image, reposito
             f'scope="repository:{repository}:pull,push",error="invalid_token"'
         )
         for method in ('PATCH', 'PUT', 'HEAD'):
-            proxy.answer(method, '/blobs/', 401, {'WWW-Authenticate': challenge})
+            proxy.answer(method, '/blobs/', 401, WWW_Authenticate=challenge)
         assert push.push(image, client, repository) == wanted
         assert len(tokens.asked) > 2
 
