@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+import threading
 import time
 
 import pytest
@@ -163,25 +164,42 @@ with engine.connect({'DOCKER_HOST': host}) as local, registry.Client(to) as clie
 """
 
 
+def _stop(stop, waits, fake, proxy, repository, temporary):
+    """Push in a process that gets a signal once it waits; assert that nothing is left of it."""
+    process = subprocess.Popen(
+        [sys.executable, '-c', PUSH, fake.host, proxy.host, repository, IMAGE.id],
+        env={**os.environ, 'TMPDIR': str(temporary)},
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        assert waits.wait(30)
+        process.send_signal(stop)
+        assert process.wait(20) != 0
+    finally:
+        process.kill()
+        process.wait()
+    assert list(temporary.iterdir()) == []
+
+
 @pytest.mark.parametrize('stop', [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.parametrize('where', ['PATCH', 'HEAD'])
 def test_a_push_that_is_stopped_ends_soon_and_leaves_no_files(
     stop, where, proxy, fake, repository, tmp_path
 ):
-    hangs = proxy.hold(where, f'{repository}/blobs/')
-    process = subprocess.Popen(
-        [sys.executable, '-c', PUSH, fake.host, proxy.host, repository, IMAGE.id],
-        env={**os.environ, 'TMPDIR': str(tmp_path)},
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        assert hangs.wait(30)
-        process.send_signal(stop)
-        assert process.wait(20) not in (0, None)
-    finally:
-        process.kill()
-        process.wait()
-    assert list(tmp_path.iterdir()) == []
+    _stop(stop, proxy.hold(where, f'{repository}/blobs/'), fake, proxy, repository, tmp_path)
+
+
+def test_a_push_is_stopped_while_the_engine_is_silent(proxy, fake, repository, tmp_path):
+    waits, over = threading.Event(), threading.Event()
+
+    def export():
+        yield layouts.docker_25(IMAGE)[: 3 * MIB]
+        waits.set()
+        over.wait(60)
+
+    fake.add(IMAGE.inspected, export())
+    _stop(signal.SIGINT, waits, fake, proxy, repository, tmp_path)
+    over.set()
 
 
 def test_compressed_layers_take_no_more_disk_than_once(
@@ -201,4 +219,6 @@ def test_compressed_layers_take_no_more_disk_than_once(
 
     digest = push.push(image, client, repository, progress)
     manifest = json.loads(client.get_manifest(repository, digest).content)
-    assert 0 < max(held) <= sum(layer['size'] for layer in manifest['layers'])
+    total = sum(layer['size'] for layer in manifest['layers'])
+    assert 0 < max(held) <= total
+    assert held[-1] < total  # what was sent is gone

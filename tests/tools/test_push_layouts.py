@@ -5,6 +5,7 @@ import io
 import json
 import random
 import tarfile
+import types
 import zlib
 
 import pytest
@@ -108,6 +109,29 @@ def test_the_number_of_threads_changes_no_byte(monkeypatch):
         return layer.open().read()
 
     assert packed(1) == packed(2) == packed(5)
+
+
+def test_a_layer_is_not_read_further_ahead_than_its_compression_needs():
+    class Slow:
+        """Compresses nothing before it is waited for."""
+
+        threads = 2
+        waiting = most = 0
+
+        def submit(self, call, *args):
+            self.waiting += 1
+            self.most = max(self.most, self.waiting)
+            return types.SimpleNamespace(
+                done=lambda: False, result=lambda: self.finish(call(*args))
+            )
+
+        def finish(self, result):
+            self.waiting -= 1
+            return result
+
+    workers = Slow()
+    layers.pack(io.BytesIO(bytes(20 * MIB)), workers)
+    assert 2 <= workers.most <= 5
 
 
 def test_a_layer_of_no_bytes_is_a_layer(fake, local, client, repository):
@@ -285,6 +309,20 @@ def test_an_engine_without_room_for_the_export_says_so(fake, local, client, repo
     fake.status = 500
     with pytest.raises(engine.EngineError, match='no space left on device'):
         push.push(image, client, repository)
+
+
+def test_a_known_layer_that_is_not_what_its_name_says_is_refused(fake, local, client, repository):
+    _push_export(fake, local, client, repository, IMAGE, GOOD)
+    again = layouts.Image(IMAGE.layers, command=('/other',))
+    export = _replaced(layouts.docker_25(again), LARGE_BLOB, LARGE[:-512] + bytes(511) + b'x')
+    with pytest.raises(images.InvalidImageError, match='not what its name says'):
+        _push_export(fake, local, client, repository, again, export)
+
+
+def test_an_export_of_more_than_the_image_is_refused(fake, local, client, repository):
+    image = layouts.Image((SMALL,))
+    with pytest.raises(images.InvalidImageError, match=f'not the image {image.id}'):
+        _push_export(fake, local, client, repository, image, layouts.docker_20(IMAGE))
 
 
 @pytest.mark.parametrize(

@@ -194,12 +194,12 @@ def connect(environ: Mapping[str, str] = os.environ) -> Engine:
     Raises:
         EngineError: if the engine isn't running, may not be used, or its settings are wrong.
     """
-    import docker
+    import docker.constants
     import requests
 
     host, tls = _address(environ)
     try:
-        with _client(host, tls, '1.24') as probe:
+        with _client(host, tls, docker.constants.DEFAULT_DOCKER_API_VERSION) as probe:
             version = probe.version(api_version=False)['ApiVersion']
         return Engine(_client(host, tls, version), host)
     except (

@@ -244,9 +244,10 @@ class _Reader(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer: Any, /) -> int:
-        count = os.preadv(self._descriptor, [buffer], self._position)
-        self._position += count
-        return count
+        data = os.pread(self._descriptor, len(buffer), self._position)
+        buffer[: len(data)] = data
+        self._position += len(data)
+        return len(data)
 
 
 def _write(spool: IO[bytes], blob: Any, member: bytearray) -> int:
