@@ -181,8 +181,11 @@ def test_a_token_that_expires_in_the_middle_is_renewed_for_all_that_was_ever_wan
         def answer(exchange):
             token = exchange.headers.get('Authorization', '')
             wanted = 'pull' if exchange.command == 'HEAD' else 'pull,push'
-            enough = token in ('Bearer token-2', 'Bearer token-3') or (token and wanted == 'pull')
-            if exchange.command == 'PATCH' and token == 'Bearer token-2':
+            enough = token > 'Bearer token-1' or (token and wanted == 'pull')
+            if (exchange.command, token) in (
+                ('PATCH', 'Bearer token-2'),
+                ('HEAD', 'Bearer token-3'),
+            ):
                 expired.add(token)
             if enough and token not in expired:
                 uploads.answer(exchange)
@@ -200,8 +203,34 @@ def test_a_token_that_expires_in_the_middle_is_renewed_for_all_that_was_ever_wan
         ['repository:team/app:pull'],
         ['repository:team/app:pull,push'],
         ['repository:team/app:pull,push'],
+        ['repository:team/app:pull,push'],
     ]
     assert uploads.blobs == {BLOB_DIGEST: BLOB}
+
+
+def test_a_token_is_renewed_too_where_the_registry_cuts_the_blob_off_instead_of_refusing_it():
+    uploads = Uploads()
+    given = []
+
+    def give_token(exchange):
+        given.append(f'token-{len(given)}')
+        exchange.reply(200, json.dumps({'token': given[-1]}).encode())
+
+    with loopback.serving(give_token) as url:
+
+        def answer(exchange):
+            token = exchange.headers.get('Authorization')
+            if not token:
+                exchange.reply(401, WWW_Authenticate=f'Bearer realm="{url}/token"')
+            elif exchange.command == 'PATCH' and token == 'Bearer token-0':
+                case.cut(exchange)
+            else:
+                uploads.answer(exchange)
+
+        with case.registry_that(answer) as (host, _):
+            push(host)
+    assert uploads.blobs == {BLOB_DIGEST: BLOB}
+    assert len(given) == 2
 
 
 def test_uploads_to_another_host_go_without_credentials():

@@ -63,6 +63,28 @@ def test_redirects_without_end_end():
     assert len(asked) < 10
 
 
+@pytest.mark.parametrize('kind', ['Basic realm="x"', 'Bearer realm="{}/token",service="x"'])
+def test_what_a_redirect_leads_to_is_told_no_credentials_though_it_asks_for_them(kind):
+    with case.registry_that(lambda exchange: exchange.reply(200)) as (thief, stolen):
+        challenge = kind.format(f'http://{thief}')
+
+        def want(exchange):
+            exchange.reply(401, WWW_Authenticate=challenge)
+
+        with case.registry_that(want) as (storage, asked):
+
+            def answer(exchange):
+                exchange.reply(307, Location=f'http://{storage}/there')
+
+            with case.registry_that(answer) as (host, _):
+                error = case.failure_of(
+                    case.ask, host, username=case.USERNAME, password=case.PASSWORD
+                )
+    assert type(error) is registry.Misbehaving
+    assert stolen == []
+    assert asked == [('HEAD', '/there', None)]
+
+
 def test_what_a_redirect_leads_to_may_refuse_without_that_being_the_registry_s_word():
     with case.registry_that(lambda exchange: exchange.reply(403)) as (storage, _):
         location = f'http://{storage}/there?signature={case.SIGNATURE}'
