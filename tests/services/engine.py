@@ -231,7 +231,8 @@ def _serve(home, command, environ):
     with (home / 'log').open('wb') as log:
         # a session of its own: ^C is for pytest, which then ends the engine in order
         process = subprocess.Popen(
-            command,
+            # even a killed pytest leaves none running
+            ['setpriv', '--pdeathsig=TERM', *command],
             env=environ,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -239,7 +240,7 @@ def _serve(home, command, environ):
             start_new_session=True,
         )
     try:
-        _await(engine, process)
+        _await(engine, process, command)
         yield engine
     finally:
         if 'client' in vars(engine):
@@ -252,15 +253,15 @@ def _serve(home, command, environ):
             process.wait()
 
 
-def _await(engine, process):
+def _await(engine, process, command):
     deadline = time.monotonic() + 60
     while True:
         with contextlib.suppress(docker.errors.DockerException):
             engine.client.ping()
             return
         log = (engine.home / 'log').read_text(errors='replace')[-3000:]
-        assert process.poll() is None, f'{process.args[0]} ended at once:\n{log}'
-        assert time.monotonic() < deadline, f'{process.args[0]} does not answer:\n{log}'
+        assert process.poll() is None, f'{command[0]} ended at once:\n{log}'
+        assert time.monotonic() < deadline, f'{command[0]} does not answer:\n{log}'
         time.sleep(0.1)
 
 

@@ -2,8 +2,10 @@
 
 import os
 import pathlib
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -67,6 +69,11 @@ def broken(bundle):
 @docker_container(from_image='busybox:static')
 def forgot_to_yield(bundle):
     File(name='/a')
+
+
+@docker_container(from_image='busybox:static')
+def slow(bundle, context='a name that is not taken'):
+    yield Execute(name='sleeps', command=['sh', '-c', 'echo begun; exec sleep 1000'])
 
 
 @task
@@ -256,6 +263,27 @@ def test_a_failed_build_names_the_resource_and_its_status_without_traceback(fab,
     for expected in ('Execute[fails]', 'exit status 7', 'ouch'):
         assert expected in done.stderr
     assert 'Traceback' not in done.stderr
+
+
+def test_ctrl_c_ends_a_build_and_leaves_nothing(fab, engine, tmp_path):
+    before = {container.id for container in engine.client.containers.list(all=True)}
+    assert fab('--list').returncode == 0  # the file is there
+    with subprocess.Popen(
+        [pathlib.Path(sys.executable).with_name('fab'), 'slow', '--network=host'],
+        cwd=tmp_path,
+        env=engine.environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert 'begun\n' in iter(lambda: process.stdout.readline().lstrip(), '')
+        process.send_signal(signal.SIGINT)
+        _, message = process.communicate(timeout=60)
+    assert (process.returncode, message) == (130, 'Stopped; no image was built.\n')
+    deadline = time.monotonic() + 60
+    while {container.id for container in engine.client.containers.list(all=True)} - before:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def test_for_several_hosts_an_image_is_built_once(fab, dockerd):

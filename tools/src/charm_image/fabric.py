@@ -80,7 +80,7 @@ def _task(function: _Function, settings: Mapping[str, Any]) -> invoke.tasks.Task
     own, takes_settings = _parameters(function)
     built: dict[str, str | None] = {}
 
-    def body(context: invoke.context.Context, **arguments: Any) -> str | None:
+    def body(context: invoke.context.Context, /, **arguments: Any) -> str | None:
         key = repr(sorted(arguments.items()))
         # of all contexts only Fabric's connections have a host, and each gets the same image
         if not (hasattr(context, 'host') and key in built):
@@ -121,6 +121,8 @@ def _build(
                 print(progress, flush=True)
     except errors.BuildError as error:
         raise invoke.exceptions.Exit(str(error), code=1) from error
+    except KeyboardInterrupt:
+        raise invoke.exceptions.Exit('Stopped; no image was built.', code=130) from None
     if image.image_id:
         print(image.image_id, flush=True)
     return image.image_id or None
@@ -164,7 +166,7 @@ def _parameters(function: _Function) -> tuple[dict[str, inspect.Parameter], bool
 def _signature(own: Mapping[str, inspect.Parameter]) -> inspect.Signature:
     """The signature from which Invoke makes the options of the command line."""
     keyword = inspect.Parameter.KEYWORD_ONLY
-    parameters = [inspect.Parameter('context', inspect.Parameter.POSITIONAL_ONLY)]
+    parameters = [inspect.Parameter('_context', inspect.Parameter.POSITIONAL_ONLY)]
     for name, parameter in own.items():
         # all but flags come as text, because Invoke has no words for text that is no number
         flag = isinstance(parameter.default, bool)
@@ -217,7 +219,8 @@ def _chosen(name: str, default: Any, value: Any) -> Any:
         return None
     if name in _PAIRS:
         pairs = _pairs(name, value) if isinstance(value, list) else value
-        return {**(default or {}), **pairs}
+        both = isinstance(default, Mapping) and isinstance(pairs, Mapping)
+        return {**default, **pairs} if both else pairs
     if name in _LISTS and isinstance(value, list):
         separator = _LISTS[name]
         return [
