@@ -1,6 +1,5 @@
 """Images that real engines build: Docker's, by both of its builders, and podman's."""
 
-import io
 import json
 import os
 import tarfile
@@ -9,57 +8,6 @@ import pytest
 
 import charm_image
 from charm_image import resources
-
-
-@pytest.fixture(scope='session', params=['classic', 'BuildKit', 'podman'])
-def engine(request):
-    """An engine, and DOCKER_BUILDKIT set so that it takes the wanted builder."""
-    running = request.getfixturevalue('podman' if request.param == 'podman' else 'dockerd')
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv('DOCKER_BUILDKIT', '1' if request.param == 'BuildKit' else '0')
-        running.builder = request.param
-        yield running
-
-
-class Built:
-    """An image, and what is in it by a container's export."""
-
-    def __init__(self, engine, builder, progress):
-        self.id = builder.image_id
-        self.progress = progress
-        attrs = engine.client.api.inspect_image(self.id)
-        self.config = attrs['Config']
-        container = engine.client.api.create_container(self.id, ['/none'])
-        archive = io.BytesIO(b''.join(engine.client.api.export(container)))
-        engine.client.api.remove_container(container)
-        self.files = {}
-        self.contents = {}
-        with tarfile.open(fileobj=archive) as tar:
-            for member in tar:
-                name = '/' + member.name.strip('/')
-                self.files[name] = member
-                if member.isfile() and member.size < 1 << 20:
-                    self.contents[name] = tar.extractfile(member).read()
-
-    def stat(self, path):
-        member = self.files[path]
-        return f'{member.mode & 0o7777:04o} {member.uid}:{member.gid}'
-
-
-@pytest.fixture
-def build(engine):
-    def build(*made, from_image=None, **options):
-        bundle = charm_image.ResourceBundle.from_iterator(made)
-        builder = charm_image.DockerBuilder(
-            bundle,
-            from_image=from_image or engine.busybox,
-            network='host',
-            client=engine.client.api,
-            **options,
-        )
-        return Built(engine, builder, list(builder.build()))
-
-    return build
 
 
 def test_the_documents_bundle_is_built_and_says_what_it_was_told(build):
@@ -172,9 +120,11 @@ def left(engine):
     return images, containers
 
 
-def test_a_failure_names_the_resource_its_command_and_its_status_and_leaves_nothing(build, engine):
+def test_a_failure_names_the_resource_its_command_and_its_status_and_leaves_nothing(
+    build, build_engine
+):
     build(labels={'warm': 'up'})
-    before = left(engine)
+    before = left(build_engine)
     with pytest.raises(charm_image.StepError) as caught:
         build(
             resources.File(name='/made', contents='before the failure'),
@@ -187,7 +137,7 @@ def test_a_failure_names_the_resource_its_command_and_its_status_and_leaves_noth
     assert error.output == ('last words',)
     for said in ('Execute[break]', os.path.basename(__file__), 'exit status 7', 'last words'):
         assert said in str(error)
-    assert left(engine) == before
+    assert left(build_engine) == before
 
 
 def test_an_archive_holds_the_image(build, tmp_path):

@@ -257,7 +257,7 @@ def _line(script: Script, line: resources.Line) -> None:
             put + f'{{ line = $0; {strip}'
             'if (!done && line ~ ENVIRON["charm_image_match"])'
             ' { line = ENVIRON["charm_image_line"]; done = 1 } put(line) }'
-            ' END { if (!done) put(ENVIRON["charm_image_line"]); if (FINAL || !NR) print end }'
+            ' END { if (!done) put(ENVIRON["charm_image_line"]); if (FINAL || !done) print end }'
         )
     script.add(
         f'{variables} awk -v FINAL="$(tail -c 1 {name} | wc -l)" '
@@ -509,19 +509,16 @@ def packages(group: list[resources.Package]) -> list[str]:
 
 def _apt(group: list[resources.Package]) -> list[str]:
     if group[0].removes:
-        query = "dpkg-query -W -f '${db:Status-Status}'"
+        purge = group[0].purge
         lines = ['set --']
         for package in group:
             name = quote(package.name)
-            wanted = quote(package.name + ('_' if package.purge else '-'))
-            gone = '' if package.purge else ' | grep -qx installed'
-            lines.append(
-                f'if {query} {name} 2>/dev/null{gone} >/dev/null; then set -- "$@" {wanted}; fi'
-            )
-        return [
-            *lines,
-            '[ $# = 0 ] || DEBIAN_FRONTEND=noninteractive apt-get remove -qq -y "$@"',
-        ]
+            status = f"dpkg-query -W -f '${{db:Status-Status}}' {name} 2>/dev/null || :"
+            # what was removed without its configuration is still known
+            there = f'[ -z "$({status})" ]' if purge else f'[ "$({status})" != installed ]'
+            lines.append(f'{there} || set -- "$@" {name}')
+        verb = 'purge' if purge else 'remove'
+        return [*lines, f'[ $# = 0 ] || DEBIAN_FRONTEND=noninteractive apt-get {verb} -qq -y "$@"']
     lines = ['set --']
     for package in group:
         form, have = '${db:Status-Status}', 'installed'

@@ -167,7 +167,7 @@ class Plan:
         elif isinstance(resource, resources.Execute):
             yield _Unit(part, None)
         elif isinstance(resource, resources.Package):
-            yield _Unit(part, ('package', resource.removes, resource.backend))
+            yield _Unit(part, _package_kind(resource))
         else:
             yield _Unit(part, 'quick')
 
@@ -259,7 +259,7 @@ class Plan:
             each = part.resource
             if not isinstance(each, resources.Package) or each.watches or each.typed_id in news:
                 return part
-            return each.removes, each.backend
+            return _package_kind(each)
 
         for _, run in itertools.groupby(unit.parts, kind):
             parts = list(run)
@@ -356,6 +356,11 @@ class Plan:
             yield directory, None, 0o755
         for name, (content, mode) in sorted(self.files.items()):
             yield name, content, mode
+
+
+def _package_kind(package: resources.Package) -> tuple[object, ...]:
+    """What one run of a package manager has in common."""
+    return 'package', package.removes, package.purge, package.backend
 
 
 def _merged(units: list[_Unit], most: int) -> list[_Unit]:

@@ -351,6 +351,8 @@ class Line(Resource):
         except ValueError as error:
             self._refuse(f'match {self.match!r}: {error}')
         self.line = self._optional('line', line) or ''
+        if '\n' in self.line:
+            self._refuse('line has a newline; it is one line, without its end')
         if linesep not in ('\n', '\r\n'):
             self._refuse(r"linesep is '\n' or '\r\n'")
         self.linesep = linesep
