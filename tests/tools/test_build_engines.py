@@ -1,13 +1,18 @@
 """Images that real engines build: Docker's, by both of its builders, and podman's."""
 
+import contextlib
+import io
 import json
 import os
+import pathlib
 import tarfile
+import time
 
 import pytest
 
 import charm_image
 from charm_image import resources
+from services import built
 
 
 def test_the_documents_bundle_is_built_and_says_what_it_was_told(build):
@@ -151,3 +156,144 @@ def test_an_archive_holds_the_image(build, tmp_path):
         digest = index['manifests'][0]['digest'].replace(':', '/')
         manifest = json.load(tar.extractfile(f'blobs/{digest}'))
     assert manifest['config']['digest'] == built.id
+
+
+@pytest.mark.parametrize('kind', ['name', 'ID'])
+def test_a_base_may_be_named_or_an_id_and_keeps_the_user_it_runs_as(build, build_engine, kind):
+    container = build_engine.client.api.create_container(build_engine.busybox, ['/none'])
+    base = build_engine.client.api.commit(
+        container, 'with-user', changes='USER 12:34', conf={'WorkingDir': '/tmp'}
+    )
+    build_engine.client.api.remove_container(container)
+    built = build(
+        resources.Execute(command='sh -c "id -u >/who; pwd >>/who"'),
+        from_image='with-user' if kind == 'name' else f'sha256:{base["Id"].rpartition(":")[2]}',
+    )
+    assert built.config['User'] == '12:34'
+    assert built.contents['/who'] == b'0\n/\n'
+
+
+def test_more_steps_than_an_image_may_have_layers_are_merged(build):
+    built = build(
+        *(
+            each
+            for number in range(120)
+            for each in (
+                resources.File(name=f'/{number}/file', contents=str(number)),
+                resources.Execute(command=f'sh -c "echo {number} >>/log"'),
+            )
+        )
+    )
+    assert built.contents['/log'].decode().split() == [str(number) for number in range(120)]
+    assert all(built.contents[f'/{number}/file'] == f'{number}'.encode() for number in range(120))
+    assert '/.charm-image' not in built.files
+
+
+def test_what_watches_is_applied_if_something_changed_and_only_then(build):
+    built = build(
+        resources.File(name='/conf', contents='port 1\n'),
+        resources.Line(id='same', name='/conf', match='^port', line='port 1'),
+        resources.Line(id='other', name='/conf', match='^host', line='host a'),
+        resources.Directory(name='/tmp', mode='1777'),
+        resources.Directory(name='/new'),
+        resources.File(name='/between', contents='x'),
+        *(
+            resources.Execute(command=f'touch /{number}', watches=[watched])
+            for number, watched in enumerate(
+                ['/conf', 'same', 'other', 'Directory[/tmp]', '/new', '/between']
+            )
+        ),
+        resources.File(name='/unchanged', contents='', watches=['same']),
+        resources.File(name='/changed', contents='new', mode='600', watches=['same', 'other']),
+    )
+    there = {name for name in built.files if name[1:].isdigit()}
+    assert there == {'/0', '/2', '/4', '/5'}
+    assert '/unchanged' not in built.files
+    assert built.contents['/changed'] == b'new'
+    assert built.stat('/changed') == '0600 0:0'
+    assert built.contents['/conf'] == b'port 1\nhost a\n'
+
+
+def test_conditions_decide_whether_a_command_is_run(build):
+    built = build(
+        resources.Execute(id='a', command='touch /a', creates='/bin'),
+        resources.Execute(id='b', command='touch /b', creates='/none'),
+        resources.Execute(id='c', command='touch /c', unless='test -d /bin && true'),
+        resources.Execute(id='d', command='touch /d', unless=['test', '-d', '/none']),
+        resources.Execute(id='e', command='touch /e', touch='/etc/once'),
+        resources.Execute(id='f', command='touch /f', touch='/etc/once'),
+        resources.Execute(id='g', commands=[['sh', '-c', '>/g; exit 3']], returncode=3),
+    )
+    assert {name for name in built.files if len(name) == 2} == {'/b', '/d', '/e', '/g'}
+    assert built.contents['/etc/once'] == b''
+
+
+def test_an_exit_status_that_is_not_the_expected_one_is_told(build):
+    with pytest.raises(charm_image.StepError) as caught:
+        build(resources.Execute(commands=['sh -c "exit 3"', 'true'], returncode=3))
+    assert caught.value.status == 0
+    assert caught.value.command == 'true'
+    with pytest.raises(charm_image.StepError) as caught:
+        build(resources.Execute(command='no-such-program'))
+    assert caught.value.status == 127
+
+
+def test_a_shells_builtins_are_not_what_commands_mean(build):
+    with pytest.raises(charm_image.StepError, match='exit status 127'):
+        build(resources.Execute(command='exit 0'))
+    built = build(resources.Execute(command="sh -c 'printf %s \"$0\" >/said' 'a\\tb'"))
+    assert built.contents['/said'] == b'a\\tb'
+
+
+def test_given_up_nothing_goes_on_or_stays(build_engine):
+    assert build_engine.busybox
+    before = left(build_engine)
+    podman = build_engine.builder == 'podman'  # which ends the command that it is at
+    bundle = charm_image.ResourceBundle()
+    bundle.add(resources.File(name='/given-up', contents=os.urandom(8)))
+    bundle.add(resources.Execute(command=f'sh -c "echo here; sleep {3 if podman else 4321}"'))
+    building = charm_image.DockerBuilder(
+        bundle, build_engine.busybox, network='host', client=build_engine.client.api
+    ).build()
+    for progress in building:
+        if progress.text == 'here':
+            break
+    building.close()
+    deadline = time.monotonic() + 30
+    while (left(build_engine) != before or sleeping()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert left(build_engine) == before
+    assert not sleeping()
+
+
+def sleeping():
+    found = []
+    for directory in pathlib.Path('/proc').glob('[0-9]*'):
+        with contextlib.suppress(OSError):
+            if (directory / 'cmdline').read_bytes() in (b'sleep\x003\0', b'sleep\x004321\0'):
+                found.append(directory.name)
+    return found
+
+
+def test_what_is_kept_is_built_to_the_same_without_us(build, build_engine, tmp_path):
+    bundle = charm_image.ResourceBundle.from_iterator(everything())
+    options = {'env': {'A': 'two\nlines "$HOME"'}, 'cmd': ['a', '$b'], 'network': 'host'}
+    builder = charm_image.DockerBuilder(
+        bundle, build_engine.busybox, client=build_engine.client.api, **options
+    )
+    ours = built.Built(build_engine, (list(builder.build()), builder.image_id)[1])
+    builder.write_context(tmp_path / 'kept')
+    with tarfile.open(fileobj=io.BytesIO(builder.context())) as tar:
+        assert sorted(tar.getnames()) == sorted(
+            str(path.relative_to(tmp_path / 'kept')) for path in (tmp_path / 'kept').rglob('*')
+        )
+    kept = build_engine.docker(
+        *('build', '--quiet', '--network=host', '--build-arg=CHARM_IMAGE_NEWLINE=\n'),
+        str(tmp_path / 'kept'),
+    )
+    theirs = built.Built(build_engine, kept)
+    assert theirs.config['Env'] == ours.config['Env']
+    assert theirs.config['Cmd'] == ours.config['Cmd']
+    assert {name: theirs.stat(name) for name in theirs.files} == {
+        name: ours.stat(name) for name in ours.files
+    }

@@ -127,7 +127,10 @@ class Engine:
             ping = self._client.get(f'{self._client.base_url}/_ping').headers
         except (requests.RequestException, OSError) as error:
             raise errors.BuildError(f'the engine does not answer: {error}') from error
-        buildkit = 'Libpod-Api-Version' not in ping and _wants_buildkit(ping)
+        podman = 'Libpod-Api-Version' in ping
+        # BuildKit takes an ID for a name, and would ask a registry
+        named = not instructions[0].startswith('FROM sha256:')
+        buildkit = not podman and named and _wants_buildkit(ping)
         identity = secrets.token_hex(16)
         parameters = {'rm': '1', 'forcerm': '1', **options}
         if buildkit:
@@ -156,7 +159,7 @@ class Engine:
             if not built:
                 if buildkit:
                     self._cancel(identity)
-                self._remove(reports.made, _time(ping))
+                self._remove(reports.made, _time(ping), podman)
 
     def _url(self, path: str) -> str:
         return f'{self._client.base_url}/v{self._client.api_version}{path}'
@@ -168,7 +171,7 @@ class Engine:
         with contextlib.suppress(requests.RequestException, OSError):
             self._client.post(self._url('/build/cancel'), params={'id': identity}, timeout=10)
 
-    def _remove(self, images: list[str], since: float) -> None:
+    def _remove(self, images: list[str], since: float, podman: bool) -> None:
         """Remove what unfinished builds leave, last first."""
         import docker
         import requests
@@ -182,7 +185,7 @@ class Engine:
                     continue
                 while True:
                     try:
-                        self._client.remove_image(found['Id'], noprune=True)
+                        self._client.remove_image(found['Id'], force=podman, noprune=True)
                     except docker.errors.NotFound:
                         pass
                     except docker.errors.APIError:

@@ -121,7 +121,11 @@ def _snapshot(resource: resources.Resource) -> str:
             'ls -ln /var/lib/rpm 2>/dev/null || :'
         )
     if isinstance(resource, (resources.File, resources.Directory, resources.Link)):
-        return f'ls -ldin {quote(resource.name)} 2>/dev/null || :'
+        path = quote(resource.name)
+        # sizes and times differ once a file is in the new layer
+        owner = f"ls -ldn {path} 2>&1 | awk '{{ print $1, $3, $4 }}'"
+        content = {resources.File: f'cat {path}', resources.Link: f'readlink {path}'}
+        return f'{owner}; {content.get(type(resource), ":")} 2>/dev/null || :'
     return ''  # Execute says it itself
 
 

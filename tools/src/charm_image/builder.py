@@ -162,6 +162,9 @@ class DockerBuilder:
     def build(self) -> Iterator[Progress]:
         """Build the image, which `image_id` names then; yield what happens as it does.
 
+        A build that fails, or whose generator is closed, leaves nothing behind but BuildKit's
+        cache; podman ends the command that it is at first.
+
         Raises:
             errors.StepError: a resource can't be applied
             errors.BuildError: the image can't be built for another reason

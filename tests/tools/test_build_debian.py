@@ -1,4 +1,4 @@
-"""Packages, from an apt repository inside the base, so that no test leaves the machine."""
+"""Debian: packages, from a repository inside the base so that no test leaves it, and users."""
 
 import hashlib
 import shutil
@@ -131,3 +131,61 @@ def test_an_image_without_a_package_manager_says_so(build):
     with pytest.raises(charm_image.StepError, match='the image has no apt, apk') as caught:
         build(resources.Package(name='hello'))
     assert caught.value.status == 127
+
+
+def test_commands_are_run_as_users_and_groups_of_every_kind(build, build_engine):
+    say = 'sh -c "echo $(id -u) $(id -g) $(id -G) $HOME >/out/%s"'
+    built = build(
+        resources.Directory(name='/out', mode='1777'),
+        resources.Group(name='staff2', gid=2000),
+        resources.Group(name='more', gid=2001),
+        resources.User(name='app', uid=1500, home='/home/app', groups=['more'], shell='/bin/bash'),
+        resources.Execute(command=say % 'user', user='app'),
+        resources.Execute(command=say % 'number', user=1500),
+        resources.Execute(command=say % 'group', user='app', group='staff2'),
+        resources.Execute(command=say % 'unknown', user=7777),
+        resources.Execute(command=say % 'both', user=7777, group=8888),
+        resources.Execute(command=say % 'root', group='staff2'),
+        resources.File(name='/out/own', contents='x', owner='app'),
+        resources.File(name='/out/base', contents='x', owner='www-data'),
+        resources.File(name='/out/nobody', contents='x', owner='nobody', mode='2755'),
+        from_image=build_engine.debian,
+    )
+    told = {name.rpartition('/')[2]: content for name, content in built.contents.items()}
+    assert told['user'] == told['number'] == b'1500 1500 1500 2001 /home/app\n'
+    assert told['group'] == b'1500 2000 2000 1500 2001 /home/app\n'
+    assert told['unknown'] == b'7777 0 0 /\n'
+    assert told['both'] == b'7777 8888 8888 /\n'
+    assert told['root'] == b'0 2000 2000 /root\n'
+    assert built.stat('/out/own') == '0644 1500:1500'
+    assert built.stat('/out/base') == '0644 33:33'
+    assert built.stat('/out/nobody') == '2755 65534:65534'
+    assert built.stat('/home/app/.profile') == '0644 1500:1500'
+
+
+def test_users_and_groups_are_changed_and_removed(build, build_engine):
+    built = build(
+        resources.User(name='www-data', shell='/bin/bash', fullname='The Web', groups=['games']),
+        resources.User(name='games', disabled_password=True, groups=['tape'], append=False),
+        resources.User(name='toor', uid=0, gid=0, system=False),
+        resources.User(name='human', system=False),
+        resources.User(name='news', policy='remove'),
+        resources.Group(name='tape', gid=2626),
+        resources.Group(name='voice', policy='remove'),
+        from_image=build_engine.debian,
+    )
+    users = built.contents['/etc/passwd'].decode().splitlines()
+    shadow = built.contents['/etc/shadow'].decode().splitlines()
+    groups = built.contents['/etc/group'].decode().splitlines()
+    assert 'www-data:x:33:33:The Web:/var/www:/bin/bash' in users
+    assert 'toor:x:0:0::/home/toor:/bin/sh' in users
+    assert 'human:x:1000:1000::/home/human:/bin/sh' in users
+    assert not [line for line in (*users, *shadow, *groups) if line.startswith(('news', 'voice'))]
+    assert 'games:x:60:www-data' in groups
+    assert 'tape:x:2626:games' in groups
+    assert next(line for line in shadow if line.startswith('games')).split(':')[1] == '*'
+    assert 'human:!:::::::' in shadow
+    assert built.stat('/etc/shadow') == '0640 0:42'
+    assert built.stat('/etc/passwd') == '0644 0:0'
+    checked = build_engine.run(built.id, 'sh', '-c', 'pwck -r -q; grpck -r -q || echo $?')
+    assert b'invalid' not in checked
