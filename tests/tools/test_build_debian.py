@@ -156,7 +156,7 @@ def test_commands_are_run_as_users_and_groups_of_every_kind(build, build_engine)
     assert told['group'] == b'1500 2000 2000 1500 2001 /home/app\n'
     assert told['unknown'] == b'7777 0 0 /\n'
     assert told['both'] == b'7777 8888 8888 /\n'
-    assert told['root'] == b'0 2000 2000 /root\n'
+    assert told['root'] == b'0 2000 2000 0 /root\n'
     assert built.stat('/out/own') == '0644 1500:1500'
     assert built.stat('/out/base') == '0644 33:33'
     assert built.stat('/out/nobody') == '2755 65534:65534'

@@ -173,6 +173,7 @@ def test_a_base_may_be_named_or_an_id_and_keeps_the_user_it_runs_as(build, build
     assert built.contents['/who'] == b'0\n/\n'
 
 
+@pytest.mark.parametrize('build_engine', ['classic', 'BuildKit'], indirect=True)
 def test_more_steps_than_an_image_may_have_layers_are_merged(build):
     built = build(
         *(

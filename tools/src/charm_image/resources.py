@@ -611,8 +611,10 @@ class Group(Resource):
 class _Senseless(Resource):
     reason = ''
 
-    def __init__(self, *_: Any, **__: Any):
-        self._refuse(self.reason)
+    def __new__(cls, *_: Any, **__: Any) -> _Senseless:
+        self = object.__new__(cls)
+        self.location = _caller()
+        self._refuse(cls.reason)
 
 
 class Service(_Senseless):
