@@ -1,5 +1,6 @@
 """A function that yields resources is a task of Fabric 3, which builds an image."""
 
+import json
 import os
 import pathlib
 import signal
@@ -43,7 +44,7 @@ def app_server(
 
 @docker_container(from_image='busybox:static')
 def small(bundle, content='hello', status=0):
-    bundle.add(File(name='/greeting', contents=content))
+    bundle.add(File(name='/greeting', contents=''.join(content)))
     if status:
         bundle.add(Execute(name='fails', command=['sh', '-c', f'echo ouch; exit {status}']))
 
@@ -78,7 +79,7 @@ def slow(bundle, context='a name that is not taken'):
 
 @task
 def upload(context):
-    image = small(context, content='from a task', network='host')
+    image = small(context, content=['from', 'a task'], network='host', env={'X': 'yes'})
     print('uploading', image)
 """
 
@@ -146,7 +147,7 @@ def test_without_options_the_decorator_decides(fab):
     [
         (['--from-image=scratch'], ['FROM scratch'], 'busybox'),
         (['--env', 'LANG=C.UTF-8', '-e', 'X=a=b'], ['"C.UTF-8"', 'X="a=b"', 'KEPT'], 'LANG="C"'),
-        (['--ports', '80,81/udp', '--ports=82'], ['80', '81/udp', '82'], '8000'),
+        (['--ports', '80, 81/udp', '--ports=82'], ['80', '81/udp', '82'], '8000'),
         (['--volumes', '/a,b,/c', '--volumes', '/d'], ['"/a,b"', '"/c"', '"/d"'], '/data'),
         (['--cmd', 'echo "two words"'], ['CMD ["echo", "two words"]'], 'true'),
         (['--cmd', '["echo", "$X"]'], ['CMD ["echo", "$X"]'], 'true'),
@@ -258,6 +259,17 @@ def test_own_parameters_arrive_with_the_types_of_their_defaults(fab, engine):
     assert engine.run(image, 'cat', '/tag') == b'tests:fabric'
 
 
+def test_values_arrive_to_the_letter(fab, engine):
+    value = ' a "b" \'c\' $d ${e} `f` \\ \\n =,é\n--g # h '
+    options = ['--env', f'V={value}', '--labels', f'l={value}', '--content', value]
+    options += ['--cmd', json.dumps(['printf', '%s', value]), '--network=host']
+    image = fab('small', *options, engine=engine).stdout.splitlines()[-1]
+    assert engine.run(image).decode() == value
+    assert engine.run(image, 'sh', '-c', 'printf %s "$V"').decode() == value
+    assert engine.run(image, 'cat', '/greeting').decode() == value
+    assert engine.client.images.get(image).labels['l'] == value
+
+
 def test_a_failed_build_names_the_resource_and_its_status_without_traceback(fab, engine):
     done = fab('small', '--status=7', '--network=host', engine=engine, status=1)
     for expected in ('Execute[fails]', 'exit status 7', 'ouch'):
@@ -304,4 +316,5 @@ def test_another_task_is_given_the_id_to_work_with(fab, dockerd):
     assert dockerd.busybox
     done = fab('upload', engine=dockerd)
     image = done.stdout.splitlines()[-1].removeprefix('uploading ')
-    assert dockerd.run(image, 'cat', '/greeting') == b'from a task'
+    assert dockerd.run(image, 'cat', '/greeting') == b'froma task'
+    assert dockerd.run(image, 'sh', '-c', 'echo $X') == b'yes\n'

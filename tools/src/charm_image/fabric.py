@@ -36,7 +36,7 @@ _OPTIONS = {
     'network': 'The network of commands while building, such as host.',
 }
 _PAIRS = ('env', 'labels')
-_LISTS = {'volumes': ',(?=/)', 'ports': ','}
+_LISTS = {'volumes': ',(?=/)', 'ports': ', *'}
 _SEVERAL = (list, tuple, set, frozenset, dict)
 
 
@@ -201,7 +201,8 @@ def _own(parameter: inspect.Parameter, value: Any) -> Any:
     kind = _kind(parameter)
     if kind is dict and isinstance(value, list):
         return {**parameter.default, **_pairs(parameter.name, value)}
-    if not isinstance(value, (str, list)) or isinstance(value, kind):
+    # other types come from a caller in Python
+    if not isinstance(value, list if kind in _SEVERAL else str):
         return value
     try:
         return kind(value)
