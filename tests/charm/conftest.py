@@ -30,10 +30,19 @@ class Charms:
         reactive='',
         options=None,
         includes=('layer:caas-base', 'layer:docker-resource'),
-        layer=building.ROOT,
+        layer=...,
         metadata=None,
     ):
-        """Return the charm `tested`, built from these; `resources` are as in metadata.yaml."""
+        """Return the charm `tested`, built from these; `resources` are as in metadata.yaml.
+
+        Unless told which, with our layer without its wheelhouse, which takes a while to fill and
+        is for registries only.
+        """
+        if layer is ...:
+            layer = self._folder / 'layer'
+            if not layer.exists():
+                building.check_out(layer)
+                (layer / 'wheelhouse.txt').unlink()
         recipe = json.dumps([resources, reactive, options, includes, metadata])
         digest = hashlib.sha256(recipe.encode()).hexdigest()
         source = self._folder / 'sources' / digest[:16] / 'tested'

@@ -128,14 +128,14 @@ def test_a_path_with_a_newline_is_as_good_as_one_without(subject):
     path = subject.folder / 'details'
     path.write_text('registrypath: a/tried')
     subject.break_resource_get('tried', f'echo {path}')
-    assert seen(subject.deploy()[0], 'tried') == GOOD
+    assert seen(subject.install(), 'tried') == GOOD
 
 
 def test_the_reason_of_resource_get_reaches_the_operator(subject):
     subject.break_resource_get(
         'tried', 'echo "ERROR could not download resource: the store is on fire" >&2; exit 1'
     )
-    _failed(subject, subject.deploy()[0], 'the store is on fire')
+    _failed(subject, subject.install(), 'the store is on fire')
 
 
 def test_resource_get_that_never_ends_is_given_up(subject):
@@ -147,7 +147,7 @@ def test_resource_get_that_never_ends_is_given_up(subject):
     # Ignores being asked to end, and leaves the work, and the pipe, to a child.
     subject.break_resource_get('tried', "trap '' TERM; echo $$ >$SIMULATED_UNIT/pid; sleep 600; :")
     begun = time.monotonic()
-    _failed(subject, subject.deploy()[0])
+    _failed(subject, subject.install())
     assert time.monotonic() - begun < 300
     assert not _children_of((subject.folder / 'pid').read_text().split()[-1])
 
@@ -169,7 +169,7 @@ def _children_of(session):
 
 def test_resource_get_may_be_absent(subject):
     (subject.folder / 'tools' / 'resource-get').unlink()
-    install = subject.deploy()[0]
+    install = subject.install()
     assert install.exit_code == 0
     assert seen(install, 'tried') == seen(install, 'other') == FAILED
     assert subject.status[0] == 'blocked'
@@ -177,7 +177,7 @@ def test_resource_get_may_be_absent(subject):
 
 def test_resource_get_may_be_no_executable(subject):
     (subject.folder / 'tools' / 'resource-get').write_bytes(b'\x7fELF nonsense')
-    install = subject.deploy()[0]
+    install = subject.install()
     assert install.exit_code == 0
     assert seen(install, 'tried') == FAILED
 
@@ -198,12 +198,12 @@ def test_a_file_without_permission_fails_its_resource(charms, live):
     path.write_text('registrypath: a/tried')
     path.chmod(0)
     subject.break_resource_get('tried', f'printf %s {path}')
-    _failed(subject, subject.deploy()[0], 'ermission')
+    _failed(subject, subject.install(), 'ermission')
 
 
 def test_a_file_that_opens_and_then_fails_to_be_read_fails_its_resource(subject):
     subject.break_resource_get('tried', 'printf /proc/self/mem')  # that of the hook, by then
-    _failed(subject, subject.deploy()[0])
+    _failed(subject, subject.install())
 
 
 def test_a_file_resource_is_no_image(charms, live):
@@ -244,7 +244,7 @@ def _edit(subject, **keys):
 def test_metadata_without_usable_resources_does_no_harm(charms, live, resources):
     subject = live(charms.make(resources={'image': IMAGE}, reactive=OBSERVER))
     _edit(subject, resources=resources)
-    install = subject.deploy()[0]
+    install = subject.install()
     assert install.exit_code == 0
     assert 'available' not in states(subject.flags, 'image')
 
@@ -255,7 +255,7 @@ def test_auto_fetch_that_is_neither_true_nor_false_is_told(charms, live):
     _edit(subject, resources=resources)
     subject.attach('other', 'a/other')
     subject.attach('tried', 'a/tried')
-    install = subject.deploy()[0]
+    install = subject.install()
     assert seen(install, 'other') == GOOD
     assert seen(install, 'tried') == {'failed'}
     assert subject.status[0] == 'blocked'
@@ -265,6 +265,6 @@ def test_auto_fetch_that_is_neither_true_nor_false_is_told(charms, live):
 
 def test_a_message_fits_on_a_screen(subject):
     subject.attach_bytes('tried', b"registrypath: '" + b'a/' * 100000 + b"b c'")
-    _failed(subject, subject.deploy()[0])
+    _failed(subject, subject.install())
     assert len(textwrap.wrap(subject.status[1], 80)) <= 5
     assert subject.status[1].isprintable()

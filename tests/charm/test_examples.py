@@ -1,6 +1,46 @@
 """The examples do what the README says."""
 
+import configparser
+import re
+
 import pytest
+
+from juju import building
+
+README = building.ROOT / 'README.md'
+
+
+def _blocks(language):
+    return re.findall(rf'```{language}\n(.*?)```', README.read_text(), re.DOTALL)
+
+
+@pytest.mark.parametrize(
+    ('language', 'file'),
+    [
+        ('python', 'reactive/my_charm.py'),
+        ('yaml', 'layer.yaml'),
+        ('yaml', 'metadata.yaml'),
+    ],
+)
+def test_the_readme_shows_the_example_as_it_is(language, file):
+    text = (building.ROOT / 'examples' / 'charms' / 'my-charm' / file).read_text()
+    assert text in _blocks(language)
+
+
+def test_the_readme_knows_the_house():
+    (picture,) = re.findall(r'    layer\.yaml  .*?\n\n', README.read_text(), re.DOTALL)
+    named = re.findall(r'^    (\S+(?:  ?\S+\.\S+)*)', picture, re.MULTILINE)
+    paths = [path for line in named for path in line.split()]
+    assert len(paths) > 10
+    assert [path for path in paths if not (building.ROOT / path).exists()] == []
+
+
+def test_the_commands_in_the_readme_are_environments_of_tox():
+    tox = configparser.ConfigParser()
+    tox.read(building.ROOT / 'tox.ini')
+    commands = set(re.findall(r'\./dev ([a-z-]+)', README.read_text()))
+    assert {'life', 'tests'} < commands
+    assert {f'testenv:{name}' for name in commands - {'tests'}} <= set(tox.sections())
 
 
 @pytest.fixture

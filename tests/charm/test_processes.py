@@ -39,16 +39,16 @@ def test_install_starts_at_most_five_processes_a_resource(charms, live, number):
 
 def test_an_idle_hook_starts_no_process_because_of_the_layer(charms, live):
     subject = _unit(charms, live, 10)
-    subject.deploy()
+    subject.install()
     charm = charms.make(includes=WITHOUT, layer=None)
     without = live(charm)
-    without.deploy()
+    without.install()
     assert _counts(subject.idle()) == _counts(without.idle())
 
 
 def test_reading_again_starts_one_process_a_resource(charms, live):
     subject = _unit(charms, live, 10)
-    subject.deploy()
+    subject.install()
     idle = _counts(subject.idle())
     upgrade = _counts(subject.upgrade()[0])
     assert upgrade - idle == {'resource-get': 10}

@@ -53,14 +53,14 @@ def test_details_are_delivered_where_that_juju_puts_them(charms, live, shared_pa
     charm = charms.make(resources=IMAGES, reactive=FETCHING, includes=ALONE, layer=None)
     subject = live(charm, shared_path=shared_path)
     subject.attach('one', 'a/b', password='0123')
-    said = _logged(subject.deploy()[0])
+    said = _logged(subject.install())
     assert any(line.endswith(f"{ending}'") for line in said)
     assert "registrypath: a/b\nusername: ''\npassword: '0123'\n" in said
 
 
 def test_an_image_that_was_not_attached_is_missed_with_juju_words(charms, live):
     charm = charms.make(resources=IMAGES, reactive=FETCHING, includes=ALONE, layer=None)
-    install = live(charm).deploy()[0]
+    install = live(charm).install()
     assert 'one: False' in _logged(install)
     assert (
         'ERROR could not download resource: while getting resource from charmhub: '
@@ -70,14 +70,14 @@ def test_an_image_that_was_not_attached_is_missed_with_juju_words(charms, live):
 
 def test_other_details_bring_upgrade_charm_and_config_changed_the_same_bring_nothing(charms, live):
     subject = live(charms.make(reactive=FETCHING, resources=IMAGES, includes=ALONE, layer=None))
-    subject.deploy()
+    subject.install()
     hooks = [[run.hook for run in subject.attach('one', 'a/b', password=p)] for p in 'xxy']
     assert hooks == [['upgrade-charm', 'config-changed'], [], ['upgrade-charm', 'config-changed']]
 
 
 def test_a_good_pod_spec_is_taken(charms, live):
     subject = live(_pod_spec_charm(charms, _spec(imagePath='a/b', username='', password='')))
-    subject.deploy()
+    subject.install()
     assert subject.pod_spec == _spec(imagePath='a/b', username='', password='')
     assert subject.status == ('active', 'sent')
 
@@ -95,20 +95,20 @@ def test_a_good_pod_spec_is_taken(charms, live):
 def test_a_pod_spec_that_juju_would_refuse_fails_the_hook(charms, live, spec, reason):
     subject = live(_pod_spec_charm(charms, spec))
     with pytest.raises(unit.HookFailed, match=reason):
-        subject.deploy()
+        subject.install()
     assert subject.pod_spec is None
 
 
 def test_a_pod_spec_with_python_objects_is_refused(charms, live):
     spec = _spec(imagePath=('a', 'b'))  # yaml.dump writes a tuple with a tag of its own
     with pytest.raises(unit.HookFailed, match='could not determine a constructor'):
-        live(_pod_spec_charm(charms, spec)).deploy()
+        live(_pod_spec_charm(charms, spec)).install()
 
 
 def test_only_the_leader_may_set_a_pod_spec(charms, live):
     charm = _pod_spec_charm(charms, _spec(imagePath='a/b'))
     with pytest.raises(unit.HookFailed, match='this unit is not the leader'):
-        live(charm, leader=False).deploy()
+        live(charm, leader=False).install()
 
 
 def test_nothing_of_a_failed_hook_is_kept_and_it_is_tried_again(charms, live):
@@ -132,7 +132,7 @@ def start():
     subprocess.run(['sh', '-c', 'exit 0'])
 """
     subject = live(charms.make(reactive=reactive, includes=ALONE, layer=None))
-    install = subject.deploy()[0]
+    install = subject.install()
     assert ['sh', '-c', 'exit 0'] in install.processes
     assert any('true a; true b' in command for command in install.processes)
 
@@ -150,7 +150,7 @@ def told():
 """
     metadata = {'requires': {'db': {'interface': 'any'}}}
     subject = live(charms.make(reactive=reactive, metadata=metadata, includes=ALONE, layer=None))
-    subject.deploy()
+    subject.install()
     changed = subject.relate('db', 'db/3', {'host': 'h', 'port': '1'})[-1]
     assert json.dumps({'host': 'h', 'port': '1'}) in _logged(changed)
     assert json.dumps([['db:0'], ['db/3']]) in _logged(changed)

@@ -19,6 +19,11 @@ class BuildError(Exception):
     """`charm build` failed; says what it printed."""
 
 
+def check_out(folder, layer=ROOT):
+    """Copy the layer to `folder`, as a clone would have it."""
+    shutil.copytree(layer, folder, symlinks=True, ignore=_NOT_CHECKED_IN)
+
+
 def build(source, into, layer=ROOT):
     """Build the charm in `source` below the folder `into`; return the built charm's folder.
 
@@ -32,7 +37,7 @@ def build(source, into, layer=ROOT):
         if stand_in.is_dir() and not (layers / stand_in.name).exists():
             (layers / stand_in.name).symlink_to(stand_in)
     if layer and not (layers / 'docker-resource').exists():
-        shutil.copytree(layer, layers / 'docker-resource', symlinks=True, ignore=_NOT_CHECKED_IN)
+        check_out(layers / 'docker-resource', layer)
     binaries = pathlib.Path(sys.executable).parent
     environment = {
         **os.environ,

@@ -140,6 +140,11 @@ class Unit:
 
     # What an operator does; each returns the runs of the hooks that follow
 
+    def install(self):
+        """Have the unit run its first hook only."""
+        self._deployed = True
+        return self.run('install')
+
     def deploy(self):
         """Have the unit installed and started."""
         hooks = ['install', 'leader-elected' if self.leader else 'leader-settings-changed']

@@ -1,0 +1,201 @@
+"""What the layer costs a unit: the hooks of a charm with it, beside those of the same without it.
+
+Builds both with `charm build`, and runs their hooks in simulated units, in turn. Prints processes
+started (as the hook's interpreter sees them) and CPU seconds (user and system, of the hook and
+all it waited for). On a busy machine the lowest of many runs tells the most; and where valgrind
+is installed, the instructions of the idle hook's own process are counted, which tells it exactly.
+"""
+
+import argparse
+import pathlib
+import re
+import shutil
+import statistics
+import tempfile
+
+import rich.console
+import rich.progress
+import rich.table
+import yaml
+
+from juju import building, unit
+
+_BASE = ['layer:caas-base', 'layer:status']
+_CHARM = """
+from charms import layer, reactive
+
+
+@reactive.when('charm.benched.started')
+def report_ready():
+    layer.status.active('ready')
+
+
+@reactive.when_not('charm.benched.started')
+def start():
+    reactive.set_flag('charm.benched.started')
+"""
+
+
+def _build(folder, number, layers):
+    """Return a built charm with `number` auto-fetched image resources."""
+    source = folder / 'source' / 'benched'
+    (source / 'reactive').mkdir(parents=True)
+    image = {'type': 'oci-image', 'description': 'An image', 'auto-fetch': True}
+    metadata = {
+        'name': 'benched',
+        'summary': 'A charm to measure',
+        'description': 'Made by bench/hooks.py.',
+        'maintainers': ['Bench <bench@example.com>'],
+        'tags': ['misc'],
+        'series': ['kubernetes'],
+        'resources': {f'image-{index}': image for index in range(number)},
+    }
+    if 'layer:docker-resource' not in layers:
+        for resource in metadata['resources'].values():  # which charm proof wouldn't know
+            resource.pop('auto-fetch', None)
+    (source / 'metadata.yaml').write_text(yaml.safe_dump(metadata))
+    (source / 'layer.yaml').write_text(yaml.safe_dump({'includes': layers}))
+    (source / 'reactive' / 'benched.py').write_text(_CHARM)
+    for name in ('README.md', 'copyright'):
+        (source / name).write_text('Made by bench/hooks.py.\n')
+    return building.build(source, folder)
+
+
+class _Charm:
+    """A built charm, with units of it."""
+
+    def __init__(self, folder, number, layers):
+        self._folder = folder
+        self._number = number
+        self._charm = _build(folder, number, layers)
+        self._units = 0
+
+    def unit(self, record):
+        """Return a fresh unit with all images attached, nothing run yet."""
+        self._units += 1
+        home = self._folder / f'unit-{self._units}'
+        home.mkdir()
+        subject = unit.Unit(self._charm, home, record=record)
+        for index in range(self._number):
+            subject.attach(f'image-{index}', f'registry.example.com/team/image-{index}:1')
+        return subject
+
+
+def _idle(folder, console, runs):
+    """Print what an idle hook costs."""
+    charms = {
+        'without': _Charm(folder / 'idle-without', 3, _BASE),
+        'with': _Charm(folder / 'idle-with', 3, [*_BASE, 'layer:docker-resource']),
+    }
+    processes = {}
+    units = {}
+    for name, charm in charms.items():
+        subject = charm.unit(record=True)
+        subject.deploy()
+        processes[name] = len(subject.idle().processes)
+        subject.record = False
+        units[name] = subject
+        subject.idle()
+    seconds = {name: [] for name in charms}
+    for _ in rich.progress.track(range(runs), 'idle hooks', console=console, transient=True):
+        for name, subject in units.items():
+            seconds[name].append(subject.idle().cpu_seconds)
+    counts = {name: _instructions(subject) for name, subject in units.items()}
+    table = rich.table.Table(title=f'An idle hook (update-status, 3 images, {runs} runs each)')
+    for heading in ('', 'processes', 'CPU, lowest', 'median', 'instructions'):
+        table.add_column(heading, justify='right' if heading else 'left')
+    for name, values in seconds.items():
+        table.add_row(
+            f'{name} the layer',
+            str(processes[name]),
+            f'{min(values) * 1000:.1f} ms',
+            f'{statistics.median(values) * 1000:.1f} ms',
+            f'{counts[name] / 1e6:.1f} M' if counts[name] else 'no valgrind',
+        )
+    pairs = [a / b for a, b in zip(seconds['with'], seconds['without'], strict=True)]
+    table.add_row(
+        'ratio',
+        f'+{processes["with"] - processes["without"]}',
+        f'{min(seconds["with"]) / min(seconds["without"]):.3f}',
+        f'{statistics.median(pairs):.3f}',
+        f'{counts["with"] / counts["without"]:.4f}' if counts['with'] else '',
+    )
+    console.print(table)
+    console.print('The layer may start no process here, and take 1.02 times the CPU.\n')
+
+
+def _instructions(subject):
+    """Return how many instructions an idle hook takes, its hook tools aside; None if unknown."""
+    if not shutil.which('valgrind'):
+        return None
+    logs = subject.folder / 'valgrind'
+    logs.mkdir()
+    subject.through = (
+        *('valgrind', '--tool=cachegrind', '--cache-sim=no', '--cachegrind-out-file=/dev/null'),
+        *('--trace-children=yes', '--trace-children-skip=*/tools/*', f'--log-file={logs}/%p'),
+    )
+    subject.idle()
+    subject.through = ()
+    found = [re.search(r'I +refs: +([\d,]+)', log.read_text()) for log in logs.iterdir()]
+    return sum(int(match[1].replace(',', '')) for match in found if match)
+
+
+def _install(folder, console, runs):
+    """Print what the install hook costs, by number of images."""
+    table = rich.table.Table(title=f'The install hook, lowest of {runs} runs')
+    for heading in (
+        'images',
+        'processes',
+        'because of the layer',
+        'per image',
+        'CPU',
+        'per image',
+    ):
+        table.add_column(heading, justify='right')
+    for number in (1, 10, 100):
+        layers = {'without': _BASE, 'with': [*_BASE, 'layer:docker-resource']}
+        charms = {
+            name: _Charm(folder / f'install-{number}-{name}', number, includes)
+            for name, includes in layers.items()
+        }
+        counts = {
+            name: len(charm.unit(record=True).run('install').processes)
+            for name, charm in charms.items()
+        }
+        seconds = {name: [] for name in charms}
+        for _ in rich.progress.track(
+            range(runs), f'{number} images', console=console, transient=True
+        ):
+            for name, charm in charms.items():
+                seconds[name].append(charm.unit(record=False).run('install').cpu_seconds)
+        lowest = {name: min(values) for name, values in seconds.items()}
+        added = counts['with'] - counts['without']
+        table.add_row(
+            str(number),
+            str(counts['with']),
+            f'+{added}',
+            f'{added / number:.2f}',
+            f'{lowest["with"] * 1000:.0f} ms',
+            f'+{(lowest["with"] - lowest["without"]) * 1000 / number:.1f} ms',
+        )
+    console.print(table)
+    console.print('5 processes an image are allowed, and the time has to grow with their number.')
+
+
+def main():
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument('--runs', type=int, default=100, help='of the idle hook, of each charm')
+    parser.add_argument('--install-runs', type=int, default=5, help='of each install hook')
+    arguments = parser.parse_args()
+    console = rich.console.Console(highlight=False)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = pathlib.Path(temporary)
+        _idle(folder, console, arguments.runs)
+        _install(folder, console, arguments.install_runs)
+
+
+if __name__ == '__main__':
+    main()
