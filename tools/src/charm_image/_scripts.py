@@ -316,14 +316,19 @@ def command(resource: resources.Resource) -> str:
     """Tell in one line what is run for `resource`."""
     if isinstance(resource, resources.Execute):
         return '; '.join(one_line(shlex.join(words)) for words in resource.commands)
-    verb = (
-        'remove'
-        if resource.removes
-        else 'install'
-        if isinstance(resource, resources.Package)
-        else 'make'
-    )
+    verb = 'rm' if resource.removes else _VERBS[type(resource).__name__]
     return f'{verb} {one_line(resource.name)}'
+
+
+_VERBS = {
+    'Directory': 'mkdir',
+    'File': 'copy',
+    'Group': 'add group',
+    'Line': 'edit',
+    'Link': 'ln -s',
+    'Package': 'install',
+    'User': 'add user',
+}
 
 
 def say(text: str) -> str:

@@ -176,7 +176,7 @@ class DockerBuilder:
                 yield Progress('planned', '', title, number, len(steps))
             return
         self.image_id = ''
-        with _connected(self._client) as client:
+        with _connected(self._client) as client, _told():
             engine = _builders.Engine(client)
             for line in engine.pull(self._settings.from_image, self.platform):
                 yield Progress('pull', line)
@@ -230,6 +230,21 @@ def _connected(client: docker.APIClient | None) -> Iterator[docker.APIClient]:
         raise errors.BuildError(str(error)) from error
     with connected:
         yield connected.client
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Tell what the engine answers, or that it doesn't, as an error of ours."""
+    import docker
+    import requests
+
+    try:
+        yield
+    except docker.errors.APIError as error:
+        reason = error.explanation or error
+        raise errors.BuildError(f'the engine refuses: {reason}') from error
+    except (docker.errors.DockerException, requests.RequestException) as error:
+        raise errors.BuildError(f'the engine does not answer: {error}') from error
 
 
 def _bundle(value: Any) -> bundle.ResourceBundle:
