@@ -362,35 +362,34 @@ class Client:
         self._expect(answer, image, 202)
         where = self._upload_location(answer, image)
         if size:  # requests would send an empty body in chunks
-            bodies: typing.List[_Body] = []
-
-            def body() -> '_Body':
-                bodies.append(_Body(size, open_blob, progress))
-                return bodies[-1]
-
-            try:
-                answer = self._ask(
-                    'PATCH',
-                    where,
-                    repository,
-                    image,
-                    headers={'Content-Type': 'application/octet-stream'},
-                    body=body,
-                )
-                failure = None
-            except RegistryError as exc:
-                failure = exc
-            if bodies and bodies[-1].failure:
-                raise bodies[-1].failure
-            if failure:
-                # It may be that the token was refused and the connection cut before we saw it.
-                self._tokens.pop(repository, None)
-                raise failure
+            answer = self._patch(
+                where, repository, image, lambda: _Body(size, open_blob, progress)
+            )
             self._expect_upload(answer, image, 201, 202, 204)
             where = self._upload_location(answer, image)
         where = _http.with_query(where, [('digest', digest)])
         answer = self._ask('PUT', where, repository, image)
         self._expect_upload(answer, image, 201)
+
+    def _patch(
+        self, where: str, repository: str, image: str, make_body: typing.Callable[[], '_Body']
+    ) -> _http.Answer:
+        bodies: typing.List[_Body] = []
+
+        def body() -> '_Body':
+            bodies.append(make_body())
+            return bodies[-1]
+
+        headers = {'Content-Type': 'application/octet-stream'}
+        try:
+            return self._ask('PATCH', where, repository, image, headers=headers, body=body)
+        except RegistryError as exc:
+            failure = exc
+        if bodies and bodies[-1].failure:
+            raise bodies[-1].failure
+        # It may be that the token was refused, and the connection cut before we could see that.
+        self._tokens.pop(repository, None)
+        raise failure
 
     def _upload_location(self, answer: _http.Answer, image: str) -> str:
         location = answer.headers.get('Location')

@@ -124,9 +124,10 @@ def test_a_registry_may_take_longer_to_read_a_blob_than_to_be_reached():
 
 def test_an_empty_blob_can_be_pushed():
     uploads = Uploads()
-    with case.registry_that(uploads) as (host, _):
+    with case.registry_that(uploads) as (host, asked):
         push(host, lambda: io.BytesIO(b''), 0)
     assert uploads.blobs == {BLOB_DIGEST: b''}
+    assert [method for method, _, _ in asked] == ['POST', 'PUT']
 
 
 @pytest.mark.parametrize('size', [len(BLOB) - 1, len(BLOB) + 1])
@@ -296,20 +297,17 @@ def test_a_manifest_is_stored_to_the_byte_and_known_by_its_digest():
     assert stored == [('/v2/team/app/manifests/1.0', case.TYPE, case.MANIFEST)]
 
 
-def test_a_client_serves_several_threads_at_once():
-    uploads = Uploads()
-    uploads.blobs[case.DIGEST] = case.MANIFEST
-    with case.registry_that(case.wants_basic) as (host, _):
-        with registry.Client(host, case.USERNAME, case.PASSWORD) as client:
-            found = []
-            threads = [
-                threading.Thread(
-                    target=lambda: found.append(client.head_manifest('team/app', '1.0'))
-                )
-                for _ in range(8)
-            ]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
+def test_threads_share_one_client_and_its_token():
+    with case.token_registry() as (host, _, tokens_asked), registry.Client(host) as client:
+        found = []
+
+        def look():
+            found.append(client.head_manifest('team/app', '1.0'))
+
+        threads = [threading.Thread(target=look) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
     assert found == [case.DIGEST] * 8
+    assert len(tokens_asked) == 1
