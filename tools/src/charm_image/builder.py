@@ -34,6 +34,7 @@ _FROM = re.compile(rf'{_DIGEST}|{_NAME.pattern}(?:@{_DIGEST})?')
 _VARIABLE = re.compile(r'[A-Za-z_][A-Za-z0-9_.-]*')
 _PORT = re.compile(r'([0-9]{1,5})(?:-([0-9]{1,5}))?(?:/(?:tcp|udp|sctp))?')
 _PLATFORM = re.compile(r'[a-z0-9]+(?:/[a-z0-9_]+(?:/[a-z0-9]+)?)?')
+_Plan = dockerfile.Plan
 _AUTHORS = 'org.opencontainers.image.authors'
 
 
@@ -41,9 +42,10 @@ _AUTHORS = 'org.opencontainers.image.authors'
 class Progress:
     """What just happened.
 
-    `state` is one of: pull, started, output, cached, done (of a step), built, written (of the
-    image), plan. `resource` names the resources of step number `step` of `steps`, from 1; for the
-    image as a whole it is empty, and `step` 0. `text` is a line of output, or says more.
+    `state` is one of pull; started, output, cached, done (of a step); built, written (of the
+    image); plan and planned (of a dry run). `resource` names the resources of step number `step`
+    of `steps`, from 1; for the image as a whole it is empty, and `step` 0. `text` is a line of
+    output, or says more.
     """
 
     state: str
@@ -55,10 +57,9 @@ class Progress:
     def __str__(self) -> str:
         if not self.step:
             return self.text
-        head = f'[{self.step}/{self.steps}] {self.resource}'
         if self.state == 'output':
             return f'    {self.text}'
-        return f'{head}: {self.state}'
+        return f'[{self.step}/{self.steps}] {dockerfile.cut(self.resource)}: {self.state}'
 
 
 class DockerBuilder:
@@ -124,23 +125,16 @@ class DockerBuilder:
             cmd=None if cmd is None else [_text('cmd', each) for each in _list('cmd', cmd)],
             labels=_labels(labels, maintainer),
         )
-        self._made: dockerfile.Plan | None = None
-
-    @property
-    def _plan(self) -> dockerfile.Plan:
-        if self._made is None:
-            self._made = dockerfile.Plan(self._bundle, self._settings.arguments)
-        return self._made
 
     @property
     def dockerfile(self) -> str:
         """The Dockerfile, as far as it is known without asking the engine about from_image."""
-        return self._plan.dockerfile(self._settings)
+        return self._plan().dockerfile(self._settings)
 
     @property
     def steps(self) -> list[str]:
         """The names of the resources of each step."""
-        return [step.title for step in self._plan.steps]
+        return [step.title for step in self._plan().steps]
 
     def write_context(self, directory: str | os.PathLike[str]) -> None:
         """Write the Dockerfile and all that it copies, for `docker build`.
@@ -149,14 +143,15 @@ class DockerBuilder:
             errors.BuildError: it can't be written, or a file to copy not be read
         """
         try:
-            self._plan.write(directory, self.dockerfile)
+            plan = self._plan()
+            plan.write(directory, plan.dockerfile(self._settings))
         except OSError as error:
             raise errors.BuildError(f'the context cannot be written: {error}') from error
 
     def context(self) -> bytes:
         """The same as a tar archive."""
         archive = io.BytesIO()
-        self._archive(archive)
+        self._archive(self._plan(), archive)
         return archive.getvalue()
 
     def build(self) -> Iterator[Progress]:
@@ -188,9 +183,12 @@ class DockerBuilder:
                 _oci.write(engine.export(self.image_id), self.output, self.tag)
                 yield Progress('written', f'{os.fspath(self.output)}')
 
-    def _archive(self, output: IO[bytes]) -> None:
+    def _plan(self) -> _Plan:
+        return _Plan(self._bundle, self._settings.arguments)
+
+    def _archive(self, plan: _Plan, output: IO[bytes]) -> None:
         try:
-            self._plan.archive(output, self.dockerfile)
+            plan.archive(output, plan.dockerfile(self._settings))
         except OSError as error:
             raise errors.BuildError(f'the context cannot be made: {error}') from error
 
@@ -202,10 +200,11 @@ class DockerBuilder:
             options['platform'] = self.platform
         if self.network:
             options['networkmode'] = self.network
-        instructions = self._plan.instructions(self._settings)
+        plan = self._plan()
+        instructions = plan.instructions(self._settings)
         follower = _Follower(instructions)
         with tempfile.TemporaryFile() as archive:
-            self._archive(archive)
+            self._archive(plan, archive)
             archive.seek(0)
             with contextlib.closing(
                 engine.build(archive, options, [text for _, text in instructions])

@@ -219,7 +219,7 @@ class Plan:
                 return [step for each in halves for step in self._run(each)]
             first = unit.parts[0].resource
             raise errors.ResourceError(
-                f'{first.location}: {_cut(repr(first))} makes a script of {size} bytes, '
+                f'{first.location}: {cut(repr(first))} makes a script of {size} bytes, '
                 f'and a shell can be given {_LONGEST_SCRIPT}; put what is large into a File'
             )
         if staged:
@@ -307,7 +307,7 @@ class Plan:
         last: object = ''
         for step, instruction in self.instructions(settings):
             if step is not last:
-                lines += ['', *([f'# {_cut(step.title)}'] if step else [])]
+                lines += ['', *([f'# {cut(step.title)}'] if step else [])]
                 last = step
             lines.append(instruction)
         return '\n'.join(lines) + '\n'
@@ -391,7 +391,8 @@ def _key(resource: resources.Resource) -> str:
     return f'{digest}-{readable}' if readable else digest
 
 
-def _cut(title: str) -> str:
+def cut(title: str) -> str:
+    """Shorten `title` to what fits a few lines."""
     return title if len(title) <= 200 else title[:199] + '…'
 
 

@@ -193,7 +193,8 @@ class File(Resource):
     """A file, made anew with the given contents or those of a file here.
 
     With neither, a file that is there keeps its contents; one that isn't becomes an empty one.
-    Directories above it that are missing are made as root's, mode 755.
+    Directories above it that are missing are made as root's, mode 755. A link of its name is
+    replaced, not followed.
     """
 
     policies = {'apply': (), 'remove': ('owner', 'group', 'mode', 'contents', 'source')}
@@ -508,8 +509,8 @@ PACKAGE_TOOLS = ('apt', 'apk', 'dnf', 'microdnf', 'yum')
 class User(Resource):
     """A user, in the image's own files (passwd(5), shadow(5), group(5)).
 
-    Without gid and group, the user has a group of its own name. One that is there is changed as
-    far as arguments say so.
+    Without gid and group, the user has a group of its own name; say which if the base has the user
+    with another one. One that is there is changed as far as arguments say so.
     """
 
     policies = {
