@@ -205,7 +205,7 @@ def _home():
 
 def _await_end(home):
     # a container's monitor ends a little after its container, and after the engine
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 10
     while processes_of(home):
         if time.monotonic() > deadline:
             for pid in processes_of(home):
@@ -216,11 +216,15 @@ def _await_end(home):
 
 
 def processes_of(home):
-    """The processes whose command line names `home`: those of the engine that lives there."""
+    """The processes of the engine that lives there: its own, and those in its containers."""
+    host = os.stat('/proc/self/root')
     found = []
     for directory in pathlib.Path('/proc').glob('[0-9]*'):
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            if f'{home}/'.encode() in (directory / 'cmdline').read_bytes():
+        with contextlib.suppress(FileNotFoundError, PermissionError, ProcessLookupError):
+            # which mounts make up a container's root tells whose it is
+            contained = not os.path.samestat(os.stat(directory / 'root'), host)
+            names = (directory / ('mountinfo' if contained else 'cmdline')).read_bytes()
+            if f'{home}/'.encode() in names:
                 found.append(int(directory.name))
     return found
 

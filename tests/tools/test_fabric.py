@@ -277,13 +277,14 @@ def test_a_failed_build_names_the_resource_and_its_status_without_traceback(fab,
     assert 'Traceback' not in done.stderr
 
 
-def test_ctrl_c_ends_a_build_and_leaves_nothing(fab, engine, tmp_path):
-    before = {container.id for container in engine.client.containers.list(all=True)}
+def test_ctrl_c_ends_a_build_and_leaves_nothing(fab, dockerd, tmp_path):
+    assert dockerd.busybox
+    before = {container.id for container in dockerd.client.containers.list(all=True)}
     assert fab('--list').returncode == 0  # the file is there
     with subprocess.Popen(
         [pathlib.Path(sys.executable).with_name('fab'), 'slow', '--network=host'],
         cwd=tmp_path,
-        env=engine.environ,
+        env=dockerd.environ,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -293,7 +294,7 @@ def test_ctrl_c_ends_a_build_and_leaves_nothing(fab, engine, tmp_path):
         _, message = process.communicate(timeout=60)
     assert (process.returncode, message) == (130, 'Stopped; no image was built.\n')
     deadline = time.monotonic() + 60
-    while {container.id for container in engine.client.containers.list(all=True)} - before:
+    while {container.id for container in dockerd.client.containers.list(all=True)} - before:
         assert time.monotonic() < deadline
         time.sleep(0.1)
 
