@@ -1,14 +1,19 @@
 """Live a unit's life with the README's example charm.
 
 Builds examples/charms/my-charm with the real `charm build`, then runs its hooks in a simulated
-Juju unit, and shows what each one did to flags, status and pod spec. Exits with 1 if life goes
-otherwise than it must.
+Juju unit, and shows what each one did to flags, status and pod spec. In the end comes a release
+of the charm with the option verify-image, and a registry on this machine for it to ask. Exits
+with 1 if life goes otherwise than it must.
 """
 
 import argparse
+import contextlib
+import http.server
 import pathlib
+import shutil
 import sys
 import tempfile
+import threading
 import time
 
 import rich.console
@@ -26,6 +31,38 @@ _SECOND = 'registry.example.com/team/web:2.0'
 _USERNAME = 'deployer'
 _PASSWORD = 'open-sesame'  # noqa: S105 (nobody's)
 _STYLES = {'active': 'green', 'blocked': 'red', 'maintenance': 'yellow', 'waiting': 'yellow'}
+
+
+class _Registry(http.server.BaseHTTPRequestHandler):
+    """As much of a registry as it takes to tell whether an image is there."""
+
+    def do_HEAD(self):
+        """Answer for the one image that there is."""
+        found = self.path == '/v2/team/web/manifests/2.1'
+        self.send_response(200 if found else 404)
+        if found:
+            self.send_header('Docker-Content-Digest', 'sha256:' + '7' * 64)
+        self.end_headers()
+
+    def log_message(self, *_):
+        """Be silent: standard output is for the life."""
+
+
+@contextlib.contextmanager
+def _serving_registry():
+    """Yield the host of a registry, and what stops it."""
+    server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), _Registry)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+
+    def stop():
+        server.shutdown()
+        server.server_close()
+
+    try:
+        yield f'127.0.0.1:{server.server_port}', stop
+    finally:
+        stop()
 
 
 class _Wrong(Exception):
@@ -97,7 +134,7 @@ def _path(run):
 
 
 def _live(life):
-    """Tell the whole life; raise _Wrong."""
+    """Tell the life until the charm's next release; raise _Wrong."""
     subject = life.unit
 
     life.chapter('Deploy without the image', 'juju deploy ./my-charm', subject.deploy)
@@ -190,10 +227,61 @@ def _live(life):
         subject.status[0] == 'active',
     )
 
+
+def _live_with_a_registry(life, charm):
+    """Tell the life from the release `charm` on, which has images verified; raise _Wrong."""
+    subject = life.unit
+    with _serving_registry() as (host, stop):
+        life.chapter(
+            'Refresh to a release with verify-image, and a wrong tag',
+            f'juju refresh my-charm --path ./my-charm --resource {_RESOURCE}={host}/team/web:2.11',
+            lambda: subject.upgrade(charm, {_RESOURCE: f'{host}/team/web:2.11'}),
+        )
+        life.must(
+            'It says that there is no such image, before Kubernetes is asked to pull it.',
+            _flags(subject) == {'fetched', 'failed'},
+            subject.status[0] == 'blocked',
+            f'{host}/team/web:2.11 is not in the registry' in subject.status[1],
+            not any(run.pod_spec for run in subject.runs[-2:]),
+        )
+
+        upgrade, *_ = life.chapter(
+            'Attach the right tag',
+            f'juju attach-resource my-charm {_RESOURCE}={host}/team/web:2.1',
+            lambda: subject.attach(_RESOURCE, f'{host}/team/web:2.1'),
+        )
+        life.must(
+            'The registry has confirmed it, and there is a new pod spec.',
+            _flags(subject) == {'fetched', 'available'},
+            _path(upgrade) == f'{host}/team/web:2.1',
+        )
+
+        stop()
+        life.chapter(
+            'Attach another image while the registry is away',
+            f'juju attach-resource my-charm {_RESOURCE}={host}/team/web:2.2',
+            lambda: subject.attach(_RESOURCE, f'{host}/team/web:2.2'),
+        )
+        life.must(
+            'It waits, and will ask again in the next hook.',
+            _flags(subject) == {'fetched'},
+            subject.status[0] == 'waiting',
+            host in subject.status[1],
+        )
+
     life.must(
         'The password was in no log line, status, flag or argument of all these hooks.',
         not any(_PASSWORD in run.said for run in subject.runs),
     )
+
+
+def _build_verifying(folder):
+    """Build the charm with `verify-image: true`; return the built charm's folder."""
+    source = folder / 'my-charm'
+    shutil.copytree(_CHARM, source)
+    with open(source / 'layer.yaml', 'a') as layer:
+        layer.write('options:\n  docker-resource:\n    verify-image: true\n')
+    return building.build(source, folder)
 
 
 def main(arguments=None):
@@ -218,7 +306,11 @@ def main(arguments=None):
             home = folder / 'unit'
             home.mkdir()
             subject = unit.Unit(charm, home)
-            _live(_Life(console, subject))
+            life = _Life(console, subject)
+            _live(life)
+            with console.status('charm build'):
+                release = _build_verifying(folder / 'verifying')
+            _live_with_a_registry(life, release)
         except (_Wrong, building.BuildError, unit.HookFailed, OSError) as error:
             said = 'Life must be so, and is not: ' if isinstance(error, _Wrong) else ''
             console.print(rich.text.Text(f'\n✗ {said}{error}', 'bold red'))

@@ -38,6 +38,7 @@ def test_life_goes_as_it_must(told):
         'nothing changes',
         '± layer.docker-resource.my-resource.changed',
         'pod spec  my-service: registry.example.com/team/web:2.0',
+        'waiting  my-resource: 127.0.0.1:',
     ],
 )
 def test_what_hooks_did_is_told(told, words):

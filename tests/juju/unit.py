@@ -153,8 +153,7 @@ class Unit:
 
     def attach(self, resource, registrypath, username='', password=''):
         """Attach an image, as `juju attach-resource` with a reference or a file of details."""
-        details = {'registrypath': registrypath, 'username': username, 'password': password}
-        return self.attach_bytes(resource, yaml.safe_dump(details, sort_keys=False).encode())
+        return self.attach_bytes(resource, _details(registrypath, username, password))
 
     def attach_bytes(self, resource, content):
         """Have `resource-get` deliver exactly this, which Juju itself may never have written."""
@@ -177,10 +176,12 @@ class Unit:
         """Have it deliver again what is attached."""
         del self._scripts[resource]
 
-    def upgrade(self, charm=None):
-        """Refresh the unit to that charm, or to the same again."""
+    def upgrade(self, charm=None, images=None):
+        """Refresh the unit to that charm, or to the same again, and to `images` by resource."""
         if charm:
             self._put(pathlib.Path(charm))
+        for resource, registrypath in (images or {}).items():
+            self._attached[resource] = _details(registrypath)
         return self._follow(['upgrade-charm', 'config-changed'])
 
     def configure(self, **options):
@@ -322,6 +323,12 @@ class Unit:
             'JUJU_VERSION': '2.9.49' if self.shared_path else '2.9.29',
             **more,
         }
+
+
+def _details(registrypath, username='', password=''):
+    """Return an image's details as Juju writes them."""
+    details = {'registrypath': registrypath, 'username': username, 'password': password}
+    return yaml.safe_dump(details, sort_keys=False).encode()
 
 
 def _of(entries, kind):

@@ -298,7 +298,7 @@ def test_one_that_failed_and_was_removed_blocks_no_more(unit):
     unit.metadata['resources'] = {}
     unit.hook('upgrade-charm')
     assert unit.flags() == set()
-    assert unit.statuses == [('maintenance', 'image resources are in order again')]
+    assert unit.statuses == [('maintenance', 'image resources are in order')]
 
 
 @pytest.mark.parametrize('case', list(contents_cases.RIGHT))
@@ -521,7 +521,7 @@ def test_a_failed_resource_is_tried_again_in_every_later_hook_and_recovers(unit)
     unit.attached['my-image'] = IMAGE
     unit.hook('update-status')
     assert unit.flags() == AVAILABLE
-    assert unit.statuses == [('maintenance', 'image resources are in order again')]
+    assert unit.statuses == [('maintenance', 'image resources are in order')]
     unit.hook('update-status')
     assert (unit.asked, unit.statuses) == ([], [])
 

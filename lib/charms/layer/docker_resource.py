@@ -133,7 +133,7 @@ def _begin_hook():
     _read([name for name in _names('fetched') if name not in available] + _take_pending())
     if had_problems and not _problems() and _option('set-status', True):
         # Takes back what _end_hook said; the charm's handlers, still to run, may know better.
-        layer.status.maintenance('image resources are in order again')
+        layer.status.maintenance('image resources are in order')
 
 
 def _read_pending():
