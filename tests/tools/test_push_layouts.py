@@ -198,6 +198,7 @@ def test_a_tag_of_another_image_is_not_taken_for_this_one(fake, local, client, r
     client.put_manifest(repository, f'image-{IMAGE.id[7:]}', content, push._MANIFEST)
     fake.add(IMAGE.inspected)
     assert push.already_pushed(client, repository, local.find(IMAGE.id)) is None
+    assert push.already_pushed(client, repository, IMAGE.id) is None
 
 
 @pytest.mark.parametrize('layout', ['Docker 25', 'podman'])

@@ -320,7 +320,7 @@ def test_what_is_no_image_on_disk_is_told(hub, upload, tmp_path, make, reason):
 def test_a_push_survives_a_token_that_expires_in_the_middle(hub, upload, archive):
     server = hub.registry_tokens
     challenge = f'Bearer realm="{server.realm}",service="registry",scope="repository:x:pull,push"'
-    hub.registry_proxy.answer('PATCH', '', 401, {'WWW-Authenticate': challenge})
+    hub.registry_proxy.answer('PATCH', '', 401, WWW_Authenticate=challenge)
     done = upload('my-charm', 'my-image', f'--image={archive}')
     assert done.returncode == 0, done.stderr
 

@@ -41,7 +41,6 @@ class LocalImage:
 
     id: str
     repo_digests: tuple[str, ...]
-    names: tuple[str, ...]
     platform: tuple[str, str]
     layers: tuple[str, ...]
     size: int
@@ -165,7 +164,6 @@ class Engine:
         return LocalImage(
             id=content['Id'],
             repo_digests=_digests(content),
-            names=tuple(content.get('RepoTags') or ()),
             platform=(content.get('Os', ''), content.get('Architecture', '')),
             layers=tuple((content.get('RootFS') or {}).get('Layers') or ()),
             size=content.get('Size', 0),

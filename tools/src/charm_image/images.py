@@ -30,7 +30,7 @@ _CONFIG_TYPES = {
     'application/vnd.oci.image.config.v1+json',
 }
 
-# https://documentation.ubuntu.com names Debian's architectures, images name Go's
+# Charmhub has Debian's names of architectures, images have Go's
 _CHARMHUB_ARCHITECTURES = {
     '386': 'i386',
     'amd64': 'amd64',

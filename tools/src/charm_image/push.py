@@ -61,16 +61,14 @@ def already_pushed(
         manifest = client.get_manifest(repository, _tag(identity))
     except registry.NotFound:
         return None
-    content = images.parse_json(manifest.content, 'the manifest')
-    if (content.get('config') or {}).get('digest') == identity:
-        return manifest.digest
-    if isinstance(image, str):
-        return None
     try:
-        found = image.matches(_configs(client, repository, manifest))
+        if _config_digest(manifest) == identity:
+            return manifest.digest
+        if isinstance(image, str) or not image.matches(_configs(client, repository, manifest)):
+            return None
     except (registry.NotFound, images.InvalidImageError):
         return None
-    return manifest.digest if found else None
+    return manifest.digest
 
 
 def architectures(client: registry.Client, repository: str, digest: str) -> tuple[str, ...]:
@@ -218,6 +216,13 @@ def _manifest_list(configs: Sequence[images.Config], manifests: Sequence[bytes])
 
 def _json(content: object) -> bytes:
     return json.dumps(content, separators=(',', ':')).encode()
+
+
+def _config_digest(manifest: registry.Manifest) -> str | None:
+    try:
+        return str(images.parse_json(manifest.content, 'the manifest')['config']['digest'])
+    except (KeyError, TypeError):
+        return None
 
 
 def _tag(identity: str) -> str:
