@@ -1,5 +1,6 @@
 """The layer against a mocked hookenv, with the real charms.reactive and unitdata."""
 
+import contextlib
 import copy
 import importlib
 import itertools
@@ -7,7 +8,9 @@ import json
 import os
 import pathlib
 import stat
+import subprocess
 import sys
+import time
 import types
 
 import hypothesis
@@ -76,8 +79,7 @@ class Unit:
             )
         )
         layer.status = types.SimpleNamespace(
-            maintenance=say('maintenance'),
-            status_set=lambda status, message: say(status)(message),
+            **{status: say(status) for status in ('maintenance', 'blocked', 'waiting')}
         )
         monkeypatch.setitem(sys.modules, 'charms.layer', layer)
         monkeypatch.delitem(sys.modules, 'charms.layer.docker_resource', raising=False)
@@ -728,24 +730,31 @@ class TestResourceGet:
     def test_a_tool_that_never_ends_is_given_up_and_ended(self, unit, monkeypatch, script):
         assert unit.library._RESOURCE_GET_SECONDS == 30
         monkeypatch.setattr(unit.library, '_RESOURCE_GET_SECONDS', 0.3)
-        pids = self.path.parent / 'pids'
-        self.write(f'echo $$ >> {pids}\n{script}')
+        started = []
+        start = subprocess.Popen
+        monkeypatch.setattr(
+            subprocess,
+            'Popen',
+            lambda *args, **kw: started.append(start(*args, **kw)) or started[-1],
+        )
+        self.write(script)
         assert 'no answer in 0.3 s' in self.message(unit)
-        pid = int(pids.read_text())
-        assert not [
-            stat_file
-            for stat_file in pathlib.Path('/proc').glob('[0-9]*/stat')
-            if self.group_and_state(stat_file)[0] == pid
-            and self.group_and_state(stat_file)[1] != 'Z'
-        ]
+        [tool] = started
+        assert tool.returncode is not None
+        end = time.monotonic() + 20
+        while self.lives(tool.pid) and time.monotonic() < end:
+            time.sleep(0.01)  # what else it started was killed, and takes its time
+        assert not self.lives(tool.pid)
 
     @staticmethod
-    def group_and_state(stat_file):
-        try:
-            fields = stat_file.read_text().rpartition(')')[2].split()
-        except OSError:
-            return 0, 'Z'
-        return int(fields[2]), fields[0]
+    def lives(group):
+        """Tell whether there is a process of that process group, besides zombies."""
+        for path in pathlib.Path('/proc').glob('[0-9]*/stat'):
+            with contextlib.suppress(OSError):
+                state, _, its_group = path.read_text().rpartition(')')[2].split()[:3]
+                if int(its_group) == group and state != 'Z':
+                    return True
+        return False
 
     def test_hookenv_is_left_as_it_was(self, unit):
         before = hookenv.subprocess

@@ -146,12 +146,12 @@ def _end_hook():
     for name in _names('changed'):
         _toggle(name, 'changed', False)
     if _option('set-status', True):
-        for status in ('waiting', 'blocked'):
+        for status, tell in (('waiting', layer.status.waiting), ('blocked', layer.status.blocked)):
             problems = {
-                name: known for name, known in _problems().items() if known.status == status
+                name: problem for name, problem in _problems().items() if problem.status == status
             }
             if problems:
-                layer.status.status_set(status, _sentence(problems))
+                tell(_sentence(problems))
 
 
 def _flag(name, state):
