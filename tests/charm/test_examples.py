@@ -35,6 +35,22 @@ def test_the_readme_knows_the_house():
     assert [path for path in paths if not (building.ROOT / path).exists()] == []
 
 
+def test_operators_meet_the_messages_that_the_readme_lists():
+    (table,) = re.findall(
+        r'\| status says \| do \|\n\|.*?\n(.*?)\n\n', README.read_text(), re.DOTALL
+    )
+    source = ''.join(path.read_text() for path in (building.ROOT / 'lib').rglob('*.py'))
+    source = re.sub(r"'\s+f?'", '', source)  # texts that go on in the next line
+    first_column = ''.join(row.split(' | ')[0] for row in table.splitlines())
+    messages = [text for text in re.findall('`([^`]+)`', first_column) if ' ' in text]
+    assert len(messages) > 10
+    pieces = [piece.strip(' :') for text in messages for piece in text.split('…')]
+    filled_in = {'30 s': '{seconds} s', 'its username': 'its {key}', 'its password': 'its {key}'}
+    for shown, written in filled_in.items():
+        pieces = [piece.replace(shown, written) for piece in pieces if piece]
+    assert [piece for piece in pieces if piece not in source] == []
+
+
 def test_the_commands_in_the_readme_are_environments_of_tox():
     tox = configparser.ConfigParser()
     tox.read(building.ROOT / 'tox.ini')
