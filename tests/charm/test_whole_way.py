@@ -56,7 +56,8 @@ def test_an_image_made_of_python_resources_becomes_the_pod_of_a_charm(
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout.splitlines()[-1]
 
-    image = author('fab', 'app-server', f'--from-image={dockerd.debian_with_packages}')
+    base = dockerd.debian_with_packages
+    image = author('fab', 'app-server', f'--from-image={base}', '--network=none')
     said = author('charm-upload-resource', 'my-charm', 'my-resource', f'--image={image}')
     assert said == "Revision 1 created of resource 'my-resource' for charm 'my-charm'"
 
