@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from charm_image import archives, engine, images, layers, push
+from charm_image import archives, engine, images, layers, push, pushed
 from container_image import registry
 from services import layouts, require
 
@@ -136,11 +136,11 @@ def test_a_second_push_asks_the_registry_and_not_the_engine(
 ):
     identity = _load(running, layouts.docker_20(image))
     found = _find(running, identity)
-    assert push.already_pushed(client, repository, found) is None
+    assert pushed.find(client, repository, found) is None
     digest = _push(running, identity, client, repository)
     monkeypatch.setattr(engine.LocalImage, 'members', None)
-    assert push.already_pushed(client, repository, found) == digest
-    assert push.architectures(client, repository, digest) == ('amd64',)
+    assert pushed.find(client, repository, found) == digest
+    assert pushed.architectures(client, repository, digest) == ('amd64',)
 
 
 def test_the_author_sees_how_far_each_step_is(dockerd, image, client, repository):
@@ -190,7 +190,7 @@ def _stored(client, repository, name):
 
 PUSH = r"""
 import pathlib, re, sys
-from charm_image import engine, push
+from charm_image import engine, push, pushed
 from container_image import registry
 host, to, repository, digest = sys.argv[1:]
 with engine.connect({'DOCKER_HOST': host}) as local, registry.Client(to) as client:

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from charm_image import archives, images, push
+from charm_image import archives, images, push, pushed
 from container_image import registry
 from services import layouts, require
 
@@ -59,14 +59,14 @@ def test_an_archive_and_the_directory_of_it_are_the_same_image(
 def test_an_archive_is_found_again_by_whoever_has_the_image_in_any_form(write, client, repository):
     digest = push.push(archives.open(write(layouts.containerd(AMD64))), client, repository)
     again = archives.open(write(layouts.podman(AMD64), 'saved.tar'))
-    assert push.already_pushed(client, repository, again) == digest
+    assert pushed.find(client, repository, again) == digest
 
 
 @pytest.mark.parametrize('nested', [True, False])
 def test_all_architectures_of_an_index_are_kept(nested, write, client, repository):
     image = archives.open(write(layouts.containerd(AMD64, ARM64, ARMHF, index=nested)))
     assert image.architectures == ('amd64', 'arm64', 'armhf')
-    assert push.already_pushed(client, repository, image) is None
+    assert pushed.find(client, repository, image) is None
     digest = push.push(image, client, repository)
     children = _manifests(client, repository, digest)
     assert [child['platform'] for child in children] == [
@@ -78,8 +78,8 @@ def test_all_architectures_of_an_index_are_kept(nested, write, client, repositor
         manifest = json.loads(client.get_manifest(repository, child['digest']).content)
         assert manifest['config']['digest'] == wanted.id
         assert len(manifest['layers']) == len(wanted.layers)
-    assert push.already_pushed(client, repository, image) == digest
-    assert push.architectures(client, repository, digest) == image.architectures
+    assert pushed.find(client, repository, image) == digest
+    assert pushed.architectures(client, repository, digest) == image.architectures
 
 
 def test_each_manifest_of_an_index_is_that_of_the_image_alone(write, client, repository):
@@ -124,7 +124,7 @@ def test_an_index_may_name_architectures_that_no_charm_runs_on(write, client, re
     image = archives.open(write(layouts.containerd(AMD64, other)))
     digest = push.push(image, client, repository)
     assert len(_manifests(client, repository, digest)) == 2
-    assert push.architectures(client, repository, digest) == image.architectures == ('amd64',)
+    assert pushed.architectures(client, repository, digest) == image.architectures == ('amd64',)
 
 
 def test_an_image_that_no_charm_runs_is_refused(write, client, repository):

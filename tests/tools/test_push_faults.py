@@ -15,7 +15,7 @@ import time
 
 import pytest
 
-from charm_image import archives, engine, push
+from charm_image import archives, engine, push, pushed
 from container_image import registry
 from services import fake_engine, faulty_proxy, layouts
 from services import registry as registries
@@ -86,7 +86,7 @@ def _no_waiting(monkeypatch):
 def test_a_passing_fault_changes_nothing(fault, proxy, client, image, repository, wanted):
     fault(proxy)
     assert push.push(image, client, repository) == wanted
-    assert push.already_pushed(client, repository, image) == wanted
+    assert pushed.find(client, repository, image) == wanted
 
 
 def test_an_upload_that_died_goes_on_with_the_blobs_that_are_there(
@@ -95,7 +95,7 @@ def test_an_upload_that_died_goes_on_with_the_blobs_that_are_there(
     proxy.answer('PUT', '/manifests/sha256', 403)
     with pytest.raises(registry.RegistryError):
         push.push(image, client, repository)
-    assert push.already_pushed(client, repository, image) is None
+    assert pushed.find(client, repository, image) is None
     sent = proxy.count('POST', f'{repository}/blobs/uploads/')
     assert sent == len(LAYERS) + 1  # the configuration is a blob too
     assert push.push(image, client, repository) == wanted
@@ -156,7 +156,7 @@ def test_a_token_that_expires_in_the_middle_is_renewed(tmp_path, image, reposito
 
 PUSH = r"""
 import sys
-from charm_image import engine, push
+from charm_image import engine, push, pushed
 from container_image import registry
 host, to, repository, digest = sys.argv[1:]
 with engine.connect({'DOCKER_HOST': host}) as local, registry.Client(to) as client:

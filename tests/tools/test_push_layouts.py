@@ -11,7 +11,7 @@ import zlib
 import pytest
 import zstandard
 
-from charm_image import archives, engine, images, layers, push
+from charm_image import archives, engine, images, layers, push, pushed, tar
 from container_image import registry
 from services import fake_engine, layouts
 
@@ -176,7 +176,7 @@ def test_all_platforms_that_the_engine_has_are_pushed_and_no_attestation(
         {'architecture': 'amd64', 'os': 'linux'},
         {'architecture': 'arm', 'os': 'linux', 'variant': 'v7'},
     ]
-    assert push.architectures(client, repository, digest) == ('amd64', 'armhf')
+    assert pushed.architectures(client, repository, digest) == ('amd64', 'armhf')
 
 
 def test_an_image_whose_id_is_of_its_manifest_is_found_again_without_an_export(
@@ -185,20 +185,20 @@ def test_an_image_whose_id_is_of_its_manifest_is_found_again_without_an_export(
     inspected = {**IMAGE.inspected, 'Id': f'sha256:{"5" * 64}'}
     fake.add(inspected, layouts.containerd(IMAGE))
     image = local.find(inspected['Id'])
-    assert push.already_pushed(client, repository, image) is None
+    assert pushed.find(client, repository, image) is None
     digest = push.push(image, client, repository)
-    assert push.already_pushed(client, repository, image) == digest
+    assert pushed.find(client, repository, image) == digest
     assert fake.exports == 1
 
 
 def test_a_tag_of_another_image_is_not_taken_for_this_one(fake, local, client, repository):
     other = layouts.Image((EMPTY,))
-    pushed = _push_export(fake, local, client, repository, other, layouts.docker_25(other))
-    content = client.get_manifest(repository, pushed).content
+    digest = _push_export(fake, local, client, repository, other, layouts.docker_25(other))
+    content = client.get_manifest(repository, digest).content
     client.put_manifest(repository, f'image-{IMAGE.id[7:]}', content, push._MANIFEST)
     fake.add(IMAGE.inspected)
-    assert push.already_pushed(client, repository, local.find(IMAGE.id)) is None
-    assert push.already_pushed(client, repository, IMAGE.id) is None
+    assert pushed.find(client, repository, local.find(IMAGE.id)) is None
+    assert pushed.find(client, repository, IMAGE.id) is None
 
 
 @pytest.mark.parametrize('layout', ['Docker 25', 'podman'])
@@ -341,9 +341,9 @@ def test_an_image_that_no_charm_can_run_is_refused_before_its_export(
 def test_a_long_name_is_read_in_both_forms_of_tar():
     name = 'x' * 300
     written = layouts.tar([(name, b'content')], fmt=tarfile.PAX_FORMAT)
-    assert [(m.name, m.size) for m in images.read_tar(io.BytesIO(written))] == [(name, 7)]
+    assert [(m.name, m.size) for m in tar.read(io.BytesIO(written))] == [(name, 7)]
     written = layouts.tar([(name, b'content')], fmt=tarfile.GNU_FORMAT)
-    assert [(m.name, m.size) for m in images.read_tar(io.BytesIO(written))] == [(name, 7)]
+    assert [(m.name, m.size) for m in tar.read(io.BytesIO(written))] == [(name, 7)]
 
 
 def test_a_size_of_more_than_8_gib_is_read_from_a_pax_header():
@@ -352,7 +352,7 @@ def test_a_size_of_more_than_8_gib_is_read_from_a_pax_header():
     extended.type, extended.size = tarfile.XHDTYPE, len(record)
     archive = extended.tobuf(tarfile.USTAR_FORMAT) + record.ljust(512, b'\0')
     archive += tarfile.TarInfo('layer.tar').tobuf(tarfile.USTAR_FORMAT)
-    assert next(images.read_tar(io.BytesIO(archive)))[:2] == ('layer.tar', 10_000_000_000)
+    assert next(tar.read(io.BytesIO(archive)))[:2] == ('layer.tar', 10_000_000_000)
 
 
 def test_the_bytes_of_a_blob_never_change():

@@ -12,7 +12,7 @@ import pathlib
 from collections.abc import Generator, Sequence
 from typing import IO
 
-from charm_image import images, layers
+from charm_image import images, layers, tar
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,8 +98,8 @@ def _files(path: pathlib.Path) -> Generator[images.Member]:
 
 def _tar(file: IO[bytes]) -> Generator[images.Member]:
     if file.peek(2)[:2] == b'\x1f\x8b':  # type: ignore[attr-defined]
-        return images.read_tar(layers.decompressed(file))
-    return images.read_tar(_Seekable(file))
+        return tar.read(layers.decompressed(file))
+    return tar.read(_Seekable(file))
 
 
 class _Seekable:

@@ -14,7 +14,7 @@ import re
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from charm_image import images
+from charm_image import images, tar
 
 if TYPE_CHECKING:
     import docker
@@ -69,7 +69,7 @@ class LocalImage:
 
     def members(self) -> Generator[images.Member]:
         """Let the engine export the image, and read that as it comes. Raises ImageError."""
-        return images.read_tar(_Stream(self._export()))
+        return tar.read(_Stream(self._export()))
 
     def _export(self) -> Iterator[bytes]:
         import requests

@@ -80,15 +80,7 @@ class _Job(Generic[_T]):
 
 
 @dataclasses.dataclass(frozen=True)
-class Blob:
-    """What a registry stores, as its descriptors name it. `size` is in bytes."""
-
-    digest: str
-    size: int
-
-
-@dataclasses.dataclass(frozen=True)
-class Layer(Blob):
+class Layer(images.Blob):
     """A compressed layer, in a file without a name that is gone when it is closed."""
 
     diff_id: str

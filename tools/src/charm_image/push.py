@@ -2,10 +2,10 @@
 
     with engine.connect() as local:
         image = local.find('70aa8983ec5c')          # or archives.open(path)
-        digest = push.already_pushed(client, repository, image)
+        digest = pushed.find(client, repository, image)
         if digest is None:
             digest = push.push(image, client, repository, progress)
-        architectures = push.architectures(client, repository, digest)
+        architectures = pushed.architectures(client, repository, digest)
 
 `client` is a `container_image.registry.Client`, whose RegistryError all of these may raise, beside
 `images.ImageError`. `progress(step, done, total)` is called, by one thread at a time, with the
@@ -28,7 +28,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import BinaryIO, Protocol
 
-from charm_image import images, layers
+from charm_image import images, layers, pushed
 from container_image import registry
 
 _MANIFEST = 'application/vnd.docker.distribution.manifest.v2+json'
@@ -46,38 +46,6 @@ class Progress(Protocol):
 
     def __call__(self, step: str, done: int, total: int | None, /) -> None:
         """Show it."""
-
-
-def already_pushed(
-    client: registry.Client, repository: str, image: images.Image | str
-) -> str | None:
-    """Give the digest of the manifest that `push` once made of `image`; None if it made none.
-
-    Nothing is exported: the manifest has a tag with the image's ID, and is checked against the ID.
-    The ID alone, without an image, finds what has a configuration of this digest.
-    """
-    identity = image if isinstance(image, str) else image.id
-    try:
-        manifest = client.get_manifest(repository, _tag(identity))
-    except registry.NotFound:
-        return None
-    try:
-        if _config_digest(manifest) == identity:
-            return manifest.digest
-        if isinstance(image, str) or not image.matches(_configs(client, repository, manifest)):
-            return None
-    except (registry.NotFound, images.InvalidImageError):
-        return None
-    return manifest.digest
-
-
-def architectures(client: registry.Client, repository: str, digest: str) -> tuple[str, ...]:
-    """Give Charmhub's names of the architectures of an image in the registry.
-
-    Raises InvalidImageError where it is no image, or runs where no charm does.
-    """
-    manifest = client.get_manifest(repository, digest)
-    return images.charmhub_architectures(_configs(client, repository, manifest))
 
 
 def push(
@@ -110,10 +78,10 @@ def push(
 
 def _read(
     image: images.Image, uploads: _Uploads, report: _Report
-) -> tuple[images.Documents, dict[str, layers.Blob]]:
+) -> tuple[images.Documents, dict[str, images.Blob]]:
     """Compress the layers as they come, and send those that surely belong to the image."""
     documents = images.Documents()
-    blobs: dict[str, layers.Blob] = {}
+    blobs: dict[str, images.Blob] = {}
     source = _Source(image.size, uploads, report)
     compressors = layers.compressors()
     # closing it, if it isn't read to its end, closes the connection to the engine
@@ -159,7 +127,7 @@ def _read(
 def _put_manifests(
     image: images.Image,
     configs: Sequence[images.Config],
-    blobs: dict[str, layers.Blob],
+    blobs: dict[str, images.Blob],
     client: registry.Client,
     repository: str,
 ) -> str:
@@ -175,14 +143,14 @@ def _put_manifests(
     # tags save later uploads work: this image's any, another image's that of layers it shares
     identities = {image.id} | ({configs[0].digest} if len(configs) == 1 else set())
     try:
-        for tag in (*sorted(_tag(identity) for identity in identities), layers.ENCODING):
+        for tag in (*sorted(pushed.tag(identity) for identity in identities), layers.ENCODING):
             client.put_manifest(repository, tag, content, media_type)
     except registry.RegistryError as error:
         _log.warning('the next upload of this image will take as long as this one: %s', error)
     return digest
 
 
-def _manifest(config: images.Config, blobs: dict[str, layers.Blob]) -> bytes:
+def _manifest(config: images.Config, blobs: dict[str, images.Blob]) -> bytes:
     return _json(
         {
             'schemaVersion': 2,
@@ -216,46 +184,6 @@ def _manifest_list(configs: Sequence[images.Config], manifests: Sequence[bytes])
 
 def _json(content: object) -> bytes:
     return json.dumps(content, separators=(',', ':')).encode()
-
-
-def _config_digest(manifest: registry.Manifest) -> str | None:
-    try:
-        return str(images.parse_json(manifest.content, 'the manifest')['config']['digest'])
-    except (KeyError, TypeError):
-        return None
-
-
-def _tag(identity: str) -> str:
-    return 'image-' + identity.removeprefix('sha256:')
-
-
-def _configs(
-    client: registry.Client, repository: str, manifest: registry.Manifest
-) -> list[images.Config]:
-    return [config for config, _ in _images(client, repository, manifest)]
-
-
-def _images(
-    client: registry.Client, repository: str, manifest: registry.Manifest
-) -> list[tuple[images.Config, list[layers.Blob]]]:
-    """Get the configuration and layers of each platform of an image in the registry."""
-    content = images.parse_json(manifest.content, 'the manifest')
-    try:
-        if 'manifests' not in content:
-            config = images.Config.parse(client.get_blob(repository, content['config']['digest']))
-            return [(config, [layers.Blob(b['digest'], b['size']) for b in content['layers']])]
-        return [
-            found
-            for child in content['manifests']
-            if not images.is_attestation(child)
-            for found in _images(
-                client, repository, client.get_manifest(repository, child['digest'])
-            )
-        ]
-    except (KeyError, TypeError, AttributeError) as error:
-        raise images.InvalidImageError(
-            f'{manifest.digest} is no image: its manifest lacks {error}'
-        ) from None
 
 
 class _Report:
@@ -338,7 +266,7 @@ class _Uploads:
         self._stopped = True
         self._workers.stop()
 
-    def add(self, blob: layers.Blob) -> None:
+    def add(self, blob: images.Blob) -> None:
         """Send a layer if the registry lacks it, and close it; not again, if that was done."""
         if isinstance(blob, layers.Layer) and blob.digest not in self._futures:
             self._futures[blob.digest] = self._workers.submit(self._send, blob)
@@ -348,7 +276,7 @@ class _Uploads:
         if digest not in self._futures:
             self._futures[digest] = self._workers.submit(self._send_bytes, digest, data)
 
-    def known(self, diff_id: str) -> layers.Blob | None:
+    def known(self, diff_id: str) -> images.Blob | None:
         """Give the blob that a layer is in the registry, if that can be known."""
         return self._known.result().get(diff_id)
 
@@ -363,13 +291,13 @@ class _Uploads:
         for future in concurrent.futures.as_completed(self._futures.values()):
             future.result()
 
-    def _find_known(self, diff_ids: frozenset[str]) -> dict[str, layers.Blob]:
+    def _find_known(self, diff_ids: frozenset[str]) -> dict[str, images.Blob]:
         """Pair the layers of the last image that was pushed with its blobs."""
         try:
             manifest = self._client.get_manifest(self._repository, layers.ENCODING)
             return {
                 diff_id: blob
-                for config, blobs in _images(self._client, self._repository, manifest)
+                for config, blobs in pushed.platforms(self._client, self._repository, manifest)
                 for diff_id, blob in zip(config.diff_ids, blobs, strict=True)
                 if diff_id in diff_ids and self._client.has_blob(self._repository, blob.digest)
             }
@@ -384,10 +312,10 @@ class _Uploads:
             )
 
     def _send_bytes(self, digest: str, data: bytes) -> None:
-        self._push(layers.Blob(digest, len(data)), lambda: io.BytesIO(data), lambda sent: None)
+        self._push(images.Blob(digest, len(data)), lambda: io.BytesIO(data), lambda sent: None)
 
     def _push(
-        self, blob: layers.Blob, open_blob: Callable[[], BinaryIO], progress: Callable[[int], None]
+        self, blob: images.Blob, open_blob: Callable[[], BinaryIO], progress: Callable[[int], None]
     ) -> None:
         def watched(sent: int) -> None:
             if self._stopped:

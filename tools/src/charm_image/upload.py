@@ -13,10 +13,14 @@ import stat
 import sys
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, BinaryIO, NoReturn
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
-from charm_image import archives, credentials, engine, images, push, store, terminal
+from charm_image import credentials, images, pushed, store, terminal
 from container_image import registry
+
+if TYPE_CHECKING:
+    # these, like archives and push, are imported only where they have work
+    from charm_image import engine
 
 _PROGRAM = 'charm-upload-resource'
 _DESCRIPTION = 'Upload a file or an OCI image to Charmhub as a resource revision.'
@@ -264,7 +268,7 @@ class _Upload:
         way_in = hub.upload_credentials(self._charm, self._resource)
         with _Registry(way_in) as remote:
             digest = self._digest(remote)
-            architectures = push.architectures(remote.client, remote.repository, digest)
+            architectures = pushed.architectures(remote.client, remote.repository, digest)
         self._facts['image-digest'] = digest
         blob = hub.image_blob(self._charm, self._resource, digest)
         # charmcraft names it so, with random letters after "resource"
@@ -278,6 +282,8 @@ class _Upload:
         with contextlib.ExitStack() as stack:
             image: images.Image
             if wanted.path:
+                from charm_image import archives
+
                 image = archives.open(wanted.path)
             else:
                 if wanted.long:
@@ -294,12 +300,16 @@ class _Upload:
                 return found
             source = repr(wanted.path) if wanted.path else 'local registry'
             self._shown.say(f'Remote image not found, uploading from {source}')
+            from charm_image import push
+
             with self._shown.steps() as progress:
                 digest = push.push(image, remote.client, remote.repository, progress)
         self._shown.say(f'Image uploaded, new remote digest: {digest}')
         return digest
 
     def _local(self, stack: contextlib.ExitStack, wanted: _ImageArgument) -> engine.LocalImage:
+        from charm_image import engine
+
         try:
             return stack.enter_context(engine.connect()).find(wanted.long or wanted.short)
         except (images.NotFoundError, engine.EngineError) as error:
@@ -359,7 +369,7 @@ class _Registry:
 
     def find_pushed(self, image: images.Image | str) -> str | None:
         """Return the digest of the manifest that an earlier push made of `image`, or of its ID."""
-        return _unless_absent(lambda: push.already_pushed(self.client, self.repository, image))
+        return _unless_absent(lambda: pushed.find(self.client, self.repository, image))
 
     def _manifest(self, digest: str) -> str | None:
         try:

@@ -1,0 +1,83 @@
+"""Finds what earlier uploads left in a registry.
+
+It has no part in pushing, whose modules a repeated upload needn't wait for.
+"""
+
+from __future__ import annotations
+
+from charm_image import images
+from container_image import registry
+
+
+def find(client: registry.Client, repository: str, image: images.Image | str) -> str | None:
+    """Give the digest of the manifest that `push.push` once made of `image`; None if it made none.
+
+    Nothing is exported: the manifest has a tag with the image's ID, and is checked against the ID.
+    The ID alone, without an image, finds what has a configuration of this digest.
+    """
+    identity = image if isinstance(image, str) else image.id
+    try:
+        manifest = client.get_manifest(repository, tag(identity))
+    except registry.NotFound:
+        return None
+    try:
+        if _config_digest(manifest) == identity:
+            return manifest.digest
+        if isinstance(image, str) or not image.matches(_configs(client, repository, manifest)):
+            return None
+    except (registry.NotFound, images.InvalidImageError):
+        return None
+    return manifest.digest
+
+
+def architectures(client: registry.Client, repository: str, digest: str) -> tuple[str, ...]:
+    """Give Charmhub's names of the architectures of an image in the registry.
+
+    Raises InvalidImageError where it is no image, or runs where no charm does.
+    """
+    manifest = client.get_manifest(repository, digest)
+    return images.charmhub_architectures(_configs(client, repository, manifest))
+
+
+def _config_digest(manifest: registry.Manifest) -> str | None:
+    try:
+        return str(images.parse_json(manifest.content, 'the manifest')['config']['digest'])
+    except (KeyError, TypeError):
+        return None
+
+
+def tag(identity: str) -> str:
+    """Name the tag under which `push.push` stores what it makes of the image with this ID."""
+    return 'image-' + identity.removeprefix('sha256:')
+
+
+def _configs(
+    client: registry.Client, repository: str, manifest: registry.Manifest
+) -> list[images.Config]:
+    return [config for config, _ in platforms(client, repository, manifest)]
+
+
+def platforms(
+    client: registry.Client, repository: str, manifest: registry.Manifest
+) -> list[tuple[images.Config, list[images.Blob]]]:
+    """Get the configuration and layers of each platform of an image in the registry.
+
+    Raises InvalidImageError where it is no image.
+    """
+    content = images.parse_json(manifest.content, 'the manifest')
+    try:
+        if 'manifests' not in content:
+            config = images.Config.parse(client.get_blob(repository, content['config']['digest']))
+            return [(config, [images.Blob(b['digest'], b['size']) for b in content['layers']])]
+        return [
+            found
+            for child in content['manifests']
+            if not images.is_attestation(child)
+            for found in platforms(
+                client, repository, client.get_manifest(repository, child['digest'])
+            )
+        ]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise images.InvalidImageError(
+            f'{manifest.digest} is no image: its manifest lacks {error}'
+        ) from None
