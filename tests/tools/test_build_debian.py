@@ -124,7 +124,7 @@ def test_a_name_is_no_regular_expression(build, base, name):
     with pytest.raises(charm_image.StepError) as caught:
         build(resources.Package(name=name), from_image='with-repository')
     assert caught.value.resource == f'Package[{name}]'
-    assert f'no package {name}' in str(caught.value)
+    assert f'Unable to locate package {name}' in str(caught.value)
 
 
 def test_an_image_without_a_package_manager_says_so(build):

@@ -49,6 +49,7 @@ class Engine:
 
     def __init__(self, client: docker.APIClient):
         self._client: Any = client  # its stubs say little
+        self._base: dict[str, Any] | None = None
 
     def pull(self, image: str, platform: str | None) -> Iterator[str]:
         """Have `image`, pulled if it isn't there; yield what the engine reports."""
@@ -81,11 +82,12 @@ class Engine:
         found = self._inspect(image)
         if found is None:
             return False
-        if platform is None or image.startswith('sha256:'):
-            return True
-        system, _, architecture = platform.partition('/')
-        architecture = architecture.partition('/')[0]
-        return system == found.get('Os') and architecture in ('', found.get('Architecture'))
+        if platform is not None and not image.startswith('sha256:'):
+            system, architecture = (*platform.split('/'), '')[:2]
+            if system != found.get('Os') or architecture not in ('', found.get('Architecture')):
+                return False
+        self._base = found
+        return True
 
     def _inspect(self, image: str) -> dict[str, Any] | None:
         import docker
@@ -97,13 +99,15 @@ class Engine:
         return content
 
     def user(self, image: str) -> str:
-        """Whom `image` runs as, '' for root."""
-        config = ((self._inspect(image) if image != 'scratch' else None) or {}).get('Config') or {}
-        user = str(config.get('User') or '')
+        """Whom `image`, which is there, runs as; '' for root."""
+        found = self._base if self._base or image == 'scratch' else self._inspect(image)
+        user = str(((found or {}).get('Config') or {}).get('User') or '')
         return '' if user.partition(':')[0] in ('', '0', 'root') else user
 
     def identify(self, image: str) -> str:
         """The whole ID of `image`."""
+        if re.fullmatch('sha256:[0-9a-f]{64}', image):
+            return image
         return str((self._inspect(image) or {'Id': image})['Id'])
 
     def export(self, image: str) -> Iterator[bytes]:

@@ -336,8 +336,8 @@ def say(text: str) -> str:
     return f"printf '%s\\n' {quote(one_line(text))} >&2"
 
 
-def _stop(reason: str) -> str:
-    return f'{say(reason)}; exit 1'
+def _stop(reason: str, status: int = 1) -> str:
+    return f'{say(reason)}; exit {status}'
 
 
 def one_line(text: str) -> str:
@@ -538,21 +538,21 @@ def _apt(group: list[resources.Package]) -> list[str]:
             f'[ "$(dpkg-query -W -f {quote(form)} {quote(package.name)} 2>/dev/null || :)" = '
             f'{quote(have)} ] || set -- "$@" {quote(wanted)}'
         )
+    # apt takes a name that it doesn't know for a regular expression, if it has one of these
+    unclear = sorted({each.name.partition(':')[0] for each in group if set('.+') & set(each.name)})
     return [
         *lines,
         'if [ $# != 0 ]; then',
         '    apt-get update -qq',
-        # apt would take a name that it doesn't know for a regular expression
-        '    for _package; do',
-        '        _package=${_package%%[=:]*}',
-        '        apt-cache --all-names pkgnames "$_package" | grep -Fqx -e "$_package" || {',
-        '            echo "apt knows no package $_package" >&2; exit 100; }',
-        '    done',
+        *(
+            f'    apt-cache --all-names pkgnames {quote(name)} | grep -Fqx -e {quote(name)} || '
+            f'{{ {_stop(f"E: Unable to locate package {name}", 100)}; }}'
+            for name in unclear
+        ),
         '    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends'
         ' --allow-downgrades -o Dpkg::Options::=--force-confdef'
         ' -o Dpkg::Options::=--force-confold "$@"',
-        '    apt-get clean',
-        '    rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin',
+        '    rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/cache/apt/archives/*.deb',
         'fi',
     ]
 
