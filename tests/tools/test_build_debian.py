@@ -189,3 +189,14 @@ def test_users_and_groups_are_changed_and_removed(build, build_engine):
     assert built.stat('/etc/passwd') == '0644 0:0'
     checked = build_engine.run(built.id, 'sh', '-c', 'pwck -r -q; grpck -r -q || echo $?')
     assert b'invalid' not in checked
+
+
+def test_a_user_of_the_base_with_another_group_has_to_say_so(build, build_engine):
+    with pytest.raises(charm_image.StepError, match='say which by group or gid'):
+        build(resources.User(name='nobody', shell='/bin/sh'), from_image=build_engine.debian)
+    built = build(
+        resources.User(name='nobody', group='nogroup'),
+        resources.File(name='/own', contents='', owner='nobody'),
+        from_image=build_engine.debian,
+    )
+    assert built.stat('/own') == '0644 65534:65534'

@@ -337,3 +337,11 @@ def test_an_absent_base_is_pulled_with_the_users_credentials(
     assert progress[0].state == 'pull'
     assert progress[-1].state == 'built'
     assert 'pull' not in {each.state for each in build()}
+
+
+@pytest.mark.parametrize('owner', [{'owner': 'nobody-here'}, {'owner': 0, 'group': 'no-group'}])
+def test_a_file_of_nobody_is_refused(build, owner):
+    with pytest.raises(charm_image.StepError) as caught:
+        build(resources.File(name='/of-nobody', contents='', **owner))
+    assert caught.value.resource == 'File[/of-nobody]'
+    assert 'no' in caught.value.output[-1]

@@ -176,11 +176,11 @@ def _file(script: Script, file: resources.File, owners: Mapping[str, str]) -> No
     )
 
 
-def finish_file(file: resources.File, owners: Mapping[str, str]) -> list[str]:
-    """What COPY left to do, or nothing."""
+def finish_file(file: resources.File, owners: Mapping[str, str], owned: bool) -> list[str]:
+    """What COPY left to do, or nothing; `owned` is whether that is to give it its owner."""
     mode = 0o644 if file.mode is None else file.mode
     lines = []
-    if ownership(file.owner, file.group, owners)[1] is None:
+    if owned:
         lines.append(chown(file.owner, file.group, owners, file.name))
     if mode & 0o6000:  # which only BuildKit copies, and chown clears
         lines.append(f'chmod {mode:04o} {quote(file.name)}')
@@ -433,6 +433,9 @@ def _user(script: Script, user: resources.User) -> None:
             f'        _gid=$(unused "$_uid" {last})',
             f'        group {name} "$_gid"',
             '    fi',
+            # files of the user are given to that group
+            f'elif [ "$(field /etc/group {name} 3)" != "$_gid" ]; then',
+            f'    {_stop(f"user {name} has another group; say which by group or gid")}',
             'fi',
         )
     elif user.gid is not None:

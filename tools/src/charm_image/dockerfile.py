@@ -106,6 +106,7 @@ class Plan:
             for each in resource_bundle
             if isinstance(each, resources.User) and not each.removes
         }
+        self._chowns = self._chown_flags()
         units = self._units()
         self.steps = self._steps(units)
         if sum(len(step.instructions) for step in self.steps) > _MOST_INSTRUCTIONS:
@@ -160,9 +161,9 @@ class Plan:
         part = [_Part(resource)]
         if isinstance(resource, resources.File) and _scripts.always_news(resource):
             parent = resource.name.rpartition('/')[0]
-            key = ('copy', parent, self._chown(resource))
-            yield _Unit(part, key, copy=True)
-            if _scripts.finish_file(resource, self._owners):
+            chown = self._chowns[resource.typed_id]
+            yield _Unit(part, ('copy', parent, chown), copy=True)
+            if _scripts.finish_file(resource, self._owners, chown is None):
                 yield _Unit([_Part(resource, finish=True)], 'quick')
         elif isinstance(resource, resources.Execute):
             yield _Unit(part, None)
@@ -171,17 +172,34 @@ class Plan:
         else:
             yield _Unit(part, 'quick')
 
-    def _chown(self, file: resources.File) -> str:
-        owner, group = _scripts.ownership(file.owner, file.group, self._owners)
-        if group is None or (owner in ('0', 'root') and group in ('0', 'root')):
-            return ''
-        return f'--chown={owner}:{group} '
+    def _chown_flags(self) -> dict[str, str | None]:
+        """The flag of COPY for each file; None where a script has to give it its owner.
+
+        BuildKit takes a name that the image doesn't have for root's, so COPY is told only numbers,
+        and names that the bundle has made by then.
+        """
+        made = {'0', 'root'}
+        flags: dict[str, str | None] = {}
+        for resource in self._bundle:
+            if isinstance(resource, (resources.User, resources.Group)):
+                names = {resource.name, *_first_group(resource)}
+                made = made - names if resource.removes else made | names
+            elif isinstance(resource, resources.File):
+                owner, group = _scripts.ownership(resource.owner, resource.group, self._owners)
+                sure = [
+                    each is not None and (each in made or each.isdigit())
+                    for each in (owner, group)
+                ]
+                ids = ['0' if each == 'root' else each for each in (owner, group)]
+                flag = '' if ids == ['0', '0'] else f'--chown={ids[0]}:{ids[1]} '
+                flags[resource.typed_id] = flag if all(sure) else None
+        return flags
 
     # COPY of a directory, not of a file: a file would end up inside a directory of its name
     def _copy(self, unit: _Unit) -> list[Step]:
         files = [part.resource for part in unit.parts if isinstance(part.resource, resources.File)]
         parent = files[0].name.rpartition('/')[0] + '/'
-        chown = self._chown(files[0])
+        chown = self._chowns[files[0].typed_id] or ''
         instructions = []
         if chown and parent not in self._directories:
             # made here, it is root's; COPY would give it to the file's owner
@@ -272,7 +290,8 @@ class Plan:
             for part in parts:
                 resource = part.resource
                 if part.finish and isinstance(resource, resources.File):
-                    yield repr(resource), [], _scripts.finish_file(resource, self._owners)
+                    chown = self._chowns[resource.typed_id] is None
+                    yield repr(resource), [], _scripts.finish_file(resource, self._owners, chown)
                     continue
                 own_news = news.get(resource.typed_id, '')
                 script = _scripts.of(resource, self._owners, bring, own_news)
@@ -356,6 +375,10 @@ class Plan:
             yield directory, None, 0o755
         for name, (content, mode) in sorted(self.files.items()):
             yield name, content, mode
+
+
+def _first_group(resource: resources.User | resources.Group) -> set[str]:
+    return {resource.first_group} if isinstance(resource, resources.User) else set()
 
 
 def _package_kind(package: resources.Package) -> tuple[object, ...]:

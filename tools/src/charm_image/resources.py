@@ -509,8 +509,8 @@ PACKAGE_TOOLS = ('apt', 'apk', 'dnf', 'microdnf', 'yum')
 class User(Resource):
     """A user, in the image's own files (passwd(5), shadow(5), group(5)).
 
-    Without gid and group, the user has a group of its own name; say which if the base has the user
-    with another one. One that is there is changed as far as arguments say so.
+    Without gid and group, the user has a group of its own name; if the base has the user with
+    another one, say which. A user that is there is changed as far as arguments say so.
     """
 
     policies = {
