@@ -16,7 +16,12 @@ def told(tmp_path_factory):
     """Return how the program ended and what it printed, for a dumb terminal of 80 columns."""
     return subprocess.run(
         [sys.executable, building.ROOT / 'examples' / 'life.py'],
-        env={**os.environ, 'COLUMNS': '80', 'TERM': 'dumb'},
+        env={
+            **os.environ,
+            'PYTHONPATH': str(building.ROOT / 'tests'),
+            'COLUMNS': '80',
+            'TERM': 'dumb',
+        },
         capture_output=True,
         text=True,
     )

@@ -121,6 +121,8 @@ def dockerd():
     """Run a Docker Engine, and end it."""
     services.require('dockerd', 'containerd')
     with _home() as home:
+        # containerd takes no two separators in a row and none at the end, mkdtemp gives both
+        namespace = home.name.replace('_', '')
         command = [
             'dockerd',
             f'--data-root={home}/data',
@@ -129,8 +131,8 @@ def dockerd():
             f'--host=unix://{home}/engine.sock',
             f'--config-file={home}/config/daemon.json',
             # where the machine's own containerd runs, dockerd takes it
-            f'--containerd-namespace=tests-{home.name}',
-            f'--containerd-plugins-namespace=tests-plugins-{home.name}',
+            f'--containerd-namespace=tests-{namespace}',
+            f'--containerd-plugins-namespace=tests-plugins-{namespace}',
             '--bridge=none',
             '--iptables=false',
         ]
