@@ -166,7 +166,16 @@ def test_the_password_of_the_registry_is_in_no_repr_and_no_later_error(hub, clie
     assert way_in.password not in str(caught.value)
 
 
-@pytest.mark.parametrize('url', ['http://charmhub.example', 'ftp://127.0.0.1', 'api.charmhub.io'])
+@pytest.mark.parametrize(
+    'url',
+    [
+        'http://charmhub.example',
+        'ftp://127.0.0.1',
+        'api.charmhub.io',
+        'https://[charmhub',
+        'https://charmhub.example:port',
+    ],
+)
 def test_credentials_go_nowhere_unencrypted(url):
     found = credentials.Credentials('here', 'token')
     with pytest.raises(store.InsecureURL, match='https://'):
@@ -180,9 +189,10 @@ def test_this_machine_and_https_will_do(url):
     assert store.secure(url + '/') == url
 
 
-def test_a_password_in_a_url_is_not_repeated():
+@pytest.mark.parametrize('password', ['secret', 'a/secret', 'a@secret'])
+def test_a_password_in_a_url_is_not_repeated(password):
     with pytest.raises(store.InsecureURL) as caught:
-        store.secure('http://me:secret@charmhub.example')
+        store.secure(f'http://me:{password}@charmhub.example')
     assert 'secret' not in str(caught.value)
 
 

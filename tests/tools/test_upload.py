@@ -460,6 +460,11 @@ def test_wrong_usage_has_a_status_of_its_own(hub, upload, args):
     assert hub.requests == []
 
 
+def test_a_time_that_is_none_is_told_as_such(upload):
+    done = upload('my-charm', 'my-file', '--filepath=x', '--review-timeout=soon')
+    assert "--review-timeout: 'soon' is not a number of seconds" in done.stderr
+
+
 @pytest.mark.parametrize('args', [['-h'], ['--help'], ['help']])
 def test_the_help_names_what_matters(upload, args):
     done = upload(*args)

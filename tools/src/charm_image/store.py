@@ -509,14 +509,16 @@ def secure(url: str) -> str:
     Raises:
         InsecureURL: it is neither https nor on this machine.
     """
-    parts = urllib.parse.urlsplit(url)
-    local = parts.hostname in ('localhost', '::1') or re.fullmatch(
-        r'127(\.\d{1,3}){3}', parts.hostname or ''
-    )
-    if not parts.hostname or parts.scheme not in ('https', 'http'):
+    try:
+        parts = urllib.parse.urlsplit(url)
+        host = parts.hostname if parts.scheme in ('https', 'http') and parts.port != 0 else None
+    except ValueError:  # an address or a port that is none
+        host = None
+    if not host:
         raise InsecureURL(
             f'{_shown(url)} is not the URL of a server.', 'Give one like https://HOST.'
         )
+    local = host in ('localhost', '::1') or re.fullmatch(r'127(\.\d{1,3}){3}', host)
     if parts.scheme == 'http' and not local:
         raise InsecureURL(
             f'{_shown(url)} would carry your credentials unencrypted.', 'Give an https:// URL.'
@@ -526,7 +528,7 @@ def secure(url: str) -> str:
 
 def _shown(url: str) -> str:
     """Return `url` without the user and password that someone may have put into it."""
-    return re.sub('//[^/@]*@', '//', url)
+    return re.sub('//.*@', '//', url)
 
 
 def _host(url: str) -> str:

@@ -97,9 +97,12 @@ def _instead(value: str) -> str:
 
 
 def _seconds(value: str) -> float:
-    seconds = float(value)
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = -1
     if not 0 <= seconds < float('inf'):
-        raise ValueError
+        raise argparse.ArgumentTypeError(f'{value!r} is not a number of seconds')
     return seconds
 
 
