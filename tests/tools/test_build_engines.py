@@ -237,6 +237,10 @@ def test_an_exit_status_that_is_not_the_expected_one_is_told(build):
     assert caught.value.status == 0
     assert caught.value.command == 'true'
     with pytest.raises(charm_image.StepError) as caught:
+        build(resources.Execute(commands=['true', ['sh', '-c', 'true; exit 4']]))
+    assert caught.value.status == 4
+    assert caught.value.command == "sh -c 'true; exit 4'"
+    with pytest.raises(charm_image.StepError) as caught:
         build(resources.Execute(command='no-such-program'))
     assert caught.value.status == 127
 

@@ -315,9 +315,14 @@ def _execute(script: Script, execute: resources.Execute) -> None:
 def command(resource: resources.Resource) -> str:
     """Tell in one line what is run for `resource`."""
     if isinstance(resource, resources.Execute):
-        return '; '.join(one_line(shlex.join(words)) for words in resource.commands)
+        return '; '.join(commands(resource))
     verb = 'rm' if resource.removes else _VERBS[type(resource).__name__]
     return f'{verb} {one_line(resource.name)}'
+
+
+def commands(execute: resources.Execute) -> list[str]:
+    """Tell each of its commands in one line."""
+    return [one_line(shlex.join(words)) for words in execute.commands]
 
 
 _VERBS = {

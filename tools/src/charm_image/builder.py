@@ -384,9 +384,7 @@ class _Follower:
     def _line(self, step: dockerfile.Step, line: str) -> Iterator[Progress]:
         if line.startswith('=> ') and line[3:] in _titles(step):
             self._resource, self._command, self._output = line[3:], '', []
-        elif line.startswith('+ ') and line[2:] in _scripts.command(self._applied(step)).split(
-            '; '
-        ):
+        elif line.startswith('+ ') and line[2:] in _commands(self._applied(step)):
             self._command = line[2:]
         else:
             self._output = [*self._output[-_LAST_LINES + 1 :], line]
@@ -419,6 +417,10 @@ class _Follower:
             self._output,
             event.text,
         )
+
+
+def _commands(resource: resources.Resource) -> list[str]:
+    return _scripts.commands(resource) if isinstance(resource, resources.Execute) else []
 
 
 def _titles(step: dockerfile.Step) -> set[str]:
