@@ -111,7 +111,7 @@ class DockerBuilder:
         self.dry_run = dry_run
         self.tag = None if tag is None else _name('tag', tag)
         self.platform = platform
-        self.output = output
+        self.output = None if output is None else _output(output)
         self.network = None if network is None else _text('network', network)
         self._client = client
         self._bundle = _bundle(bundle)
@@ -181,7 +181,7 @@ class DockerBuilder:
             yield Progress('built', f'{self.image_id}{f" {self.tag}" if self.tag else ""}')
             if self.output is not None:
                 _oci.write(engine.export(self.image_id), self.output, self.tag)
-                yield Progress('written', f'{os.fspath(self.output)}')
+                yield Progress('written', self.output)
 
     def _plan(self) -> _Plan:
         return _Plan(self._bundle, self._settings.arguments)
@@ -326,6 +326,15 @@ def _volume(value: Any) -> str:
     if not path.startswith('/') or path != path.strip():
         raise errors.ResourceError(
             f'volumes: {path!r:.80} is no full path of a directory, or has a space at its end'
+        )
+    return path
+
+
+def _output(value: Any) -> str:
+    path = _text('output', os.fspath(value) if isinstance(value, os.PathLike) else value)
+    if not path or os.path.isdir(path) or not os.path.isdir(os.path.dirname(path) or '.'):
+        raise errors.ResourceError(
+            f'output {path!r} is not the path of a file in a directory that is there'
         )
     return path
 
