@@ -111,7 +111,10 @@ WRONG = [
     (lambda: resources.User(name='a', password='x\ny'), 'no colon, newline'),
     (lambda: resources.User(name='a', gid=1, group='b'), 'not both'),
     (lambda: resources.User(name='a', password='x', disabled_login=True), 'one of password'),
-    (lambda: resources.User(name='a', groups='b'), 'list of names'),
+    (lambda: resources.User(name='a', groups='b'), 'groups is a list of names, not str'),
+    (lambda: resources.User(name='a', groups=None), 'groups is a list of names, not None'),
+    (lambda: resources.File(name='/a', watches=5), 'watches is a list of ids, not int'),
+    (lambda: resources.File(name='/a', policy=['remove']), 'there is no policy'),
     (lambda: resources.Group(name='a', gid='x'), 'number from 0'),
 ]
 
@@ -195,6 +198,20 @@ def test_what_is_no_resource_is_refused_where_it_was_yielded(wrong, said):
     with pytest.raises(charm_image.ResourceError, match=said) as caught:
         charm_image.ResourceBundle.from_iterator(function())
     assert last_line_of(caught.value) == 'yield wrong'
+    line = inspect.getsourcelines(function)[1] + 1
+    assert str(caught.value).startswith(f'{pathlib.Path(__file__).name}:{line}: ')
+
+
+def test_an_error_behind_yield_from_has_the_line_of_the_inner_yield():
+    def inner():
+        yield 'wrong'
+
+    def function():
+        yield from inner()
+
+    with pytest.raises(charm_image.ResourceError) as caught:
+        charm_image.ResourceBundle.from_iterator(function())
+    assert caught.value.location.endswith(f':{inspect.getsourcelines(inner)[1] + 1}')
 
 
 def test_a_generator_may_go_on_after_an_error():

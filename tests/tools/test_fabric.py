@@ -73,6 +73,21 @@ def forgot_to_yield(bundle):
 
 
 @docker_container(from_image='busybox:static')
+def no_resource(bundle):
+    yield 'a string'
+
+
+@docker_container(from_image='busybox:static')
+def added(bundle):
+    bundle.add(File)
+
+
+@docker_container(ports=80)
+def wrong_setting(bundle):
+    yield File(name='/a')
+
+
+@docker_container(from_image='busybox:static')
 def slow(bundle, context='a name that is not taken'):
     yield Execute(name='sleeps', command=['sh', '-c', 'echo begun; exec sleep 1000'])
 
@@ -192,6 +207,9 @@ def test_underscores_in_the_name_of_a_task_are_dashes_on_the_command_line(fab):
     [
         ('wrong-argument', "yield File(name='relative')", 'relative'),
         ('double', "yield File(name='/a')\n    yield File(name='/a')", 'in the bundle already'),
+        ('no-resource', "yield 'a string'", 'a bundle holds resources, not str'),
+        ('added', 'bundle.add(File)', 'a bundle holds resources, not File'),
+        ('wrong-setting', '@docker_container(ports=80)', 'ports is a list, not 80'),
     ],
 )
 def test_a_wrong_resource_is_reported_at_its_line_without_traceback(fab, task, line, message):
@@ -209,7 +227,10 @@ def test_an_error_in_the_function_is_reported_at_its_line(fab):
 
 
 def test_a_function_that_yields_nothing_is_told_so(fab):
-    assert 'does the function yield?' in fab('forgot-to-yield', status=1).stderr
+    told = fab('forgot-to-yield', status=1).stderr
+    line = line_of("@docker_container(from_image='busybox:static')\ndef forgot_to_yield")
+    assert f'fabfile.py:{line}: forgot_to_yield: ' in told
+    assert 'does the function yield?' in told
 
 
 def test_an_engine_that_is_not_there_is_named_without_traceback(fab):

@@ -52,20 +52,24 @@ class ResourceBundle:
         Raises:
             errors.ResourceError: it is no resource, is there already, or watches what is not
         """
+        return self._add(resource, resources.caller())
+
+    def _add(self, resource: resources.Resource, where: str) -> resources.Resource:
         if not isinstance(resource, resources.Resource):
             kind = getattr(resource, '__name__', type(resource).__name__)
-            raise errors.ResourceError(f'a bundle holds resources, not {kind}')
+            raise errors.ResourceError(f'a bundle holds resources, not {kind}', where)
         there = self._by_id.get(resource.typed_id)
         if there is not None:
             raise errors.ResourceError(
-                f'{resource.location}: {resource} is in the bundle already, '
-                f'from {there.location}; if both are meant, give one an id of its own'
+                f'{resource} is in the bundle already, '
+                f'from {there.location}; if both are meant, give one an id of its own',
+                resource.location,
             )
         for watched in resource.watches:
             if not self.named(watched):
                 raise errors.ResourceError(
-                    f'{resource.location}: {resource} watches {watched!r}, '
-                    'which is not the id of an earlier resource'
+                    f'{resource} watches {watched!r}, which is not the id of an earlier resource',
+                    resource.location,
                 )
         self._resources.append(resource)
         self._by_id[resource.typed_id] = resource
@@ -95,7 +99,7 @@ class ResourceBundle:
                 return
             error = None
             try:
-                self.add(resource)
+                self._add(resource, _line_of(source))
             except errors.ResourceError as refused:
                 if throw is None:
                     raise
@@ -109,3 +113,11 @@ class ResourceBundle:
             return self.get_resource_by_name(name)
         except KeyError:
             return None
+
+
+def _line_of(source: object) -> str:
+    """File and line at which a generator waits; '' for other iterators."""
+    while hasattr(inner := getattr(source, 'gi_yieldfrom', None), 'gi_frame'):
+        source = inner
+    frame = getattr(source, 'gi_frame', None)
+    return resources.location(frame) if frame else ''

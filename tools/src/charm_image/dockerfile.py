@@ -237,8 +237,9 @@ class Plan:
                 return [step for each in halves for step in self._run(each)]
             first = unit.parts[0].resource
             raise errors.ResourceError(
-                f'{first.location}: {cut(repr(first))} makes a script of {size} bytes, '
-                f'and a shell can be given {_LONGEST_SCRIPT}; put what is large into a File'
+                f'{cut(repr(first))} makes a script of {size} bytes, '
+                f'and a shell can be given {_LONGEST_SCRIPT}; put what is large into a File',
+                first.location,
             )
         if staged:
             self.files[stage] = (None, 0o700)

@@ -10,7 +10,14 @@ class BuildError(Exception):
 
 
 class ResourceError(BuildError, ValueError):
-    """A resource, or an argument of the builder, can't be as it was asked for."""
+    """A resource, or an argument of the builder, can't be as it was asked for.
+
+    `location` is the file and line that asked for it, where they are known.
+    """
+
+    def __init__(self, reason: str, location: str = ''):
+        self.location = location
+        super().__init__(f'{location}: {reason}' if location else reason)
 
 
 class StepError(BuildError):

@@ -93,6 +93,7 @@ def _task(function: _Function, settings: Mapping[str, Any]) -> invoke.tasks.Task
             chosen = {name: _chosen(name, settings[name], given.get(name)) for name in _OPTIONS}
             if takes_settings:
                 values.update(chosen)
+            _check(function, settings)
             built[key] = _build(function, values, chosen)
         return built[key]
 
@@ -107,15 +108,32 @@ def _task(function: _Function, settings: Mapping[str, Any]) -> invoke.tasks.Task
     )
 
 
-def _build(
-    function: _Function, values: Mapping[str, Any], chosen: Mapping[str, Any]
-) -> str | None:
+def _filled(function: _Function, values: Mapping[str, Any]) -> bundle.ResourceBundle:
     contents = bundle.ResourceBundle()
     try:
         made = function(contents, **values)
         if made is not None or not len(contents):
             contents.extend(made)  # type: ignore[arg-type]  # it refuses None in clear words
-        image = builder.DockerBuilder(contents, **chosen)
+    except errors.ResourceError as error:
+        if error.location:
+            raise
+        raise errors.ResourceError(str(error), _where(function)) from error
+    return contents
+
+
+def _check(function: _Function, settings: Mapping[str, Any]) -> None:
+    """Refuse what is wrong in the decorator itself, which a command line need not override."""
+    try:
+        builder.DockerBuilder(bundle.ResourceBundle(), **settings)
+    except errors.ResourceError as error:
+        raise invoke.exceptions.Exit(f'{_where(function)}: {error}', code=1) from error
+
+
+def _build(
+    function: _Function, values: Mapping[str, Any], chosen: Mapping[str, Any]
+) -> str | None:
+    try:
+        image = builder.DockerBuilder(_filled(function, values), **chosen)
         for progress in image.build():
             if progress.state != 'built':
                 print(progress, flush=True)
@@ -128,6 +146,11 @@ def _build(
     return image.image_id or None
 
 
+def _where(function: _Function) -> str:
+    code = function.__code__
+    return f'{os.path.basename(code.co_filename)}:{code.co_firstlineno}: {function.__name__}'
+
+
 def _parameters(function: _Function) -> tuple[dict[str, inspect.Parameter], bool]:
     """The function's own parameters, and whether it takes the image's settings too."""
     if not inspect.isfunction(function):
@@ -135,8 +158,7 @@ def _parameters(function: _Function) -> tuple[dict[str, inspect.Parameter], bool
             f'docker_container decorates a function, not {type(function).__name__}; '
             "its settings are named, as in @docker_container(tag='name')"
         )
-    where = f'{function.__code__.co_filename}:{function.__code__.co_firstlineno}'
-    where = f'{where}: {function.__name__}'
+    where = _where(function)
     parameters = list(inspect.signature(function).parameters.values())
     if not parameters or parameters[0].kind not in (
         inspect.Parameter.POSITIONAL_ONLY,

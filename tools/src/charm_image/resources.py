@@ -14,6 +14,7 @@ import os
 import re
 import shlex
 import sys
+import types
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, NoReturn
 
@@ -55,7 +56,7 @@ class Resource:
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Resource:
         self = super().__new__(cls)
-        self.location = _caller()
+        self.location = caller()
         signature = inspect.signature(cls.__init__)
         accepted = [*list(signature.parameters)[1:-1], 'id', 'policy', 'watches']
         for argument in kwargs:
@@ -77,13 +78,13 @@ class Resource:
     ):
         default = next(iter(self.policies))
         self.policy = default if policy is None else policy
-        if self.policy not in self.policies:
+        if not isinstance(self.policy, str) or self.policy not in self.policies:
             known = ', '.join(self.policies)
             self._refuse(f'there is no policy {policy!r}; its policies are {known}')
         self.id = self._text('id', id) if id is not None else self._implicit_id()
-        if isinstance(watches, str):
-            self._refuse('watches is a list of ids, not a string')
-        self.watches = tuple(self._text('watches', watched) for watched in watches)
+        self.watches = tuple(
+            self._text('watches', watched) for watched in self._several('watches', 'ids', watches)
+        )
         for argument in self.policies[self.policy]:
             if getattr(self, argument) not in (None, False, (), ''):
                 self._refuse(f'{argument} makes no sense with the policy {self.policy}')
@@ -107,7 +108,7 @@ class Resource:
     def _refuse(self, reason: str) -> NoReturn:
         name = getattr(self, 'name', None)
         what = f'{type(self).__name__}[{name}]' if isinstance(name, str) else type(self).__name__
-        raise errors.ResourceError(f'{self.location}: {what}: {reason}')
+        raise errors.ResourceError(f'{what}: {reason}', self.location)
 
     def _text(self, argument: str, value: Any, *, empty: bool = False) -> str:
         if not isinstance(value, str):
@@ -172,6 +173,11 @@ class Resource:
             self._refuse(f'{argument} is a number from 0 to {_LARGEST_ID}, not {value!r}')
         return int(value)
 
+    def _several(self, argument: str, what: str, value: Any) -> list[Any]:
+        if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
+            self._refuse(f'{argument} is a list of {what}, not {_kind(value)}')
+        return list(value)
+
     def _flag(self, argument: str, value: Any) -> bool:
         if not isinstance(value, bool):
             self._refuse(f'{argument} is True or False, not {value!r}')
@@ -182,10 +188,16 @@ def _kind(value: Any) -> str:
     return 'None' if value is None else type(value).__name__
 
 
-def _caller() -> str:
+def caller() -> str:
+    """File and line outside this package that called into it."""
     frame = sys._getframe(1)
     while frame.f_code.co_filename.startswith(_HERE) and frame.f_back:
         frame = frame.f_back
+    return location(frame)
+
+
+def location(frame: types.FrameType) -> str:
+    """Tell file and line of `frame`, as errors do."""
     return f'{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}'
 
 
@@ -564,9 +576,9 @@ class User(Resource):
         self.group = None if group is None else self._account_name('group', group)
         if self.gid is not None and self.group is not None:
             self._refuse('it has a gid or a group, not both')
-        if isinstance(groups, str):
-            self._refuse('groups is a list of names, not a string')
-        self.groups = tuple(self._account_name('groups', each) for each in groups)
+        self.groups = tuple(
+            self._account_name('groups', each) for each in self._several('groups', 'names', groups)
+        )
         self.append = self._flag('append', append)
         self.system = self._flag('system', system)
         self.shell = None if shell is None else self._path('shell', shell)
@@ -614,7 +626,7 @@ class _Senseless(Resource):
 
     def __new__(cls, *_: Any, **__: Any) -> _Senseless:
         self = object.__new__(cls)
-        self.location = _caller()
+        self.location = caller()
         self._refuse(cls.reason)
 
 
