@@ -8,12 +8,15 @@ import pathlib
 import subprocess
 import sys
 import tarfile
+import time
 import traceback
 
+import docker
 import pytest
 
 import charm_image
-from charm_image import resources
+from charm_image import _builders, resources
+from services import loopback
 
 
 def bundle_of(*made):
@@ -381,3 +384,16 @@ def test_json_in_the_dockerfile_is_what_docker_reads():
     line = written.splitlines()[-1]
     assert json.loads(line.removeprefix('CMD ')) == ['a"b', 'c\\d', 'e\nf', '<<EOF']
     assert '<<' not in line
+
+
+def test_an_engine_may_take_its_time_for_an_export():
+    def answer(exchange):
+        time.sleep(0.5)
+        exchange.reply(200, b'saved')
+
+    with (
+        loopback.serving(answer) as url,
+        docker.APIClient(url, version='1.41', timeout=0.1) as client,
+    ):
+        assert b''.join(_builders.Engine(client).export('image')) == b'saved'
+        assert client.timeout == 0.1

@@ -112,7 +112,12 @@ class Engine:
 
     def export(self, image: str) -> Iterator[bytes]:
         """Give the archive that `docker save` writes."""
-        chunks: Iterator[bytes] = self._client.get_image(image)
+        waits, self._client.timeout = self._client.timeout, None
+        try:
+            # graph drivers write all of it to the engine's disk before the first byte
+            chunks: Iterator[bytes] = self._client.get_image(image)
+        finally:
+            self._client.timeout = waits
         return chunks
 
     def build(
