@@ -238,7 +238,9 @@ def _chosen(name: str, default: Any, value: Any) -> Any:
         return bool(default or value)
     if value is None:
         return default
-    if value == '':
+    if name in (*_PAIRS, *_LISTS) and isinstance(value, list) and '' in value:
+        default, value = None, [each for each in value if each != '']
+    if value in ('', []):
         return None
     if name in _PAIRS:
         pairs = _pairs(name, value) if isinstance(value, list) else value
