@@ -196,6 +196,12 @@ def test_a_password_in_a_url_is_not_repeated(password):
     assert 'secret' not in str(caught.value)
 
 
+def test_a_password_in_a_url_is_not_used():
+    assert store.secure('https://me:secret@charmhub.example:1/a@b/') == (
+        'https://charmhub.example:1/a@b'
+    )
+
+
 def test_a_redirect_is_not_followed(hub, client):
     hub.fail('GET', '/whoami', status=302, headers={'Location': 'http://127.0.0.1:1/'})
     with pytest.raises(store.StoreError, match='sends us elsewhere'):

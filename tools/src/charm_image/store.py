@@ -504,7 +504,7 @@ class _Body:
 
 
 def secure(url: str) -> str:
-    """Return `url` without a slash at its end.
+    """Return `url` without a slash at its end, and without a user and password.
 
     Raises:
         InsecureURL: it is neither https nor on this machine.
@@ -523,7 +523,7 @@ def secure(url: str) -> str:
         raise InsecureURL(
             f'{_shown(url)} would carry your credentials unencrypted.', 'Give an https:// URL.'
         )
-    return url.rstrip('/')
+    return parts._replace(netloc=_host(url)).geturl().rstrip('/')
 
 
 def _shown(url: str) -> str:
