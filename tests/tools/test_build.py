@@ -397,3 +397,24 @@ def test_an_engine_may_take_its_time_for_an_export():
     ):
         assert b''.join(_builders.Engine(client).export('image')) == b'saved'
         assert client.timeout == 0.1
+
+
+def test_each_layer_that_is_pulled_tells_once_what_it_does():
+    def answer(exchange):
+        if exchange.command == 'GET':
+            exchange.reply(404, b'{"message": "No such image"}')
+        else:
+            lines = [{'id': layer, 'status': 'Downloading'} for layer in 'abab']
+            lines += [{'id': 'a', 'status': 'Pull complete'}, {'status': 'Status: done'}]
+            text = '\n'.join(map(json.dumps, lines)).encode()
+            chunked = b'%x\r\n%b\r\n0\r\n\r\n' % (len(text), text)
+            exchange.reply(200, chunked, Transfer_Encoding='chunked')
+
+    with loopback.serving(answer) as url, docker.APIClient(url, version='1.41') as client:
+        told = list(_builders.Engine(client).pull('base:1', None))
+    assert told == [
+        'base:1: a Downloading',
+        'base:1: b Downloading',
+        'base:1: a Pull complete',
+        'base:1: Status: done',
+    ]

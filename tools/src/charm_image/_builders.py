@@ -63,17 +63,17 @@ class Engine:
         repository, _, tag = (
             name.rpartition(':') if ':' in name.rpartition('/')[2] else (name, '', '')
         )
-        last = ''
+        told: dict[str, str] = {}  # layers come at once, each repeating what it does
         try:
             for line in self._client.pull(
                 repository, digest or tag or 'latest', stream=True, decode=True, platform=platform
             ):
                 if 'error' in line:
                     raise errors.BuildError(f'{image} cannot be pulled: {line["error"]}')
-                status = ' '.join(filter(None, (line.get('id'), line.get('status'))))
-                if status != last:
-                    yield f'{image}: {status}'
-                last = status
+                layer, status = line.get('id') or '', line.get('status') or ''
+                if told.get(layer) != status:
+                    told[layer] = status
+                    yield f'{image}: {f"{layer} {status}".strip()}'
         except docker.errors.APIError as error:
             reason = error.explanation or error
             raise errors.BuildError(f'{image} cannot be pulled: {reason}') from error
