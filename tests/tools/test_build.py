@@ -157,6 +157,7 @@ def test_a_wrong_argument_is_told_with_the_line_that_has_it(make, said):
         ({'labels': {'org.opencontainers.image.authors': 'a'}, 'maintainer': 'b'}, 'one of them'),
         ({'platform': 'linux/amd64 x'}, 'linux/arm64'),
         ({'maintainer': 5}, 'no str'),
+        ({'client': docker.DockerClient('tcp://localhost:1', version='1.41')}, 'give its .api'),
         ({'output': 5}, 'no str'),
         ({'output': '/'}, 'not the path of a file'),
         ({'output': '/absent/image.tar'}, 'a directory that is there'),

@@ -113,7 +113,7 @@ class DockerBuilder:
         self.platform = platform
         self.output = None if output is None else _output(output)
         self.network = None if network is None else _text('network', network)
-        self._client = client
+        self._client = None if client is None else _api(client)
         self._bundle = _bundle(bundle)
         if platform is not None and not _PLATFORM.fullmatch(_text('platform', platform)):
             raise errors.ResourceError(f'platform {platform!r} is not as linux/arm64 is')
@@ -244,6 +244,15 @@ def _told() -> Iterator[None]:
         raise errors.BuildError(f'the engine refuses: {reason}') from error
     except (docker.errors.DockerException, requests.RequestException) as error:
         raise errors.BuildError(f'the engine does not answer: {error}') from error
+
+
+def _api(value: Any) -> docker.APIClient:
+    import docker
+
+    if isinstance(value, docker.APIClient):
+        return value
+    advice = ': give its .api' if isinstance(value, docker.DockerClient) else ''
+    raise errors.ResourceError(f'client is a docker.APIClient, not {type(value).__name__}{advice}')
 
 
 def _bundle(value: Any) -> bundle.ResourceBundle:
