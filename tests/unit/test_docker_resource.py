@@ -540,6 +540,17 @@ def test_set_status_false_sets_no_status_and_logs_the_reason(unit):
     assert unit.statuses == []
 
 
+@pytest.mark.parametrize('resource', [None, {'type': 'oci-image', 'auto-fetch': 'false'}])
+def test_what_is_wrong_in_metadata_reaches_the_log_even_without_status(unit, resource):
+    unit.options['set-status'] = False
+    unit.metadata['resources']['odd'] = resource
+    unit.attached['my-image'] = IMAGE
+    for hook in ('install', 'upgrade-charm'):
+        unit.hook(hook)
+        assert [text[:5] for text in unit.logged] == ['odd: ']
+        assert unit.statuses == []
+
+
 def test_a_charm_put_together_by_hand_has_the_default_options(unit):
     unit.options = {}
     unit.hook('install')
@@ -684,7 +695,7 @@ class TestResourceGet:
     def test_its_reason_reaches_the_status_and_the_log(self, unit):
         self.write(
             "echo noise >&2; printf 'ERROR could not download resource: failed  after\\033[1m "
-            "retrying: https://user:s3cr3t@10.0.0.1 is down\\n\\n' >&2; exit 1"
+            "retrying: https://user:s3@cr3t@10.0.0.1 is down\\n\\n' >&2; exit 1"
         )
         reason = 'failed after[1m retrying: https://10.0.0.1 is down'
         assert self.message(unit) == (

@@ -268,6 +268,7 @@ def _auto_fetch():
                 _toggle(name, 'fetched', True)
             elif wanted not in (False, None):
                 _settle(name, _Unusable('its auto-fetch is not true or false', _REPORT))
+    _log_problems(set(_problems()).difference(_names('fetched')))
 
 
 def _take_pending():
@@ -298,7 +299,11 @@ def _read(names):
         outcomes.update(_verified(readable))
     for name in names:
         _settle(name, outcomes[name])
-    problems = {name: problem for name, problem in _problems().items() if name in outcomes}
+    _log_problems(names)
+
+
+def _log_problems(names):
+    problems = {name: problem for name, problem in _problems().items() if name in names}
     if problems:
         hookenv.log(_sentence(problems), level=hookenv.ERROR)
 
@@ -444,7 +449,7 @@ def _reason(stderr):
     lines = [line for line in stderr.decode('utf-8', 'replace').split('\n') if line.strip()]
     line = ' '.join(lines[-1].split()) if lines else ''
     line = re.sub(r'^ERROR (could not download resource: )?', '', line)
-    line = re.sub(r'//[^/@\s]*@', '//', line)
+    line = re.sub(r'//[^/\s]*@', '//', line)
     return ''.join(character for character in line if character.isprintable())[:200]
 
 
