@@ -57,6 +57,14 @@ def find(minor):
     return None
 
 
+def make_environment(python, home):
+    """Make a virtual environment with `python` in the folder `home`."""
+    # Debian has ensurepip, which venv needs, in a package of its own.
+    whole = subprocess.run([python, '-c', 'import ensurepip'], capture_output=True).returncode == 0
+    tool = [python, '-m', 'venv'] if whole else [sys.executable, '-m', 'virtualenv', '-p', python]
+    subprocess.run([*tool, '--clear', home], check=True, capture_output=True, text=True)
+
+
 def _install(interpreter, *packages):
     subprocess.run(
         [interpreter, '-m', 'pip', 'install', '--quiet', *packages],
@@ -76,9 +84,7 @@ def _environment(python, minor, combination):
     wanted = hashlib.sha256('\n'.join([python, *packages]).encode()).hexdigest()
     if stamp.exists() and stamp.read_text() == wanted:
         return interpreter
-    subprocess.run(
-        [python, '-m', 'venv', '--clear', home], check=True, capture_output=True, text=True
-    )
+    make_environment(python, home)
     if minor == 6:  # ensurepip's is too old for the wheels that there still are for 3.6
         _install(interpreter, 'pip==21.3.1')
     _install(interpreter, *packages)

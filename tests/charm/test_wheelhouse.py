@@ -49,7 +49,7 @@ def download(directory, *requirements):
 
 def install(python, base, sources, tools, directory):
     """Make a unit's environment in `directory`; return what is wrong with it, and its files."""
-    run(python, '-m', 'venv', directory)
+    each_python.make_environment(python, directory)
     interpreter = directory / 'bin' / 'python'
     if base:
         run(interpreter, '-m', 'pip', 'install', *base)

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+import each_python
 import services
 from juju import building
 from services import charmhub, engine
@@ -18,12 +19,13 @@ def tools(tmp_path_factory):
     services.require('dockerd', 'docker-registry')
     folder = tmp_path_factory.mktemp('tools')
     source = f'{building.ROOT}/tools[fabric]'
-    for command in (
-        [sys.executable, '-m', 'venv', folder],
+    each_python.make_environment(sys.executable, folder)
+    done = subprocess.run(
         [folder / 'bin/pip', 'install', '--quiet', '--disable-pip-version-check', source],
-    ):
-        done = subprocess.run(command, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
     return folder / 'bin'
 
 

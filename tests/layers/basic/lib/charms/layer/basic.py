@@ -15,7 +15,7 @@ def bootstrap_charm_deps():
         return
     done = pathlib.Path('wheelhouse', '.bootstrapped')
     if not done.exists():
-        subprocess.check_call([sys.executable, '-m', 'venv', str(home)])
+        subprocess.check_call(['virtualenv', '--quiet', '-ppython3', '--no-download', str(home)])
         pip = [str(python), '-m', 'pip', 'install', '--quiet', '--no-index']
         pip += ['--find-links', 'wheelhouse']
         sources = [str(path) for path in pathlib.Path('wheelhouse').glob('*.*')]
