@@ -252,6 +252,16 @@ def test_fetch_does_without_a_good_auto_fetch(unit):
     assert unit.flags() == AVAILABLE
 
 
+def test_a_later_fetch_that_mends_takes_the_status_back(unit):
+    unit.metadata['resources']['my-image']['auto-fetch'] = 'false'
+    unit.attached['my-image'] = IMAGE
+    unit.hook('install')
+    unit.during(lambda: unit.library.fetch('my-image'))
+    unit.hook('config-changed')
+    assert unit.flags() == AVAILABLE
+    assert unit.statuses[-1] == ('maintenance', 'image resources are in order')
+
+
 @pytest.mark.parametrize('resources', [None, {}, [], 'text', ABSENT])
 def test_a_charm_without_resources_is_no_error(unit, resources):
     unit.metadata = {} if resources is ABSENT else {'resources': resources}

@@ -131,14 +131,20 @@ def _begin_hook():
         kv.set(_AUTO_FETCH_DONE, True)
     available = () if upgraded else _names('available')
     _read([name for name in _names('fetched') if name not in available] + _take_pending())
-    if had_problems and not _problems() and _option('set-status', True):
-        # Takes back what _end_hook said; the charm's handlers, still to run, may know better.
-        layer.status.maintenance('image resources are in order')
+    _take_back(had_problems)
 
 
 def _read_pending():
     """Read what handlers asked for in this hook."""
+    had_problems = bool(_problems())
     _read(_take_pending())
+    _take_back(had_problems)
+
+
+def _take_back(had_problems):
+    """Take back what _end_hook said; the charm's handlers, still to run, may know better."""
+    if had_problems and not _problems() and _option('set-status', True):
+        layer.status.maintenance('image resources are in order')
 
 
 def _end_hook():
