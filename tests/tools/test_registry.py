@@ -251,13 +251,13 @@ def test_an_access_token_is_a_token(with_tokens, tokens):
 
 @pytest.mark.parametrize('promised', [None, 300])
 def test_a_token_that_expires_in_the_middle_of_a_blob_is_renewed(promised, with_tokens, tokens):
-    tokens.lifetime = 1
+    tokens.lifetime = 3
     tokens.promised = promised
     slept = []
 
     def progress(sent):
         if sent and not slept:
-            slept.append(time.sleep(2.5))
+            slept.append(time.sleep(4.5))
 
     with registry.Client(with_tokens.host, 'author', ACCOUNTS['author']) as client:
         push(client, 'team/app', make_image(), f'expiring-{promised}', progress)
