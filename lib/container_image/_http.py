@@ -187,7 +187,7 @@ class Http:
         if status in (408, 429) or (status >= 500 and status != 501):
             wait = _retry_after(answer.headers.get('Retry-After', ''))
             trouble = 'limits how often it is asked' if status == 429 else 'has trouble'
-            again = 'later' if wait is None else f'in {wait:.0f} s'
+            again = 'later' if wait is None or wait > 86400 else f'in {wait:.0f} s'
             raise errors.Overloaded(
                 f'{host(url)} {trouble} (HTTP {status}): try again {again}', wait
             )

@@ -491,6 +491,8 @@ class Client:
             # The first of each kind counts.
             challenges = dict(parse_challenges(answer.headers.get('WWW-Authenticate', ''))[::-1])
             bearer = challenges.get('bearer')
+            if not challenges:
+                return answer
             if bearer is not None and not renewed:
                 renewed = True
                 scopes = token.scopes if token else []

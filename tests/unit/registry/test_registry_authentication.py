@@ -34,6 +34,13 @@ def test_an_unknown_kind_of_authentication_is_named_so():
     assert type(error) is registry.Misbehaving
 
 
+@pytest.mark.parametrize('password', ['', case.PASSWORD])
+def test_a_refusal_that_does_not_say_how_to_do_better_is_no_right(password):
+    with case.registry_that(lambda exchange: exchange.reply(401)) as (host, _):
+        error = case.failure_of(case.ask, host, username=case.USERNAME, password=password)
+    assert type(error) is registry.NoRight
+
+
 def test_netrc_is_never_read(tmp_path, monkeypatch):
     netrc = tmp_path / 'netrc'
     netrc.write_text('default login from-netrc password from-netrc\n')
