@@ -151,13 +151,12 @@ def _end_hook():
     """Tell the operator what is wrong, and let the news of this hook be over."""
     for name in _names('changed'):
         _toggle(name, 'changed', False)
-    if _option('set-status', True):
+    problems = _problems()
+    if problems and _option('set-status', True):
         for status, tell in (('waiting', layer.status.waiting), ('blocked', layer.status.blocked)):
-            problems = {
-                name: problem for name, problem in _problems().items() if problem.status == status
-            }
-            if problems:
-                tell(_sentence(problems))
+            alike = {name: each for name, each in problems.items() if each.status == status}
+            if alike:
+                tell(_sentence(alike))
 
 
 def _flag(name, state):
