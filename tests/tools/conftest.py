@@ -5,7 +5,9 @@ import itertools
 import pytest
 
 import charm_image
-from services import built, engine
+import charm_image.engine
+from container_image import registry
+from services import built, engine, fake_engine
 from services import registry as registries
 
 _numbers = itertools.count(1)
@@ -30,6 +32,27 @@ def open_registry(tmp_path_factory):
     """A docker-registry that asks for no credentials."""
     with registries.running(tmp_path_factory.mktemp('registry')) as running:
         yield running
+
+
+@pytest.fixture
+def client(open_registry):
+    """A client of that registry, without an account."""
+    with registry.Client(open_registry.host) as client:
+        yield client
+
+
+@pytest.fixture
+def fake():
+    """An engine that gives the exports it is told to."""
+    with fake_engine.running() as running:
+        yield running
+
+
+@pytest.fixture
+def local(fake):
+    """The fake engine, as the upload sees it."""
+    with charm_image.engine.connect({'DOCKER_HOST': fake.host}) as local:
+        yield local
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ import sys
 import pytest
 
 from charm_image import archives, engine, images, layers, push, pushed
-from container_image import registry
 from services import layouts, require
 
 
@@ -29,12 +28,6 @@ def image(busybox):
     return layouts.Image(
         (busybox, hello, large, layouts.tar(), hello), command=('/bin/cat', '/hello')
     )
-
-
-@pytest.fixture
-def client(open_registry):
-    with registry.Client(open_registry.host) as client:
-        yield client
 
 
 @pytest.fixture(params=['dockerd', 'podman'])

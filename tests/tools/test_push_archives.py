@@ -7,7 +7,6 @@ import subprocess
 import pytest
 
 from charm_image import archives, images, push, pushed
-from container_image import registry
 from services import layouts, require
 
 SMALL = layouts.tar([('small', b'small')])
@@ -15,12 +14,6 @@ LARGE = layouts.tar([('large', bytes(range(256)) * 6000)])
 AMD64 = layouts.Image((SMALL, LARGE))
 ARM64 = layouts.Image((SMALL, layouts.tar([('arm', b'arm')])), 'arm64', variant='v8')
 ARMHF = layouts.Image((SMALL,), 'arm', variant='v7')
-
-
-@pytest.fixture
-def client(open_registry):
-    with registry.Client(open_registry.host) as client:
-        yield client
 
 
 @pytest.fixture

@@ -17,18 +17,6 @@ from services import certificates, fake_engine, layouts, loopback, require
 SMALL = layouts.tar([('small', b'small')])
 
 
-@pytest.fixture
-def fake():
-    with fake_engine.running() as running:
-        yield running
-
-
-@pytest.fixture
-def local(fake):
-    with engine.connect({'DOCKER_HOST': fake.host}) as local:
-        yield local
-
-
 def _inspected(digits, **kwargs):
     digits = digits.ljust(64, '0')
     return {**layouts.Image((SMALL,)).inspected, 'Id': f'sha256:{digits}', **kwargs}

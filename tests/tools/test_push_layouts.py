@@ -13,7 +13,7 @@ import zstandard
 
 from charm_image import archives, engine, images, layers, push, pushed, tar
 from container_image import registry
-from services import fake_engine, layouts
+from services import layouts
 
 MIB = 1 << 20
 
@@ -51,24 +51,6 @@ EXPORTS = {
         image, absent=[layouts.Image((LARGE,), 's390x')]
     ),
 }
-
-
-@pytest.fixture
-def fake():
-    with fake_engine.running() as running:
-        yield running
-
-
-@pytest.fixture
-def client(open_registry):
-    with registry.Client(open_registry.host) as client:
-        yield client
-
-
-@pytest.fixture
-def local(fake):
-    with engine.connect({'DOCKER_HOST': fake.host}) as local:
-        yield local
 
 
 def _push_export(fake, local, client, repository, image, export, **kwargs):
