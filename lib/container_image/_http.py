@@ -9,8 +9,6 @@ import ipaddress
 import logging
 import os
 import re
-import socket
-import ssl
 import threading
 import time
 import typing
@@ -20,8 +18,8 @@ import urllib.request
 import requests
 import requests.auth
 import requests.utils
-import urllib3.exceptions
 
+from container_image import _addresses, _http_failures
 from container_image import registry_errors as errors
 
 Proxies = typing.Mapping[str, str]
@@ -122,15 +120,17 @@ class Http:
         Raise `registry_errors.RegistryError`, also for 429 and 5xx.
         """
         for _ in range(_MOST_REDIRECTS + 1):
-            allowed = authorization if origin(url) == home else None
+            allowed = authorization if _addresses.origin(url) == home else None
             answer = self._send(method, url, allowed, headers, body, most)
             if answer.status not in (301, 302, 303, 307, 308):
                 return answer
             location = answer.headers.get('Location')
             if not location or (method not in ('GET', 'HEAD') and answer.status < 307):
-                raise errors.Misbehaving(f'{host(url)} redirects a {method} to nowhere')
-            url = joined(url, location)
-        raise errors.Misbehaving(f'{host(url)} redirects without end: check that it is a registry')
+                raise errors.Misbehaving(f'{_addresses.host(url)} redirects a {method} to nowhere')
+            url = _addresses.joined(url, location)
+        raise errors.Misbehaving(
+            f'{_addresses.host(url)} redirects without end: check that it is a registry'
+        )
 
     def speaks_tls(self, netloc: str) -> bool:
         """Return whether a server on loopback speaks TLS, be its certificate trusted or not."""
@@ -144,7 +144,7 @@ class Http:
             ):
                 return True
         except Exception as exc:
-            return _distrust(_causes(exc)) is not None
+            return _http_failures.is_distrust(exc)
 
     def _send(
         self,
@@ -157,7 +157,9 @@ class Http:
     ) -> Answer:
         left = self.left()
         if left <= 0:
-            raise errors.NotReachable(f'{host(url)} was not asked within {self._limit:g} s')
+            raise errors.NotReachable(
+                f'{_addresses.host(url)} was not asked within {self._limit:g} s'
+            )
         verify = _bundle()
         connect, read = self._timeouts
         if body:
@@ -178,8 +180,8 @@ class Http:
         except errors.RegistryError as exc:
             failure = exc
         except Exception as exc:  # with a bad proxy or address, requests raises nearly anything
-            failure = _failure(exc, url, self._proxies_for(url))
-        _log.debug('%s at %s: %s', method, host(url), failure or answer.status)
+            failure = _http_failures.failure(exc, url, self._proxies_for(url))
+        _log.debug('%s at %s: %s', method, _addresses.host(url), failure or answer.status)
         # Not inside `except`: what requests raises refers to the request and its headers.
         if failure:
             raise failure
@@ -189,7 +191,7 @@ class Http:
             trouble = 'limits how often it is asked' if status == 429 else 'has trouble'
             again = 'later' if wait is None or wait > 86400 else f'in {wait:.0f} s'
             raise errors.Overloaded(
-                f'{host(url)} {trouble} (HTTP {status}): try again {again}', wait
+                f'{_addresses.host(url)} {trouble} (HTTP {status}): try again {again}', wait
             )
         return answer
 
@@ -214,20 +216,28 @@ class Http:
         content = b''
         status = response.status_code
         if status == 407:
-            raise errors.NotReachable(f'the proxy before {host(url)} wants other credentials')
+            raise errors.NotReachable(
+                f'the proxy before {_addresses.host(url)} wants other credentials'
+            )
         if status < 300 and response.headers.get('Content-Encoding', 'identity') != 'identity':
-            raise errors.Misbehaving(f'{host(url)} compresses its answer, which it was not to do')
+            raise errors.Misbehaving(
+                f'{_addresses.host(url)} compresses its answer, which it was not to do'
+            )
         while len(content) <= most:
             block = response.raw.read(min(_BLOCK, most + 1 - len(content)), decode_content=False)
             if not block:
                 break
             content += block
             if self.left() <= 0:
-                raise errors.NotReachable(f'{host(url)} did not end within {self._limit:g} s')
+                raise errors.NotReachable(
+                    f'{_addresses.host(url)} did not end within {self._limit:g} s'
+                )
         if method != 'HEAD' and len(content) < min(_length(response), most):
-            raise errors.NotReachable(f'{host(url)} broke off its answer: try again')
+            raise errors.NotReachable(f'{_addresses.host(url)} broke off its answer: try again')
         if len(content) > most and status < 300:
-            raise errors.Misbehaving(f'{host(url)} sends more than {most} bytes, and may not')
+            raise errors.Misbehaving(
+                f'{_addresses.host(url)} sends more than {most} bytes, and may not'
+            )
         return Answer(status, response.headers, content, url)
 
     def _proxies_for(self, url: str) -> typing.Dict[str, str]:
@@ -235,65 +245,9 @@ class Http:
         proxies = urllib.request.getproxies_environment()
         proxies['no_proxy'] = proxies.pop('no', '')
         proxies.update(self._proxies)
-        if is_loopback(url) or _bypasses(url, proxies.pop('no_proxy')):
+        if _addresses.is_loopback(url) or _bypasses(url, proxies.pop('no_proxy')):
             return {}
         return proxies
-
-
-def is_address(netloc: str) -> bool:
-    """Return whether this can be the host of a URL, with its port or without."""
-    try:
-        parts = urllib.parse.urlsplit(f'//{netloc}')
-        return bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
-
-
-def checked(url: str) -> str:
-    """Return `url`, which a registry gave, if it may be asked: over HTTPS, or on loopback."""
-    try:
-        parts = urllib.parse.urlsplit(url)
-        good = parts.scheme == 'https' or (parts.scheme == 'http' and is_loopback(url))
-    except ValueError:
-        good = False
-    if not good or not is_address(parts.netloc):
-        raise errors.Misbehaving('the registry sends on to an address that is not HTTPS')
-    return url
-
-
-def joined(base: str, url: str) -> str:
-    """Return the absolute form of a `url` found in an answer from `base`, checked."""
-    try:
-        url = urllib.parse.urljoin(base, url)
-    except ValueError:
-        url = ''
-    return checked(url)
-
-
-def with_query(url: str, query: typing.Sequence[typing.Tuple[str, str]]) -> str:
-    """Return `url` with more parameters."""
-    return url + ('&' if '?' in url else '?') + urllib.parse.urlencode(query)
-
-
-def host(url: str) -> str:
-    """Return the host, and the port if any, for a message."""
-    return urllib.parse.urlsplit(url).netloc.rpartition('@')[2]
-
-
-def origin(url: str) -> str:
-    """Return what has to be equal for two addresses to be of the same server."""
-    parts = urllib.parse.urlsplit(url)
-    port = parts.port or {'https': 443, 'http': 80}.get(parts.scheme)
-    return f'{parts.scheme}://{parts.hostname}:{port}'
-
-
-def is_loopback(url: str) -> bool:
-    """Return whether `url` is on localhost or 127.0.0.0/8."""
-    name = urllib.parse.urlsplit(url).hostname or ''
-    try:
-        return name == 'localhost' or ipaddress.IPv4Address(name).is_loopback
-    except ValueError:
-        return False
 
 
 def _bypasses(url: str, no_proxy: str) -> bool:
@@ -340,69 +294,3 @@ def _retry_after(value: str) -> typing.Optional[float]:
         return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
     except (TypeError, ValueError, IndexError, OverflowError):
         return None
-
-
-def _causes(error: BaseException) -> typing.List[BaseException]:
-    """Return all that an exception of requests or urllib3 wraps, in any of its ways."""
-    causes: typing.List[BaseException] = []
-    waiting: typing.List[typing.Any] = [error]
-    while waiting:
-        cause = waiting.pop(0)
-        if isinstance(cause, BaseException) and not any(cause is known for known in causes):
-            causes.append(cause)
-            waiting += [getattr(cause, 'reason', None), cause.__cause__, cause.__context__]
-            waiting += cause.args
-    return causes
-
-
-def _distrust(causes: typing.Iterable[BaseException]) -> typing.Optional[str]:
-    """Return why a certificate is not trusted, or None if something else is wrong."""
-    for cause in causes:
-        if isinstance(cause, ssl.SSLError) and cause.library in ('PEM', 'X509'):
-            return 'the bundle cannot be read'
-        match = re.search(r'certificate verify failed(?:: (.*?))?\.? ?(\(_ssl|$)', str(cause))
-        if isinstance(cause, ssl.SSLError) and match:
-            # Python 3.6 does not say which.
-            return match.group(1) or 'signed by no known CA, or out of date'
-        if type(cause).__name__ == 'CertificateError':  # urllib3 1 has one of its own
-            return 'it is for another host'
-    return None
-
-
-def _failure(
-    error: BaseException, url: str, proxies: typing.Mapping[str, str]
-) -> errors.RegistryError:
-    """Return what an exception of requests or urllib3 means, in our words alone."""
-    causes = _causes(error)
-    where = host(url)
-    proxy = requests.utils.select_proxy(url, proxies)
-    if proxy:
-        # Its password may hold a slash, so it is no use to parse this as an address.
-        address = proxy.rpartition('@')[2].rpartition('//')[2].partition('/')[0]
-        where += f' (through the proxy {address})'
-
-    def has(*types: typing.Type[BaseException]) -> bool:
-        return any(isinstance(cause, types) for cause in causes)
-
-    if has(socket.gaierror):
-        return errors.NotResolved(f'DNS does not know {where}: check the name, and the network')
-    distrust = _distrust(causes)
-    if distrust:
-        return errors.CertificateNotTrusted(
-            f'the certificate of {where} is not trusted ({distrust}): REQUESTS_CA_BUNDLE can '
-            f'name a bundle with its CA'
-        )
-    nowhere = has(
-        requests.exceptions.InvalidURL, urllib3.exceptions.LocationValueError, UnicodeError
-    )
-    if has(requests.exceptions.ProxyError) or (proxy and nowhere):
-        return errors.NotReachable(f'{where} cannot be reached: check the proxy')
-    if nowhere:
-        return errors.Refused(f'{where} is not an address: check host and port')
-    if has(ssl.SSLError):
-        return errors.NotReachable(f'{where} does not speak TLS as it should: check the port')
-    if has(ConnectionRefusedError):
-        return errors.NotReachable(f'{where} refuses connections: check host and port')
-    if has(requests.exceptions.Timeout, urllib3.exceptions.TimeoutError, socket.timeout):
-        return errors.NotReachable(f'{where} does not answer in time: check host and firewall')
-    return errors.NotReachable(f'the connection to {where} broke: try again, check the network')

@@ -25,8 +25,13 @@ _TYPED = {_YAML + name for name in ('int', 'float', 'bool', 'timestamp', 'value'
 _OTHERS = {_YAML + name for name in ('binary', 'seq', 'map', 'omap', 'pairs', 'set')}
 _STANDARD = {_NULL, _STR} | _TYPED | _OTHERS
 
-# A value that is neither text nor null.
-_NOT_TEXT = object()
+
+class _NotText:
+    """A value that is neither text nor null."""
+
+
+_Text = typing.Union[str, None, _NotText]
+_Pairs = typing.List[typing.Tuple[str, _Text]]
 
 
 class _Typed(str):
@@ -46,11 +51,11 @@ class ImageDetails(
 
     __slots__ = ()
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f'ImageDetails({self.registry_path!r}, {self.username!r}, <hidden>)'
 
 
-def read(path):
+def read(path: str) -> ImageDetails:
     """Return the ImageDetails in the file at `path` (a str); raise InvalidContents."""
     data, problem = None, None
     try:
@@ -66,7 +71,7 @@ def read(path):
     return parse(data)
 
 
-def parse(data):
+def parse(data: bytes) -> ImageDetails:
     """Return the ImageDetails in `data` (bytes); raise InvalidContents."""
     if len(data) > _SIZE_MAX:
         raise InvalidContents(f'its content is larger than {_SIZE_MAX // 1024} KiB')
@@ -85,7 +90,7 @@ def parse(data):
     return _details(pairs)
 
 
-def _read_regular_file(path):
+def _read_regular_file(path: str) -> typing.Optional[bytes]:
     """Return the bytes in the file at `path`, as far as they count; None for other files."""
     # Without O_NONBLOCK, a FIFO would be waited for.
     flags = os.O_NONBLOCK | os.O_NOCTTY
@@ -95,8 +100,8 @@ def _read_regular_file(path):
         return file.read(_SIZE_MAX + 1)
 
 
-def _details(pairs):
-    """Return the ImageDetails in `pairs` of a key and a str, None or _NOT_TEXT."""
+def _details(pairs: _Pairs) -> ImageDetails:
+    """Return the ImageDetails in `pairs` of a key and a value."""
     is_yaml = any(key == 'registrypath' for key, _ in pairs)
     path_key = 'registrypath' if is_yaml else 'ImageName'
     registry_path = _value(pairs, path_key)
@@ -117,7 +122,7 @@ def _details(pairs):
     )
 
 
-def _value(pairs, key):
+def _value(pairs: _Pairs, key: str) -> str:
     """Return the text of `key`, '' for null or none; its case matters only beside a twin."""
     values = [value for name, value in pairs if name == key] or [
         value for name, value in pairs if name.lower() == key.lower()
@@ -125,12 +130,12 @@ def _value(pairs, key):
     if len(values) > 1:
         raise InvalidContents(f'its {key} is given twice')
     value = values[0] if values else None
-    if value is _NOT_TEXT or not _is_unicode(value or ''):
+    if isinstance(value, _NotText) or not _is_unicode(value or ''):
         raise InvalidContents(f'its {key} is no text')
     return value or ''
 
 
-def _is_unicode(text):
+def _is_unicode(text: str) -> bool:
     """Tell whether `text` has no lone surrogates, which escapes can spell but no file can hold."""
     try:
         text.encode('utf-8')
@@ -139,18 +144,14 @@ def _is_unicode(text):
     return True
 
 
-class _JSONObject(list):
-    """The pairs of an object, to tell it from an array."""
-
-
-def _json_pairs(text):
+def _json_pairs(text: str) -> typing.Optional[_Pairs]:
     """Return the pairs in `text`, or None where it isn't JSON, but may be YAML all the same."""
     if not text.lstrip().startswith('{'):
         return None
     try:
         pairs = json.loads(
             text,
-            object_pairs_hook=_JSONObject,
+            object_pairs_hook=list,
             parse_int=_Typed,
             parse_float=_Typed,
             parse_constant=_Typed,
@@ -160,10 +161,10 @@ def _json_pairs(text):
     return [(key, _json_text(value)) for key, value in pairs]
 
 
-def _json_text(value):
+def _json_text(value: object) -> _Text:
     if isinstance(value, bool):
         return _Typed('true' if value else 'false')
-    return value if value is None or isinstance(value, str) else _NOT_TEXT
+    return value if value is None or isinstance(value, str) else _NotText()
 
 
 class _TooMuch(Exception):
@@ -176,7 +177,9 @@ class _Loader(yaml.SafeLoader):
     _depth = 0
     _nodes = 0
 
-    def compose_node(self, parent, index):
+    def compose_node(
+        self, parent: typing.Optional[yaml.Node], index: int
+    ) -> typing.Optional[yaml.Node]:
         self._depth += 1
         self._nodes += 1
         if self._depth > _DEPTH_MAX or self._nodes > _NODES_MAX:
@@ -186,7 +189,7 @@ class _Loader(yaml.SafeLoader):
         return node
 
 
-def _yaml_pairs(text):
+def _yaml_pairs(text: str) -> _Pairs:
     """Return the pairs in `text`; raise InvalidContents where it isn't one YAML mapping."""
     root, problem = None, None
     try:
@@ -219,15 +222,15 @@ def _yaml_pairs(text):
     ]
 
 
-def _yaml_text(node):
+def _yaml_text(node: yaml.Node) -> _Text:
     if node.tag == _NULL:
         return None
     if node.tag in _TYPED:
         return _Typed(node.value)
-    return node.value if node.tag == _STR else _NOT_TEXT
+    return node.value if node.tag == _STR else _NotText()
 
 
-def _size(node, sizes):
+def _size(node: typing.Optional[yaml.Node], sizes: typing.Dict[int, typing.Optional[int]]) -> int:
     """Return how many nodes `node` stands for, aliases followed; raise InvalidContents for loops
     and for tags that mean something to one program only.
     """
@@ -241,6 +244,7 @@ def _size(node, sizes):
         if isinstance(node, yaml.MappingNode):
             children = [child for pair in children for child in pair]
         sizes[id(node)] = 1 + sum(_size(child, sizes) for child in children)
-    if sizes[id(node)] is None:
+    size = sizes[id(node)]
+    if size is None:
         raise InvalidContents('its content contains itself, through an alias')
-    return sizes[id(node)]
+    return size

@@ -21,6 +21,11 @@ _BARE_IDENTIFIER = re.compile(r'[a-f0-9]{64}')
 _NAME_MAX = 255
 
 
+def is_digest(text: str) -> bool:
+    """Return whether `text` is a digest, by sha256 or sha512, in lower case."""
+    return bool(_DIGEST.fullmatch(text))
+
+
 class InvalidReference(ValueError):
     """The text is no image reference; the message says why, and never quotes the text."""
 
@@ -37,13 +42,13 @@ class Reference(
     __slots__ = ()
 
     @classmethod
-    def parse(cls, text):
+    def parse(cls, text: str) -> 'Reference':
         """Return the Reference that `text` (a str) spells; raise InvalidReference."""
         _check_characters(text)
         rest, has_digest, digest = text.partition('@')
         domain, path_and_tag = _split_domain(rest)
         path, has_tag, tag = path_and_tag.partition(':')
-        if has_digest and not _DIGEST.fullmatch(digest):
+        if has_digest and not is_digest(digest):
             raise InvalidReference(
                 'only a digest may follow "@", sha256: and 64 or sha512: and 128 lower-case hex'
                 ' digits; credentials go into username and password'
@@ -75,14 +80,14 @@ class Reference(
         return cls(domain, path, tag, digest)
 
 
-def _split_domain(name):
+def _split_domain(name: str) -> typing.Tuple[str, str]:
     """Return the registry's host and the rest of `name`, as distribution/reference tells them."""
     first, slash, rest = name.partition('/')
     is_domain = '.' in first or ':' in first or first == 'localhost' or first != first.lower()
     return (first, rest) if slash and is_domain else (_DEFAULT_DOMAIN, name)
 
 
-def _check_characters(text):
+def _check_characters(text: str) -> None:
     """Raise InvalidReference for what no part of a reference may hold."""
     if not text.strip():
         raise InvalidReference('it is blank')

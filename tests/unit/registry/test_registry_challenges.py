@@ -2,11 +2,11 @@
 
 import pytest
 
-from container_image import registry
+from container_image import challenges
 
 
 @pytest.mark.parametrize(
-    ('header', 'challenges'),
+    ('header', 'expected'),
     [
         ('', []),
         ('Negotiate', [('negotiate', {})]),
@@ -64,18 +64,18 @@ from container_image import registry
         (',, Basic ,, realm="x",', [('basic', {'realm': 'x'})]),
     ],
 )
-def test_challenges_are_read_whatever_stands_inside_quotes(header, challenges):
-    assert registry.parse_challenges(header) == challenges
+def test_challenges_are_read_whatever_stands_inside_quotes(header, expected):
+    assert challenges.parse(header) == expected
 
 
 @pytest.mark.parametrize(
     'header', ['realm="nobody asked"', '"', '=', 'Basic realm="no end', '\x00', '€', 'Basic =,=']
 )
 def test_what_is_no_challenge_has_no_realm(header):
-    assert not any(parameters for _, parameters in registry.parse_challenges(header))
+    assert not any(parameters for _, parameters in challenges.parse(header))
 
 
 @pytest.mark.parametrize('piece', ['a', 'a ', 'a=', '"', 'a="', 'a="\\', ',', ' ', 'Basic "', '='])
 def test_a_header_made_to_be_slow_is_read_at_once(piece):
     header = 'Basic ' + piece * (65536 // len(piece)) + '"'
-    assert isinstance(registry.parse_challenges(header), list)
+    assert isinstance(challenges.parse(header), list)

@@ -1,0 +1,63 @@
+"""The addresses that a registry is asked at, and those that it sends its client to."""
+
+import ipaddress
+import typing
+import urllib.parse
+
+from container_image import registry_errors as errors
+
+
+def is_address(netloc: str) -> bool:
+    """Return whether this can be the host of a URL, with its port or without."""
+    try:
+        parts = urllib.parse.urlsplit(f'//{netloc}')
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def checked(url: str) -> str:
+    """Return `url`, which a registry gave, if it may be asked: over HTTPS, or on loopback."""
+    try:
+        parts = urllib.parse.urlsplit(url)
+        good = parts.scheme == 'https' or (parts.scheme == 'http' and is_loopback(url))
+    except ValueError:
+        good = False
+    if not good or not is_address(parts.netloc):
+        raise errors.Misbehaving('the registry sends on to an address that is not HTTPS')
+    return url
+
+
+def joined(base: str, url: str) -> str:
+    """Return the absolute form of a `url` found in an answer from `base`, checked."""
+    try:
+        url = urllib.parse.urljoin(base, url)
+    except ValueError:
+        url = ''
+    return checked(url)
+
+
+def with_query(url: str, query: typing.Sequence[typing.Tuple[str, str]]) -> str:
+    """Return `url` with more parameters."""
+    return url + ('&' if '?' in url else '?') + urllib.parse.urlencode(query)
+
+
+def host(url: str) -> str:
+    """Return the host, and the port if any, for a message."""
+    return urllib.parse.urlsplit(url).netloc.rpartition('@')[2]
+
+
+def origin(url: str) -> str:
+    """Return what has to be equal for two addresses to be of the same server."""
+    parts = urllib.parse.urlsplit(url)
+    port = parts.port or {'https': 443, 'http': 80}.get(parts.scheme)
+    return f'{parts.scheme}://{parts.hostname}:{port}'
+
+
+def is_loopback(url: str) -> bool:
+    """Return whether `url` is on localhost or 127.0.0.0/8."""
+    name = urllib.parse.urlsplit(url).hostname or ''
+    try:
+        return name == 'localhost' or ipaddress.IPv4Address(name).is_loopback
+    except ValueError:
+        return False

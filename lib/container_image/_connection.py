@@ -1,0 +1,289 @@
+"""One registry, asked with one account or none: authentication, repetition, refusals.
+
+Authentication follows docs/content/spec/auth of the distribution project, RFC 7235 and 7617.
+"""
+
+import base64
+import json
+import logging
+import re
+import threading
+import time
+import typing
+import urllib.parse
+
+from container_image import _addresses, _http, challenges
+from container_image.registry_errors import (
+    BadCredentials,
+    Misbehaving,
+    NoRight,
+    NotFound,
+    NotReachable,
+    Overloaded,
+    Refused,
+)
+
+_LONGEST_WAIT = 120.0  # seconds
+# Only these get into messages: anything else in an error's body may echo the request's header.
+_CODE = re.compile(
+    r'(BLOB|MANIFEST|NAME|TAG|DIGEST|SIZE|RANGE)(_BLOB|_UPLOAD)?_(UNKNOWN|INVALID|UNVERIFIED)\Z'
+    r'|(UNAUTHORIZED|DENIED|UNSUPPORTED|TOOMANYREQUESTS)\Z'
+)
+
+
+_log = logging.getLogger(__name__)
+
+_T = typing.TypeVar('_T')
+
+
+class Connection:
+    """Asks one registry; safe to use from several threads. The arguments are `registry.Client`'s.
+
+    In messages, `image` is what was asked about.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        username: str,
+        password: str,
+        *,
+        proxies: typing.Optional[_http.Proxies],
+        limit: typing.Optional[float],
+        tries: int,
+        timeouts: typing.Tuple[float, float],
+    ) -> None:
+        self._name = host
+        hub = host in ('docker.io', 'index.docker.io')
+        self._address = 'registry-1.docker.io' if hub else host
+        if not _addresses.is_address(self._address):
+            raise Refused(f'{host} is not an address: check host and port')
+        # On loopback plain HTTP goes first: a server that speaks it may wait for ever for the end
+        # of a TLS hello, and the first request never has credentials.
+        loopback = _addresses.is_loopback(f'//{self._address}')
+        self._base = f'{"http" if loopback else "https"}://{self._address}'
+        self._basic = None
+        if password:
+            account = base64.b64encode(f'{username}:{password}'.encode()).decode()
+            self._basic = _http.Authorization(f'Basic {account}')
+        self._basic_wanted = False
+        self._tokens: typing.Dict[str, _Token] = {}
+        self._renewing = threading.Lock()
+        self._tries = tries
+        self._http = _http.Http(limit, timeouts, proxies)
+
+    def close(self) -> None:
+        """Close the connections of all threads."""
+        self._http.close()
+
+    def url(self, repository: str, kind: str, name: str) -> str:
+        """Return the address of a manifest, a blob or an upload."""
+        path = urllib.parse.quote(f'/v2/{repository}/{kind}/{name}', safe='/:')
+        return self._base + path
+
+    def forget_token(self, repository: str) -> None:
+        """Ask for a new token before the next request."""
+        self._tokens.pop(repository, None)
+
+    def persist(self, operation: typing.Callable[[], _T]) -> _T:
+        """Return what `operation` returns, tried again where that may help."""
+        tried = 0
+        while True:
+            try:
+                return operation()
+            except (NotReachable, Overloaded) as exc:
+                failure = exc
+            wait = failure.retry_after
+            if wait is None:
+                wait = min(0.5 * 2**tried, 30.0)
+            tried += 1
+            if tried == self._tries or wait > min(_LONGEST_WAIT, self._http.left()):
+                raise failure
+            _log.debug('%s; again in %.1f s', failure, wait)
+            time.sleep(wait)
+
+    def expect(self, answer: _http.Answer, image: str, *statuses: int) -> None:
+        """Raise what an answer means that has none of these statuses."""
+        if answer.status in statuses:
+            return
+        where = _addresses.host(answer.url)
+        if _addresses.origin(answer.url) != _addresses.origin(self._base):
+            raise Misbehaving(
+                f'{where}, to which {self._name} sends on, does not give {image} '
+                f'(HTTP {answer.status}): try again'
+            )
+        if answer.status == 404:
+            raise NotFound(f'{image} is not in the registry: check its name and tag')
+        if answer.status in (401, 403):
+            raise self._no_right(image)
+        if 400 <= answer.status < 500:
+            listed = ''.join(f', {code}' for code in codes(answer))
+            raise Refused(f'{self._name} refuses {image} (HTTP {answer.status}{listed})')
+        raise Misbehaving(
+            f'{where} gives an answer that no registry gives '
+            f'(HTTP {answer.status}) about {image}: check that it is a registry'
+        )
+
+    def _bad_credentials(self, image: str) -> BadCredentials:
+        return BadCredentials(
+            f'the registry refuses the username or the password for {image}: check both'
+        )
+
+    def _no_right(self, image: str) -> NoRight:
+        if self._basic:
+            return NoRight(
+                f'this username may not use {image}, or there is none: check the name, and what '
+                f'the account may do'
+            )
+        return NoRight(
+            f'{image} needs a username and a password, or there is none: check the name, or '
+            f'give both'
+        )
+
+    def ask(
+        self,
+        method: str,
+        url: str,
+        repository: str,
+        image: str,
+        headers: typing.Optional[typing.Dict[str, str]] = None,
+        body: typing.Optional[typing.Callable[[], typing.Any]] = None,
+        most: int = _http.MOST_TEXT,
+    ) -> _http.Answer:
+        """Make one request, and again with a new authorization if the registry wants one."""
+        token = self._tokens.get(repository)
+        if token and token.expires < time.monotonic():
+            self._renew(repository, token, token.realm, token.service, token.scopes, image)
+        renewed = False
+        while True:
+            token = self._tokens.get(repository)
+            authorization = self._basic if self._basic_wanted else token and token.authorization
+            answer = self._exchange(method, url, authorization, headers, body, most)
+            if answer.status != 401 or _addresses.origin(answer.url) != _addresses.origin(
+                self._base
+            ):
+                return answer
+            # The first of each kind counts.
+            wanted = dict(challenges.parse(answer.headers.get('WWW-Authenticate', ''))[::-1])
+            bearer = wanted.get('bearer')
+            if not wanted:
+                return answer
+            if bearer is not None and not renewed:
+                renewed = True
+                scopes = token.scopes if token else []
+                actions = 'pull' if method in ('GET', 'HEAD') else 'pull,push'
+                asked = bearer.get('scope', '').split() or [f'repository:{repository}:{actions}']
+                self._renew(
+                    repository,
+                    token,
+                    _addresses.checked(bearer.get('realm', '')),
+                    bearer.get('service', ''),
+                    challenges.united(scopes + asked),
+                    image,
+                )
+            elif bearer is None and 'basic' not in wanted:
+                raise Misbehaving(
+                    f'{self._name} wants an authentication for {image} that is neither Basic nor '
+                    f'Bearer: check that it is a registry'
+                )
+            elif bearer is not None or not self._basic:
+                raise self._no_right(image)
+            elif authorization is self._basic:
+                raise self._bad_credentials(image)
+            else:
+                self._basic_wanted = True
+
+    def _exchange(
+        self,
+        method: str,
+        url: str,
+        authorization: typing.Optional[_http.Authorization],
+        headers: typing.Optional[typing.Dict[str, str]],
+        body: typing.Optional[typing.Callable[[], typing.Any]],
+        most: int,
+    ) -> _http.Answer:
+        """Make one request, over TLS if the registry turns out to speak it."""
+        plain, encrypted = f'http://{self._address}/', f'https://{self._address}/'
+        failure = None
+        if self._base + '/' == encrypted and url.startswith(plain):
+            url = encrypted + url[len(plain) :]
+        try:
+            home = _addresses.origin(self._base)
+            answer = self._http.exchange(method, url, authorization, home, headers, body, most)
+        except NotReachable as exc:
+            failure = exc
+        # What servers that want TLS do with plain HTTP.
+        unsuited = failure or answer.status == 400
+        if unsuited and url.startswith(plain) and self._http.speaks_tls(self._address):
+            self._base = f'https://{self._address}'
+            return self._exchange(method, url, authorization, headers, body, most)
+        if failure:
+            raise failure
+        return answer
+
+    def _renew(
+        self,
+        repository: str,
+        old: typing.Optional['_Token'],
+        realm: str,
+        service: str,
+        scopes: typing.List[str],
+        image: str,
+    ) -> None:
+        with self._renewing:
+            if self._tokens.get(repository) is old:  # or another thread was faster
+                self._tokens[repository] = self._new_token(realm, service, scopes, image)
+
+    def _new_token(
+        self, realm: str, service: str, scopes: typing.List[str], image: str
+    ) -> '_Token':
+        query = [('service', service)] if service else []
+        query += [('scope', scope) for scope in scopes]
+        url = _addresses.with_query(realm, query)
+        began = time.monotonic()
+        answer = self._http.exchange('GET', url, self._basic, _addresses.origin(url))
+        if answer.status == 401 and self._basic:
+            raise self._bad_credentials(image)
+        if answer.status in (401, 403):
+            raise self._no_right(image)
+        document = _json(answer) if answer.status == 200 else {}
+        value = document.get('token') or document.get('access_token')
+        # requests would repeat a value with a line break in its exception.
+        if not isinstance(value, str) or not re.match(r'[\x21-\x7e]+\Z', value):
+            raise Misbehaving(
+                f'{_addresses.host(url)} returned no token for {image} (HTTP {answer.status}): '
+                f'check that {self._name} is a registry'
+            )
+        lifetime = document.get('expires_in')
+        if not isinstance(lifetime, (int, float)) or lifetime <= 0:
+            lifetime = 60  # the specification's default
+        expires = began + 0.9 * min(lifetime, 86400)
+        bearer = _http.Authorization(f'Bearer {value}')
+        return _Token(bearer, expires, realm, service, scopes)
+
+
+class _Token(typing.NamedTuple):
+    authorization: _http.Authorization
+    expires: float  # time.monotonic()
+    realm: str
+    service: str
+    scopes: typing.List[str]
+
+
+def _json(answer: _http.Answer) -> typing.Dict[str, typing.Any]:
+    try:
+        document = json.loads(answer.content.decode())
+    except (ValueError, RecursionError):
+        document = None
+    return document if isinstance(document, dict) else {}
+
+
+def codes(answer: _http.Answer) -> typing.List[str]:
+    """Return the error codes of the distribution-spec in an answer."""
+    errors = _json(answer).get('errors')
+    found = (
+        [error.get('code') for error in errors if isinstance(error, dict)]
+        if isinstance(errors, list)
+        else []
+    )
+    return [code for code in found if isinstance(code, str) and _CODE.match(code)]

@@ -1,0 +1,84 @@
+"""What the exceptions of requests and urllib3 mean, in words for an operator."""
+
+import re
+import socket
+import ssl
+import typing
+
+import requests
+import requests.utils
+import urllib3.exceptions
+
+from container_image import _addresses
+from container_image import registry_errors as errors
+
+
+def failure(
+    error: BaseException, url: str, proxies: typing.Mapping[str, str]
+) -> errors.RegistryError:
+    """Return what an exception of requests or urllib3 means, in our words alone."""
+    causes = _causes(error)
+    where = _addresses.host(url)
+    proxy = requests.utils.select_proxy(url, proxies)
+    if proxy:
+        # Its password may hold a slash, so it is no use to parse this as an address.
+        address = proxy.rpartition('@')[2].rpartition('//')[2].partition('/')[0]
+        where += f' (through the proxy {address})'
+
+    def has(*types: typing.Type[BaseException]) -> bool:
+        return any(isinstance(cause, types) for cause in causes)
+
+    if has(socket.gaierror):
+        return errors.NotResolved(f'DNS does not know {where}: check the name, and the network')
+    distrust = _distrust(causes)
+    if distrust:
+        return errors.CertificateNotTrusted(
+            f'the certificate of {where} is not trusted ({distrust}): REQUESTS_CA_BUNDLE can '
+            f'name a bundle with its CA'
+        )
+    nowhere = has(
+        requests.exceptions.InvalidURL, urllib3.exceptions.LocationValueError, UnicodeError
+    )
+    if has(requests.exceptions.ProxyError) or (proxy and nowhere):
+        return errors.NotReachable(f'{where} cannot be reached: check the proxy')
+    if nowhere:
+        return errors.Refused(f'{where} is not an address: check host and port')
+    if has(ssl.SSLError):
+        return errors.NotReachable(f'{where} does not speak TLS as it should: check the port')
+    if has(ConnectionRefusedError):
+        return errors.NotReachable(f'{where} refuses connections: check host and port')
+    if has(requests.exceptions.Timeout, urllib3.exceptions.TimeoutError, socket.timeout):
+        return errors.NotReachable(f'{where} does not answer in time: check host and firewall')
+    return errors.NotReachable(f'the connection to {where} broke: try again, check the network')
+
+
+def is_distrust(error: BaseException) -> bool:
+    """Return whether the server's certificate was what was wrong."""
+    return _distrust(_causes(error)) is not None
+
+
+def _causes(error: BaseException) -> typing.List[BaseException]:
+    """Return all that an exception of requests or urllib3 wraps, in any of its ways."""
+    causes: typing.List[BaseException] = []
+    waiting: typing.List[typing.Any] = [error]
+    while waiting:
+        cause = waiting.pop(0)
+        if isinstance(cause, BaseException) and not any(cause is known for known in causes):
+            causes.append(cause)
+            waiting += [getattr(cause, 'reason', None), cause.__cause__, cause.__context__]
+            waiting += cause.args
+    return causes
+
+
+def _distrust(causes: typing.Iterable[BaseException]) -> typing.Optional[str]:
+    """Return why a certificate is not trusted, or None if something else is wrong."""
+    for cause in causes:
+        if isinstance(cause, ssl.SSLError) and cause.library in ('PEM', 'X509'):
+            return 'the bundle cannot be read'
+        match = re.search(r'certificate verify failed(?:: (.*?))?\.? ?(\(_ssl|$)', str(cause))
+        if isinstance(cause, ssl.SSLError) and match:
+            # Python 3.6 does not say which.
+            return match.group(1) or 'signed by no known CA, or out of date'
+        if type(cause).__name__ == 'CertificateError':  # urllib3 1 has one of its own
+            return 'it is for another host'
+    return None
