@@ -1,13 +1,13 @@
 """When the charm's image resources are read."""
 
+import charms.reactive as reactive
 from charmhelpers.core import hookenv
-from charms import reactive
 from charms.layer import docker_resource
 
 hookenv.atstart(docker_resource._begin_hook)
 
 
 @reactive.when('layer.docker-resource.pending')
-def read_pending_resources():
+def read_pending_resources() -> None:
     """Read what the charm's handlers asked for in this hook."""
     docker_resource._read_pending()

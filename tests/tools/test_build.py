@@ -134,11 +134,12 @@ def test_a_wrong_argument_is_told_with_the_line_that_has_it(make, said):
 @pytest.mark.parametrize(
     ('options', 'said'),
     [
-        ({'from_image': 'ubuntu AS x\nRUN id'}, 'neither the name of an image'),
-        ({'from_image': '$BASE'}, 'neither the name of an image'),
-        ({'from_image': ''}, 'neither the name of an image'),
-        ({'tag': 'UPPER'}, 'no name of an image'),
-        ({'tag': 'a:b:c'}, 'no name of an image'),
+        ({'from_image': 'ubuntu AS x\nRUN id'}, 'not a valid image reference'),
+        ({'from_image': '$BASE'}, 'not a valid image reference'),
+        ({'from_image': ''}, 'not a valid image reference'),
+        ({'tag': 'UPPER'}, 'not a valid image reference'),
+        ({'tag': 'a:b:c'}, 'not a valid image reference'),
+        ({'tag': f'a@sha256:{64 * "a"}'}, 'must not have a digest'),
         ({'env': ['A=b']}, 'env is a dict'),
         ({'env': {'A B': 'c'}}, 'no name for a variable'),
         ({'env': {'A': 'b\0'}}, 'NUL'),

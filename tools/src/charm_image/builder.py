@@ -16,21 +16,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
 from charm_image import _builders, _oci, _scripts, bundle, dockerfile, errors, resources
+from container_image import reference
 
 if TYPE_CHECKING:
     import docker
 
 _LAST_LINES = 20
 
-_NAME = re.compile(
-    # the reference grammar of github.com/distribution/reference
-    r'(?:(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*'
-    r'(?::[0-9]+)?/)?'
-    r'[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*'
-    r'(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?'
-)
-_DIGEST = r'sha256:[0-9a-f]{64}'
-_FROM = re.compile(rf'{_DIGEST}|{_NAME.pattern}(?:@{_DIGEST})?')
+_IMAGE_ID = re.compile('(?:sha256:)?[0-9a-f]{64}')
 _VARIABLE = re.compile(r'[A-Za-z_][A-Za-z0-9_.-]*')
 _PORT = re.compile(r'([0-9]{1,5})(?:-([0-9]{1,5}))?(?:/(?:tcp|udp|sctp))?')
 _PLATFORM = re.compile(r'[a-z0-9]+(?:/[a-z0-9_]+(?:/[a-z0-9]+)?)?')
@@ -284,20 +277,26 @@ def _list(argument: str, value: Any) -> list[Any]:
 
 
 def _name(argument: str, value: Any) -> str:
-    if not _NAME.fullmatch(_text(argument, value)) or len(value) > 400:
-        raise errors.ResourceError(
-            f'{argument} {value!r:.80} is no name of an image, as in registry.example/name:tag'
-        )
+    name = _reference(argument, value)
+    if name.digest:
+        raise errors.ResourceError(f'{argument} {value!r:.80} must not have a digest')
     return str(value)
 
 
 def _from(value: Any) -> str:
-    if not _FROM.fullmatch(_text('from_image', value)) or len(value) > 500:
-        raise errors.ResourceError(
-            f'from_image {value!r:.80} is neither the name of an image, as in ubuntu:24.04, '
-            'nor a whole ID'
-        )
+    if not _IMAGE_ID.fullmatch(_text('from_image', value)):
+        _reference('from_image', value)
     return str(value)
+
+
+def _reference(argument: str, value: Any) -> reference.Reference:
+    try:
+        return reference.Reference.parse(_text(argument, value))
+    except reference.InvalidReference as error:
+        raise errors.ResourceError(
+            f'{argument} {value!r:.80} is not a valid image reference, such as ubuntu:24.04: '
+            f'{error}'
+        ) from None
 
 
 def _env(value: Any) -> dict[str, str]:
