@@ -1,0 +1,109 @@
+"""A charm as `charm-build` leaves it."""
+
+import functools
+import os
+import pathlib
+import typing
+
+import yaml
+
+from charm_unit import errors
+
+_MAKES_ONE = 'run `charm-build` on its source, and give the folder that it makes'
+
+
+class BuiltCharm:
+    """The files of a built charm in `folder`; raises NotABuiltCharm if it holds none."""
+
+    def __init__(self, folder: 'str | os.PathLike[str]') -> None:
+        self.folder = pathlib.Path(folder).resolve()
+        _check(self.folder)
+
+    @functools.cached_property
+    def metadata(self) -> dict[str, typing.Any]:
+        """The contents of metadata.yaml."""
+        return read_yaml(self.folder / 'metadata.yaml')
+
+    @property
+    def name(self) -> str:
+        """The charm's name."""
+        return str(self.metadata.get('name') or self.folder.name)
+
+    @property
+    def image_resources(self) -> list[str]:
+        """The names of the resources that are images, as metadata.yaml has them."""
+        return [
+            name
+            for name, entry in self.resources.items()
+            if entry['type'] in ('oci-image', 'docker')
+        ]
+
+    @property
+    def resources(self) -> dict[str, dict[str, typing.Any]]:
+        """The entries of metadata.yaml's resources, by name, each with a `type`."""
+        declared = self.metadata.get('resources')
+        return {
+            name: {'type': 'file', **(entry if isinstance(entry, dict) else {})}
+            for name, entry in (declared if isinstance(declared, dict) else {}).items()
+        }
+
+    @property
+    def endpoints(self) -> dict[str, str]:
+        """The role (requires, provides, peers) of each of the charm's endpoints, by name."""
+        return {
+            name: role
+            for role in ('requires', 'provides', 'peers')
+            for name in self.metadata.get(role) or {}
+        }
+
+    @functools.cached_property
+    def options(self) -> dict[str, dict[str, typing.Any]]:
+        """The entries of config.yaml, by name."""
+        return read_yaml(self.folder / 'config.yaml').get('options') or {}
+
+    @functools.cached_property
+    def actions(self) -> dict[str, dict[str, typing.Any]]:
+        """The entries of actions.yaml, by name."""
+        return {
+            name: entry if isinstance(entry, dict) else {}
+            for name, entry in read_yaml(self.folder / 'actions.yaml').items()
+        }
+
+    @functools.cached_property
+    def layer(self) -> dict[str, typing.Any]:
+        """The contents of the built layer.yaml."""
+        return read_yaml(self.folder / 'layer.yaml')
+
+
+def read_yaml(file: pathlib.Path) -> dict[str, typing.Any]:
+    """Return the mapping in a file; an empty one if there is no file, or nothing in it."""
+    if not file.exists():
+        return {}
+    try:
+        content = yaml.safe_load(file.read_text())
+    except (yaml.YAMLError, ValueError) as error:
+        raise errors.NotABuiltCharm(f'{file} cannot be read: {error}') from error
+    return content if isinstance(content, dict) else {}
+
+
+def _check(folder: pathlib.Path) -> None:
+    if not folder.is_dir():
+        raise errors.NotABuiltCharm(f'{folder} is not a folder: {_MAKES_ONE}')
+    for sign in ('src/charm.py', 'venv/ops', 'lib/ops/main.py'):
+        if (folder / sign).exists():
+            raise errors.NotABuiltCharm(
+                f'{folder} holds a charm of the ops framework ({sign}), not a reactive one: '
+                'test it with ops.testing'
+            )
+    if (folder / 'hooks' / 'install').exists() and (folder / 'metadata.yaml').exists():
+        return
+    if (folder / 'layer.yaml').exists() or (folder / 'reactive').is_dir():
+        raise errors.NotABuiltCharm(f'{folder} holds the source of a charm: {_MAKES_ONE}')
+    if (folder / 'charmcraft.yaml').exists():
+        raise errors.NotABuiltCharm(
+            f'{folder} holds the source of a charmcraft project: {_MAKES_ONE}'
+        )
+    raise errors.NotABuiltCharm(
+        f'{folder} does not hold a built charm, which has metadata.yaml and hooks/install: '
+        f'{_MAKES_ONE}'
+    )

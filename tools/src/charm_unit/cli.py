@@ -1,0 +1,45 @@
+"""The command charm-unit.
+
+Each of its commands is a module with `HELP` (a line), `DESCRIPTION`, `add_arguments(parser)` and
+`main(arguments)`, which returns the exit status.
+"""
+
+import argparse
+import sys
+import types
+import typing
+
+from charm_unit import errors, unit_options
+
+_COMMANDS: dict[str, types.ModuleType] = {}
+
+
+def main(arguments: 'typing.Sequence[str] | None' = None) -> int:
+    """Run the command; return the exit status: 2 is wrong usage."""
+    parser = argparse.ArgumentParser(
+        prog='charm-unit', description='Run a built charm in a simulated Juju unit.'
+    )
+    commands = parser.add_subparsers(title='commands', metavar='COMMAND', required=True)
+    for name, command in _COMMANDS.items():
+        its_parser = commands.add_parser(
+            name,
+            help=command.HELP,
+            description=command.DESCRIPTION,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        unit_options.add(its_parser)
+        command.add_arguments(its_parser)
+        its_parser.set_defaults(main=command.main)
+    parsed = parser.parse_args(arguments)
+    try:
+        status: int = parsed.main(parsed)
+    except errors.CharmUnitError as error:
+        print(f'charm-unit: {error}', file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return status
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,27 @@
+"""Programs with which a charm would change the machine: a simulated unit has others.
+
+A charm on layer:basic, or one that calls charmhelpers.fetch, installs packages and starts
+services. On an author's machine that is nobody's wish, and without root it fails.
+"""
+
+import pathlib
+
+PROGRAMS = (
+    *('apt-get', 'apt', 'apt-mark', 'add-apt-repository', 'dpkg', 'snap', 'yum'),
+    *('systemctl', 'service', 'initctl', 'update-rc.d'),
+    *('useradd', 'adduser', 'userdel', 'groupadd', 'addgroup', 'usermod', 'gpasswd'),
+    *('modprobe', 'sysctl', 'update-grub', 'reboot', 'shutdown'),
+)
+
+_SCRIPT = """#!/bin/sh
+echo "charm-unit: not run: ${0##*/} $*" >&2
+"""
+
+
+def install(folder: pathlib.Path) -> None:
+    """Put the programs into a unit's folder."""
+    programs = folder / 'host'
+    programs.mkdir()
+    for name in PROGRAMS:
+        (programs / name).write_text(_SCRIPT)
+        (programs / name).chmod(0o755)

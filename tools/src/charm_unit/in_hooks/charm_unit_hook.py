@@ -1,0 +1,99 @@
+"""Lets charms of 2018 to 2023 run on today's machines; imported as a hook's interpreter starts.
+
+The one place for what Ubuntu had and this machine, or this Python, has not. It also notes each
+process that the hook starts, in the file that $CHARM_UNIT_PROCESSES names. Runs on Python 3.5 and
+later, in every interpreter of a hook: it imports what they import anyway.
+"""
+
+import builtins
+import os
+import sys
+
+_UBUNTU = ('Ubuntu', '22.04', 'jammy')
+
+
+def _be_ubuntu():
+    """On import, charmhelpers chooses its modules by platform: it knows Ubuntu and CentOS only."""
+    import platform
+
+    # Gone since Python 3.8, but preferred wherever it is found.
+    platform.linux_distribution = lambda *_, **__: _UBUNTU
+    if os.path.exists('/etc/lsb-release'):
+        return
+    opened = builtins.open
+
+    def open_with_release(file, *arguments, **options):
+        if file == '/etc/lsb-release':
+            file = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'lsb-release')
+        return opened(file, *arguments, **options)
+
+    builtins.open = open_with_release
+
+
+def _bring_back():
+    """Names that Python has dropped, and libraries of that time import."""
+    if sys.version_info >= (3, 10):
+        import collections.abc
+
+        for name in collections.abc.__all__:
+            if not hasattr(collections, name):
+                setattr(collections, name, getattr(collections.abc, name))
+    if sys.version_info >= (3, 11):
+        # Only who imports inspect, which is slow, needs it.
+        sys.meta_path.insert(0, _Inspect())
+
+
+class _Inspect:
+    """Gives inspect its getargspec again, once somebody imports it."""
+
+    def find_spec(self, name, path=None, target=None):
+        if name != 'inspect':
+            return None
+        sys.meta_path.remove(self)
+        import inspect
+
+        def getargspec(function):
+            return inspect.getfullargspec(function)[:4]
+
+        inspect.getargspec = getattr(inspect, 'getargspec', getargspec)
+        return inspect.__spec__
+
+
+def _note_processes(file):
+    """Write the command of every process that is started into `file`, a line of JSON each."""
+
+    def note(command):
+        import json
+
+        if isinstance(command, (str, bytes)) or hasattr(command, '__fspath__'):
+            command = [command]
+        line = json.dumps([os.fsdecode(word) for word in command]) + '\n'
+        with open(file, 'a') as notes:
+            notes.write(line)
+
+    if sys.version_info < (3, 8):  # without audit hooks
+        import _posixsubprocess
+
+        fork_exec = _posixsubprocess.fork_exec
+
+        def noting(arguments, *more):
+            note(arguments)
+            return fork_exec(arguments, *more)
+
+        _posixsubprocess.fork_exec = noting
+        return
+    others = ('os.system', 'os.exec', 'os.posix_spawn', 'os.fork', 'os.forkpty', 'pty.spawn')
+
+    def hear(event, arguments):
+        if event == 'subprocess.Popen':
+            note(arguments[1])
+        elif event in others:
+            note([event] + [repr(argument) for argument in arguments])
+
+    sys.addaudithook(hear)
+
+
+_be_ubuntu()
+_bring_back()
+if os.environ.get('CHARM_UNIT_PROCESSES'):
+    _note_processes(os.environ['CHARM_UNIT_PROCESSES'])
