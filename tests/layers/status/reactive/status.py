@@ -1,3 +1,3 @@
 from charms import layer
 
-layer.status._initialize(layer.options.get('status', 'patch-hookenv'))
+layer.status._initialize()

@@ -1,17 +1,21 @@
 """The base of a charm on a machine: its Python packages come from the charm's wheelhouse."""
 
-import importlib
 import os
 import pathlib
 import subprocess
 import sys
 
+from charms import layer
+from charms.layer.execd import execd_preinstall
+
 
 def bootstrap_charm_deps():
     """Go on in the virtual environment beside the charm; make it in the first hook."""
+    execd_preinstall()
     home = pathlib.Path('..', '.venv').resolve()
     python = home / 'bin' / 'python'
     if pathlib.Path(sys.prefix) == home:
+        layer.import_layer_libs()
         return
     done = pathlib.Path('wheelhouse', '.bootstrapped')
     if not done.exists():
@@ -43,10 +47,10 @@ def init_config_states():
         reactive.toggle_flag('config.set.' + name, config.get(name))
         default = config.get(name) == option.get('default')
         reactive.toggle_flag('config.default.' + name, default)
-    hookenv.atexit(_clear_config_states)
 
 
-def _clear_config_states():
+def clear_config_states():
+    """Clear what `init_config_states` set, at the end of the hook."""
     from charmhelpers.core import hookenv, unitdata
     from charms import reactive
 
@@ -55,12 +59,3 @@ def _clear_config_states():
         for kind in ('changed', 'set', 'default'):
             reactive.clear_flag(f'config.{kind}.{name}')
     unitdata.kv().flush()
-
-
-def import_layer_libs():
-    """Import lib/charms/layer/*, so that `layer.NAME` works after `from charms import layer`."""
-    for file in pathlib.Path('lib/charms/layer').glob('*'):
-        if file.stem in ('__init__', 'basic', '__pycache__'):
-            continue
-        if file.suffix == '.py' or file.is_dir():
-            importlib.import_module('charms.layer.' + file.stem)

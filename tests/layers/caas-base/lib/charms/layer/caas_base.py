@@ -11,17 +11,29 @@ from charms import reactive
 
 
 def pod_spec_set(spec, k8s_resources=None):
-    """Hand Juju the pod spec; raise CalledProcessError if it doesn't like it."""
-    documents = [spec] if k8s_resources is None else [spec, k8s_resources]
-    text = ''.join(part if isinstance(part, str) else yaml.dump(part) for part in documents)
+    """Pass the pod spec to Juju; raise CalledProcessError if it rejects it."""
+    _set('pod-spec-set', spec, k8s_resources)
+
+
+def k8s_raw_set(spec):
+    """Pass a raw Kubernetes spec to Juju; raise CalledProcessError if it rejects it."""
+    _set('k8s-raw-set', spec)
+
+
+def _set(tool, *documents):
+    text = ''.join(
+        part if isinstance(part, str) else yaml.dump(part)
+        for part in documents
+        if part is not None
+    )
     done = subprocess.run(
-        ['pod-spec-set'],
+        [tool],
         input=text.encode(),
         capture_output=True,
     )
     said = done.stderr.decode().strip()
     if done.returncode:
-        hookenv.log('pod-spec-set: ' + said, level='ERROR')
+        hookenv.log(f'{tool}: {said}', level='ERROR')
         if not re.match(r'ERROR application [\w-]+ not alive$', said):
             done.check_returncode()
 
@@ -52,7 +64,7 @@ def _clear_config_states():
 def import_layer_libs():
     """Import lib/charms/layer/*, so that `layer.NAME` works after `from charms import layer`."""
     for file in pathlib.Path('lib/charms/layer').glob('*'):
-        if file.stem in ('__init__', 'caas_base', '__pycache__'):
+        if file.stem in ('__init__', 'caas_base', 'execd', '__pycache__'):
             continue
         if file.suffix == '.py' or file.is_dir():
             importlib.import_module('charms.layer.' + file.stem)

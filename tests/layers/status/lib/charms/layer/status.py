@@ -1,17 +1,22 @@
 """One status of many: maintenance at once, of the others the worst at the end of the hook.
 
-Blocked beats waiting beats active; of the same, the last one said stays. A hook that says
-nothing leaves the status as it was.
+Blocked beats waiting beats active. Of several of one state, the one said last stays, unless a
+module named as the charm, or as an entry of its `includes`, said one. A hook that says nothing
+leaves the status as it was.
 """
 
 import enum
 import errno
+import inspect
+import pathlib
 import subprocess
 
+import yaml
 from charmhelpers.core import hookenv
+from charms import layer
 
 _call = subprocess.call
-_queued = {}
+_queued = {}  # by state: those who said it, and what
 _reactive = False  # reactive/status.py ran, so that the end of the hook will send what is queued
 
 
@@ -55,15 +60,26 @@ def status_set(workload_state, message):
     if state is WorkloadState.MAINTENANCE:
         _send(state, message)
         return
-    _queued[state] = message
+    _queued.setdefault(state, []).append((_speaker(), message))
     if not _reactive:
         _finalize()
 
 
-def _initialize(patch_hookenv):
+def _speaker():
+    """Return the name of the layer's or charm's module that sets a status; None for others."""
+    for frame in inspect.stack():
+        path = pathlib.Path(frame.filename)
+        if path.parent.stem in ('reactive', 'layer', 'charms') and path.stem != 'status':
+            return path.stem
+    return None
+
+
+def _initialize():
     global _reactive
+    if _reactive:
+        return
     _reactive = True
-    if patch_hookenv:
+    if layer.options.get('status', 'patch-hookenv'):
         subprocess.call = _call_or_queue
     hookenv.atexit(_finalize)
 
@@ -71,9 +87,17 @@ def _initialize(patch_hookenv):
 def _finalize():
     global _reactive
     _reactive = False
+    file = pathlib.Path(hookenv.charm_dir(), 'layer.yaml')
+    order = [*yaml.safe_load(file.read_text()).get('includes', []), hookenv.charm_name()]
+
+    def rank(said):
+        speaker, _message = said
+        return order.index(speaker) if speaker in order else 0
+
     for state in WorkloadState:
         if state in _queued:
-            _send(state, _queued[state])
+            _speaker_, message = sorted(_queued[state], key=rank)[-1]
+            _send(state, message)
             break
 
 
