@@ -34,3 +34,9 @@ class HookFailed(CharmUnitError, AssertionError):
         log = '\n'.join(message for _level, message in failed.log)
         super().__init__(f'{failed.hook} {how}{code}:\n{log}\n{failed.output}')
         self.run = failed
+
+
+def unknown(kind: str, name: str, known: 'typing.Iterable[str]') -> str:
+    """Return the message for a name that the charm does not have."""
+    listed = ', '.join(sorted(known))
+    return f'the charm has no {kind} {name}: ' + (f'it has {listed}' if listed else 'it has none')

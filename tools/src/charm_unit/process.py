@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 
-from charm_unit import context, environment
+from charm_unit import context
 
 _SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
@@ -42,6 +42,11 @@ class Folders:
         return self.agent / 'charm'
 
     @property
+    def environment(self) -> pathlib.Path:
+        """Return the virtual environment: where layer:basic has it."""
+        return self.agent / '.venv'
+
+    @property
     def processes(self) -> pathlib.Path:
         """Return the file in which hooks note the processes that they start."""
         return self.root / 'processes'
@@ -53,13 +58,11 @@ class Folders:
         self.agent.mkdir(parents=True, exist_ok=True)
 
 
-def variables(
-    folders: Folders, hook: context.HookContext, python: environment.Environment, record: bool
-) -> dict[str, str]:
+def variables(folders: Folders, hook: context.HookContext, record: bool) -> dict[str, str]:
     """Return the environment variables that Juju gives a hook."""
-    root, agent, known = folders.root, folders.agent, hook.model
+    root, known = folders.root, hook.model
     given = {
-        'PATH': f'{root}/tools:{agent}/.venv/bin:{root}/host:{_SYSTEM_PATH}',
+        'PATH': f'{root}/tools:{folders.environment}/bin:{root}/host:{_SYSTEM_PATH}',
         'HOME': f'{root}/home',
         'TMPDIR': f'{root}/tmp',  # noqa: S108 (its own)
         'LANG': 'C.UTF-8',

@@ -38,25 +38,51 @@ def _bring_back():
         for name in collections.abc.__all__:
             if not hasattr(collections, name):
                 setattr(collections, name, getattr(collections.abc, name))
-    if sys.version_info >= (3, 11):
-        # Only who imports inspect, which is slow, needs it.
-        sys.meta_path.insert(0, _Inspect())
+    sys.meta_path.insert(0, _Changes({'inspect': _change_inspect, 'yaml': _change_yaml}))
 
 
-class _Inspect:
-    """Gives inspect its getargspec again, once somebody imports it."""
+class _Changes:
+    """Changes modules once somebody imports them, by their names: inspect is slow to import."""
+
+    def __init__(self, changes):
+        self._changes = changes
 
     def find_spec(self, name, path=None, target=None):
-        if name != 'inspect':
+        change = self._changes.pop(name, None)
+        if change is None:
             return None
-        sys.meta_path.remove(self)
-        import inspect
+        import importlib.util
 
-        def getargspec(function):
-            return inspect.getfullargspec(function)[:4]
+        spec = importlib.util.find_spec(name)
+        if spec is None:
+            return None
+        execute = spec.loader.exec_module
 
-        inspect.getargspec = getattr(inspect, 'getargspec', getargspec)
-        return inspect.__spec__
+        def execute_and_change(module):
+            execute(module)
+            change(module)
+
+        spec.loader.exec_module = execute_and_change
+        return spec
+
+
+def _change_inspect(inspect):
+    if not hasattr(inspect, 'getargspec'):  # until Python 3.10
+        inspect.getargspec = lambda function: inspect.getfullargspec(function)[:4]
+
+
+def _change_yaml(yaml):
+    """Until PyYAML 5, as Juju's images have it, a loader need not be named."""
+    if int(yaml.__version__.partition('.')[0]) < 6:
+        return
+
+    def with_loader(load):
+        def load_with_loader(stream, Loader=yaml.FullLoader):  # noqa: N803 (theirs)
+            return load(stream, Loader)
+
+        return load_with_loader
+
+    yaml.load, yaml.load_all = with_loader(yaml.load), with_loader(yaml.load_all)
 
 
 def _note_processes(file):
