@@ -16,6 +16,27 @@ def details(registrypath: str, username: str = '', password: str = '') -> bytes:
     return yaml.safe_dump(mapping, sort_keys=False).encode()
 
 
+def from_file(file: pathlib.Path) -> bytes:
+    """Return an image's details from a file that an operator would attach; raise WrongUse.
+
+    Juju takes YAML, or JSON with the key ImageName, and delivers three keys of it.
+    """
+    content = file.read_bytes()
+    try:
+        read = yaml.load(content, yaml.BaseLoader)  # noqa: S506 (strings only)
+    except yaml.YAMLError as error:
+        raise errors.WrongUse(f'{file} is not YAML: {error}') from error
+    if not isinstance(read, dict):
+        raise errors.WrongUse(f'{file} is not a mapping with the key registrypath')
+    if content.lstrip().startswith(b'{'):
+        read = {'imagename' if key == 'ImageName' else key.lower(): read[key] for key in read}
+        read['registrypath'] = read.pop('imagename', '')
+    if not read.get('registrypath'):
+        raise errors.WrongUse(f'{file}: docker image path "" not valid')
+    found = [str(read.get(key) or '') for key in ('registrypath', 'username', 'password')]
+    return details(*found)
+
+
 def place(
     folder: pathlib.Path,
     name: str,
