@@ -16,15 +16,22 @@ def is_address(netloc: str) -> bool:
         return False
 
 
-def checked(url: str) -> str:
-    """Return `url`, which a registry gave, if it may be asked: over HTTPS, or on loopback."""
+def checked(url: str, source: str) -> str:
+    """Return `url`, which came in an answer from `source`, if it may be asked.
+
+    That is over HTTPS, or over plain HTTP on loopback if the answer came from there, too: what
+    listens on a unit's loopback is no business of a registry elsewhere.
+    """
     try:
         parts = urllib.parse.urlsplit(url)
-        good = parts.scheme == 'https' or (parts.scheme == 'http' and is_loopback(url))
+        plain = parts.scheme == 'http' and is_loopback(url) and is_loopback(source)
+        good = plain or parts.scheme == 'https'
     except ValueError:
         good = False
     if not good or not is_address(parts.netloc):
-        raise errors.Misbehaving('the registry sends on to an address that is not HTTPS')
+        raise errors.Misbehaving(
+            f'{host(source)} redirects to an address without HTTPS: check that it is a registry'
+        )
     return url
 
 
@@ -34,7 +41,7 @@ def joined(base: str, url: str) -> str:
         url = urllib.parse.urljoin(base, url)
     except ValueError:
         url = ''
-    return checked(url)
+    return checked(url, base)
 
 
 def with_query(url: str, query: typing.Sequence[typing.Tuple[str, str]]) -> str:

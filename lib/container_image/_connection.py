@@ -15,12 +15,14 @@ import urllib.parse
 from container_image import _addresses, _http, challenges
 from container_image.registry_errors import (
     BadCredentials,
+    BlobUnknown,
     Misbehaving,
     NoRight,
     NotFound,
     NotReachable,
     Overloaded,
     Refused,
+    RegistryError,
 )
 
 _LONGEST_WAIT = 120.0  # seconds
@@ -85,15 +87,21 @@ class Connection:
         """Ask for a new token before the next request."""
         self._tokens.pop(repository, None)
 
-    def persist(self, operation: typing.Callable[[], _T]) -> _T:
-        """Return what `operation` returns, tried again where that may help."""
+    def persist(
+        self,
+        operation: typing.Callable[[], _T],
+        also: typing.Tuple[typing.Type[RegistryError], ...] = (),
+    ) -> _T:
+        """Return what `operation` returns, tried again where that may help, and after `also`."""
         tried = 0
         while True:
             try:
                 return operation()
-            except (NotReachable, Overloaded) as exc:
+            except RegistryError as exc:
+                if not isinstance(exc, (NotReachable, Overloaded) + also):
+                    raise
                 failure = exc
-            wait = failure.retry_after
+            wait = getattr(failure, 'retry_after', None)
             if wait is None:
                 wait = min(0.5 * 2**tried, 30.0)
             tried += 1
@@ -111,6 +119,11 @@ class Connection:
             raise Misbehaving(
                 f'{where}, to which {self._name} sends on, does not give {image} '
                 f'(HTTP {answer.status}): try again'
+            )
+        if answer.status in (400, 404) and 'MANIFEST_BLOB_UNKNOWN' in codes(answer):
+            raise BlobUnknown(
+                f'{self._name} rejected {image} (HTTP {answer.status}, MANIFEST_BLOB_UNKNOWN): '
+                f'a blob that it names is missing'
             )
         if answer.status == 404:
             raise NotFound(f'{image} is not in the registry: check its name and tag')
@@ -176,7 +189,7 @@ class Connection:
                 self._renew(
                     repository,
                     token,
-                    _addresses.checked(bearer.get('realm', '')),
+                    _addresses.checked(bearer.get('realm', ''), answer.url),
                     bearer.get('service', ''),
                     challenges.united(scopes + asked),
                     image,

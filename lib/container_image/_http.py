@@ -216,9 +216,7 @@ class Http:
         content = b''
         status = response.status_code
         if status == 407:
-            raise errors.NotReachable(
-                f'the proxy before {_addresses.host(url)} wants other credentials'
-            )
+            raise _http_failures.proxy_refuses(url)
         if status < 300 and response.headers.get('Content-Encoding', 'identity') != 'identity':
             raise errors.Misbehaving(
                 f'{_addresses.host(url)} compresses its answer, which it was not to do'

@@ -39,6 +39,8 @@ def failure(
     nowhere = has(
         requests.exceptions.InvalidURL, urllib3.exceptions.LocationValueError, UnicodeError
     )
+    if any('Tunnel connection failed: 407' in str(cause) for cause in causes):
+        return proxy_refuses(url)
     if has(requests.exceptions.ProxyError) or (proxy and nowhere):
         return errors.NotReachable(f'{where} cannot be reached: check the proxy')
     if nowhere:
@@ -50,6 +52,13 @@ def failure(
     if has(requests.exceptions.Timeout, urllib3.exceptions.TimeoutError, socket.timeout):
         return errors.NotReachable(f'{where} does not answer in time: check host and firewall')
     return errors.NotReachable(f'the connection to {where} broke: try again, check the network')
+
+
+def proxy_refuses(url: str) -> errors.NotReachable:
+    """Return what HTTP status 407 means."""
+    return errors.NotReachable(
+        f'the proxy for {_addresses.host(url)} requires valid credentials: check the proxy URL'
+    )
 
 
 def is_distrust(error: BaseException) -> bool:

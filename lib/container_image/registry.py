@@ -33,6 +33,7 @@ from container_image import _addresses, _body, _connection, _http
 from container_image import reference as references
 from container_image.registry_errors import (
     BadCredentials,
+    BlobUnknown,
     CertificateNotTrusted,
     Misbehaving,
     NoRight,
@@ -48,6 +49,7 @@ from container_image.registry_errors import (
 __all__ = [
     'MEDIA_TYPES',
     'BadCredentials',
+    'BlobUnknown',
     'CertificateNotTrusted',
     'Client',
     'Image',
@@ -83,6 +85,9 @@ class Image(typing.NamedTuple):
     reference: references.Reference
     username: str = ''
     password: str = ''
+
+    def __repr__(self) -> str:
+        return f'Image({self.reference!r}, {self.username!r}, <hidden>)'
 
 
 class Manifest(typing.NamedTuple):
@@ -216,7 +221,8 @@ class Client:
                 raise Misbehaving(f'{self._name} stored {image} under another digest, {stored}')
             return digest
 
-        return self._registry.persist(put)
+        # docker-registry 2.8 says so, too, while something else is pushed to the repository.
+        return self._registry.persist(put, also=(BlobUnknown,))
 
     def has_blob(self, repository: str, digest: str) -> bool:
         """Return whether the repository has a blob."""

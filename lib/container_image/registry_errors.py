@@ -27,6 +27,10 @@ class NotFound(Refused):
     """There is no such repository, tag, manifest or blob."""
 
 
+class BlobUnknown(Refused):
+    """A manifest names a blob that the repository lacks."""
+
+
 class Unavailable(RegistryError):
     """The registry gave no answer that counts; another time it may.
 

@@ -38,12 +38,12 @@ class FaultyProxy:
         self._faults += [(method, path, act)] * times
 
     def hold(self, method, path):
-        """Let requests hang; give an event that is set once one does."""
+        """Let requests hang to the end; give an event that is set once one does."""
         hangs = threading.Event()
 
         def act(exchange):
             hangs.set()
-            exchange.stopped.wait(60)
+            exchange.stopped.wait()
             exchange.close_connection = True
 
         self._faults += [(method, path, act)] * 100

@@ -154,12 +154,18 @@ def test_a_token_that_expires_in_the_middle_is_renewed(tmp_path, image, reposito
         assert len(tokens.asked) > 2
 
 
+_NEVER = 600  # seconds: nothing takes so long but what would not end by itself
+
 PUSH = r"""
 import sys
 from charm_image import engine, push, pushed
 from container_image import registry
 host, to, repository, digest = sys.argv[1:]
-with engine.connect({'DOCKER_HOST': host}) as local, registry.Client(to) as client:
+# what hangs does so until the signal, however slow the machine is
+with (
+    engine.connect({'DOCKER_HOST': host}) as local,
+    registry.Client(to, timeouts=(3600, 3600)) as client,
+):
     push.push(local.find(digest), client, repository)
 """
 
@@ -172,9 +178,10 @@ def _stop(stop, waits, fake, proxy, repository, temporary):
         stderr=subprocess.DEVNULL,
     )
     try:
-        assert waits.wait(30)
+        while not waits.wait(1):
+            assert process.poll() is None, 'it ended before it got to where it should wait'
         process.send_signal(stop)
-        assert process.wait(20) != 0
+        assert process.wait(_NEVER) != 0
     finally:
         process.kill()
         process.wait()
@@ -195,11 +202,13 @@ def test_a_push_is_stopped_while_the_engine_is_silent(proxy, fake, repository, t
     def export():
         yield layouts.docker_25(IMAGE)[: 3 * MIB]
         waits.set()
-        over.wait(60)
+        over.wait()
 
     fake.add(IMAGE.inspected, export())
-    _stop(signal.SIGINT, waits, fake, proxy, repository, tmp_path)
-    over.set()
+    try:
+        _stop(signal.SIGINT, waits, fake, proxy, repository, tmp_path)
+    finally:
+        over.set()
 
 
 def test_compressed_layers_take_no_more_disk_than_once(

@@ -1,6 +1,7 @@
 import contextlib
 import os
 import traceback
+import tracemalloc
 
 import hypothesis
 import pytest
@@ -182,3 +183,29 @@ def test_any_punctuation_is_an_image_or_refused(text):
     for data in (text, 'registrypath: a/b\npassword: ' + text, '{"ImageName": "a", "x": ' + text):
         with contextlib.suppress(contents.InvalidContents):
             assert contents.parse(data.encode()).registry_path
+
+
+def test_of_a_huge_file_only_a_little_is_read(tmp_path):
+    path = tmp_path / 'content.yaml'
+    with path.open('wb') as file:
+        file.truncate(64 << 20)
+    tracemalloc.start()
+    try:
+        assert '1024 KiB' in refusal(contents.read, str(path))
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize('data', [b'a: [' + b'b,' * 400000, b'[' + b'{a: b},' * 100000])
+def test_of_very_many_nodes_only_some_are_looked_at(data, monkeypatch):
+    composed = []
+    compose = yaml.SafeLoader.compose_node
+
+    def counted(loader, parent, index):
+        composed.append(None)
+        return compose(loader, parent, index)
+
+    monkeypatch.setattr(yaml.SafeLoader, 'compose_node', counted)
+    assert 'far more' in refusal(contents.parse, data)
+    assert len(composed) <= 10000

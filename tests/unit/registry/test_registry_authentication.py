@@ -1,11 +1,12 @@
 """How the registry client proves who it is: Basic, tokens, and to whom."""
 
+import time
 import urllib.parse
 
 import case
 import pytest
 
-from container_image import registry
+from container_image import reference, registry
 
 
 def test_basic_credentials_are_sent_when_they_are_asked_for():
@@ -195,3 +196,46 @@ def test_a_token_server_may_be_on_another_host(trusted):
             case.ask(host, username=case.USERNAME, password=case.PASSWORD, tries=2) == case.DIGEST
         )
     assert [authorization for _, authorization in tokens] == [f'Basic {case.BASIC}']
+
+
+@pytest.mark.parametrize('said', [None, 0, -1, 'soon'])
+@pytest.mark.parametrize(('later', 'asked_for'), [(50, 1), (61, 2)])
+def test_a_token_whose_life_is_not_told_lives_a_minute(said, later, asked_for, monkeypatch):
+    passed = [0.0]
+    real = time.monotonic
+    document = {'token': case.TOKEN, 'expires_in': said}
+    with case.token_registry(document) as (host, _, tokens), registry.Client(host) as client:
+        monkeypatch.setattr(time, 'monotonic', lambda: real() + passed[0])
+        client.head_manifest('team/app', '1.0')
+        passed[0] = later
+        client.head_manifest('team/app', '1.0')
+    assert len(tokens) == asked_for
+
+
+@pytest.mark.parametrize(
+    'challenge', ['Bearer realm="{}/one", Bearer realm="{}/two"', 'Basic realm="x", Bearer {}']
+)
+def test_of_several_challenges_the_first_bearer_counts_and_basic_only_without_one(challenge):
+    with case.registry_that(lambda exchange: exchange.reply(200, b'{"token": "a"}')) as (
+        tokens,
+        asked,
+    ):
+        written = challenge.replace('Bearer {}', 'Bearer realm="{}/one"')
+        written = written.replace('{}', f'http://{tokens}')
+
+        def answer(exchange):
+            if exchange.headers.get('Authorization') == 'Bearer a':
+                case.has(exchange)
+            else:
+                exchange.reply(401, WWW_Authenticate=written)
+
+        with case.registry_that(answer) as (host, _):
+            assert case.ask(host, username=case.USERNAME, password=case.PASSWORD) == case.DIGEST
+    assert [path.partition('?')[0] for _, path, _ in asked] == ['/one']
+
+
+def test_an_image_to_look_up_shows_no_password():
+    image = registry.Image(reference.Reference.parse('r.test/app:1'), case.USERNAME, case.PASSWORD)
+    assert image.password == case.PASSWORD
+    assert case.PASSWORD not in f'{image} {image!r} {[image]}'
+    assert 'r.test' in repr(image)

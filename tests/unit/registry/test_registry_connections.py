@@ -165,6 +165,14 @@ def test_a_proxy_that_is_not_there_is_named_without_its_password(proxy):
     assert 'proxy' in str(error)
 
 
+def test_a_proxy_that_wants_other_credentials_is_named_so():
+    with loopback.serving(lambda exchange: exchange.reply(407)) as url:
+        proxy = url.replace('//', '//me:hunter2@')
+        error = case.failure_of(case.ask, 'registry.test', proxies={'https': proxy})
+    assert type(error) is registry.NotReachable
+    assert 'requires valid credentials' in str(error)
+
+
 @pytest.mark.parametrize('name', ['127.0.0.1', 'localhost', '127.9.9.9'])
 def test_a_registry_on_loopback_is_never_asked_through_a_proxy(name):
     if name == '127.9.9.9' and sys.platform != 'linux':

@@ -311,3 +311,67 @@ def test_threads_share_one_client_and_its_token():
             thread.join()
     assert found == [case.DIGEST] * 8
     assert len(tokens_asked) == 1
+
+
+def manifest_refused(times, status=400, code='MANIFEST_BLOB_UNKNOWN'):
+    """A registry that refuses so many manifests, and what it was asked."""
+    left = [times]
+
+    def answer(exchange):
+        exchange.body()
+        if not left[0]:
+            exchange.reply(201)
+            return
+        left[0] -= 1
+        exchange.reply(status, json.dumps({'errors': [{'code': code}]}).encode())
+
+    return case.registry_that(answer)
+
+
+def put(host, **kwargs):
+    with registry.Client(host, **kwargs) as client:
+        return client.put_manifest('team/app', '1.0', case.MANIFEST, case.TYPE)
+
+
+@pytest.mark.parametrize('status', [400, 404])
+def test_a_manifest_whose_blobs_the_registry_does_not_see_yet_is_tried_again(status, pauses):
+    with manifest_refused(2, status) as (host, asked):
+        assert put(host) == case.DIGEST
+    assert len(asked) == 3
+    assert pauses == [0.5, 1]
+
+
+def test_a_manifest_whose_blobs_stay_away_is_refused_in_the_end():
+    with manifest_refused(9) as (host, asked):
+        error = case.failure_of(put, host, tries=3)
+    assert type(error) is registry.BlobUnknown
+    assert isinstance(error, registry.Refused)
+    assert len(asked) == 3
+
+
+def test_a_manifest_that_is_refused_for_another_reason_is_not_tried_again():
+    with manifest_refused(9, code='MANIFEST_INVALID') as (host, asked):
+        assert type(case.failure_of(put, host)) is registry.Refused
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize(
+    ('stored', 'good'),
+    [
+        (case.DIGEST, True),
+        ('sha512:' + hashlib.sha512(case.MANIFEST).hexdigest(), True),
+        (case.OTHER, False),
+    ],
+)
+def test_a_manifest_that_the_registry_stored_under_another_digest_is_not_the_one_sent(
+    stored, good
+):
+    with case.registry_that(
+        lambda exchange: exchange.reply(201, Docker_Content_Digest=stored)
+    ) as (host, _):
+        if good:
+            assert put(host) == case.DIGEST
+        else:
+            error = case.failure_of(put, host)
+            assert type(error) is registry.Misbehaving
+            assert case.OTHER in str(error)

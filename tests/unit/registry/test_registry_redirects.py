@@ -1,9 +1,12 @@
 """Where the registry client lets itself be sent, and what it takes along."""
 
+import contextlib
+import io
+
 import case
 import pytest
 
-from container_image import registry
+from container_image import _addresses, registry
 
 
 @pytest.mark.parametrize('status', [301, 302, 303, 307, 308])
@@ -95,3 +98,86 @@ def test_what_a_redirect_leads_to_may_refuse_without_that_being_the_registry_s_w
             error = case.failure_of(case.ask, host)
     assert type(error) is registry.Misbehaving
     assert storage in str(error)
+
+
+@contextlib.contextmanager
+def elsewhere(answer, trusted):
+    """Yield the host of a registry that is not on loopback, as far as the client can tell."""
+    certificate = trusted.issue('registry.test')
+    with case.registry_that(answer, certificate=certificate, name='registry.test') as (host, _):
+        yield host
+
+
+def realm(url):
+    return lambda exchange: exchange.reply(401, WWW_Authenticate=f'Bearer realm="{url}/token"')
+
+
+def location(url):
+    return lambda exchange: exchange.reply(307, Location=f'{url}/admin')
+
+
+def place_of_an_upload(url):
+    return lambda exchange: exchange.reply(202, Location=f'{url}/admin')
+
+
+@pytest.mark.parametrize('lure', [realm, location, place_of_an_upload])
+@pytest.mark.parametrize('name', ['127.0.0.1', 'localhost', '127.9.9.9'])
+def test_a_registry_elsewhere_leads_nobody_to_plain_http_on_the_unit_s_own_loopback(
+    lure, name, trusted
+):
+    with case.registry_that(case.has) as (inside, asked):
+        url = f'http://{name}:{inside.rpartition(":")[2]}'
+        with elsewhere(lure(url), trusted) as host, registry.Client(host, tries=1) as client:
+            error = case.failure_of(
+                client.push_blob, 'team/app', case.DIGEST, 2, lambda: io.BytesIO(b'{}')
+            )
+    assert type(error) is registry.Misbehaving
+    assert host in str(error)
+    assert asked == []
+
+
+def test_nor_does_a_token_server_or_storage_to_which_a_registry_on_loopback_leads(trusted):
+    with case.registry_that(case.has) as (inside, asked):
+        with elsewhere(location(f'http://{inside}'), trusted) as storage:
+            for lure in (realm, location):
+                with case.registry_that(lure(f'https://{storage}')) as (host, _):
+                    assert type(case.failure_of(case.ask, host)) is registry.Misbehaving
+    assert asked == []
+
+
+def test_a_registry_on_loopback_may_have_its_tokens_and_storage_there_too():
+    with case.registry_that(case.has) as (storage, stored):
+        with case.registry_that(location(f'http://{storage}')) as (host, _):
+            assert case.ask(host) == case.DIGEST
+    assert len(stored) == 1
+
+
+@pytest.mark.parametrize('status', [301, 302, 303])
+def test_an_upload_is_not_sent_on_by_what_would_make_a_get_of_it(status):
+    with case.registry_that(case.has) as (storage, asked):
+
+        def answer(exchange):
+            exchange.reply(status, Location=f'http://{storage}/uploads')
+
+        with case.registry_that(answer) as (host, _), registry.Client(host, tries=1) as client:
+            error = case.failure_of(
+                client.push_blob, 'team/app', case.DIGEST, 2, lambda: io.BytesIO(b'{}')
+            )
+    assert type(error) is registry.Misbehaving
+    assert asked == []
+
+
+@pytest.mark.parametrize(
+    ('one', 'other', 'same'),
+    [
+        ('https://a.test/x', 'https://a.test:443/y', True),
+        ('http://127.0.0.1/x', 'http://127.0.0.1:80/y', True),
+        ('https://a.test/x', 'https://a.test:80/x', False),
+        ('https://a.test/x', 'https://a.test:5000/x', False),
+        ('https://a.test:80/x', 'http://a.test/x', False),
+        ('https://a.test/x', 'https://b.test/x', False),
+        ('https://A.test/x', 'https://a.test/x', True),
+    ],
+)
+def test_credentials_are_for_one_scheme_host_and_port_and_a_default_port_is_one(one, other, same):
+    assert (_addresses.origin(one) == _addresses.origin(other)) is same

@@ -6,6 +6,7 @@ import time
 
 import case
 import pytest
+import urllib3.response
 
 from container_image import registry
 
@@ -172,3 +173,28 @@ def test_no_cookie_comes_back():
         client.head_manifest('team/app', '1.0')
         client.head_manifest('team/app', '1.0')
     assert cookies == [None, None]
+
+
+def test_an_answer_that_breaks_off_is_noticed_where_urllib3_does_not_notice_it(monkeypatch):
+    init = urllib3.response.HTTPResponse.__init__
+
+    def careless(self, *args, **kwargs):  # as urllib3 1 is
+        init(self, *args, **dict(kwargs, enforce_content_length=False))
+
+    monkeypatch.setattr(urllib3.response.HTTPResponse, '__init__', careless)
+    head = f'HTTP/1.1 200 OK\r\nContent-Type: {case.TYPE}\r\nContent-Length: 500\r\n\r\n'
+    with case.registry_that(
+        lambda exchange: case.cut(exchange, head.encode() + case.MANIFEST)
+    ) as (host, _), registry.Client(host, tries=1) as client:
+        error = case.failure_of(client.get_manifest, 'team/app', '1.0')
+    assert type(error) is registry.NotReachable
+    assert 'broke off' in str(error)
+
+
+def test_a_proxy_that_is_in_between_and_wants_credentials_is_told_from_the_registry():
+    with case.registry_that(
+        lambda exchange: exchange.reply(407, Proxy_Authenticate='Basic realm="x"')
+    ) as (host, _):
+        error = case.failure_of(case.ask, host, username=case.USERNAME, password=case.PASSWORD)
+    assert type(error) is registry.NotReachable
+    assert 'the proxy for' in str(error)
