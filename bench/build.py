@@ -21,6 +21,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / 'tests'))
 
 from charm_image import DockerBuilder, ResourceBundle, resources
 from services import engine as engines
+from services import isolation
 
 PACKAGES = ['ca-certificates', 'python3-minimal']
 
@@ -195,7 +196,7 @@ def main():
     parser.add_argument('--builder', choices=['buildkit', 'classic'], help='default: both')
     parser.add_argument('--no-pyinfra', action='store_true', help='leave pyinfra out')
     options = parser.parse_args()
-    with engines.dockerd() as engine:
+    with isolation.network(), engines.running(engines.KINDS['docker']) as engine:
         print('making the base', flush=True)
         assert engine.debian_with_packages
         by_hand(engine, Content(), 'buildkit')

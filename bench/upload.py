@@ -25,7 +25,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / 'tests'))
 
 from container_image import registry
-from services import charmhub, engine, layouts
+from services import charmhub, engine, isolation, layouts
 
 CHARMCRAFT = 'charmcraft==4.5.0'
 MB = 1_000_000
@@ -40,7 +40,8 @@ def main():
     with (
         # for bytes on disk, a directory that isn't memory
         tempfile.TemporaryDirectory(prefix='bench-upload-', dir='/var/tmp') as directory,
-        engine.dockerd() as dockerd,
+        isolation.network(),
+        engine.running(engine.KINDS['docker']) as dockerd,
         charmhub.running(directory) as hub,
     ):
         measure = Measure(pathlib.Path(directory), dockerd, hub)
@@ -221,7 +222,8 @@ def _charmcraft():
     if not program.exists():
         venv.create(place, with_pip=True, clear=True)
         done = subprocess.run(
-            [place / 'bin' / 'pip', 'install', '--quiet', CHARMCRAFT],
+            [*isolation.on_the_machines_network()]
+            + [place / 'bin' / 'pip', 'install', '--quiet', CHARMCRAFT],
             capture_output=True,
             text=True,
         )

@@ -10,12 +10,13 @@ import pytest
 import each_python
 import services
 from juju import building
-from services import charmhub, engine
+from services import charmhub, engine, isolation
 
 
 @pytest.fixture(scope='module')
 def tools(tmp_path_factory):
     """Where the author's programs are, installed as an author would."""
+    services.require_root()
     services.require('dockerd', 'docker-registry')
     folder = tmp_path_factory.mktemp('tools')
     source = f'{building.ROOT}/tools[fabric]'
@@ -30,20 +31,32 @@ def tools(tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
-def dockerd(tools):
-    with engine.dockerd() as running:
+def charm(charms):
+    return charms.example('my-charm')
+
+
+@pytest.fixture(scope='module')
+def network(tools, charm):
+    """From here on there is nothing but loopback."""
+    with isolation.network():
+        yield
+
+
+@pytest.fixture(scope='module')
+def dockerd(network):
+    with engine.running(engine.KINDS['docker']) as running:
         yield running
 
 
 @pytest.fixture(scope='module')
-def hub(tools, tmp_path_factory):
+def hub(network, tmp_path_factory):
     with charmhub.running(tmp_path_factory.mktemp('charmhub')) as running:
         running.add('my-charm', {'my-resource': 'oci-image'})
         yield running
 
 
 def test_an_image_made_of_python_resources_becomes_the_pod_of_a_charm(
-    tools, dockerd, hub, charms, live
+    tools, charm, dockerd, hub, live
 ):
     environ = {**dockerd.environ, **hub.environment, 'PATH': f'{tools}:{os.environ["PATH"]}'}
 
@@ -66,7 +79,7 @@ def test_an_image_made_of_python_resources_becomes_the_pod_of_a_charm(
     # what Juju's controller gets from Charmhub, and gives to the unit
     [revision] = hub.revisions('my-charm', 'my-resource')
     content = json.loads(revision.content)
-    unit = live(charms.example('my-charm'))
+    unit = live(charm)
     unit.attach('my-resource', content['ImageName'], content['Username'], content['Password'])
     unit.deploy()
 

@@ -14,3 +14,12 @@ def require(*programs):
         if os.environ.get('CI'):
             pytest.fail(reason + ' (CI allows no skip)')
         pytest.skip(reason)
+
+
+def require_root():
+    """Skip the test where an ordinary user runs it; in CI, where root does, fail."""
+    if os.geteuid():
+        reason = 'only root can start engines in namespaces of their own'
+        if os.environ.get('CI'):
+            pytest.fail(reason + ' (CI allows no skip)')
+        pytest.skip(reason)

@@ -1,16 +1,18 @@
 """Container engines of the tests' own: a Docker Engine, podman's service, and bases to build on.
 
-Each keeps its data, sockets and settings in a directory of its own, and containers use the
-host's network, so nothing of the machine's own engines is touched. Needs root.
+Each keeps its data, sockets and settings in a directory of its own, and has namespaces of its own,
+so nothing of the machine's is touched (isolation.py says how). Its containers use its network,
+which is that of the tests. Needs root.
 """
 
 import contextlib
+import dataclasses
 import functools
 import io
+import json
 import os
 import pathlib
 import shutil
-import signal
 import subprocess
 import tarfile
 import tempfile
@@ -19,34 +21,17 @@ import time
 import docker
 
 import services
+from services import debian, isolation
 
 PACKAGES = ('ca-certificates', 'python3')
-
-CACHE = pathlib.Path(__file__).parents[2] / '.cache'
-
-
-_DEBIAN_WITH_PACKAGES = r"""
-FROM {base}
-RUN apt-get update && \
-    apt-get install --yes --no-install-recommends --download-only {packages} && \
-    mkdir /srv/packages && mv /var/cache/apt/archives/*.deb /srv/packages && cd /srv/packages && \
-    for file in *.deb; do \
-        dpkg-deb --field "$file"; \
-        echo "Filename: ./$file"; \
-        echo "Size: $(stat --format=%s "$file")"; \
-        echo "SHA256: $(sha256sum "$file" | cut -d ' ' -f 1)"; \
-        echo; \
-    done >Packages && \
-    echo 'deb [trusted=yes] file:/srv/packages ./' >/etc/apt/sources.list && \
-    rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin
-"""
 
 
 class Engine:
     """A running engine that speaks Docker's API."""
 
-    def __init__(self, home):
+    def __init__(self, home, kind):
         self.home = home
+        self.kind = kind
         self.host = f'unix://{home}/engine.sock'
 
     @property
@@ -59,6 +44,14 @@ class Engine:
     def client(self):
         """The engine through the Docker SDK."""
         return docker.DockerClient(base_url=self.host, version='auto', timeout=120)
+
+    @property
+    def version(self):
+        """Whose engine it is and which one, as in `Docker 20.10.24`, and how it is set up."""
+        [told, *_] = self.client.version()['Components']
+        name = {'Engine': 'Docker', 'Podman Engine': 'podman'}[told['Name']]
+        set_up = self.kind.containerd * ", containerd's store" + self.kind.rootless * ', rootless'
+        return f'{name} {told["Version"].partition("+")[0]}{set_up}'
 
     def docker(self, *args, stdin=None):
         """Run the docker command-line program; give what it prints."""
@@ -85,7 +78,7 @@ class Engine:
     @functools.cached_property
     def debian(self):
         """The name of an image with this machine's Debian release, minbase, no package lists."""
-        with debian_archive().open('rb') as archive:
+        with debian.archive().open('rb') as archive:
             return self._import(archive, 'debian:minbase')
 
     @functools.cached_property
@@ -96,14 +89,8 @@ class Engine:
     @functools.cached_property
     def debian_with_packages(self):
         """The name of a Debian image that installs PACKAGES from itself, without a network."""
-        dockerfile = _DEBIAN_WITH_PACKAGES.format(base=self.debian, packages=' '.join(PACKAGES))
-        self.client.images.build(
-            fileobj=io.BytesIO(dockerfile.encode()),
-            tag='debian:packages',
-            network_mode='host',
-            rm=True,
-        )
-        return 'debian:packages'
+        with debian.archive_with(PACKAGES).open('rb') as archive:
+            return self._import(archive, 'debian:packages')
 
     def _import(self, archive, name):
         api = self.client.api
@@ -116,205 +103,130 @@ class Engine:
         return name
 
 
-@contextlib.contextmanager
-def dockerd():
-    """Run a Docker Engine, and end it."""
-    services.require('dockerd', 'containerd')
-    with _home() as home:
-        # containerd takes no two separators in a row and none at the end, mkdtemp gives both
-        namespace = home.name.replace('_', '')
-        command = [
-            'dockerd',
-            f'--data-root={home}/data',
-            f'--exec-root={home}/exec',
-            f'--pidfile={home}/engine.pid',
-            f'--host=unix://{home}/engine.sock',
-            f'--config-file={home}/config/daemon.json',
-            # where the machine's own containerd runs, dockerd takes it
-            f'--containerd-namespace=tests-{namespace}',
-            f'--containerd-plugins-namespace=tests-plugins-{namespace}',
-            '--bridge=none',
-            '--iptables=false',
-        ]
-        (home / 'config/daemon.json').write_text('{}')
-        with _serve(home, command, dict(os.environ)) as engine:
-            try:
-                yield engine
-            finally:
-                for container in engine.client.containers.list(all=True):
-                    container.remove(force=True)
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """A kind of engine: whose programs, and how they are set up."""
+
+    name: str
+    release: str = ''  # of Debian, where it is not this machine's
+    containerd: bool = False
+    rootless: bool = False
+
+    @property
+    def program(self):
+        return 'podman' if 'podman' in self.name else 'dockerd'
+
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind('docker'),
+        Kind('podman'),
+        Kind('trixie-docker', 'trixie'),
+        Kind('trixie-docker-containerd', 'trixie', containerd=True),
+        Kind('trixie-podman', 'trixie'),
+        Kind('trixie-podman-rootless', 'trixie', rootless=True),
+        Kind('forky-docker', 'forky'),
+        Kind('forky-docker-containerd', 'forky', containerd=True),
+    )
+}
 
 
 @contextlib.contextmanager
-def podman():
-    """Run podman's service, which speaks Docker's API, and end it."""
-    services.require('podman', 'conmon')
-    with _home() as home:
-        config = home / 'config'
-        (config / 'containers.conf').write_text(
-            '[containers]\nnetns = "host"\n'
-            # podman would raise them, for which a root without CAP_SYS_RESOURCE has no right
-            'default_ulimits = ["nofile=4096:4096", "nproc=16384:16384"]\n'
-            '[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\nlock_type = "file"\n'
-            f'[network]\nnetwork_config_dir = "{home}/networks"\n'
-        )
-        (config / 'storage.conf').write_text(
-            f'[storage]\ndriver = "overlay"\nrunroot = "{home}/run"\ngraphroot = "{home}/data"\n'
-        )
-        (config / 'registries.conf').write_text(
-            '[[registry]]\nlocation = "127.0.0.1"\ninsecure = true\n'
-        )
-        (config / 'policy.json').write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
-        environ = {
-            **os.environ,
-            'CONTAINERS_CONF': f'{config}/containers.conf',
-            'CONTAINERS_STORAGE_CONF': f'{config}/storage.conf',
-            'CONTAINERS_REGISTRIES_CONF': f'{config}/registries.conf',
-        }
-        command = [
-            'podman',
-            f'--root={home}/data',
-            f'--runroot={home}/run',
-            f'--tmpdir={home}/tmp',
-        ]
-        service = [*command, 'system', 'service', '--time=0', f'unix://{home}/engine.sock']
-        with _serve(home, service, environ) as engine:
-            try:
-                yield engine
-            finally:
-                subprocess.run(
-                    [*command, 'rm', '--all', '--force', '--time=0'],
-                    env=environ,
-                    capture_output=True,
-                )
-
-
-@contextlib.contextmanager
-def _home():
+def running(kind):
+    """Run an engine of that `Kind`, and end it; all the time in `isolation.network()`."""
+    services.require_root()
+    if kind.release:
+        root = debian.engines(kind.release)
+    else:
+        root = '/'
+        services.require(kind.program, *_BESIDE[kind.program])
     # a socket's path has at most 107 bytes, so no tmp_path
     home = pathlib.Path(tempfile.mkdtemp(prefix='engine-', dir='/tmp'))
+    room = isolation.Room(home, root)
+    engine = Engine(home, kind)
     try:
         (home / 'config').mkdir()
-        yield home
-    finally:
-        _await_end(home)
-        for mount in reversed(pathlib.Path('/proc/self/mounts').read_text().splitlines()):
-            target = mount.split()[1]
-            if target.startswith(f'{home}/'):
-                subprocess.run(['umount', '--lazy', target], capture_output=True)
-        shutil.rmtree(home)
-
-
-def _await_end(home):
-    # a container's monitor ends a little after its container, and after the engine
-    deadline = time.monotonic() + 10
-    while processes_of(home):
-        if time.monotonic() > deadline:
-            for pid in processes_of(home):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            deadline += 5
-        time.sleep(0.05)
-
-
-def processes_of(home):
-    """The processes of the engine that lives there: its own, and those in its containers."""
-    host = os.stat('/proc/self/root')
-    found = []
-    for directory in pathlib.Path('/proc').glob('[0-9]*'):
-        with contextlib.suppress(FileNotFoundError, PermissionError, ProcessLookupError):
-            # which mounts make up a container's root tells whose it is
-            contained = not os.path.samestat(os.stat(directory / 'root'), host)
-            names = (directory / ('mountinfo' if contained else 'cmdline')).read_bytes()
-            if f'{home}/'.encode() in names:
-                found.append(int(directory.name))
-    return found
-
-
-@contextlib.contextmanager
-def _serve(home, command, environ):
-    engine = Engine(home)
-    with (home / 'log').open('wb') as log:
-        # a session of its own: ^C is for pytest, which then ends the engine in order
-        process = subprocess.Popen(
-            # even a killed pytest leaves none running
-            ['setpriv', '--pdeathsig=TERM', *command],
-            env=environ,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
+        command, environ = (
+            _podman(kind, home) if kind.program == 'podman' else _dockerd(kind, home)
         )
-    try:
-        _await(engine, process, command)
+        room.start(command, {**os.environ, 'PATH': _PATH, **environ})
+        _await(engine, room)
         yield engine
     finally:
         if 'client' in vars(engine):
             engine.client.close()
-        process.terminate()
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        room.end()
+        shutil.rmtree(home)
 
 
-def _await(engine, process, command):
+_BESIDE = {'dockerd': ['containerd'], 'podman': ['conmon']}
+_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+
+
+def _dockerd(kind, home):
+    config = home / 'config/daemon.json'
+    config.write_text(json.dumps({'features': {'containerd-snapshotter': kind.containerd}}))
+    command = [
+        'dockerd',
+        f'--data-root={home}/data',
+        f'--exec-root={home}/exec',
+        f'--pidfile={home}/engine.pid',
+        f'--host=unix://{home}/engine.sock',
+        f'--config-file={config}',
+        '--bridge=none',
+        '--iptables=false',
+    ]
+    return command, {}
+
+
+def _podman(kind, home):
+    config = home / 'config'
+    (config / 'containers.conf').write_text(
+        '[containers]\nnetns = "host"\n'
+        # podman would raise them, for which a root without CAP_SYS_RESOURCE has no right
+        'default_ulimits = ["nofile=4096:4096", "nproc=16384:16384"]\n'
+        + ('cgroups = "disabled"\n' if kind.rootless else '')  # which are root's
+        + '[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\nlock_type = "file"\n'
+        f'[network]\nnetwork_config_dir = "{home}/networks"\n'
+    )
+    (config / 'storage.conf').write_text(
+        f'[storage]\ndriver = "overlay"\nrunroot = "{home}/run"\ngraphroot = "{home}/data"\n'
+    )
+    (config / 'registries.conf').write_text(
+        '[[registry]]\nlocation = "127.0.0.1"\ninsecure = true\n'
+    )
+    environ = {
+        'CONTAINERS_CONF': f'{config}/containers.conf',
+        'CONTAINERS_STORAGE_CONF': f'{config}/storage.conf',
+        'CONTAINERS_REGISTRIES_CONF': f'{config}/registries.conf',
+    }
+    (config / 'policy.json').write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
+    # the one file that no variable names
+    prepare = f'mkdir -p /etc/containers && cp {config}/policy.json /etc/containers && '
+    become = ''
+    if kind.rootless:
+        environ |= {'HOME': f'{home}/user', 'XDG_RUNTIME_DIR': f'{home}/user'}
+        prepare += (
+            f'useradd --create-home --home-dir={home}/user author && '
+            f'chown -R author: {home}/user {home}/config && chown author: {home} && '
+        )
+        become = 'setpriv --reuid=author --regid=author --init-groups '
+    serve = f'podman --root={home}/data --runroot={home}/run --tmpdir={home}/tmp'
+    serve += f' system service --time=0 unix://{home}/engine.sock'
+    return ['sh', '-c', f'{prepare}exec {become}{serve}'], environ
+
+
+def _await(engine, room):
     deadline = time.monotonic() + 60
     while True:
         with contextlib.suppress(docker.errors.DockerException):
             engine.client.ping()
             return
         log = (engine.home / 'log').read_text(errors='replace')[-3000:]
-        assert process.poll() is None, f'{command[0]} ended at once:\n{log}'
-        assert time.monotonic() < deadline, f'{command[0]} does not answer:\n{log}'
+        assert room.running(), f'{engine.kind.name} ended at once:\n{log}'
+        assert time.monotonic() < deadline, f'{engine.kind.name} does not answer:\n{log}'
         time.sleep(0.1)
-
-
-def debian_archive():
-    """Make, once for this checkout, the archive of a Debian base; give its path."""
-    release = _os_release()
-    archive = CACHE / f'{release}-minbase.tar'
-    if archive.exists():
-        return archive
-    services.require('debootstrap')
-    CACHE.mkdir(exist_ok=True)
-    root = pathlib.Path(tempfile.mkdtemp(prefix='debootstrap-', dir=CACHE))
-    try:
-        mirror = _mirror(release)
-        done = subprocess.run(
-            ['debootstrap', '--variant=minbase', release, str(root), mirror],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        assert done.returncode == 0, f'debootstrap failed:\n{done.stdout[-3000:]}'
-        for junk in ('var/lib/apt/lists', 'var/cache/apt', 'var/log'):
-            shutil.rmtree(root / junk)
-        for needed in ('var/lib/apt/lists/partial', 'var/cache/apt/archives/partial', 'var/log'):
-            (root / needed).mkdir(parents=True)
-        tar = ['tar', '--create', '--numeric-owner', '--exclude=./proc/*', '--exclude=./sys/*']
-        unfinished = root.with_suffix('.tar')
-        subprocess.run([*tar, f'--file={unfinished}', f'--directory={root}', '.'], check=True)
-        unfinished.rename(archive)
-    finally:
-        shutil.rmtree(root)
-    return archive
-
-
-def _os_release():
-    lines = pathlib.Path('/etc/os-release').read_text().splitlines()
-    values = dict(line.split('=', 1) for line in lines if '=' in line)
-    return values['VERSION_CODENAME'].strip('"')
-
-
-def _mirror(release):
-    """The mirror from which this machine takes its packages."""
-    command = ['apt-get', 'indextargets', '--format=$(REPO_URI)']
-    command += ['Created-By: Packages', f'Release: {release}', 'Component: main']
-    mirrors = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
-    assert mirrors, f'apt knows no mirror for {release}'
-    return mirrors[0]
 
 
 def busybox_archive():

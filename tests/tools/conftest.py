@@ -1,30 +1,109 @@
 """Services that all tests of the tools share."""
 
+import contextlib
 import itertools
+import os
 
 import pytest
 
 import charm_image
 import charm_image.engine
 from container_image import registry
-from services import built, engine, fake_engine
+from services import built, engine, engine_table, fake_engine, isolation
 from services import registry as registries
 
 _numbers = itertools.count(1)
 
 
-@pytest.fixture(scope='session')
-def dockerd():
-    """A Docker Engine."""
-    with engine.dockerd() as running:
-        yield running
+def pytest_addoption(parser):
+    parser.addoption(
+        '--engines',
+        default='machine',
+        help='machine (its own; default), others (of other releases), all, or some of '
+        + ','.join(engine.KINDS),
+    )
+
+
+def pytest_configure(config):
+    config.addinivalue_line('markers', 'engine: depends on the engine (those with each_engine)')
+    config.addinivalue_line('markers', 'holds(what): its column in the table of the engines')
+    asked = config.getoption('--engines')
+    named = {
+        'machine': [name for name, kind in engine.KINDS.items() if not kind.release],
+        'others': [name for name, kind in engine.KINDS.items() if kind.release],
+        'all': list(engine.KINDS),
+    }.get(asked, asked.split(','))
+    if unknown := set(named) - set(engine.KINDS):
+        raise pytest.UsageError(f'--engines: unknown: {", ".join(unknown)}')
+    config.pluginmanager.register(engine_table.EngineTable(named), 'engine_table')
+
+
+def pytest_generate_tests(metafunc):
+    if 'each_engine' in metafunc.fixturenames:
+        names = metafunc.config.pluginmanager.get_plugin('engine_table').names
+        metafunc.parametrize('each_engine', names, indirect=True, scope='session')
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m
+def pytest_collection_modifyitems(config, items):
+    for item in items:
+        if 'each_engine' in item.fixturenames:
+            item.add_marker('engine')
+    other = [item for item in items if not _fits(item)]
+    config.hook.pytest_deselected(items=other)
+    items[:] = [item for item in items if item not in other]
+
+
+def _fits(item):
+    """Whether the test's builder is one of the test's engine."""
+    params = item.callspec.params if hasattr(item, 'callspec') else {}
+    if not {'each_engine', 'build_engine'} <= set(params):
+        return True
+    return ('podman' in params['each_engine']) == (params['build_engine'] == 'podman')
+
+
+@pytest.fixture(scope='session', autouse=True)
+def network():
+    """What is on loopback here, an engine of the tests finds there, and nothing else anywhere."""
+    if os.geteuid():
+        yield  # no engine is started then
+    else:
+        with isolation.network():
+            yield
 
 
 @pytest.fixture(scope='session')
-def podman():
-    """Podman's service."""
-    with engine.podman() as running:
-        yield running
+def engines(network, request):
+    """What gives the engine of a kind, by its name; each is started once."""
+    table = request.config.pluginmanager.get_plugin('engine_table')
+    started = {}
+    with contextlib.ExitStack() as stack:
+
+        def named(name):
+            if name not in started:
+                started[name] = stack.enter_context(engine.running(engine.KINDS[name]))
+                table.versions[name] = started[name].version
+            return started[name]
+
+        yield named
+
+
+@pytest.fixture(scope='session')
+def each_engine(engines, request):
+    """Each engine that `--engines` names: what depends on the engine is tried with all of them."""
+    return engines(request.param)
+
+
+@pytest.fixture(scope='session')
+def dockerd(engines):
+    """The machine's Docker Engine."""
+    return engines('docker')
+
+
+@pytest.fixture(scope='session')
+def podman(engines):
+    """The service of the machine's podman."""
+    return engines('podman')
 
 
 @pytest.fixture(scope='session')
@@ -62,9 +141,9 @@ def repository():
 
 
 @pytest.fixture(scope='session', params=['classic', 'BuildKit', 'podman'])
-def build_engine(request):
+def build_engine(request, each_engine):
     """An engine, and DOCKER_BUILDKIT set so that it takes the wanted builder."""
-    running = request.getfixturevalue('podman' if request.param == 'podman' else 'dockerd')
+    running = each_engine
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv('DOCKER_BUILDKIT', '1' if request.param == 'BuildKit' else '0')
         running.builder = request.param

@@ -11,7 +11,10 @@ import services
 from charm_image import resources
 
 # the scripts are the same for all builders
-pytestmark = pytest.mark.parametrize('build_engine', ['BuildKit'], indirect=True)
+pytestmark = [
+    pytest.mark.parametrize('build_engine', ['BuildKit'], indirect=True),
+    pytest.mark.holds('packages and users'),
+]
 
 CONTROL = """\
 Package: {name}

@@ -16,6 +16,8 @@ from charm_image import resources
 from services import built
 from services import registry as registries
 
+pytestmark = pytest.mark.holds('builds')
+
 
 def test_the_documents_bundle_is_built_and_says_what_it_was_told(build):
     built = build(

@@ -10,6 +10,8 @@ import time
 
 import pytest
 
+pytestmark = pytest.mark.holds('fab')
+
 FABFILE = """
 from charm_image.fabric import docker_container
 from charm_image.resources import *
@@ -261,11 +263,10 @@ def test_a_function_that_cannot_be_a_task_is_refused_where_it_is_defined(
     assert f'fabfile.py:4: {message}' in done.stderr.splitlines()[-1]
 
 
-@pytest.fixture(params=['dockerd', 'podman'])
-def engine(request):
-    running = request.getfixturevalue(request.param)
-    assert running.busybox
-    return running
+@pytest.fixture
+def engine(each_engine):
+    assert each_engine.busybox
+    return each_engine
 
 
 def test_a_build_tells_its_progress_and_last_the_id_that_it_returns(fab, engine):

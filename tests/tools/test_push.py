@@ -30,9 +30,12 @@ def image(busybox):
     )
 
 
-@pytest.fixture(params=['dockerd', 'podman'])
-def running(request):
-    return request.getfixturevalue(request.param)
+pytestmark = pytest.mark.holds('pushes')
+
+
+@pytest.fixture
+def running(each_engine):
+    return each_engine
 
 
 def _load(running, archive):

@@ -14,6 +14,8 @@ import pytest
 from charm_image import engine, images
 from services import certificates, fake_engine, layouts, loopback, require
 
+pytestmark = pytest.mark.holds('finds images')
+
 SMALL = layouts.tar([('small', b'small')])
 
 
@@ -225,9 +227,8 @@ def test_ssh_that_is_not_installed_is_named(tmp_path, monkeypatch):
 # Which image
 
 
-@pytest.mark.parametrize('name', ['dockerd', 'podman'])
-def test_an_image_is_found_by_its_long_and_short_id(name, request):
-    running = request.getfixturevalue(name)
+def test_an_image_is_found_by_its_long_and_short_id(each_engine):
+    running = each_engine
     image = layouts.Image((SMALL, layouts.tar([('by', b'id')])))
     running.client.images.load(layouts.docker_20(image))
     with engine.connect({'DOCKER_HOST': running.host}) as local:
@@ -237,15 +238,14 @@ def test_an_image_is_found_by_its_long_and_short_id(name, request):
             assert (found.platform, found.architectures) == (('linux', 'amd64'), ('amd64',))
 
 
-@pytest.mark.parametrize('name', ['dockerd', 'podman'])
-def test_an_image_is_found_by_its_digest_in_a_registry(name, request, open_registry, repository):
-    running = request.getfixturevalue(name)
-    image = layouts.Image((SMALL, layouts.tar([('by', name.encode())])))
+def test_an_image_is_found_by_its_digest_in_a_registry(each_engine, open_registry, repository):
+    running = each_engine
+    image = layouts.Image((SMALL, layouts.tar([('by', b'digest')])))
     identity = running.client.images.load(layouts.docker_20(image))[0].id
     there = f'{open_registry.host}/{repository}'
     running.client.images.get(identity).tag(there, 'v1')
     running.client.images.push(there, 'v1')
-    if name == 'podman':  # which knows the digest in the registry only of what it pulled
+    if running.kind.program == 'podman':  # which knows such digests only of what it pulled
         running.client.images.remove(identity, force=True)
         running.client.images.pull(there, 'v1')
     digest = running.client.images.get(identity).attrs['RepoDigests'][-1].partition('@')[2]

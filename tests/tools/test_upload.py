@@ -28,6 +28,8 @@ from services import charmhub, engine
 PROGRAM = pathlib.Path(sys.executable).with_name('charm-upload-resource')
 ABSENT = 'sha256:' + 64 * 'a'
 
+pytestmark = pytest.mark.holds('uploads')
+
 _numbers = itertools.count(1)
 
 
@@ -336,10 +338,9 @@ def test_a_push_survives_a_registry_with_faults(hub, upload, archive):
 # Engines
 
 
-@pytest.fixture(params=['dockerd', 'podman'])
-def local(request):
-    """An engine of each kind."""
-    return request.getfixturevalue(request.param)
+@pytest.fixture
+def local(each_engine):
+    return each_engine
 
 
 @pytest.fixture
