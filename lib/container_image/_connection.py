@@ -54,7 +54,9 @@ class Connection:
         limit: typing.Optional[float],
         tries: int,
         timeouts: typing.Tuple[float, float],
+        tell: typing.Callable[[str], None],
     ) -> None:
+        self._tell = tell
         self._name = host
         hub = host in ('docker.io', 'index.docker.io')
         self._address = 'registry-1.docker.io' if hub else host
@@ -108,6 +110,7 @@ class Connection:
             if tried == self._tries or wait > min(_LONGEST_WAIT, self._http.left()):
                 raise failure
             _log.debug('%s; again in %.1f s', failure, wait)
+            self._tell(f'{failure} (waiting {wait:.3g} s)')
             time.sleep(wait)
 
     def expect(self, answer: _http.Answer, image: str, *statuses: int) -> None:
@@ -162,6 +165,7 @@ class Connection:
         headers: typing.Optional[typing.Dict[str, str]] = None,
         body: typing.Optional[typing.Callable[[], typing.Any]] = None,
         most: int = _http.MOST_TEXT,
+        stream: bool = False,
     ) -> _http.Answer:
         """Make one request, and again with a new authorization if the registry wants one."""
         token = self._tokens.get(repository)
@@ -171,7 +175,7 @@ class Connection:
         while True:
             token = self._tokens.get(repository)
             authorization = self._basic if self._basic_wanted else token and token.authorization
-            answer = self._exchange(method, url, authorization, headers, body, most)
+            answer = self._exchange(method, url, authorization, headers, body, most, stream)
             if answer.status != 401 or _addresses.origin(answer.url) != _addresses.origin(
                 self._base
             ):
@@ -214,6 +218,7 @@ class Connection:
         headers: typing.Optional[typing.Dict[str, str]],
         body: typing.Optional[typing.Callable[[], typing.Any]],
         most: int,
+        stream: bool,
     ) -> _http.Answer:
         """Make one request, over TLS if the registry turns out to speak it."""
         plain, encrypted = f'http://{self._address}/', f'https://{self._address}/'
@@ -222,14 +227,16 @@ class Connection:
             url = encrypted + url[len(plain) :]
         try:
             home = _addresses.origin(self._base)
-            answer = self._http.exchange(method, url, authorization, home, headers, body, most)
+            answer = self._http.exchange(
+                method, url, authorization, home, headers, body, most, stream
+            )
         except NotReachable as exc:
             failure = exc
         # What servers that want TLS do with plain HTTP.
         unsuited = failure or answer.status == 400
         if unsuited and url.startswith(plain) and self._http.speaks_tls(self._address):
             self._base = f'https://{self._address}'
-            return self._exchange(method, url, authorization, headers, body, most)
+            return self._exchange(method, url, authorization, headers, body, most, stream)
         if failure:
             raise failure
         return answer

@@ -43,13 +43,40 @@ for _logger in ('urllib3.connectionpool', 'urllib3.connection'):
     logging.getLogger(_logger).addFilter(_loud)
 
 
+class Stream:
+    """A body that is read as it comes; each read raises `registry_errors.RegistryError`."""
+
+    def __init__(
+        self, response: requests.Response, url: str, proxies: typing.Mapping[str, str]
+    ) -> None:
+        self._response = response
+        self._url = url
+        self._proxies = proxies
+
+    def read(self, size: int) -> bytes:
+        """Return at most `size` bytes; none at the end, or where the connection broke."""
+        try:
+            return typing.cast(bytes, self._response.raw.read(size, decode_content=False))
+        except Exception as exc:
+            failure = _http_failures.failure(exc, self._url, self._proxies)
+        raise failure
+
+    def close(self) -> None:
+        """Drop what was not read."""
+        self._response.close()
+
+
 class Answer(typing.NamedTuple):
-    """What came back, from wherever redirects led to."""
+    """What came back, from wherever redirects led to.
+
+    A body that was asked for as a stream is in `stream`, if the status is 200 or 206.
+    """
 
     status: int
     headers: typing.Mapping[str, str]
     content: bytes
     url: str
+    stream: typing.Optional[Stream] = None
 
     def __repr__(self) -> str:  # tracebacks may show it, and it may be a token
         return f'<Answer {self.status}>'
@@ -113,15 +140,16 @@ class Http:
         headers: typing.Optional[typing.Mapping[str, str]] = None,
         body: typing.Optional[typing.Callable[[], typing.Any]] = None,
         most: int = MOST_TEXT,
+        stream: bool = False,
     ) -> Answer:
-        """Make a request, follow redirects, read at most `most` bytes.
+        """Make a request, follow redirects, read at most `most` bytes, or none yet to `stream`.
 
         Only the origin `home` gets `authorization`. `body` returns a new body for each attempt.
         Raise `registry_errors.RegistryError`, also for 429 and 5xx.
         """
         for _ in range(_MOST_REDIRECTS + 1):
             allowed = authorization if _addresses.origin(url) == home else None
-            answer = self._send(method, url, allowed, headers, body, most)
+            answer = self._send(method, url, allowed, headers, body, most, stream)
             if answer.status not in (301, 302, 303, 307, 308):
                 return answer
             location = answer.headers.get('Location')
@@ -154,6 +182,7 @@ class Http:
         headers: typing.Optional[typing.Mapping[str, str]],
         body: typing.Optional[typing.Callable[[], typing.Any]],
         most: int,
+        stream: bool,
     ) -> Answer:
         left = self.left()
         if left <= 0:
@@ -166,7 +195,7 @@ class Http:
             connect = read  # urllib3 sends, too, under the time-out for connecting
         failure: typing.Optional[errors.RegistryError] = None
         try:
-            with self._request(
+            response = self._request(
                 method,
                 url,
                 data=body() if body else None,
@@ -175,8 +204,13 @@ class Http:
                 timeout=(min(connect, left), min(read, left)),
                 proxies=self._proxies_for(url),
                 verify=verify,
-            ) as response:
-                answer = self._read(method, response, url, most)
+            )
+            if stream and response.status_code in (200, 206):
+                opened = Stream(response, url, self._proxies_for(url))
+                answer = Answer(response.status_code, response.headers, b'', url, opened)
+            else:
+                with response:
+                    answer = self._read(method, response, url, most)
         except errors.RegistryError as exc:
             failure = exc
         except Exception as exc:  # with a bad proxy or address, requests raises nearly anything

@@ -29,7 +29,7 @@ import threading
 import time
 import typing
 
-from container_image import _addresses, _body, _connection, _http
+from container_image import _connection, _download, _upload
 from container_image import reference as references
 from container_image.registry_errors import (
     BadCredentials,
@@ -162,7 +162,8 @@ class Client:
     variables of these names would hold, and goes before those. `limit` ends all that the
     client does, that many seconds from its making; `tries` is how often each operation is tried
     where the registry is overloaded or the connection breaks; `timeouts` are requests'
-    connect and read time-outs in seconds. Methods raise `RegistryError`.
+    connect and read time-outs in seconds; `tell` hears, in a sentence, of each wait before another
+    try. Methods raise `RegistryError`.
     """
 
     def __init__(
@@ -175,9 +176,17 @@ class Client:
         limit: typing.Optional[float] = None,
         tries: int = 5,
         timeouts: typing.Tuple[float, float] = (10, 60),
+        tell: typing.Callable[[str], None] = lambda sentence: None,
     ) -> None:
         self._registry = _connection.Connection(
-            host, username, password, proxies=proxies, limit=limit, tries=tries, timeouts=timeouts
+            host,
+            username,
+            password,
+            proxies=proxies,
+            limit=limit,
+            tries=tries,
+            timeouts=timeouts,
+            tell=tell,
         )
         self._name = host
 
@@ -242,6 +251,15 @@ class Client:
 
         return self._registry.persist(get)
 
+    def open_blob(self, repository: str, digest: str, size: int) -> _download.Download:
+        """Return a blob of `size` bytes, to be read like a file; close it.
+
+        Nothing is asked before the first read. A connection that breaks is made again, and goes on
+        where it broke. The last read raises `Misbehaving` where the digest is not the blob's.
+        """
+        image = self._image(repository, digest)
+        return _download.Download(self._registry, repository, image, digest, size)
+
     def push_blob(
         self,
         repository: str,
@@ -257,6 +275,10 @@ class Client:
         from 0 again after a cut. Raise also what these two raise, and ValueError if the file
         does not have `size` bytes.
         """
+        image = self._image(repository, digest)
+        upload = _upload.Upload(
+            self._registry, repository, image, digest, size, open_blob, progress
+        )
         began: typing.List[bool] = []
 
         def push() -> None:
@@ -264,7 +286,7 @@ class Client:
             if began and self._has_blob(repository, digest):
                 return
             began.append(True)
-            self._push_blob(repository, digest, size, open_blob, progress)
+            upload.run()
 
         self._registry.persist(push)
 
@@ -304,6 +326,11 @@ class Client:
         media_type = answer.headers.get('Content-Type', '').partition(';')[0].strip().lower()
         said = answer.headers.get('Docker-Content-Digest', '')
         asked = tag_or_digest if ':' in tag_or_digest else ''
+        if media_type.startswith('application/vnd.docker.distribution.manifest.v1+'):
+            raise Refused(
+                f'{image} has a manifest of schema 1, which is no longer supported: push it again '
+                f'with a current tool'
+            )
         if media_type not in MEDIA_TYPES:
             kind = 'a web page' if media_type == 'text/html' else 'something else'
             raise Misbehaving(
@@ -327,65 +354,6 @@ class Client:
             return False
         self._registry.expect(answer, image, 200)
         return True
-
-    def _push_blob(
-        self,
-        repository: str,
-        digest: str,
-        size: int,
-        open_blob: typing.Callable[[], typing.BinaryIO],
-        progress: typing.Optional[typing.Callable[[int], None]],
-    ) -> None:
-        image = self._image(repository, digest)
-        answer = self._registry.ask(
-            'POST', self._registry.url(repository, 'blobs', 'uploads/'), repository, image
-        )
-        self._registry.expect(answer, image, 202)
-        where = self._upload_location(answer, image)
-        if size:  # requests would send an empty body in chunks
-            answer = self._patch(
-                where, repository, image, lambda: _body.Body(size, open_blob, progress)
-            )
-            self._expect_upload(answer, image, 201, 202, 204)
-            where = self._upload_location(answer, image)
-        where = _addresses.with_query(where, [('digest', digest)])
-        answer = self._registry.ask('PUT', where, repository, image)
-        self._expect_upload(answer, image, 201)
-
-    def _patch(
-        self, where: str, repository: str, image: str, make_body: typing.Callable[[], _body.Body]
-    ) -> _http.Answer:
-        bodies: typing.List[_body.Body] = []
-
-        def body() -> _body.Body:
-            bodies.append(make_body())
-            return bodies[-1]
-
-        headers = {'Content-Type': 'application/octet-stream'}
-        try:
-            return self._registry.ask(
-                'PATCH', where, repository, image, headers=headers, body=body
-            )
-        except RegistryError as exc:
-            failure = exc
-        if bodies and bodies[-1].failure:
-            raise bodies[-1].failure
-        # It may be that the token was refused, and the connection cut before we could see that.
-        self._registry.forget_token(repository)
-        raise failure
-
-    def _upload_location(self, answer: _http.Answer, image: str) -> str:
-        location = answer.headers.get('Location')
-        if not location:
-            raise Misbehaving(f'{self._name} does not say where to upload {image}')
-        return _addresses.joined(answer.url, location)
-
-    def _expect_upload(self, answer: _http.Answer, image: str, *statuses: int) -> None:
-        codes = _connection.codes(answer)
-        lost = {'BLOB_UPLOAD_UNKNOWN', 'BLOB_UPLOAD_INVALID', 'RANGE_INVALID'}
-        if answer.status in (404, 416) or (answer.status == 400 and lost.intersection(codes)):
-            raise NotReachable(f'{self._name} lost the upload of {image}: try again')
-        self._registry.expect(answer, image, *statuses)
 
     def _image(self, repository: str, tag_or_digest: str) -> str:
         mark = '@' if ':' in tag_or_digest else ':'

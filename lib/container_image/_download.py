@@ -1,0 +1,104 @@
+"""The download of one blob, as a stream that outlives its connections."""
+
+import hashlib
+import re
+import typing
+
+from container_image import _connection, _http
+from container_image.registry_errors import Misbehaving, NotReachable, RegistryError
+
+_BLOCK = 1 << 20
+
+
+class Download:
+    """A blob, read like a file. The arguments are those of `Client.open_blob`."""
+
+    def __init__(
+        self,
+        connection: _connection.Connection,
+        repository: str,
+        image: str,
+        digest: str,
+        size: int,
+    ) -> None:
+        self._connection = connection
+        self._repository = repository
+        self._image = image
+        self._digest = digest
+        self._size = size
+        self._at = 0
+        self._left_out = 0  # bytes that come although they were read before
+        self._algorithm = digest.partition(':')[0]
+        self._hash = hashlib.new(self._algorithm)
+        self._stream: typing.Optional[_http.Stream] = None
+
+    def __enter__(self) -> 'Download':
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._stream:
+            self._stream.close()
+            self._stream = None
+
+    def read(self, size: int = -1) -> bytes:
+        """Return at most `size` bytes, and at most 1 MiB; none at the end.
+
+        Raise `RegistryError`, after other tries where these may help.
+        """
+        wanted = min(_BLOCK if size < 0 else size, self._size - self._at)
+        if not wanted:
+            return b''
+        block = self._connection.persist(lambda: self._next(wanted))
+        self._hash.update(block)
+        self._at += len(block)
+        if self._at == self._size:
+            self.close()
+            if f'{self._algorithm}:{self._hash.hexdigest()}' != self._digest:
+                raise Misbehaving(
+                    f'the registry returned content that does not match {self._image}'
+                )
+        return block
+
+    def _next(self, wanted: int) -> bytes:
+        failure: typing.Optional[RegistryError] = None
+        try:
+            if not self._stream:
+                self._stream = self._open()
+                self._skip()
+            block = self._stream.read(wanted)
+            if block:
+                return block
+        except RegistryError as exc:
+            failure = exc
+        self.close()
+        raise failure or self._broken()
+
+    def _open(self) -> _http.Stream:
+        answer = self._connection.ask(
+            'GET',
+            self._connection.url(self._repository, 'blobs', self._digest),
+            self._repository,
+            self._image,
+            headers={'Range': f'bytes={self._at}-'} if self._at else None,
+            stream=True,
+        )
+        self._connection.expect(answer, self._image, 200, 206)
+        first = re.match(r'bytes ([0-9]+)-', answer.headers.get('Content-Range', ''))
+        begins = int(first.group(1)) if answer.status == 206 and first else 0
+        self._left_out = max(0, self._at - begins)
+        return typing.cast(_http.Stream, answer.stream)
+
+    def _skip(self) -> None:
+        """Read what was read before, where the registry knows no ranges."""
+        while self._left_out and self._stream:
+            block = self._stream.read(min(_BLOCK, self._left_out))
+            if not block:
+                raise self._broken()
+            self._left_out -= len(block)
+
+    def _broken(self) -> NotReachable:
+        return NotReachable(f'the connection broke while {self._image} was read: try again')

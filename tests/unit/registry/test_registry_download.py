@@ -1,0 +1,136 @@
+"""Blobs that the registry client reads as they come."""
+
+import contextlib
+import hashlib
+import re
+
+import case
+import pytest
+
+from container_image import registry
+
+BLOB = bytes(range(256)) * 16384  # 4 MiB
+DIGEST = 'sha256:' + hashlib.sha256(BLOB).hexdigest()
+
+
+def read(host, digest=DIGEST, **kwargs):
+    with registry.Client(host, **kwargs) as client:
+        with client.open_blob('team/app', digest, len(BLOB)) as blob:
+            return b''.join(iter(lambda: blob.read(100000), b''))
+
+
+class Storage:
+    """Has the blob, but cuts the connection after `cuts` bytes of it, once each."""
+
+    def __init__(self, cuts=(), ranges=True, blob=BLOB):
+        self.cuts = list(cuts)
+        self.ranges = ranges
+        self.blob = blob
+        self.sent = 0
+
+    def __call__(self, exchange):
+        found = re.match('bytes=([0-9]+)-$', exchange.headers.get('Range', ''))
+        first = int(found.group(1)) if found and self.ranges else 0
+        exchange.send_response(206 if first else 200)
+        exchange.send_header('Content-Length', str(len(self.blob) - first))
+        if first:
+            exchange.send_header('Content-Range', f'bytes {first}-{len(BLOB) - 1}/{len(BLOB)}')
+        exchange.end_headers()
+        most = self.cuts.pop(0) if self.cuts else len(self.blob)
+        self.sent += min(most, len(self.blob) - first)
+        with contextlib.suppress(OSError):
+            exchange.wfile.write(self.blob[first : first + most])
+        exchange.close_connection = True
+
+
+def test_a_blob_is_read_as_it_comes():
+    with case.registry_that(Storage()) as (host, asked):
+        assert read(host) == BLOB
+    assert asked == [('GET', f'/v2/team/app/blobs/{DIGEST}', None)]
+
+
+@pytest.mark.parametrize('ranges', [True, False])
+@pytest.mark.parametrize('cuts', [(1000000,), (1000000, 700000, 0), (0, 0, 0)])
+def test_a_connection_that_breaks_is_made_again_and_goes_on(cuts, ranges):
+    storage = Storage(cuts, ranges)
+    with case.registry_that(storage) as (host, asked):
+        assert read(host) == BLOB
+    assert len(asked) == len(cuts) + 1
+    if ranges:
+        assert storage.sent == len(BLOB)
+
+
+def test_one_that_breaks_again_and_again_but_gets_on_is_made_as_often_as_it_takes():
+    storage = Storage([300000] * 20)
+    with case.registry_that(storage) as (host, asked):
+        assert read(host, tries=2) == BLOB
+    assert len(asked) == 14
+
+
+def test_one_that_does_not_get_on_is_given_up(pauses):
+    with case.registry_that(Storage([100000] + [0] * 20)) as (host, asked):
+        error = case.failure_of(read, host, tries=3)
+    assert type(error) is registry.NotReachable
+    assert host in str(error)
+    assert len(asked) == 3
+
+
+def test_a_registry_that_is_overloaded_is_waited_for_with_a_word(pauses):
+    answers = [lambda exchange: exchange.reply(429, Retry_After='7'), Storage()]
+    told = []
+    with case.registry_that(lambda exchange: answers.pop(0)(exchange)) as (host, _):
+        assert read(host, tell=told.append) == BLOB
+    assert pauses == [7]
+    assert len(told) == 1
+    assert 'waiting 7 s' in told[0]
+
+
+@pytest.mark.parametrize('blob', [BLOB[:-1] + b'x', BLOB + b'x', b'x' + BLOB[1:]])
+def test_content_of_another_digest_is_refused(blob):
+    digest = 'sha256:' + hashlib.sha256(blob).hexdigest()
+    with case.registry_that(Storage(blob=BLOB)) as (host, _):
+        error = case.failure_of(read, host, digest=digest)
+    assert type(error) is registry.Misbehaving
+    assert 'does not match' in str(error)
+
+
+def test_a_blob_is_not_read_any_further_than_its_size():
+    storage = Storage(blob=BLOB * 4)
+    with case.registry_that(storage) as (host, _):
+        assert read(host) == BLOB
+
+
+def test_storage_elsewhere_is_told_no_credentials():
+    with case.registry_that(Storage([1000000])) as (storage, stored):
+
+        def answer(exchange):
+            if exchange.headers.get('Authorization') == f'Basic {case.BASIC}':
+                location = f'http://{storage}/blob?signature={case.SIGNATURE}'
+                exchange.reply(307, Location=location)
+            else:
+                exchange.reply(401, WWW_Authenticate='Basic realm="x"')
+
+        with case.registry_that(answer) as (host, asked):
+            assert read(host, username=case.USERNAME, password=case.PASSWORD) == BLOB
+    assert [authorization for _, _, authorization in stored] == [None, None]
+    assert len(asked) == 3  # a signed address may be out of date, so the registry is asked again
+
+
+@pytest.mark.parametrize(
+    ('status', 'kind'),
+    [(404, registry.NotFound), (403, registry.NoRight), (418, registry.Refused)],
+)
+def test_a_blob_that_is_not_there_is_named_so(status, kind):
+    with case.registry_that(lambda exchange: exchange.reply(status)) as (host, _):
+        assert type(case.failure_of(read, host)) is kind
+
+
+@pytest.mark.parametrize('kind', ['v1+json', 'v1+prettyjws'])
+def test_a_manifest_of_schema_1_is_named_so(kind):
+    media_type = f'application/vnd.docker.distribution.manifest.{kind}'
+    with case.registry_that(
+        lambda exchange: exchange.reply(200, case.MANIFEST, Content_Type=media_type)
+    ) as (host, _), registry.Client(host) as client:
+        error = case.failure_of(client.get_manifest, 'team/app', case.DIGEST)
+    assert type(error) is registry.Refused
+    assert 'schema 1' in str(error)
