@@ -127,6 +127,11 @@ def containerd(*images, compress=gzip.compress, attested=True, absent=(), index=
     return _oci([*blobs, content], [top], docker_manifest=images[0], extra=extra)
 
 
+def index_digest(archive):
+    """The digest of the index, or manifest, that an OCI archive leads to."""
+    return json.loads(files(archive)['index.json'])['manifests'][0]['digest']
+
+
 def podman(image):
     """podman's Docker-compatible API: DIFFID.tar, and links to them by V1 IDs."""
     layers = {f'{sha256(layer)}.tar': layer for layer in image.layers}
@@ -146,6 +151,12 @@ def podman(image):
             ('manifest.json', json.dumps(manifest).encode()),
         ]
     )
+
+
+def files(archive):
+    """The contents of the regular files in a tar, by their names."""
+    with tarfile.open(fileobj=io.BytesIO(archive)) as opened:
+        return {m.name: opened.extractfile(m).read() for m in opened if m.isreg()}
 
 
 def extract(archive, directory):

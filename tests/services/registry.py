@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import io
 import json
 import pathlib
 import re
@@ -13,7 +14,8 @@ import jwt
 from cryptography.hazmat.primitives import serialization
 
 import services
-from services import certificates, loopback
+from container_image import registry
+from services import certificates, layouts, loopback
 
 _LEEWAY = 60  # seconds for which docker-registry takes a token that has expired
 
@@ -24,6 +26,32 @@ class Registry:
     def __init__(self, host, directory):
         self.host = host
         self.directory = pathlib.Path(directory)
+
+    def store(self, archive, repository, tag):
+        """Store an OCI archive, an index or manifest, byte for byte; give its full name."""
+        files = layouts.files(archive)
+        blobs = {n.rpartition('/')[2]: d for n, d in files.items() if n.startswith('blobs/')}
+        with registry.Client(self.host) as client:
+
+            def put(descriptor, name):
+                content = blobs[descriptor['digest'].partition(':')[2]]
+                document = json.loads(content)
+                for child in document.get('manifests', ()):
+                    if child['digest'].partition(':')[2] in blobs:
+                        put(child, child['digest'])
+                for blob in (document.get('config'), *document.get('layers', ())):
+                    if blob:
+                        data = blobs[blob['digest'].partition(':')[2]]
+                        client.push_blob(
+                            repository,
+                            blob['digest'],
+                            len(data),
+                            lambda data=data: io.BytesIO(data),
+                        )
+                client.put_manifest(repository, name, content, descriptor['mediaType'])
+
+            put(json.loads(files['index.json'])['manifests'][0], tag)
+        return f'{self.host}/{repository}'
 
     @property
     def log(self):

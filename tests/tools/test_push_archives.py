@@ -1,10 +1,13 @@
 """Images on disk: archives and layouts, for one platform or several."""
 
+import errno
 import gzip
+import io
 import json
 import subprocess
 
 import pytest
+import zstandard
 
 from charm_image import archives, images, push, pushed
 from services import layouts, require
@@ -105,9 +108,10 @@ def test_what_skopeo_writes_is_read(form, write, tmp_path, client, open_registry
     assert _layers(client, repository, again) == _layers(client, repository, digest)
 
 
-def test_an_archive_that_gzip_compressed_is_read(write, client, repository):
-    plain, zipped = layouts.docker_20(AMD64), gzip.compress(layouts.docker_20(AMD64))
-    assert push.push(archives.open(write(zipped, 'image.tgz')), client, repository) == push.push(
+@pytest.mark.parametrize('compress', [gzip.compress, zstandard.ZstdCompressor().compress])
+def test_a_compressed_archive_is_read(compress, write, client, repository):
+    plain, zipped = layouts.docker_20(AMD64), compress(layouts.docker_20(AMD64))
+    assert push.push(archives.open(write(zipped, 'compressed')), client, repository) == push.push(
         archives.open(write(plain)), client, repository
     )
 
@@ -149,22 +153,99 @@ SEVERAL = layouts.Image((LARGE,)), layouts.Image((SMALL,))
         ),
         (layouts.tar([('manifest.json', b'[]')]), 'names no image'),
         (layouts.tar([('manifest.json', b'[{"Config": "a"}]')]), "'a', which is not in the"),
-        (layouts.tar([('file', b'x')]), 'neither index.json nor manifest.json'),
+        (layouts.tar([('file', b'x')]), 'no image found: this is not an OCI layout or'),
         (layouts.tar([('index.json', b'{"manifests": 5}')]), 'lacks'),
         (layouts.tar([('index.json', b'{"manifests": [{}]}')]), 'lacks'),
-        (b'not a tar at all' * 100, 'no tar archive'),
+        (b'not a tar at all' * 100, 'this is not a tar archive'),
+        (b'short', 'this is not a tar archive'),
+        (b'', 'no image found'),
         (gzip.compress(layouts.docker_20(AMD64))[:-300], 'damaged|cut off|ends in the middle'),
-        (layouts.docker_20(AMD64)[:20_000], 'neither|cut off|ends in the middle'),
+        (layouts.docker_20(AMD64)[:20_000], 'cut off|ends in the middle'),
     ],
 )
 def test_what_holds_no_single_image_is_refused(content, reason, write):
-    with pytest.raises(images.InvalidImageError, match=reason):
-        archives.open(write(content))
+    path = write(content)
+    with pytest.raises(images.InvalidImageError, match=reason) as raised:
+        archives.open(path)
+    assert str(raised.value).startswith(f"'{path}' cannot be used: ")
 
 
 def test_a_directory_that_is_no_layout_is_refused(tmp_path):
-    with pytest.raises(images.InvalidImageError, match='no OCI layout'):
+    with pytest.raises(images.InvalidImageError, match='not an OCI layout') as raised:
         archives.open(tmp_path)
+    assert f"'{tmp_path}'" in str(raised.value)
+
+
+def _indexes_that_name_each_other(depth, times):
+    """An archive of indexes, each of which names the next one many times; the last, an image."""
+    files = {}
+
+    def add(content):
+        files[f'blobs/sha256/{layouts.sha256(content)}'] = content
+        return {'digest': f'sha256:{layouts.sha256(content)}', 'size': len(content)}
+
+    add(AMD64.config)
+    config = {'mediaType': 'application/vnd.oci.image.config.v1+json', **add(AMD64.config)}
+    descriptor = add(json.dumps({'config': config, 'layers': []}).encode())
+    for _ in range(depth):
+        descriptor = add(json.dumps({'manifests': [descriptor] * times}).encode())
+    index = json.dumps({'manifests': [descriptor] * times}).encode()
+    return layouts.tar([*files.items(), ('index.json', index)])
+
+
+def test_indexes_that_name_each_other_again_and_again_are_read_once_each(write, monkeypatch):
+    parsed = []
+    parse = images.parse_json
+    monkeypatch.setattr(images, 'parse_json', lambda *args: parsed.append(args) or parse(*args))
+    image = archives.open(write(_indexes_that_name_each_other(3, 20)))
+    assert [config.digest for config in image.configs] == [AMD64.id]
+    # index.json, three indexes, the manifest, its configuration: as often as configs() is asked
+    assert len(parsed) == 2 * 6
+
+
+def test_indexes_that_are_nested_too_deeply_are_refused(write):
+    with pytest.raises(images.InvalidImageError, match='nested too deeply'):
+        archives.open(write(_indexes_that_name_each_other(6, 1)))
+
+
+def test_the_architectures_that_an_index_names_are_known_though_files_are_missing(write):
+    image = archives.open(write(layouts.containerd(AMD64, absent=[ARM64, ARMHF])))
+    assert image.architectures == ('amd64',)
+    assert image.index_architectures == ('amd64', 'arm64', 'armhf')
+
+
+def test_a_disk_that_fails_while_an_image_is_read_is_told_from_a_full_one(
+    write, client, repository, monkeypatch
+):
+    class Damaged(io.FileIO):
+        def readinto(self, buffer):
+            if self.tell() > 300_000:
+                raise OSError(errno.EIO, 'Input/output error')
+            return super().readinto(memoryview(buffer)[:100_000])
+
+    path = write(layouts.docker_20(AMD64))
+    image = archives.open(path)
+    monkeypatch.setattr('pathlib.Path.open', lambda path, _: io.BufferedReader(Damaged(path)))
+    with pytest.raises(images.ImageError) as raised:
+        push.push(image, client, repository)
+    assert str(raised.value) == f"'{path}' cannot be read: Input/output error"
+
+
+@pytest.mark.parametrize('layer', [LARGE, SMALL])
+def test_a_full_disk_for_compressed_layers_is_named(
+    layer, write, client, repository, monkeypatch, tmp_path
+):
+    image = archives.open(write(layouts.docker_20(layouts.Image((layer,)))))
+    monkeypatch.setenv('TMPDIR', str(tmp_path))
+    monkeypatch.setattr('tempfile.tempdir', None)
+    full = io.BufferedRandom(io.FileIO('/dev/full', 'r+'))
+    monkeypatch.setattr('tempfile.TemporaryFile', lambda **kwargs: full)
+    with pytest.raises(images.ImageError) as raised:
+        push.push(image, client, repository)
+    assert str(raised.value) == (
+        f'cannot keep a compressed layer in {tmp_path}: No space left on device; '
+        'set TMPDIR to a directory with more space'
+    )
 
 
 def test_a_path_that_is_not_there_is_named(tmp_path):

@@ -9,6 +9,7 @@ import types
 import zlib
 
 import pytest
+import requests
 import zstandard
 
 from charm_image import archives, engine, images, layers, push, pushed, tar
@@ -202,6 +203,34 @@ def test_layers_that_the_last_image_had_are_not_compressed_again(
     )
 
 
+def test_a_layer_that_was_deleted_from_the_registry_since_is_sent_again(
+    fake, local, client, open_registry, repository
+):
+    digest = _push_export(fake, local, client, repository, IMAGE, layouts.docker_25(IMAGE))
+    layer = json.loads(client.get_manifest(repository, digest).content)['layers'][1]['digest']
+    url = f'http://{open_registry.host}/v2/{repository}/blobs/{layer}'
+    assert requests.delete(url, timeout=10).ok
+    assert not client.has_blob(repository, layer)
+    changed = layouts.Image(IMAGE.layers, command=('/other',))
+    _push_export(fake, local, client, repository, changed, layouts.docker_25(changed))
+    assert gzip.decompress(client.get_blob(repository, layer, 32 * MIB)) == LARGE
+
+
+def test_a_hundred_files_that_are_no_layers_are_passed_over_and_a_thousand_are_refused(
+    fake, local, client, repository
+):
+    image = layouts.Image((SMALL,))
+
+    def push_with(strangers):
+        extra = [(f'{n}.txt', str(n).encode()) for n in range(strangers)]
+        export = layouts.containerd(image, extra=extra)
+        return _push_export(fake, local, client, repository, image, export)
+
+    assert push_with(100) == push_with(0)
+    with pytest.raises(images.InvalidImageError, match='too many files that are not layers'):
+        push_with(1000)
+
+
 def _replaced(export, name, content):
     """Change the content of a file in an archive."""
     files = []
@@ -227,7 +256,7 @@ BROKEN = {
     'cut off in a layer': (GOOD[:3_000_000], 'ends in the middle'),
     'cut off in a header': (GOOD[: 512 * 3 + 100], 'ends in the middle|cut off'),
     'nothing at all': (b'', 'missing'),
-    'no tar': (b'<html>' * 1000, 'no tar archive'),
+    'no tar': (b'<html>' * 1000, 'not a tar archive'),
     'a changed layer': (_replaced(GOOD, LARGE_BLOB, EMPTY), 'missing, or was changed'),
     'a layer left out': (layouts.docker_25(layouts.Image((SMALL,))), 'missing, or was changed'),
     'no index': (_replaced(GOOD, 'index.json', b'{}'), 'missing|lacks'),

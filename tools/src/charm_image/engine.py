@@ -5,86 +5,24 @@ Docker Engine and podman (by its Docker-compatible socket) through Docker's API 
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import os
 import pathlib
 import re
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from charm_image import images, tar
+from charm_image import images, local_image
+from charm_image.local_image import EngineError, LocalImage
+
+__all__ = ['Engine', 'EngineError', 'LocalImage', 'connect']
 
 if TYPE_CHECKING:
     import docker
 
 _TIMEOUT = 120
-# Docker Engine's graph drivers write the whole export to the engine's disk before its first byte
-_EXPORT_TIMEOUT = 3600
-_BLOCK = 1 << 20
 _SHORT = re.compile(r'[0-9a-f]{12,64}')
-
-
-class EngineError(images.ImageError):
-    """The engine can't be reached, or can't do what it is asked."""
-
-
-@dataclasses.dataclass(frozen=True)
-class LocalImage:
-    """An image in the engine, which is one for one platform where nothing else is said.
-
-    `id` is the digest of its configuration; with containerd's image store, of its manifest or
-    index. `repo_digests` are the digests under which registries have it. `platform` is system and
-    architecture as the engine calls them. `size` is in bytes.
-    """
-
-    id: str
-    repo_digests: tuple[str, ...]
-    platform: tuple[str, str]
-    layers: tuple[str, ...]
-    size: int
-    _client: docker.APIClient = dataclasses.field(repr=False, compare=False)
-
-    @property
-    def diff_ids(self) -> frozenset[str]:
-        """Digests of its uncompressed layers."""
-        return frozenset(self.layers)
-
-    @property
-    def architectures(self) -> tuple[str, ...]:
-        """Charmhub's name of its architecture. Raises InvalidImageError for one without."""
-        return (images.charmhub_architecture(*self.platform),)
-
-    def matches(self, configs: Sequence[images.Config]) -> bool:
-        """Tell whether these are the configurations of this image, one for each platform."""
-        return any(
-            config.digest == self.id
-            or (
-                config.diff_ids == self.layers
-                and (config.platform['os'], config.platform['architecture']) == self.platform
-            )
-            for config in configs
-        )
-
-    def members(self) -> Generator[images.Member]:
-        """Let the engine export the image, and read that as it comes. Raises ImageError."""
-        return tar.read(_Stream(self._export()))
-
-    def _export(self) -> Iterator[bytes]:
-        import requests
-        import urllib3
-
-        self._client.timeout = _EXPORT_TIMEOUT
-        try:
-            yield from self._client.get_image(self.id, _BLOCK)
-        except _docker_errors().DockerException as error:
-            raise EngineError(f'the engine cannot export the image: {_reason(error)}') from None
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise EngineError(
-                f'the engine stopped in the middle of exporting the image ({_reason(error)}); '
-                'its log may say why'
-            ) from None
 
 
 class Engine:
@@ -131,10 +69,10 @@ class Engine:
         prefix = digest.removeprefix('sha256:')
         candidates = {
             summary['Id']: summary
-            for summary in self._ask('images', all=True)
+            for summary in self._ask(self._client.images, all=True)
             if any(
                 candidate.partition(':')[2].startswith(prefix)
-                for candidate in (summary['Id'], *_digests(summary))
+                for candidate in (summary['Id'], *local_image.repo_digests(summary))
             )
         }
         if not candidates:
@@ -155,32 +93,29 @@ class Engine:
         return found
 
     def _inspect(self, digest: str) -> LocalImage | None:
-        try:
-            content = self._ask('inspect_image', digest)
-        except _docker_errors().NotFound:
-            return None
-        if digest != content['Id'] and digest not in _digests(content):
-            return None  # something that happens to be named so
-        return LocalImage(
-            id=content['Id'],
-            repo_digests=_digests(content),
-            platform=(content.get('Os', ''), content.get('Architecture', '')),
-            layers=tuple((content.get('RootFS') or {}).get('Layers') or ()),
-            size=content.get('Size', 0),
-            _client=self._client,
-        )
+        import docker
 
-    def _ask(self, call: str, *args: Any, **kwargs: Any) -> Any:
+        try:
+            found: LocalImage = self._ask(local_image.inspect, self._client, digest)
+        except docker.errors.NotFound:
+            return None
+        if digest not in (found.id, *found.repo_digests):
+            return None  # something that happens to be named so
+        return found
+
+    def _ask(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        import docker
         import requests
 
-        errors = _docker_errors()
         self._client.timeout = _TIMEOUT
         try:
-            return getattr(self._client, call)(*args, **kwargs)
-        except errors.NotFound:
+            return call(*args, **kwargs)
+        except docker.errors.NotFound:
             raise
-        except (errors.DockerException, requests.RequestException, OSError) as error:
-            raise EngineError(f'the engine at {self.host} failed: {_reason(error)}') from None
+        except (docker.errors.DockerException, requests.RequestException, OSError) as error:
+            raise EngineError(
+                f'the engine at {self.host} failed: {local_image.explain(error)}'
+            ) from None
 
 
 def connect(environ: Mapping[str, str] = os.environ) -> Engine:
@@ -233,8 +168,9 @@ def _address(environ: Mapping[str, str]) -> tuple[str, docker.tls.TLSConfig | bo
         try:
             settings = docker.utils.kwargs_from_env(environment=environ)
         except (docker.errors.DockerException, OSError) as error:
+            reason = local_image.explain(error)
             raise EngineError(
-                f'the TLS settings in DOCKER_TLS_VERIFY and DOCKER_CERT_PATH: {_reason(error)}'
+                f'the TLS settings in DOCKER_TLS_VERIFY and DOCKER_CERT_PATH: {reason}'
             ) from None
         return settings['base_url'], settings.get('tls', False)
     home = environ.get('HOME') or os.path.expanduser('~')
@@ -275,7 +211,9 @@ def _context(config: pathlib.Path, name: str) -> tuple[str, docker.tls.TLSConfig
             verify=not skip,
         )
     except docker.errors.TLSParameterError as error:
-        raise EngineError(f'the TLS files of docker context {name!r}: {_reason(error)}') from None
+        raise EngineError(
+            f'the TLS files of docker context {name!r}: {local_image.explain(error)}'
+        ) from None
 
 
 def _read_json(path: pathlib.Path) -> dict[str, Any]:
@@ -284,14 +222,14 @@ def _read_json(path: pathlib.Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        raise EngineError(f'{path} cannot be read: {_reason(error)}') from None
+        raise EngineError(f'{path} cannot be read: {local_image.explain(error)}') from None
     return content if isinstance(content, dict) else {}
 
 
 def _refuse(host: str, error: Exception) -> NoReturn:
     """Raise what it means that the engine didn't answer."""
-    reason = _reason(error)
-    causes = list(_causes(error))
+    reason = local_image.explain(error)
+    causes = list(local_image.causes(error))
     if any(isinstance(cause, PermissionError) for cause in causes):
         advice = (
             'your user may not use it: add it to the group `docker` and log in again, '
@@ -316,59 +254,6 @@ def _podman_sockets() -> list[str]:
     return [path for path in paths if os.path.exists(path)]
 
 
-def _reason(error: BaseException) -> str:
-    """Say in few words why, without the layers of libraries that it came through."""
-    for cause in _causes(error):
-        if isinstance(cause, OSError) and cause.strerror:
-            return str(cause.strerror)
-        if explanation := getattr(cause, 'explanation', None):
-            return str(explanation).strip()
-    return str(error)
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    waiting: list[object] = [error]
-    seen = set()
-    while waiting:
-        cause = waiting.pop(0)
-        if isinstance(cause, BaseException) and id(cause) not in seen:
-            seen.add(id(cause))
-            yield cause
-            waiting += [*cause.args, cause.__cause__, cause.__context__]
-
-
-def _digests(summary: Mapping[str, Any]) -> tuple[str, ...]:
-    found = (name.partition('@')[2] for name in summary.get('RepoDigests') or ())
-    return tuple(dict.fromkeys(d for d in found if images.DIGEST.fullmatch(d)))
-
-
 def _called(summary: Mapping[str, Any]) -> str:
     names = [name for name in summary.get('RepoTags') or () if name != '<none>:<none>']
     return str(summary['Id']) + (f' ({", ".join(names)})' if names else '')
-
-
-def _docker_errors() -> Any:
-    import docker
-
-    return docker.errors
-
-
-class _Stream:
-    """Chunks of any size, read as one file."""
-
-    def __init__(self, chunks: Iterator[bytes]):
-        self._chunks = chunks
-        self._rest = memoryview(b'')
-
-    def read(self, size: int, /) -> bytes:
-        parts: list[memoryview] = []
-        while size:
-            if not self._rest:
-                chunk = next(self._chunks, None)
-                if chunk is None:
-                    break
-                self._rest = memoryview(chunk)
-            part, self._rest = self._rest[:size], self._rest[size:]
-            parts.append(part)
-            size -= len(part)
-        return b''.join(parts)

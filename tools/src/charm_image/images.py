@@ -11,13 +11,16 @@ import dataclasses
 import hashlib
 import json
 import re
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 DIGEST = re.compile(r'sha256:[0-9a-f]{64}')
 
 #: Files that may be JSON are read up to this size, in bytes: what registries allow for a manifest.
 DOCUMENT_SIZE = 4 << 20
+
+#: How deep indexes may be in each other.
+MAX_NESTING = 4
 
 _DOCUMENTS_SIZE = 16 << 20
 _BLOB_NAME = re.compile(r'(?:\./)?(?:blobs/sha256/)?([0-9a-f]{64})(?:\.tar|\.json)?')
@@ -103,8 +106,18 @@ class Image(Protocol):
         Raises InvalidImageError for one that no charm runs on.
         """
 
+    @property
+    def index_architectures(self) -> tuple[str, ...]:
+        """Charmhub's names of all architectures that its index names, as far as that is known.
+
+        Its source may lack the files of some of them.
+        """
+
     def matches(self, configs: Sequence[Config]) -> bool:
-        """Tell whether these are the configurations of this image, one for each platform."""
+        """Tell whether these are configurations of this image, one for each platform."""
+
+    def holds(self, configs: Sequence[Config]) -> bool:
+        """Tell whether these are all the platforms that its source has now. Raises ImageError."""
 
     def members(self) -> Generator[Member]:
         """Read its files. Raises ImageError."""
@@ -161,6 +174,8 @@ class Documents:
         self._by_name: dict[str, bytes] = {}
         self._by_digest: dict[str, bytes] = {}
         self._size = 0
+        self._seen: set[str] = set()
+        self._platforms: list[dict[str, Any]] = []
 
     def _add(self, name: str, data: bytes) -> None:
         name = name.removeprefix('./')
@@ -193,24 +208,36 @@ class Documents:
         # engines and skopeo write both; only the index knows of several platforms
         if 'index.json' in self._by_name:
             index = parse_json(self._by_name['index.json'], 'index.json')
+            self._seen.clear()
+            self._platforms.clear()
             if found := list({c.digest: c for c in self._in_index(index, depth=0)}.values()):
                 return _one_image(found)
         if 'manifest.json' in self._by_name:
             return [self._in_manifest_json()]
         raise InvalidImageError(
-            'neither index.json nor manifest.json leads to an image: '
-            'this is no OCI layout and nothing that docker or podman saved'
+            'no image found: this is not an OCI layout or `docker save` archive'
         )
 
+    def index_architectures(self) -> tuple[str, ...]:
+        """Give Charmhub's names of all that the index names, files or not. Raises as `configs`."""
+        self.configs()
+        return known_architectures(self._platforms)
+
     def _in_index(self, index: Any, depth: int) -> Iterator[Config]:
-        if depth > 4:
+        if depth > MAX_NESTING:
             raise InvalidImageError('indexes are nested too deeply: no tool makes such an image')
         try:
             if 'manifests' in index:
                 for descriptor in index['manifests']:
+                    named = descriptor['digest']
+                    # once each: indexes may name each other again and again
+                    if is_attestation(descriptor) or named in self._seen:
+                        continue
+                    self._seen.add(named)
+                    self._platforms.append(descriptor.get('platform') or {})
                     # an engine keeps only those manifests of an index whose platform it pulled
-                    data = self._by_digest.get(descriptor['digest'])
-                    if data is not None and not is_attestation(descriptor):
+                    data = self._by_digest.get(named)
+                    if data is not None:
                         yield from self._in_index(parse_json(data, 'a manifest'), depth + 1)
             elif index['config'].get('mediaType') in _CONFIG_TYPES:
                 data = self._by_digest.get(index['config']['digest'])
@@ -286,6 +313,16 @@ def charmhub_architectures(configs: Iterable[Config]) -> tuple[str, ...]:
     if not names and errors:
         raise errors[0]
     return tuple(dict.fromkeys(names))
+
+
+def known_architectures(platforms: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Give Charmhub's names of those platforms that have one, each once."""
+    names = [
+        _CHARMHUB_ARCHITECTURES.get(str(platform.get('architecture')))
+        for platform in platforms
+        if platform.get('os') == 'linux'
+    ]
+    return tuple(dict.fromkeys(name for name in names if name))
 
 
 def digest(data: bytes) -> str:

@@ -11,6 +11,7 @@ import collections
 import concurrent.futures
 import contextlib
 import dataclasses
+import errno
 import gzip
 import hashlib
 import io
@@ -26,6 +27,11 @@ from charm_image import images
 
 #: What the blobs' bytes depend on. Other bytes for the same layer need another name.
 ENCODING = 'libdeflate-4-1m'
+
+_GZIP, _ZSTD = b'\x1f\x8b', b'\x28\xb5\x2f\xfd'
+
+#: How what `decompressed` undoes begins.
+COMPRESSED = (_GZIP, _ZSTD)
 
 _LEVEL = 4  # the lowest that stores less than skopeo whatever the layer holds: bench/upload.py
 _MEMBER_SIZE = 1 << 20
@@ -122,16 +128,11 @@ def pack(content: images.Content, workers: Workers) -> Layer:
                 size += _write(spool, blob, waiting.popleft().result())
         while waiting:
             size += _write(spool, blob, waiting.popleft().result())
-        spool.flush()
-    except OSError as error:
+        with _spooling():
+            spool.flush()
+    except BaseException:
         with contextlib.suppress(OSError):
             spool.close()
-        raise images.ImageError(
-            f'a compressed layer could not be kept in {_directory()}: {error.strerror}; '
-            'TMPDIR can name a directory with more room'
-        ) from None
-    except BaseException:
-        spool.close()
         raise
     return Layer(
         f'sha256:{blob.hexdigest()}', size, diff_id=f'sha256:{tar.hexdigest()}', spool=spool
@@ -166,11 +167,11 @@ def decompressed(content: images.Content) -> images.Content:
     """
     head = content.read(_MEMBER_SIZE)
     whole = _Prefixed(head, content)
-    if head.startswith(b'\x1f\x8b'):
+    if head.startswith(_GZIP):
         errors = (EOFError, gzip.BadGzipFile, zlib.error)
         file = gzip.GzipFile(mode='rb', fileobj=whole)  # type: ignore[call-overload]  # only reads
         return _Decompressed(file, errors)
-    if head.startswith(b'\x28\xb5\x2f\xfd'):
+    if head.startswith(_ZSTD):
         import zstandard
 
         # as large as `zstd --ultra` makes it
@@ -236,7 +237,8 @@ class _Reader(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer: Any, /) -> int:
-        data = os.pread(self._descriptor, len(buffer), self._position)
+        with _spooling():
+            data = os.pread(self._descriptor, len(buffer), self._position)
         buffer[: len(data)] = data
         self._position += len(data)
         return len(data)
@@ -244,7 +246,21 @@ class _Reader(io.RawIOBase):
 
 def _write(spool: IO[bytes], blob: Any, member: bytearray) -> int:
     blob.update(member)
-    return spool.write(member)
+    with _spooling():
+        return spool.write(member)
+
+
+@contextlib.contextmanager
+def _spooling() -> Iterator[None]:
+    """Tell a fault of the disk for temporary files, apart from one where the image is read."""
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise images.ImageError(
+            f'cannot keep a compressed layer in {_directory()}: {error.strerror}; set TMPDIR to a '
+            f'directory {"with more space" if full else "on a different disk"}'
+        ) from None
 
 
 def _directory() -> str:
@@ -260,5 +276,6 @@ def _spool() -> IO[bytes]:
         return tempfile.TemporaryFile(dir=_directory())
     except OSError as error:
         raise images.ImageError(
-            f'no temporary file can be made in {_directory()}: {error.strerror}'
+            f'cannot make a temporary file in {_directory()}: {error.strerror}; '
+            'set TMPDIR to a writable directory'
         ) from None

@@ -111,7 +111,7 @@ def _read(
                 uploads.add(layer)
             elif len(blobs) > len(image.diff_ids) + _MAX_STRANGERS:
                 raise images.InvalidImageError(
-                    'the archive holds too many files that are no layers'
+                    'the archive holds too many files that are not layers'
                 )
         source.end()
     finally:
@@ -322,7 +322,6 @@ class _Uploads:
                 raise _Stopped
             progress(sent)
 
-        if self._client.has_blob(self._repository, blob.digest):
-            progress(blob.size)
-        else:
+        if not self._client.has_blob(self._repository, blob.digest):
             self._client.push_blob(self._repository, blob.digest, blob.size, open_blob, watched)
+            progress(blob.size)

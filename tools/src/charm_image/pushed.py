@@ -5,6 +5,8 @@ It has no part in pushing, whose modules a repeated upload needn't wait for.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from charm_image import images
 from container_image import registry
 
@@ -12,8 +14,9 @@ from container_image import registry
 def find(client: registry.Client, repository: str, image: images.Image | str) -> str | None:
     """Give the digest of the manifest that `push.push` once made of `image`; None if it made none.
 
-    Nothing is exported: the manifest has a tag with the image's ID, and is checked against the ID.
-    The ID alone, without an image, finds what has a configuration of this digest.
+    The manifest has a tag with the image's ID, and is checked against what the image's source has
+    now: an index may have got further platforms since. The ID alone, without an image, finds what
+    has a configuration of this digest.
     """
     identity = image if isinstance(image, str) else image.id
     try:
@@ -23,7 +26,7 @@ def find(client: registry.Client, repository: str, image: images.Image | str) ->
     try:
         if _config_digest(manifest) == identity:
             return manifest.digest
-        if isinstance(image, str) or not image.matches(_configs(client, repository, manifest)):
+        if isinstance(image, str) or not image.holds(_configs(client, repository, manifest)):
             return None
     except (registry.NotFound, images.InvalidImageError):
         return None
@@ -62,22 +65,35 @@ def platforms(
 ) -> list[tuple[images.Config, list[images.Blob]]]:
     """Get the configuration and layers of each platform of an image in the registry.
 
-    Raises InvalidImageError where it is no image.
+    Raises InvalidImageError where it is not an image, or its indexes are nested too deeply.
     """
+    return list(_platforms(client, repository, manifest, 0, set()))
+
+
+def _platforms(
+    client: registry.Client,
+    repository: str,
+    manifest: registry.Manifest,
+    depth: int,
+    seen: set[str],
+) -> Iterator[tuple[images.Config, list[images.Blob]]]:
+    if depth > images.MAX_NESTING:
+        raise images.InvalidImageError(
+            f'{manifest.digest} is nested too deeply in indexes: no tool makes such an image'
+        )
     content = images.parse_json(manifest.content, 'the manifest')
     try:
         if 'manifests' not in content:
             config = images.Config.parse(client.get_blob(repository, content['config']['digest']))
-            return [(config, [images.Blob(b['digest'], b['size']) for b in content['layers']])]
-        return [
-            found
-            for child in content['manifests']
-            if not images.is_attestation(child)
-            for found in platforms(
-                client, repository, client.get_manifest(repository, child['digest'])
-            )
-        ]
+            yield config, [images.Blob(b['digest'], b['size']) for b in content['layers']]
+            return
+        for child in content['manifests']:
+            # once each: indexes may name each other again and again
+            if not images.is_attestation(child) and child['digest'] not in seen:
+                seen.add(child['digest'])
+                found = client.get_manifest(repository, child['digest'])
+                yield from _platforms(client, repository, found, depth + 1, seen)
     except (KeyError, TypeError, AttributeError) as error:
         raise images.InvalidImageError(
-            f'{manifest.digest} is no image: its manifest lacks {error}'
+            f'{manifest.digest} is not an image: its manifest lacks {error}'
         ) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import tarfile
 from collections.abc import Generator
 
@@ -10,6 +11,7 @@ from charm_image import images
 _BLOCK = tarfile.BLOCKSIZE
 _EXTENSION_SIZE = 1 << 20
 _SKIP_SIZE = 1 << 20
+_NO_ARCHIVE = 'this is not a tar archive'
 
 
 def read(stream: images.Content) -> Generator[images.Member]:
@@ -18,21 +20,24 @@ def read(stream: images.Content) -> Generator[images.Member]:
     Python's own tarfile keeps every header and reads extended ones whole, however large.
 
     Raises:
-        InvalidImageError: if the stream is damaged or ends too early.
+        InvalidImageError: if the stream is not a tar, is damaged, or ends too early.
     """
     extended: dict[str, str] = {}
-    while True:
+    for number in itertools.count():
         header = stream.read(_BLOCK)
         if len(header) < _BLOCK and header.strip(b'\0'):
             raise images.InvalidImageError(
                 'the archive ends in the middle of a header: it is cut off'
+                if number
+                else _NO_ARCHIVE
             )
         if not header.strip(b'\0'):
             # the end is two blocks of zeros, and padding, which an engine expects to be read
             while stream.read(_SKIP_SIZE):
                 pass
             return
-        member = _parse_header(header)
+        damage = 'the archive has a damaged header' if number else _NO_ARCHIVE
+        member = _parse_header(header, damage)
         if member.type in (tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK):
             extended.update(_read_extension(stream, member))
             continue
@@ -61,18 +66,16 @@ def read(stream: images.Content) -> Generator[images.Member]:
         _Part(stream, -size % _BLOCK, name).skip()
 
 
-def _parse_header(header: bytes) -> tarfile.TarInfo:
+def _parse_header(header: bytes, otherwise: str) -> tarfile.TarInfo:
     try:
         return tarfile.TarInfo.frombuf(header, 'utf-8', 'surrogateescape')
-    except tarfile.HeaderError as error:
+    except tarfile.HeaderError:
         if header.startswith(b'{"error'):  # how an engine ends an export that went wrong
             raise images.InvalidImageError(
                 'the engine could not export the image: '
                 + header.decode('utf-8', 'replace').strip('\0 \r\n')
             ) from None
-        raise images.InvalidImageError(
-            f'this is no tar archive, or a damaged one: {error}'
-        ) from None
+        raise images.InvalidImageError(otherwise) from None
 
 
 def _read_extension(stream: images.Content, header: tarfile.TarInfo) -> dict[str, str]:
