@@ -381,6 +381,50 @@ def test_the_review_is_where_charmhub_says_it_is(hub, client):
     assert hub.asked('GET', '/review') == [(where, 200)]
 
 
+@pytest.mark.parametrize(
+    'where', ['https://127.0.0.1:1/review', 'v1/charm/another/revisions/review', '', None, 7]
+)
+def test_a_review_is_looked_for_at_charmhub_wherever_it_is_said_to_be(hub, client, where):
+    body = json.dumps({'status-url': where}).encode()
+    hub.fail('POST', '/revisions$', after=True, status=200, body=body)
+    upload_id = send(client)
+    client.create_revision(*FILE, upload_id, 'file', ['all'])
+    assert client.wait('my-charm', upload_id, 10) == 1
+    assert hub.asked('GET', '/review') == [
+        (f'/v1/charm/my-charm/revisions/review?upload-id={upload_id}', 200)
+    ]
+
+
+def _reviewed(**kwargs):
+    review = {'errors': None, 'revision': None, 'status': 'approved', **kwargs}
+    return {key.replace('_', '-'): value for key, value in review.items()}
+
+
+def test_the_review_of_another_upload_is_not_taken_for_this_one(hub, client):
+    upload_id = send(client)
+    client.create_revision(*FILE, upload_id, 'file', ['all'])
+    others = [
+        _reviewed(upload_id='another', revision=77),
+        _reviewed(upload_id='a-third', status='rejected'),
+    ]
+    for reviews in (others, [*others, _reviewed(upload_id=upload_id, revision=5)]):
+        body = json.dumps({'revisions': reviews}).encode()
+        hub.fail('GET', '/review', status=200, body=body)
+    assert client.wait('my-charm', upload_id, 10) == 5
+    assert len(hub.asked('GET', '/review')) == 2
+
+
+def test_an_approved_review_is_waited_for_until_it_has_a_revision(hub, client, waits):
+    upload_id = send(client)
+    client.create_revision(*FILE, upload_id, 'file', ['all'])
+    for revision in (None, None, 5):
+        reviews = [_reviewed(upload_id=upload_id, revision=revision)]
+        body = json.dumps({'revisions': reviews}).encode()
+        hub.fail('GET', '/review', status=200, body=body)
+    assert client.wait('my-charm', upload_id, 10) == 5
+    assert waits == [0.2, 0.3]
+
+
 def test_a_review_that_takes_too_long_is_told_with_the_upload(hub, client):
     hub.looks_until_reviewed = 99
     upload_id = send(client)
