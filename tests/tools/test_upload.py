@@ -23,7 +23,7 @@ import time
 
 import pytest
 
-from services import charmhub, engine
+from services import charmhub, engine, fake_engine, layouts
 
 PROGRAM = pathlib.Path(sys.executable).with_name('charm-upload-resource')
 ABSENT = 'sha256:' + 64 * 'a'
@@ -91,7 +91,7 @@ def archive(tmp_path):
     return make_archive(tmp_path / 'my.rock')
 
 
-def make_archive(path, architectures=('amd64',), layer=None):
+def make_archive(path, architectures=('amd64',), layer=None, absent=()):
     if layer is None:
         layer = f'layer {next(_numbers)}'.encode()
     with tarfile.open(path, 'w') as archive:
@@ -127,7 +127,10 @@ def make_archive(path, architectures=('amd64',), layer=None):
                 'config': blob('config.v1+json', json.dumps(config).encode()),
                 'layers': layers,
             }
-            described = blob('manifest.v1+json', json.dumps(manifest).encode())
+            if architecture in absent:
+                described = {'digest': f'sha256:{hashlib.sha256(b"").hexdigest()}', 'size': 0}
+            else:
+                described = blob('manifest.v1+json', json.dumps(manifest).encode())
             manifests.append(
                 {**described, 'platform': {'architecture': architecture, 'os': 'linux'}}
             )
@@ -288,6 +291,66 @@ def test_an_image_for_several_architectures_keeps_them_all(hub, upload, tmp_path
     assert sorted(revision.bases[0]['architectures']) == ['amd64', 'arm64', 'armhf']
 
 
+def test_the_architectures_of_the_revision_are_told_and_those_whose_files_are_missing(
+    upload, tmp_path
+):
+    path = make_archive(tmp_path / 'some.rock', ['amd64', 'arm64', 's390x'], absent=['arm64'])
+    for _ in range(2):
+        done = upload('my-charm', 'my-image', f'--image={path}', '--format=json')
+        assert 'Architectures of the revision: amd64, s390x\n' in done.stderr
+        assert 'Its index names more, but their files are missing: arm64\n' in done.stderr
+        content = json.loads(done.stdout)
+        assert content['architectures'] == ['amd64', 's390x']
+        assert content['missing-architectures'] == ['arm64']
+
+
+def test_what_an_index_names_and_the_engine_lacks_is_told(hub, upload):
+    small = layouts.tar([('small', b'small')])
+    amd64, arm64 = layouts.Image((small,)), layouts.Image((small,), 'arm64')
+    archive = layouts.containerd(amd64, absent=[arm64])
+    identity = layouts.index_digest(archive)
+    with fake_engine.running() as fake:
+        fake.add({**amd64.inspected, 'Id': identity}, archive)
+        for _ in range(2):
+            done = upload('my-charm', 'my-image', f'--image={identity}', DOCKER_HOST=fake.host)
+            assert done.returncode == 0, done.stderr
+            assert 'Architectures of the revision: amd64\n' in done.stderr
+            assert 'but the engine does not have them: arm64. To include them' in done.stderr
+        fake.add({**amd64.inspected, 'Id': identity}, layouts.containerd(amd64, arm64))
+        done = upload('my-charm', 'my-image', f'--image={identity}', DOCKER_HOST=fake.host)
+    assert done.stdout.startswith('Remote image not found, uploading'), done.stderr
+    assert 'Architectures of the revision: amd64, arm64\n' in done.stderr
+    assert hub.revisions('my-charm', 'my-image')[-1].bases[0]['architectures'] == [
+        'amd64',
+        'arm64',
+    ]
+
+
+def test_only_layers_that_are_sent_are_said_to_be_uploaded(upload, tmp_path):
+    one = make_archive(tmp_path / 'one.rock', layer=b'the same')
+    other = make_archive(tmp_path / 'other.rock', ['arm64'], layer=b'the same')
+    first, second = (upload('my-charm', 'my-image', f'--image={path}') for path in (one, other))
+    assert len(re.findall('^Uploading layer [0-9a-f]{12}$', first.stderr, re.MULTILINE)) == 1
+    assert second.stdout.startswith('Remote image not found, uploading from'), second.stderr
+    assert 'Uploading layer' not in second.stderr
+
+
+def test_uploads_to_one_resource_at_once_all_succeed(hub, interrupted, tmp_path):
+    layer = os.urandom(1 << 20)
+    paths = [
+        make_archive(tmp_path / f'{n}.rock', architectures, layer)
+        for n, architectures in enumerate((['amd64'], ['amd64', 'arm64'], ['s390x']))
+    ]
+    with contextlib.ExitStack() as stack:
+        processes = [
+            stack.enter_context(interrupted('my-charm', 'my-image', f'--image={path}'))
+            for path in paths
+        ]
+        ended = [(process.communicate(timeout=120), process.returncode) for process in processes]
+    assert [status for _, status in ended] == [0, 0, 0], ended
+    assert len(hub.revisions('my-charm', 'my-image')) == 3
+
+
 def test_an_image_that_is_nowhere_is_told_with_the_engine_that_is_not_there(hub, upload):
     done = upload('my-charm', 'my-image', f'--image={ABSENT}')
     assert (done.returncode, done.stdout) == (1, '')
@@ -305,10 +368,10 @@ def test_a_short_digest_wants_an_engine(upload):
 @pytest.mark.parametrize(
     ('make', 'reason'),
     [
-        (os.mkfifo, 'is no regular file'),
-        (lambda path: path.symlink_to('/dev/null'), 'is no regular file'),
-        (lambda path: path.mkdir(), 'is no OCI layout'),
-        (lambda path: path.write_text('text ' * 500), 'no tar archive'),
+        (os.mkfifo, 'is not a regular file'),
+        (lambda path: path.symlink_to('/dev/null'), 'is not a regular file'),
+        (lambda path: path.mkdir(), 'is not an OCI layout'),
+        (lambda path: path.write_text('text ' * 500), 'is not a tar archive'),
     ],
 )
 def test_what_is_no_image_on_disk_is_told(hub, upload, tmp_path, make, reason):
@@ -449,6 +512,7 @@ def test_what_is_no_digest_is_told_with_what_to_give_instead(hub, upload, value,
         ['my/charm', 'my-file', '--filepath=x'],
         ['my-charm', '../my-file', '--filepath=x'],
         ['my-charm', 'my-file', '--file=x'],
+        ['my-charm', 'my-file', '--filepath=x', '--fast'],
         ['my-charm', 'my-file', '--filepath=x', '--format=yaml'],
         ['my-charm', 'my-file', '--filepath=x', '--review-timeout=-1'],
         ['my-charm', 'my-file', '--filepath=x', '--review-timeout=nan'],
@@ -459,6 +523,22 @@ def test_wrong_usage_has_a_status_of_its_own(hub, upload, args):
     assert (done.returncode, done.stdout) == (2, '')
     assert done.stderr.startswith('usage: charm-upload-resource CHARM RESOURCE')
     assert hub.requests == []
+
+
+@pytest.mark.parametrize(
+    ('unknown', 'named'),
+    [
+        (['--file=x'], "unknown argument '--file=x': did you mean --filepath=?"),
+        (['--file', 'x'], "unknown argument '--file': did you mean --filepath?"),
+        (['--images=x', '--quiet'], "unknown argument '--images=x': did you mean --image=?"),
+        (['more'], "unknown argument 'more'"),
+        ([], 'one of --filepath, --image and --resume is required'),
+    ],
+)
+def test_an_unknown_argument_is_named(upload, unknown, named):
+    done = upload('my-charm', 'my-file', *unknown)
+    assert done.returncode == 2
+    assert done.stderr.endswith(f'charm-upload-resource: error: {named}\n')
 
 
 def test_a_time_that_is_none_is_told_as_such(upload):
@@ -609,6 +689,8 @@ def test_json_is_alone_on_stdout(hub, upload, archive):
         'resource': 'my-image',
         'revision': 1,
         'image-digest': digest,
+        'architectures': ['amd64'],
+        'missing-architectures': [],
         'upload-id': revision.id,
     }
     assert f'Image uploaded, new remote digest: {digest}\n' in done.stderr

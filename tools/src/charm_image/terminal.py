@@ -6,18 +6,24 @@ import contextlib
 import json
 import os
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
 
 class Terminal:
-    """Shows bars where stderr is a terminal, else a line for each step.
+    """Shows bars where stderr is a terminal, else a line for each step, and how far it is.
 
-    `quiet` leaves the result and errors; `as_json` makes the result JSON, alone on stdout.
+    `quiet` leaves the result and errors; `as_json` makes the result JSON, alone on stdout;
+    `interval` is the time between two lines about the same step, in seconds.
     """
 
-    def __init__(self, program: str, *, quiet: bool = False, as_json: bool = False) -> None:
+    def __init__(
+        self, program: str, *, quiet: bool = False, as_json: bool = False, interval: float = 10
+    ) -> None:
         self._program, self._quiet, self._as_json = program, quiet, as_json
+        self._interval = interval
         self._bars: Any = None
         self._live: Any = None
         if not quiet and sys.stderr and sys.stderr.isatty() and os.environ.get('TERM') != 'dumb':
@@ -57,30 +63,27 @@ class Terminal:
     @contextlib.contextmanager
     def steps(self) -> Iterator[Callable[[str, int, int | None], None]]:
         """Show several things that go on at once: their names, bytes done, and in all."""
-        seen: dict[str, Any] = {}
+        if self._quiet:
+            yield lambda name, done, total: None
+            return
+        if self._bars is None:
+            with _Lines(self.tell, self._interval) as lines:
+                yield lines.show
+            return
+        tasks: dict[str, Any] = {}
 
         def show(name: str, done: int, total: int | None) -> None:
-            if name not in seen:
-                seen[name] = self._begin(name, total)
-            if self._bars is not None:
-                finished = total is not None and done >= total
-                self._bars.update(seen[name], completed=done, total=total, visible=not finished)
+            if name not in tasks:
+                tasks[name] = self._bars.add_task(name, total=total)
+            finished = total is not None and done >= total
+            self._bars.update(tasks[name], completed=done, total=total, visible=not finished)
 
-        if self._bars is None:
-            yield show
-            return
         with self._showing(self._bars):
             try:
                 yield show
             finally:
-                for task in seen.values():
+                for task in tasks.values():
                     self._bars.remove_task(task)
-
-    def _begin(self, name: str, total: int | None) -> Any:
-        if self._bars is not None:
-            return self._bars.add_task(name, total=total)
-        self.tell(name)
-        return None
 
     @contextlib.contextmanager
     def _showing(self, live: Any) -> Iterator[None]:
@@ -104,6 +107,68 @@ class Terminal:
             os.dup2(os.open(os.devnull, os.O_WRONLY), file.fileno())
         if self._live:
             self._live.start()
+
+
+class _Lines:
+    """A line for each step when it begins, and every `interval` seconds how far it is."""
+
+    def __init__(self, tell: Callable[[str], None], interval: float) -> None:
+        self._tell, self._interval = tell, interval
+        self._steps: dict[str, _Step] = {}
+        self._ended = threading.Event()
+        # a step may be silent for long: one that is told by nobody is told by the clock
+        self._clock = threading.Thread(target=self._watch, name='progress', daemon=True)
+
+    def __enter__(self) -> _Lines:
+        self._clock.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._ended.set()
+        self._clock.join()
+
+    def show(self, name: str, done: int, total: int | None) -> None:
+        if name not in self._steps:
+            self._tell(name)
+            self._steps[name] = _Step(name)
+        self._steps[name].done, self._steps[name].total = done, total
+
+    def _watch(self) -> None:
+        while not self._ended.wait(self._interval / 10):
+            for step in list(self._steps.values()):
+                if line := step.line(self._interval):
+                    self._tell(line)
+
+
+class _Step:
+    def __init__(self, name: str) -> None:
+        self.done, self.total = 0, None  # type: int, int | None
+        self._name = name
+        self._began = self._told = time.monotonic()
+        self._told_done = 0
+
+    def line(self, interval: float) -> str:
+        """Say how far it is, if it isn't at its end and was not told for so many seconds."""
+        now, done, total = time.monotonic(), self.done, self.total
+        seconds = now - self._told
+        if seconds < interval or (total is not None and done >= total):
+            return ''
+        # an upload that was cut off starts again from 0
+        rate = max(0, done - self._told_done) / seconds
+        self._told, self._told_done = now, done
+        if not done and not total:
+            return f'{self._name}: {now - self._began:.0f} s so far'
+        of_all = f' of {amount(total)}' if total else ''
+        return f'{self._name}: {amount(done)}{of_all}, {amount(rate)}/s'
+
+
+def amount(size: float) -> str:
+    """Write a number of bytes as people do."""
+    for unit in ('bytes', 'kB', 'MB'):
+        if size < 999.5:
+            return f'{size:.3g} {unit}'
+        size /= 1000
+    return f'{size:.3g} GB'
 
 
 def _text(line: str) -> Any:

@@ -7,7 +7,6 @@ import contextlib
 import io
 import os
 import re
-import shlex
 import signal
 import stat
 import sys
@@ -15,166 +14,18 @@ import urllib.parse
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
-from charm_image import credentials, images, pushed, store, terminal
+from charm_image import credentials, images, pushed, store, terminal, upload_arguments
 from container_image import registry
 
 if TYPE_CHECKING:
     # these, like archives and push, are imported only where they have work
     from charm_image import engine
 
-_PROGRAM = 'charm-upload-resource'
-_DESCRIPTION = 'Upload a file or an OCI image to Charmhub as a resource revision.'
-_EPILOG = """\
-examples:
-  charm-upload-resource my-charm my-data --filepath=data.tar.gz
-  charm-upload-resource my-charm my-image --image=70aa8983ec5c
-  charm-upload-resource my-charm my-image --image=my-rock_1.0_amd64.rock
-
-environment:
-  CHARMCRAFT_AUTH           credentials, as `charmcraft login --export=FILE` writes them;
-                            without it, those that `charmcraft login` put into the keyring
-  CHARMCRAFT_STORE_API_URL  Charmhub's API, instead of https://api.charmhub.io
-  CHARMCRAFT_UPLOAD_URL     its storage, instead of https://storage.snapcraftcontent.com
-  CHARMCRAFT_REGISTRY_URL   the registry, instead of the one that Charmhub names
-  DOCKER_HOST               the engine that has the image, as for `docker`
-
-exit status:
-  0 done, 1 refused or failed, 2 wrong usage, 130 interrupted, 143 terminated
-"""
+_FOUND = "Using the OCI image from Canonical's registry"
 
 
 class UploadError(Exception):
     """What the command itself finds wrong; the message says what to do."""
-
-
-class _ImageArgument:
-    """What --image names: a digest, the beginning of one, or an archive or layout on disk."""
-
-    def __init__(self, value: str) -> None:
-        digest = value.lower()
-        if re.fullmatch('[0-9a-f]{64}', digest):
-            digest = f'sha256:{digest}'
-        self.long = self.short = self.path = ''
-        if re.fullmatch('sha256:[0-9a-f]{64}', digest):
-            self.long = digest
-        elif re.fullmatch('(sha256:)?[0-9a-f]{12,63}', digest):
-            self.short = digest.removeprefix('sha256:')
-        elif os.path.exists(value):
-            self.path = value
-        else:
-            raise argparse.ArgumentTypeError(_instead(value))
-
-
-def _instead(value: str) -> str:
-    """Say what to give instead of an image that isn't told by its digest."""
-    name, at, digest = value.partition('@')
-    if at and re.fullmatch('sha256:[0-9a-f]{64}', digest):
-        return f'give the digest alone, without the name: --image={digest}'
-    if '://' in value:
-        return (
-            f'{value!r} is a URL: give the digest of an image that your engine or '
-            "Canonical's registry has; `docker pull` gets it from another registry"
-        )
-    transport, colon, path = value.partition(':')
-    if colon and transport in ('oci', 'oci-archive', 'docker-archive', 'dir', 'docker-daemon'):
-        return f'give the path or digest alone, without {transport!r}: --image={path}'
-    if transport == 'sha256':
-        return 'a digest has 64 hexadecimal digits after "sha256:"; its first 12 are enough'
-    if transport in ('sha384', 'sha512'):
-        return f'{transport} digests are not used here: give the one that begins with "sha256:"'
-    if value.startswith(('/', './', '../')) or value.endswith(('.rock', '.tar', '.tar.gz')):
-        return f'there is no file {value!r}'
-    if not value:
-        return 'give the digest of an image'
-    advice = (
-        'give the digest that '
-        f'`docker image inspect --format={{{{.Id}}}} {shlex.quote(value)}` prints'
-    )
-    if re.fullmatch('[0-9a-f]+', value):
-        return f'{value!r} is a name, or less than the first 12 digits of a digest: {advice}'
-    kind = 'a tag' if ':' in value.rpartition('/')[2] else 'a name'
-    return f'{value!r} is {kind}, which may mean another image tomorrow: {advice}'
-
-
-def _seconds(value: str) -> float:
-    try:
-        seconds = float(value)
-    except ValueError:
-        seconds = -1
-    if not 0 <= seconds < float('inf'):
-        raise argparse.ArgumentTypeError(f'{value!r} is not a number of seconds')
-    return seconds
-
-
-def _name(value: str) -> str:
-    # what Juju allows for both, and more; a path or a URL here is a slip
-    if not re.fullmatch('[A-Za-z0-9][A-Za-z0-9_.-]*', value):
-        raise argparse.ArgumentTypeError(f'{value!r} is not a name')
-    return value
-
-
-class _Description(argparse.Action):
-    """What charm-tools asks each of its commands for."""
-
-    def __call__(self, *args: object) -> NoReturn:
-        print(_DESCRIPTION.rstrip('.'))
-        raise SystemExit(0)
-
-
-class _Version(argparse.Action):
-    """What `version` of argparse does, but looked up only if asked for."""
-
-    def __call__(self, *args: object) -> NoReturn:
-        import importlib.metadata
-
-        print(_PROGRAM, importlib.metadata.version('charm-image'))
-        raise SystemExit(0)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=_PROGRAM,
-        usage='%(prog)s CHARM RESOURCE (--filepath=PATH | --image=DIGEST) [options]',
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument('charm', metavar='CHARM', type=_name, help='a charm that you may publish')
-    parser.add_argument(
-        'resource', metavar='RESOURCE', type=_name, help='a resource in its metadata.yaml'
-    )
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument(
-        '--filepath', metavar='PATH', help='a file, uploaded as it is (resources of type file)'
-    )
-    what.add_argument(
-        '--image',
-        metavar='DIGEST',
-        type=_ImageArgument,
-        help="an image's digest or ID, or its first digits (type oci-image); Canonical's registry "
-        'and then the local engine are looked through. Or the path of an OCI archive or layout',
-    )
-    what.add_argument(
-        '--resume',
-        metavar='UPLOAD_ID',
-        type=_name,
-        help='wait on for the review of an earlier upload, sending nothing',
-    )
-    parser.add_argument(
-        '--review-timeout',
-        metavar='SECONDS',
-        type=_seconds,
-        default=300,
-        help='how long to wait for the review (default: %(default)s)',
-    )
-    parser.add_argument('--format', choices=['json'], help='print the result for a script')
-    parser.add_argument('-q', '--quiet', action='store_true', help='print only the revision')
-    parser.add_argument(
-        '--version', action=_Version, nargs=0, help='print the version of this program'
-    )
-    parser.add_argument('--description', action=_Description, nargs=0, help=argparse.SUPPRESS)
-    return parser
 
 
 class _Upload:
@@ -270,37 +121,59 @@ class _Upload:
     def _send_image(self, hub: store.Store) -> None:
         way_in = hub.upload_credentials(self._charm, self._resource)
         with _Registry(way_in) as remote:
-            digest = self._digest(remote)
+            digest, named = self._digest(remote)
             architectures = pushed.architectures(remote.client, remote.repository, digest)
         self._facts['image-digest'] = digest
+        self._tell_architectures(architectures, named)
         blob = hub.image_blob(self._charm, self._resource, digest)
         # charmcraft names it so, with random letters after "resource"
         upload_id = self._send(hub, io.BytesIO(blob), len(blob), 'image-resource.json')
         self._create_revision(hub, upload_id, 'oci-image', architectures)
 
-    def _digest(self, remote: _Registry) -> str:
-        """Return the digest of the image in the registry, after a push if need be."""
-        wanted: _ImageArgument = self._args.image
-        found: str | None = None
+    def _tell_architectures(self, uploaded: Sequence[str], named: Sequence[str]) -> None:
+        missing = [name for name in named if name not in uploaded]
+        self._facts['architectures'] = list(uploaded)
+        self._facts['missing-architectures'] = missing
+        self._shown.tell(f'Architectures of the revision: {", ".join(uploaded)}')
+        if missing and self._args.image.path:
+            self._shown.tell(
+                f'Its index names more, but their files are missing: {", ".join(missing)}'
+            )
+        elif missing:
+            self._shown.tell(
+                f'Its index names more, but the engine does not have them: {", ".join(missing)}. '
+                'To include them, run `docker pull --platform=…` for each, and upload again.'
+            )
+
+    def _digest(self, remote: _Registry) -> tuple[str, Sequence[str]]:
+        """Return the digest of the image in the registry, after a push if need be.
+
+        And the architectures that the index of a local image names.
+        """
+        wanted: upload_arguments.ImageArgument = self._args.image
+        if wanted.long:
+            with self._shown.step(f'Looking for {wanted.long}'):
+                found = remote.find(wanted.long)
+            if found:
+                self._shown.say(_FOUND)
+                return found, ()
         with contextlib.ExitStack() as stack:
             image: images.Image
+            found = None
             if wanted.path:
                 from charm_image import archives
 
                 image = archives.open(wanted.path)
             else:
-                if wanted.long:
-                    with self._shown.step(f'Looking for {wanted.long}'):
-                        found = remote.find(wanted.long)
-                if not found:
-                    image = local = self._local(stack, wanted)
-                    for known in {local.id, *local.repo_digests} - {wanted.long}:
-                        found = found or remote.find(known)
+                image = local = self._local(stack, wanted)
+                for known in {local.id, *local.repo_digests} - {wanted.long}:
+                    found = found or remote.find(known)
             if not found:
-                found = remote.find_pushed(image)
+                with self._shown.step('Looking for what was uploaded before'):
+                    found = remote.find_pushed(image)
             if found:
-                self._shown.say("Using the OCI image from Canonical's registry")
-                return found
+                self._shown.say(_FOUND)
+                return found, image.index_architectures
             source = repr(wanted.path) if wanted.path else 'local registry'
             self._shown.say(f'Remote image not found, uploading from {source}')
             from charm_image import push
@@ -308,9 +181,11 @@ class _Upload:
             with self._shown.steps() as progress:
                 digest = push.push(image, remote.client, remote.repository, progress)
         self._shown.say(f'Image uploaded, new remote digest: {digest}')
-        return digest
+        return digest, image.index_architectures
 
-    def _local(self, stack: contextlib.ExitStack, wanted: _ImageArgument) -> engine.LocalImage:
+    def _local(
+        self, stack: contextlib.ExitStack, wanted: upload_arguments.ImageArgument
+    ) -> engine.LocalImage:
         from charm_image import engine
 
         try:
@@ -327,7 +202,7 @@ class _Upload:
             raise UploadError(message) from None
 
     def _send(self, hub: store.Store, file: BinaryIO, size: int, name: str) -> str:
-        with self._shown.step(f'Sending {name} ({_amount(size)})', size) as progress:
+        with self._shown.step(f'Sending {name} ({terminal.amount(size)})', size) as progress:
             return hub.send(file, size, name, progress)
 
     def _create_revision(
@@ -411,14 +286,6 @@ def _open(path: str) -> Iterator[BinaryIO]:
         yield file
 
 
-def _amount(size: float) -> str:
-    for unit in ('bytes', 'kB', 'MB'):
-        if size < 1000:
-            return f'{size:.3g} {unit}'
-        size /= 1000
-    return f'{size:.3g} GB'
-
-
 class _Terminated(KeyboardInterrupt):
     """SIGTERM came. Unwinds like Ctrl-C, so that temporary files are removed."""
 
@@ -430,10 +297,11 @@ def _terminate(*args: object) -> NoReturn:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
     argv = sys.argv[1:] if argv is None else argv
-    # `charm help upload-resource` comes as this
-    args = _parser().parse_args(['--help'] if list(argv) == ['help'] else argv)
+    args = upload_arguments.parse(argv)
     signal.signal(signal.SIGTERM, _terminate)
-    shown = terminal.Terminal(_PROGRAM, quiet=args.quiet, as_json=args.format == 'json')
+    shown = terminal.Terminal(
+        upload_arguments.PROGRAM, quiet=args.quiet, as_json=args.format == 'json'
+    )
     upload = _Upload(args, shown)
     status, code = 1, ''
     errors: Sequence[Mapping[str, str]] = ()
@@ -468,5 +336,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _resumption(args: argparse.Namespace, upload_id: str) -> str:
     return (
         'Nothing has to be sent again. To wait on: '
-        f'{_PROGRAM} {args.charm} {args.resource} --resume={upload_id}'
+        f'{upload_arguments.PROGRAM} {args.charm} {args.resource} --resume={upload_id}'
     )

@@ -1,0 +1,92 @@
+"""What is shown where nobody sits before a terminal: a line for each step, and how far it is."""
+
+import re
+import time
+
+import pytest
+
+from charm_image import terminal
+
+
+@pytest.fixture
+def lines(capsys):
+    """What was shown, once some of it matches a regular expression."""
+
+    def wait_for(pattern):
+        shown, deadline = '', time.monotonic() + 20
+        while not re.search(pattern, shown, re.MULTILINE):
+            assert time.monotonic() < deadline, shown
+            time.sleep(0.01)
+            shown += capsys.readouterr().err
+        return shown.splitlines()
+
+    return wait_for
+
+
+def _terminal(**kwargs):
+    return terminal.Terminal('program', interval=0.1, **kwargs)
+
+
+def test_long_work_tells_again_and_again_how_far_it_is(lines):
+    with _terminal().step('Sending a file', 500_000_000) as progress:
+        progress(120_000_000)
+        first = lines('MB of')
+        progress(480_000_000)
+        second = lines('480 MB of')
+    assert first[0] == 'Sending a file'
+    assert re.fullmatch(r'Sending a file: 120 MB of 500 MB, [0-9.]+ [MG]B/s', first[1])
+    assert re.fullmatch(r'Sending a file: 480 MB of 500 MB, [0-9.]+ [MG]B/s', second[-1])
+
+
+def test_work_that_has_nothing_to_count_tells_for_how_long_it_goes_on(lines):
+    with _terminal().step('Waiting for the review'):
+        assert 'Waiting for the review: 0 s so far' in lines('so far')
+
+
+def test_work_that_stands_still_is_told_so(lines):
+    with _terminal().step('Sending a file', 1000) as progress:
+        progress(500)
+        assert 'Sending a file: 500 bytes of 1 kB, 0 bytes/s' in lines('0 bytes/s')
+
+
+def test_a_step_whose_size_is_not_known_tells_its_bytes(lines):
+    with _terminal().steps() as progress:
+        progress('Reading', 2000, None)
+        assert lines('kB, ')[1].startswith('Reading: 2 kB, ')
+
+
+def test_a_step_at_its_end_is_told_no_more(lines):
+    with _terminal().steps() as progress:
+        progress('one', 7, 7)
+        progress('two', 3, 7)
+        shown = lines('(?s)two: .*two: ')
+    assert [line for line in shown if line.startswith('one')] == ['one']
+
+
+def test_short_work_has_one_line(capsys):
+    with terminal.Terminal('program').step('Sending a file', 1000) as progress:
+        progress(500)
+        time.sleep(0.2)
+    assert capsys.readouterr().err == 'Sending a file\n'
+
+
+def test_quiet_work_has_none(capsys):
+    with _terminal(quiet=True).step('Sending a file', 1000) as progress:
+        progress(500)
+        time.sleep(0.3)
+    assert capsys.readouterr().err == ''
+
+
+@pytest.mark.parametrize(
+    ('size', 'written'),
+    [
+        (0, '0 bytes'),
+        (999, '999 bytes'),
+        (1000, '1 kB'),
+        (5_242_880, '5.24 MB'),
+        (999_600, '1 MB'),
+        (16_400_000_000, '16.4 GB'),
+    ],
+)
+def test_amounts_are_written_as_people_do(size, written):
+    assert terminal.amount(size) == written

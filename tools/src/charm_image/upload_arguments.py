@@ -1,0 +1,181 @@
+"""What `charm-upload-resource` is told on its command line."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import os
+import re
+import shlex
+from collections.abc import Sequence
+from typing import NoReturn
+
+#: The name of the command.
+PROGRAM = 'charm-upload-resource'
+_DESCRIPTION = 'Upload a file or an OCI image to Charmhub as a resource revision.'
+_EPILOG = """\
+examples:
+  charm-upload-resource my-charm my-data --filepath=data.tar.gz
+  charm-upload-resource my-charm my-image --image=70aa8983ec5c
+  charm-upload-resource my-charm my-image --image=my-rock_1.0_amd64.rock
+
+environment:
+  CHARMCRAFT_AUTH           credentials, as `charmcraft login --export=FILE` writes them;
+                            without it, those that `charmcraft login` put into the keyring
+  CHARMCRAFT_STORE_API_URL  Charmhub's API, instead of https://api.charmhub.io
+  CHARMCRAFT_UPLOAD_URL     its storage, instead of https://storage.snapcraftcontent.com
+  CHARMCRAFT_REGISTRY_URL   the registry, instead of the one that Charmhub names
+  DOCKER_HOST               the engine that has the image, as for `docker`
+
+exit status:
+  0 done, 1 refused or failed, 2 wrong usage, 130 interrupted, 143 terminated
+"""
+
+_ENDINGS = ('.rock', '.oci', '.tar', '.tar.gz', '.tgz', '.tar.zst')
+
+
+class ImageArgument:
+    """What --image names: a digest, the beginning of one, or an archive or layout on disk."""
+
+    def __init__(self, value: str) -> None:
+        digest = value.lower()
+        if re.fullmatch('[0-9a-f]{64}', digest):
+            digest = f'sha256:{digest}'
+        self.long = self.short = self.path = ''
+        if re.fullmatch('sha256:[0-9a-f]{64}', digest):
+            self.long = digest
+        elif re.fullmatch('(sha256:)?[0-9a-f]{12,63}', digest):
+            self.short = digest.removeprefix('sha256:')
+        elif os.path.exists(value):
+            self.path = value
+        else:
+            raise argparse.ArgumentTypeError(_instead(value))
+
+
+def _instead(value: str) -> str:
+    """Say what to give instead of an image that isn't told by its digest."""
+    name, at, digest = value.partition('@')
+    if at and re.fullmatch('sha256:[0-9a-f]{64}', digest):
+        return f'give the digest alone, without the name: --image={digest}'
+    if '://' in value:
+        return (
+            f'{value!r} is a URL: give the digest of an image that your engine or '
+            "Canonical's registry has; `docker pull` gets it from another registry"
+        )
+    transport, colon, path = value.partition(':')
+    if colon and transport in ('oci', 'oci-archive', 'docker-archive', 'dir', 'docker-daemon'):
+        return f'give the path or digest alone, without {transport!r}: --image={path}'
+    if transport == 'sha256':
+        return 'a digest has 64 hexadecimal digits after "sha256:"; its first 12 are enough'
+    if transport in ('sha384', 'sha512'):
+        return f'{transport} digests are not used here: give the one that begins with "sha256:"'
+    if value.startswith(('/', './', '../', '~')) or value.endswith(_ENDINGS):
+        return f'there is no file or directory {value!r}'
+    if not value:
+        return 'give the digest of an image'
+    advice = (
+        'give the digest that '
+        f'`docker image inspect --format={{{{.Id}}}} {shlex.quote(value)}` prints'
+    )
+    if re.fullmatch('[0-9a-f]+', value):
+        return f'{value!r} is a name, or less than the first 12 digits of a digest: {advice}'
+    kind = 'a tag' if ':' in value.rpartition('/')[2] else 'a name'
+    return f'{value!r} is {kind}, which may mean another image tomorrow: {advice}'
+
+
+def _seconds(value: str) -> float:
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = -1
+    if not 0 <= seconds < float('inf'):
+        raise argparse.ArgumentTypeError(f'{value!r} is not a number of seconds')
+    return seconds
+
+
+def _name(value: str) -> str:
+    # what Juju allows for both, and more; a path or a URL here is a slip
+    if not re.fullmatch('[A-Za-z0-9][A-Za-z0-9_.-]*', value):
+        raise argparse.ArgumentTypeError(f'{value!r} is not a name')
+    return value
+
+
+class _Description(argparse.Action):
+    """What charm-tools asks each of its commands for."""
+
+    def __call__(self, *args: object) -> NoReturn:
+        print(_DESCRIPTION.rstrip('.'))
+        raise SystemExit(0)
+
+
+class _Version(argparse.Action):
+    """What `version` of argparse does, but looked up only if asked for."""
+
+    def __call__(self, *args: object) -> NoReturn:
+        import importlib.metadata
+
+        print(PROGRAM, importlib.metadata.version('charm-image'))
+        raise SystemExit(0)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM,
+        usage='%(prog)s CHARM RESOURCE (--filepath=PATH | --image=DIGEST) [options]',
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument('charm', metavar='CHARM', type=_name, help='a charm that you may publish')
+    parser.add_argument(
+        'resource', metavar='RESOURCE', type=_name, help='a resource in its metadata.yaml'
+    )
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument(
+        '--filepath', metavar='PATH', help='a file, uploaded as it is (resources of type file)'
+    )
+    what.add_argument(
+        '--image',
+        metavar='DIGEST',
+        type=ImageArgument,
+        help="an image's digest or ID, or its first digits (type oci-image); Canonical's registry "
+        'and then the local engine are looked through. Or the path of an OCI archive or layout',
+    )
+    what.add_argument(
+        '--resume',
+        metavar='UPLOAD_ID',
+        type=_name,
+        help='wait on for the review of an earlier upload, sending nothing',
+    )
+    parser.add_argument(
+        '--review-timeout',
+        metavar='SECONDS',
+        type=_seconds,
+        default=300,
+        help='how long to wait for the review (default: %(default)s)',
+    )
+    parser.add_argument('--format', choices=['json'], help='print the result for a script')
+    parser.add_argument('-q', '--quiet', action='store_true', help='print only the revision')
+    parser.add_argument(
+        '--version', action=_Version, nargs=0, help='print the version of this program'
+    )
+    parser.add_argument('--description', action=_Description, nargs=0, help=argparse.SUPPRESS)
+    return parser
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Parse the command line. Ends the program, with status 2, where that is wrong."""
+    parser = _parser()
+    # `charm help upload-resource` comes as this
+    args, unknown = parser.parse_known_args(['--help'] if list(argv) == ['help'] else argv)
+    # first, since argparse alone says only that --filepath is missing where --file was given
+    if unknown:
+        option, equals, _ = unknown[0].partition('=')
+        options = re.findall('^  .*?(--[a-z-]+)', parser.format_help(), re.MULTILINE)
+        similar = difflib.get_close_matches(option, options, 1)
+        hint = f': did you mean {similar[0]}{equals}?' if similar else ''
+        parser.error(f'unknown argument {unknown[0]!r}{hint}')
+    if args.filepath is None and args.image is None and args.resume is None:
+        parser.error('one of --filepath, --image and --resume is required')
+    return args
