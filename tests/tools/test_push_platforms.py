@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from charm_image import images, push, pushed
+from charm_image import engine, images, push, pushed
 from services import layouts
 
 SMALL = layouts.tar([('small', b'small')])
@@ -122,6 +122,28 @@ def test_indexes_that_name_each_other_again_and_again_are_asked_for_once(
     monkeypatch.setattr(client, 'get_manifest', lambda *args: asked.append(args) or get(*args))
     assert pushed.architectures(client, repository, digest) == ('amd64',)
     assert len(asked) == 4
+
+
+@pytest.mark.holds('uploads what is there')
+def test_what_a_real_engine_has_now_is_what_counts(each_engine, open_registry, client, repository):
+    source = open_registry.store(ARCHIVE, f'{repository}/source', 'v1')
+    api = each_engine.client.api
+
+    def has(platform):
+        for told in api.pull(source, 'v1', platform=platform, stream=True, decode=True):
+            assert 'error' not in told, told
+        with engine.connect({'DOCKER_HOST': each_engine.host}) as local:
+            found = local.find(api.inspect_image(f'{source}:v1')['Id'])
+            known = pushed.find(client, repository, found)
+            digest = known or push.push(found, client, repository)
+        return bool(known), pushed.architectures(client, repository, digest)
+
+    assert has('linux/amd64') == (False, ('amd64',))
+    assert has('linux/amd64') == (True, ('amd64',))
+    # only containerd's store keeps several platforms of one index
+    both = ('amd64', 'arm64') if api.inspect_image(f'{source}:v1')['Id'] == ID else ('arm64',)
+    assert has('linux/arm64') == (False, both)
+    assert has('linux/arm64') == (True, both)
 
 
 def _index(client, repository, *digests):
