@@ -147,6 +147,8 @@ def running(kind):
     engine = Engine(home, kind)
     try:
         (home / 'config').mkdir()
+        if not kind.rootless:  # for whom not every kernel stacks file systems in memory
+            (home / 'data').mkdir()
         command, environ = (
             _podman(kind, home) if kind.program == 'podman' else _dockerd(kind, home)
         )

@@ -88,15 +88,11 @@ class Room:
         return self._process.poll() is None
 
     def end(self):
-        """End the program in order, then all that it started, and remove its cgroups."""
+        """End the program and all that it started, at once: nothing that it has is kept."""
         if self._process:
             for first in _children(self._process.pid):
-                os.kill(first, signal.SIGTERM)
-            try:
-                self._process.wait(30)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+                os.kill(first, signal.SIGKILL)
+            self._process.wait(30)
         remove_cgroups(self._cgroups)
 
 

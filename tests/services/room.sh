@@ -2,13 +2,14 @@
 # The first process of a room, in mount, PID and cgroup namespaces of its own:
 #     room.sh ROOT DIRECTORY COMMAND...
 # changes to a root that is ROOT below a layer in memory, shows DIRECTORY in it at the same
-# place, runs COMMAND and ends with it, which ends all that COMMAND left running.
+# place, runs COMMAND and ends with it, which ends all that COMMAND left running. DIRECTORY/data,
+# where there is one, is in memory as well.
 set -eu
 lower=$1 shared=$2
 shift 2
 
 mkdir "$shared/root"
-mount -t tmpfs room "$shared/root"
+mount -t tmpfs tmpfs "$shared/root"
 mkdir "$shared/root/changed" "$shared/root/work" "$shared/root/merged"
 root=$shared/root/merged
 mount -t overlay -o "lowerdir=$lower,upperdir=$shared/root/changed,workdir=$shared/root/work" \
@@ -21,6 +22,7 @@ mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
 mount -t tmpfs -o mode=755 tmpfs "$root/run"
 mkdir "$root$shared"
 mount --bind "$shared" "$root$shared"
+[ ! -d "$shared/data" ] || mount -t tmpfs -o mode=755 tmpfs "$root$shared/data"
 
 # Mounted here, the cgroups that this process is in are the root of all that it sees.
 grep -q ' /sys/fs/cgroup cgroup2 ' /proc/self/mounts ||
@@ -49,7 +51,5 @@ umount -l /.machine
 rmdir /.machine
 cd /
 
-"$@" &
-trap 'kill "$!"' TERM
-wait "$!" || : # until it ends, or the signal to end it
+"$@" & # not in its place: the first process is also the one that buries orphans
 wait "$!"
