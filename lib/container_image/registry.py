@@ -29,8 +29,9 @@ import threading
 import time
 import typing
 
-from container_image import _connection, _download, _upload
+from container_image import _connection, _upload
 from container_image import reference as references
+from container_image._download import Download
 from container_image.registry_errors import (
     BadCredentials,
     BlobUnknown,
@@ -52,6 +53,7 @@ __all__ = [
     'BlobUnknown',
     'CertificateNotTrusted',
     'Client',
+    'Download',
     'Image',
     'Manifest',
     'Misbehaving',
@@ -251,14 +253,14 @@ class Client:
 
         return self._registry.persist(get)
 
-    def open_blob(self, repository: str, digest: str, size: int) -> _download.Download:
+    def open_blob(self, repository: str, digest: str, size: int) -> Download:
         """Return a blob of `size` bytes, to be read like a file; close it.
 
         Nothing is asked before the first read. A connection that breaks is made again, and goes on
         where it broke. The last read raises `Misbehaving` where the digest is not the blob's.
         """
         image = self._image(repository, digest)
-        return _download.Download(self._registry, repository, image, digest, size)
+        return Download(self._registry, repository, image, digest, size)
 
     def push_blob(
         self,
