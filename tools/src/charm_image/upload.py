@@ -14,7 +14,16 @@ import urllib.parse
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
-from charm_image import credentials, images, pushed, store, terminal, upload_arguments
+from charm_image import (
+    canonical_registry,
+    credentials,
+    images,
+    pushed,
+    store,
+    terminal,
+    upload_arguments,
+    upload_checks,
+)
 from container_image import registry
 
 if TYPE_CHECKING:
@@ -59,51 +68,9 @@ class _Upload:
         )
 
     def _check(self, hub: store.Store, type_: str) -> None:
-        """Find out whether there is such a resource to upload to, before any byte is sent."""
-        charm, resource = self._charm, self._resource
-        with self._shown.step(f'Checking resource {resource!r} of charm {charm!r}'):
-            account = hub.whoami()
-            if not account.permits('package-manage-revisions') or (
-                account.packages is not None and charm not in account.packages
-            ):
-                raise store.NotAllowed(
-                    f'The credentials are restricted: they do not allow uploads to {charm!r}.',
-                    f'Export others with `charmcraft login --export=FILE --charm={charm} '
-                    '--permission=package-manage --permission=package-view`.',
-                )
-            try:
-                types = hub.resources(charm)
-            except store.NotAllowed as error:
-                if not account.permits('package-view'):
-                    self._shown.tell(
-                        'The credentials lack the permission package-view: name and type of the '
-                        'resource are not checked before it is sent.'
-                    )
-                    return
-                raise store.NotAllowed(
-                    f'{account.username!r} may not upload to the charm {charm!r}. {error.message}',
-                    'Ask its publisher to make you a collaborator at https://charmhub.io.',
-                    error.code,
-                ) from None
-            except store.NotFound as error:
-                raise store.NotFound(
-                    f'{account.username!r} has no charm {charm!r}. {error.message}',
-                    'Check the name: `charmcraft names --include-collaborations` lists those that '
-                    'you may upload to.',
-                    error.code,
-                ) from None
-        if resource not in types:
-            raise store.NotFound(
-                f'The charm {charm!r} has no resource {resource!r}. '
-                f'It has: {", ".join(map(repr, sorted(types))) or "none"}.',
-                'One that is new in its metadata.yaml is known after `charmcraft upload`.',
-            )
-        if types[resource] != type_:
-            options = {'file': '--filepath=PATH', 'oci-image': '--image=DIGEST'}
-            raise store.WrongType(
-                f'The resource {resource!r} is of type {types[resource]!r}, not {type_!r}.',
-                f'Use {options[types[resource]]}.' if types[resource] in options else '',
-            )
+        with self._shown.step(f'Checking resource {self._resource!r} of charm {self._charm!r}'):
+            types = upload_checks.types(hub, self._charm, self._shown.tell)
+        upload_checks.check(types, self._charm, self._resource, type_)
 
     def _send_file(self, hub: store.Store, file: BinaryIO, name: str) -> None:
         name = name if name.isprintable() else repr(name)
@@ -120,7 +87,7 @@ class _Upload:
 
     def _send_image(self, hub: store.Store) -> None:
         way_in = hub.upload_credentials(self._charm, self._resource)
-        with _Registry(way_in) as remote:
+        with canonical_registry.Repository(way_in) as remote:
             digest, named = self._digest(remote)
             architectures = pushed.architectures(remote.client, remote.repository, digest)
         self._facts['image-digest'] = digest
@@ -145,7 +112,7 @@ class _Upload:
                 'To include them, run `docker pull --platform=…` for each, and upload again.'
             )
 
-    def _digest(self, remote: _Registry) -> tuple[str, Sequence[str]]:
+    def _digest(self, remote: canonical_registry.Repository) -> tuple[str, Sequence[str]]:
         """Return the digest of the image in the registry, after a push if need be.
 
         And the architectures that the index of a local image names.
@@ -221,51 +188,6 @@ def _store(tell: Callable[[str], None]) -> store.Store:
         storage_url=os.environ.get('CHARMCRAFT_UPLOAD_URL') or store.STORAGE_URL,
         tell=tell,
     )
-
-
-class _Registry:
-    """Canonical's registry, where a resource's images live in one `repository`."""
-
-    def __init__(self, way_in: store.UploadCredentials) -> None:
-        host, self.repository = way_in.host, way_in.repository
-        url = os.environ.get('CHARMCRAFT_REGISTRY_URL')
-        if url:
-            host = urllib.parse.urlsplit(store.secure(url)).netloc
-        self.client = registry.Client(host, way_in.username, way_in.password)
-        self._impatient = registry.Client(host, way_in.username, way_in.password, tries=1)
-
-    def __enter__(self) -> _Registry:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.client.close()
-        self._impatient.close()
-
-    def find(self, digest: str) -> str | None:
-        """Return the digest of the manifest that has this one, or whose image has it as its ID."""
-        return self.find_pushed(digest) or _unless_absent(lambda: self._manifest(digest))
-
-    def find_pushed(self, image: images.Image | str) -> str | None:
-        """Return the digest of the manifest that an earlier push made of `image`, or of its ID."""
-        return _unless_absent(lambda: pushed.find(self.client, self.repository, image))
-
-    def _manifest(self, digest: str) -> str | None:
-        try:
-            return self._impatient.head_manifest(self.repository, digest)
-        except registry.Unavailable:
-            # docker-registry 2.8 answers 500 where the digest is a configuration's, however often
-            # it is asked
-            if self.client.has_blob(self.repository, digest):
-                return None
-            return self.client.head_manifest(self.repository, digest)
-
-
-def _unless_absent(ask: Callable[[], str | None]) -> str | None:
-    """Return the answer, or None: some registries deny having what they never had."""
-    try:
-        return ask()
-    except (registry.NotFound, registry.NoRight):
-        return None
 
 
 @contextlib.contextmanager
