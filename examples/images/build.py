@@ -2,7 +2,7 @@
 
 import sys
 
-from charm_image import DockerBuilder, ResourceBundle
+from charm_image import BuildError, DockerBuilder, ResourceBundle
 from charm_image.resources import *
 
 
@@ -21,4 +21,7 @@ def main():
 
 
 if __name__ == '__main__':
-    main()
+    try:
+        main()
+    except BuildError as error:
+        sys.exit(f'build.py: {error}')

@@ -54,3 +54,18 @@ def test_the_program_builds_an_image_with_python(dockerd):
     image = done.stdout.splitlines()[-1]
     assert dockerd.client.images.get('test-image').id == image
     assert dockerd.run(image, 'python3', '-c', 'print(6 * 7)') == b'42\n'
+
+
+def test_the_program_without_its_base_or_an_engine_says_so_in_one_line(dockerd):
+    for host in ('unix:///nowhere', dockerd.host):
+        done = subprocess.run(
+            [sys.executable, 'build.py', '127.0.0.1:9/no/such:base'],
+            cwd=IMAGES,
+            env={**dockerd.environ, 'DOCKER_HOST': host},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 1
+        [line] = done.stderr.splitlines()
+        assert line.startswith('build.py: ')
+        assert ('/nowhere' if 'nowhere' in host else 'no/such:base cannot be pulled') in line

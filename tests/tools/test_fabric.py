@@ -233,6 +233,31 @@ def test_an_error_in_the_function_is_reported_at_its_line(fab):
     assert f'fabfile.py", line {line_of("yield File(name={}")}' in done.stderr
 
 
+@pytest.mark.parametrize('place', ['function', 'module'])
+def test_an_unknown_name_ends_in_its_line_and_not_in_pages_of_invokes(fab, tmp_path, place):
+    start = 'from charm_image.fabric import docker_container\n\n\n'
+    wrong = {
+        'function': '@docker_container\ndef app(bundle):\n    yield Fiel()\n',
+        'module': '@docker_container(tag=TGA)\ndef app(bundle):\n    yield\n',
+    }[place]
+    (tmp_path / 'fabfile.py').write_text(start + wrong)
+    lines = fab('app', status=1).stderr.splitlines()
+    number, name = (6, 'Fiel') if place == 'function' else (4, 'TGA')
+    assert lines[0] == 'Traceback (most recent call last):'
+    assert f'fabfile.py", line {number}, in ' in lines[1]
+    assert lines[-1].startswith(f"NameError: name '{name}' is not defined")
+    assert 'invoke' not in '\n'.join(lines)
+
+
+def test_without_fabric_it_says_what_to_install():
+    program = "import sys; sys.modules['invoke'] = None; import charm_image.fabric"
+    done = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True)
+    assert done.returncode == 1
+    told = done.stderr.splitlines()[-1]
+    assert told.endswith("charm_image.fabric needs Fabric: pip install 'charm-image[fabric]'")
+    assert done.stderr.count('Traceback') == 1
+
+
 def test_a_function_that_yields_nothing_is_told_so(fab):
     told = fab('forgot-to-yield', status=1).stderr
     line = line_of("@docker_container(from_image='busybox:static')\ndef forgot_to_yield")

@@ -11,13 +11,22 @@ import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn, TypeAlias
 
-import invoke.context
-import invoke.exceptions
-import invoke.tasks
+from charm_image import _tracebacks, builder, bundle, errors, resources
 
-from charm_image import builder, bundle, errors, resources
+try:
+    import invoke.context
+    import invoke.exceptions
+    import invoke.tasks
+except ModuleNotFoundError as error:
+    if (error.name or '').partition('.')[0] != 'invoke':
+        raise
+    raise ModuleNotFoundError(
+        "charm_image.fabric needs Fabric: pip install 'charm-image[fabric]'", name=error.name
+    ) from None
 
 __all__ = ['docker_container']
+
+_tracebacks.begin_at_the_fabfile()
 
 _Function: TypeAlias = Callable[..., Iterable[resources.Resource] | None]
 
