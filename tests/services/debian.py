@@ -67,6 +67,21 @@ def archive_with(packages):
     return _once(f'{release}-{_digest(packages)}.tar', make)
 
 
+def archive_with_dnf(specs, prepare):
+    """The same with dnf: the script `prepare` makes packages of `specs` (by name) in /srv."""
+    release, mirror = _machines()
+
+    def make(archive):
+        with _directory() as root:
+            _debootstrap(release, mirror, root, '--include=dnf,rpm,createrepo-c')
+            for name, spec in specs.items():
+                (root / 'srv' / name).write_text(spec)
+            _run('chroot', root, 'sh', '-c', prepare)
+            _pack(root, archive)
+
+    return _once(f'{release}-dnf-{_digest([*specs.values(), prepare])}.tar', make)
+
+
 def engines(release):
     """Give the path of a root of that release with its Docker and podman; nothing changes it."""
 

@@ -21,7 +21,7 @@ import time
 import docker
 
 import services
-from services import debian, isolation
+from services import debian, isolation, rpms
 
 PACKAGES = ('ca-certificates', 'python3')
 
@@ -91,6 +91,12 @@ class Engine:
         """The name of a Debian image that installs PACKAGES from itself, without a network."""
         with debian.archive_with(PACKAGES).open('rb') as archive:
             return self._import(archive, 'debian:packages')
+
+    @functools.cached_property
+    def debian_with_dnf(self):
+        """The name of a Debian image whose packages dnf installs, from itself; it has no apt."""
+        with debian.archive_with_dnf(rpms.SPECS, rpms.PREPARE).open('rb') as archive:
+            return self._import(archive, 'debian:dnf')
 
     def _import(self, archive, name):
         api = self.client.api

@@ -8,8 +8,9 @@ import pytest
 
 import charm_image
 import charm_image.engine
+from charm_image import resources
 from container_image import registry
-from services import built, engine, engine_table, fake_engine, isolation
+from services import built, debs, engine, engine_table, fake_engine, isolation
 from services import registry as registries
 
 _numbers = itertools.count(1)
@@ -167,3 +168,28 @@ def build(build_engine):
         return built.Built(build_engine, builder.image_id, progress)
 
     return build
+
+
+@pytest.fixture(scope='session')
+def deb_repository(tmp_path_factory):
+    """Files of a repository of Debian packages."""
+    return debs.repository(tmp_path_factory.mktemp('repository'))
+
+
+@pytest.fixture
+def apt_base(build, build_engine, deb_repository):
+    """A Debian whose apt knows that repository only; it is called with-repository."""
+    return build(
+        *(resources.File(name=f'/repository/{each.name}', source=each) for each in deb_repository),
+        resources.File(
+            name='/etc/apt/sources.list', contents='deb [trusted=yes] file:/repository ./\n'
+        ),
+        from_image=build_engine.debian,
+        tag='with-repository:latest',
+    )
+
+
+@pytest.fixture
+def dnf_base(build_engine):
+    """The name of a base whose dnf knows a repository of tiny packages only."""
+    return build_engine.debian_with_dnf

@@ -15,7 +15,7 @@ import docker
 import pytest
 
 import charm_image
-from charm_image import _builders, resources
+from charm_image import _bases, _builders, resources
 from services import loopback
 
 
@@ -402,10 +402,15 @@ def test_an_engine_may_take_its_time_for_an_export():
 
 
 def test_each_layer_that_is_pulled_tells_once_what_it_does():
+    pulled = []
+
     def answer(exchange):
-        if exchange.command == 'GET':
+        if exchange.command == 'GET' and pulled:
+            exchange.reply(200, b'{"Config": {"User": "app"}}')
+        elif exchange.command == 'GET':
             exchange.reply(404, b'{"message": "No such image"}')
         else:
+            pulled.append(exchange.path)
             lines = [{'id': layer, 'status': 'Downloading'} for layer in 'abab']
             lines += [{'id': 'a', 'status': 'Pull complete'}, {'status': 'Status: done'}]
             text = '\n'.join(map(json.dumps, lines)).encode()
@@ -413,7 +418,9 @@ def test_each_layer_that_is_pulled_tells_once_what_it_does():
             exchange.reply(200, chunked, Transfer_Encoding='chunked')
 
     with loopback.serving(answer) as url, docker.APIClient(url, version='1.41') as client:
-        told = list(_builders.Engine(client).pull('base:1', None))
+        base = _bases.Base(client, 'base:1', None)
+        told = list(base.pull())
+        assert base.user == 'app'
     assert told == [
         'base:1: a Downloading',
         'base:1: b Downloading',

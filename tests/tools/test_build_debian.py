@@ -1,13 +1,8 @@
 """Debian: packages, from a repository inside the base so that no test leaves it, and users."""
 
-import hashlib
-import shutil
-import subprocess
-
 import pytest
 
 import charm_image
-import services
 from charm_image import resources
 
 # the scripts are the same for all builders
@@ -16,66 +11,12 @@ pytestmark = [
     pytest.mark.holds('packages and users'),
 ]
 
-CONTROL = """\
-Package: {name}
-Version: {version}
-Architecture: all
-Maintainer: Ada <ada@example.com>
-Description: a package for tests
-{more}"""
-
-
-@pytest.fixture(scope='module')
-def repository(tmp_path_factory):
-    """Files of a repository: hello in three versions, one that hello recommends, and names."""
-    services.require('dpkg-deb')
-    home = tmp_path_factory.mktemp('repository')
-    index = ''
-    for name, version, more in (
-        ('hello', '1.0-1', ''),
-        ('hello', '1:1.5-1', 'Recommends: greeting\nDepends: base-of-hello\n'),
-        ('base-of-hello', '1', ''),
-        ('greeting', '1', ''),
-        ('libx39y', '1', ''),
-    ):
-        tree = home / 'tree'
-        (tree / 'DEBIAN').mkdir(parents=True)
-        (tree / 'usr/share' / name).mkdir(parents=True)
-        (tree / 'usr/share' / name / 'version').write_text(version)
-        control = CONTROL.format(name=name, version=version, more=more)
-        (tree / 'DEBIAN/control').write_text(control)
-        script = tree / 'DEBIAN/postinst'
-        script.write_text(f'#!/bin/sh\necho "$DEBIAN_FRONTEND $FLAVOR" >/{name}.asked\n')
-        script.chmod(0o755)
-        package = home / f'{name}_{version.replace(":", "%3a")}.deb'
-        command = ['dpkg-deb', '--root-owner-group', '--build', tree, package]
-        subprocess.run(command, check=True, capture_output=True)
-        shutil.rmtree(tree)
-        content = package.read_bytes()
-        index += control + f'Filename: ./{package.name}\nSize: {len(content)}\n'
-        index += f'SHA256: {hashlib.sha256(content).hexdigest()}\n\n'
-    (home / 'Packages').write_text(index)
-    return sorted(home.iterdir())
-
-
-@pytest.fixture
-def base(build, build_engine, repository):
-    """A Debian whose apt knows that repository only."""
-    return build(
-        *(resources.File(name=f'/repository/{each.name}', source=each) for each in repository),
-        resources.File(
-            name='/etc/apt/sources.list', contents='deb [trusted=yes] file:/repository ./\n'
-        ),
-        from_image=build_engine.debian,
-        tag='with-repository:latest',
-    )
-
 
 def version_of(built, name):
     return built.contents.get(f'/usr/share/{name}/version', b'').decode()
 
 
-def test_packages_are_installed_without_recommends_lists_or_archives(build, base):
+def test_packages_are_installed_without_recommends_lists_or_archives(build, apt_base):
     built = build(
         resources.Package(name='hello'),
         resources.Package(name='libx39y'),
@@ -87,13 +28,13 @@ def test_packages_are_installed_without_recommends_lists_or_archives(build, base
     assert version_of(built, 'libx39y') == '1'
     assert version_of(built, 'greeting') == ''
     assert built.contents['/hello.asked'] == b'noninteractive sweet\n'
-    new = set(built.files) - set(base.files)
+    new = set(built.files) - set(apt_base.files)
     assert not [name for name in new if name.endswith(('.deb', '.bin', '_Packages'))]
     assert not [name for name in new if 'charm' in name]
     assert sum(progress.state == 'done' for progress in built.progress) == 1
 
 
-def test_the_asked_version_is_had_even_if_another_one_is_there(build, base):
+def test_the_asked_version_is_had_even_if_another_one_is_there(build, apt_base):
     built = build(
         resources.Package(name='hello'),
         resources.Package(id='older', name='hello', version='1.0-1'),
@@ -102,7 +43,7 @@ def test_the_asked_version_is_had_even_if_another_one_is_there(build, base):
     assert version_of(built, 'hello') == '1.0-1'
 
 
-def test_what_is_installed_already_needs_no_repository(build, base):
+def test_what_is_installed_already_needs_no_repository(build, apt_base):
     built = build(
         resources.File(name='/etc/apt/sources.list', policy='remove'),
         resources.Package(name='dpkg'),
@@ -111,7 +52,7 @@ def test_what_is_installed_already_needs_no_repository(build, base):
     assert not any('apt' in progress.text for progress in built.progress)
 
 
-def test_a_package_is_removed_with_its_configuration_if_so_asked(build, base):
+def test_a_package_is_removed_with_its_configuration_if_so_asked(build, apt_base):
     built = build(
         resources.Package(name='hello'),
         resources.Package(id='gone', name='hello', policy='uninstall', purge=True),
@@ -123,7 +64,7 @@ def test_a_package_is_removed_with_its_configuration_if_so_asked(build, base):
 
 
 @pytest.mark.parametrize('name', ['libx3.y', 'no-such-package'])
-def test_a_name_is_no_regular_expression(build, base, name):
+def test_a_name_is_no_regular_expression(build, apt_base, name):
     with pytest.raises(charm_image.StepError) as caught:
         build(resources.Package(name=name), from_image='with-repository')
     assert caught.value.resource == f'Package[{name}]'

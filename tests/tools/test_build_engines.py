@@ -177,6 +177,53 @@ def test_a_base_may_be_named_or_an_id_and_keeps_the_user_it_runs_as(build, build
     assert built.contents['/who'] == b'0\n/\n'
 
 
+@pytest.mark.parametrize('user', ['app\\nRUN touch /injected', 'app\\u202e', '\\x1b[31m'])
+def test_a_base_whose_user_no_dockerfile_could_name_is_refused(build, build_engine, user):
+    archive = io.BytesIO(_with_user(build_engine, user.encode().decode('unicode_escape')))
+    [image] = build_engine.client.images.load(archive)
+    with pytest.raises(charm_image.BuildError, match='unprintable character'):
+        build(resources.Execute(command='true'), from_image=image.id)
+
+
+def _with_user(engine, user):
+    """An archive of busybox that runs as `user`, which no engine would write itself."""
+    exported = io.BytesIO(b''.join(engine.client.api.get_image(engine.busybox)))
+    changed = io.BytesIO()
+    with tarfile.open(fileobj=exported) as old, tarfile.open(fileobj=changed, mode='w') as new:
+        [image] = json.load(old.extractfile('manifest.json'))
+        config = json.load(old.extractfile(image['Config']))
+        config['config']['User'] = user
+        files = {
+            'manifest.json': json.dumps([{**image, 'Config': 'changed.json', 'RepoTags': None}]),
+            'changed.json': json.dumps(config),
+        }
+        for layer in image['Layers']:
+            member = old.getmember(layer)
+            new.addfile(member, old.extractfile(member))
+        for name, text in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(text.encode())
+            new.addfile(info, io.BytesIO(text.encode()))
+    return changed.getvalue()
+
+
+@pytest.mark.parametrize('build_engine', ['BuildKit'], indirect=True)
+def test_when_the_engine_itself_fails_the_message_is_its_reason_and_not_the_script(
+    build_engine,
+):
+    bundle = charm_image.ResourceBundle()
+    bundle.add(resources.Execute(name='a', command=['sh', '-c', 'echo one; echo two']))
+    # without a network that is named, BuildKit wants a bridge, which this engine has not
+    builder = charm_image.DockerBuilder(
+        bundle, build_engine.busybox, client=build_engine.client.api
+    )
+    with pytest.raises(charm_image.StepError) as caught:
+        list(builder.build())
+    [line] = str(caught.value).splitlines()
+    assert 'bridge' in line
+    assert 'umask' not in line
+
+
 @pytest.mark.parametrize('build_engine', ['BuildKit'], indirect=True)
 def test_more_steps_than_an_image_may_have_layers_are_merged(build):
     built = build(
@@ -238,6 +285,7 @@ def test_an_exit_status_that_is_not_the_expected_one_is_told(build):
         build(resources.Execute(commands=['sh -c "exit 3"', 'true'], returncode=3))
     assert caught.value.status == 0
     assert caught.value.command == 'true'
+    assert caught.value.output[-1] == 'exit status 0, expected 3'
     with pytest.raises(charm_image.StepError) as caught:
         build(resources.Execute(commands=['true', ['sh', '-c', 'true; exit 4']]))
     assert caught.value.status == 4

@@ -44,6 +44,7 @@ def shell(request, tmp_path_factory):
         )
         return done.returncode, done.stdout.decode(errors='replace')
 
+    run.path = environ['PATH']
     return run
 
 
@@ -241,3 +242,63 @@ def test_a_command_sees_the_images_variables_but_none_of_the_scripts(shell):
     names = {line.partition('=')[0] for line in output.split()}
     assert status == 0
     assert names - {'_', 'PWD', 'OLDPWD', 'SHLVL'} == {'PATH', 'OWN', 'IMAGE'}
+
+
+#: What apk 2 does, with lib, which app needs, and other installed.
+APK = """#!/bin/sh
+case $1 in
+info) for name in app lib other; do grep -Fqx "$name" "$0.gone" || echo "$name"; done ;;
+del)
+    shift
+    for name; do
+        case $name in
+        -*) ;;
+        lib) echo "World updated, but the following packages are not removed due to:  lib: app" ;;
+        app | other) echo "$name" >>"$0.gone" ;;
+        *) echo "ERROR: No such package: $name"; exit 1 ;;
+        esac
+    done ;;
+esac
+"""
+
+
+@pytest.fixture
+def apk(shell, tmp_path):
+    """Runs the script of a resource where apk is the package manager."""
+    (tmp_path / 'apk').write_text(APK)
+    (tmp_path / 'apk').chmod(0o755)
+    (tmp_path / 'apk.gone').write_text('')
+    return lambda resource: shell(resource, PATH=f'{tmp_path}:{shell.path}')
+
+
+def test_apk_removes_what_is_there_and_leaves_out_what_is_not(apk, tmp_path):
+    assert apk(resources.Package(name='other', policy='remove', backend='apk')) == (0, '')
+    assert (tmp_path / 'apk.gone').read_text() == 'other\n'
+    for absent in ('other', 'li', 'l.b'):
+        gone = resources.Package(name=absent, policy='remove', backend='apk')
+        assert apk(gone) == (0, '')
+    assert (tmp_path / 'apk.gone').read_text() == 'other\n'
+
+
+def test_what_apk_did_not_remove_since_another_package_needs_it_is_an_error(apk):
+    status, output = apk(resources.Package(name='lib', policy='remove', backend='apk'))
+    assert status == 1
+    assert 'not removed due to:  lib: app' in output
+    assert output.splitlines()[-1] == 'apk did not remove lib'
+
+
+@pytest.mark.parametrize(('version', 'weak'), [('3.4.3', ''), ('4.14.0', '0'), ('dnf5 5.2', '0')])
+def test_a_yum_that_is_dnf_installs_no_weak_dependencies(shell, tmp_path, version, weak):
+    yum = f'''#!/bin/sh
+case $1 in --version) echo "{version}" ;; install) echo "$@" ;; esac
+'''
+    (tmp_path / 'yum').write_text(yum)
+    (tmp_path / 'yum').chmod(0o755)
+    (tmp_path / 'rm').write_text('#!/bin/sh\n')  # of this machine's caches
+    (tmp_path / 'rm').chmod(0o755)
+    package = resources.Package(name='hello', backend='yum')
+    setting = ' --setopt=install_weak_deps=0' if weak else ''
+    assert shell(package, PATH=f'{tmp_path}:{shell.path}') == (
+        0,
+        f'install -y{setting} hello\n',
+    )

@@ -9,12 +9,11 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterable, Mapping
 
-from charm_image import resources
+from charm_image import _packages, _snapshots, resources
+from charm_image._shell import one_line, quote, say, stop
 
 #: Where files for scripts are while they run.
 STAGE = '/.charm-image'
-
-quote = shlex.quote
 
 # USER GROUP COMMAND. A shell can't become somebody else, and bases differ in what can
 _AS = r"""
@@ -83,7 +82,7 @@ def of(
         news: see Script
     """
     script = Script(stage, news)
-    before = _snapshot(resource) if news else ''
+    before = _snapshots.command(resource) if news else ''
     if before:
         script.add(f'{news}_before=$({before})')
     if isinstance(resource, resources.File):
@@ -101,41 +100,12 @@ def of(
     elif isinstance(resource, resources.Group):
         _group(script, resource)
     elif isinstance(resource, resources.Package):
-        script.add(*packages([resource]))
+        script.add(*_packages.script([resource]))
     else:
         raise TypeError(f'no script for {resource!r}')
     if before:
         script.add(f'[ "${news}_before" = "$({before})" ] || {news}=1')
     return script
-
-
-def _snapshot(resource: resources.Resource) -> str:
-    """A command whose output differs if the resource changed something."""
-    if isinstance(resource, (resources.User, resources.Group)):
-        return 'cat /etc/passwd /etc/group /etc/shadow 2>/dev/null || :'
-    if isinstance(resource, resources.Line):
-        return f'cat {quote(resource.name)}; echo x'
-    if isinstance(resource, resources.Package):
-        return (
-            'cat /var/lib/dpkg/status /lib/apk/db/installed 2>/dev/null; '
-            'ls -ln /var/lib/rpm 2>/dev/null || :'
-        )
-    if isinstance(resource, (resources.File, resources.Directory, resources.Link)):
-        path = quote(resource.name)
-        # sizes and times differ once a file is in the new layer
-        owner = f"ls -ldn {path} 2>&1 | awk '{{ print $1, $3, $4 }}'"
-        content = {resources.File: f'cat {path}', resources.Link: f'readlink {path}'}
-        return f'{owner}; {content.get(type(resource), ":")} 2>/dev/null || :'
-    return ''  # Execute says it itself
-
-
-def always_news(resource: resources.Resource) -> bool:
-    """Whether to apply the resource is to change something, whatever the image was before."""
-    if resource.watches:
-        return False
-    if isinstance(resource, resources.File):
-        return resource.contents is not None or resource.source is not None
-    return isinstance(resource, resources.Execute) and not resource.conditional
 
 
 def ownership(
@@ -158,7 +128,7 @@ def chown(owner: str | None, group: str | None, owners: Mapping[str, str], path:
 
 def _file(script: Script, file: resources.File, owners: Mapping[str, str]) -> None:
     name = quote(file.name)
-    script.add(f'[ ! -d {name} ] || {{ {_stop(file.name + " is a directory")}; }}')
+    script.add(f'[ ! -d {name} ] || {{ {stop(file.name + " is a directory")}; }}')
     if file.removes:
         script.add(f'rm -f {name}')
         return
@@ -193,7 +163,7 @@ def _directory(script: Script, directory: resources.Directory, owners: Mapping[s
         remove = 'rm -rf' if directory.policy == 'remove-recursive' else 'rmdir'
         script.add(
             f'if [ -d {name} ]; then {remove} {name}',
-            f'elif [ -e {name} ]; then {_stop(directory.name + " is no directory")}; fi',
+            f'elif [ -e {name} ]; then {stop(directory.name + " is no directory")}; fi',
         )
         return
     mode = 0o755 if directory.mode is None else directory.mode
@@ -219,11 +189,11 @@ def _link(script: Script, link: resources.Link, owners: Mapping[str, str]) -> No
     if link.removes:
         script.add(
             f'if [ -L {name} ]; then rm {name}',
-            f'elif [ -e {name} ]; then {_stop(link.name + " is no link")}; fi',
+            f'elif [ -e {name} ]; then {stop(link.name + " is no link")}; fi',
         )
         return
     script.add(
-        f'if [ -d {name} ] && ! [ -L {name} ]; then {_stop(link.name + " is a directory")}; fi',
+        f'if [ -d {name} ] && ! [ -L {name} ]; then {stop(link.name + " is a directory")}; fi',
         # what $() takes is newlines at the end, so one more character follows
         f'if ! [ -L {name} ] || '
         f'[ "$(readlink {name}; echo x)" != {quote(link.to)}"$(echo; echo x)" ]; then',
@@ -238,7 +208,7 @@ def _line(script: Script, line: resources.Line) -> None:
     name = quote(line.name)
     temporary = quote(line.name + '.charm-image~')
     script.add(
-        f'[ -f {name} ] || {{ {_stop(line.name + " is no file")}; }}',
+        f'[ -f {name} ] || {{ {stop(line.name + " is no file")}; }}',
     )
     strip = 'sub(/\\r$/, "", line); ' if line.linesep == '\r\n' else ''
     end = '\\r\\n' if line.linesep == '\r\n' else '\\n'
@@ -336,22 +306,6 @@ _VERBS = {
 }
 
 
-def say(text: str) -> str:
-    """The command that writes `text` as one line to standard error."""
-    return f"printf '%s\\n' {quote(one_line(text))} >&2"
-
-
-def _stop(reason: str, status: int = 1) -> str:
-    return f'{say(reason)}; exit {status}'
-
-
-def one_line(text: str) -> str:
-    """Write `text` without characters that would end a line, or move a terminal's cursor."""
-    return ''.join(
-        each if each.isprintable() else each.encode('unicode_escape').decode() for each in text
-    )
-
-
 # passwd(5), group(5), shadow(5), gshadow(5). Bases differ in the programs that edit them, or have
 # none, and shadow's write the date into what they make
 _ACCOUNTS = r"""
@@ -440,7 +394,7 @@ def _user(script: Script, user: resources.User) -> None:
             '    fi',
             # files of the user are given to that group
             f'elif [ "$(field /etc/group {name} 3)" != "$_gid" ]; then',
-            f'    {_stop(f"user {name} has another group; say which by group or gid")}',
+            f'    {stop(f"user {name} has another group; say which by group or gid")}',
             'fi',
         )
     elif user.gid is not None:
@@ -482,7 +436,7 @@ _FIELDS = ('uid', 'gid', 'full', 'home', 'shell')
 
 
 def _group_exists(name: str) -> str:
-    return f'[ -n "$(field /etc/group {name} 1)" ] || {{ {_stop(f"there is no group {name}")}; }}'
+    return f'[ -n "$(field /etc/group {name} 1)" ] || {{ {stop(f"there is no group {name}")}; }}'
 
 
 def _group(script: Script, group: resources.Group) -> None:
@@ -503,98 +457,3 @@ def _group(script: Script, group: resources.Group) -> None:
             f'[ "$_gid" = {group.gid} ] || free /etc/group {group.gid}', f'_gid={group.gid}'
         )
     script.add(f'group {name} "$_gid"')
-
-
-def packages(group: list[resources.Package]) -> list[str]:
-    """Write the script that installs, or removes, packages of one backend at once."""
-    backend = group[0].backend
-    tools = (backend,) if backend else resources.PACKAGE_TOOLS
-    lines: list[str] = []
-    for tool in tools:
-        word = 'elif' if lines else 'if'
-        lines.append(f'{word} command -v {"apt-get" if tool == "apt" else tool} >/dev/null; then')
-        lines += ['    ' + line for line in _PACKAGE_SCRIPTS[tool](group)]
-    wanted = backend or 'apt, apk, dnf, microdnf or yum'
-    return [
-        *lines,
-        'else',
-        f'    echo "the image has no {wanted}, by which packages are installed" >&2',
-        '    exit 127',
-        'fi',
-    ]
-
-
-def _apt(group: list[resources.Package]) -> list[str]:
-    if group[0].removes:
-        purge = group[0].purge
-        lines = ['set --']
-        for package in group:
-            name = quote(package.name)
-            status = f"dpkg-query -W -f '${{db:Status-Status}}' {name} 2>/dev/null || :"
-            # what was removed without its configuration is still known
-            there = f'[ -z "$({status})" ]' if purge else f'[ "$({status})" != installed ]'
-            lines.append(f'{there} || set -- "$@" {name}')
-        verb = 'purge' if purge else 'remove'
-        return [*lines, f'[ $# = 0 ] || DEBIAN_FRONTEND=noninteractive apt-get {verb} -qq -y "$@"']
-    lines = ['set --']
-    for package in group:
-        form, have = '${db:Status-Status}', 'installed'
-        if package.version is not None:
-            form, have = '${db:Status-Status} ${Version}', f'installed {package.version}'
-        wanted = package.name + (f'={package.version}' if package.version else '')
-        lines.append(
-            f'[ "$(dpkg-query -W -f {quote(form)} {quote(package.name)} 2>/dev/null || :)" = '
-            f'{quote(have)} ] || set -- "$@" {quote(wanted)}'
-        )
-    # apt takes a name that it doesn't know for a regular expression, if it has one of these
-    unclear = sorted({each.name.partition(':')[0] for each in group if set('.+') & set(each.name)})
-    return [
-        *lines,
-        'if [ $# != 0 ]; then',
-        '    apt-get update -qq',
-        *(
-            f'    apt-cache --all-names pkgnames {quote(name)} | grep -Fqx -e {quote(name)} || '
-            f'{{ {_stop(f"E: Unable to locate package {name}", 100)}; }}'
-            for name in unclear
-        ),
-        '    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends'
-        ' --allow-downgrades -o Dpkg::Options::=--force-confdef'
-        ' -o Dpkg::Options::=--force-confold "$@"',
-        '    rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/cache/apt/archives/*.deb',
-        'fi',
-    ]
-
-
-def _apk(group: list[resources.Package]) -> list[str]:
-    names = ' '.join(
-        quote(each.name + (f'={each.version}' if each.version else '')) for each in group
-    )
-    if group[0].removes:
-        return [f'apk del --no-cache {names}']
-    return [f'apk add --no-cache {names}']
-
-
-def _rpm(tool: str) -> Callable[[list[resources.Package]], list[str]]:
-    def script(group: list[resources.Package]) -> list[str]:
-        names = ' '.join(
-            quote(each.name + (f'-{each.version}' if each.version else '')) for each in group
-        )
-        if group[0].removes:
-            return [f'{tool} remove -y {names}']
-        weak = '' if tool == 'yum' else ' --setopt=install_weak_deps=0'
-        return [
-            f'{tool} install -y{weak} {names}',
-            f'{tool} clean all',
-            f'rm -rf /var/cache/{tool}',
-        ]
-
-    return script
-
-
-_PACKAGE_SCRIPTS: dict[str, Callable[[list[resources.Package]], list[str]]] = {
-    'apt': _apt,
-    'apk': _apk,
-    'dnf': _rpm('dnf'),
-    'microdnf': _rpm('microdnf'),
-    'yum': _rpm('yum'),
-}

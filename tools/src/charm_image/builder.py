@@ -15,7 +15,19 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
-from charm_image import _builders, _oci, _scripts, bundle, dockerfile, errors, resources
+from charm_image import (
+    _bases,
+    _builders,
+    _oci,
+    _reports,
+    _scripts,
+    _shell,
+    bundle,
+    dockerfile,
+    errors,
+    platforms,
+    resources,
+)
 from container_image import reference
 
 if TYPE_CHECKING:
@@ -26,7 +38,6 @@ _LAST_LINES = 20
 _IMAGE_ID = re.compile('(?:sha256:)?[0-9a-f]{64}')
 _VARIABLE = re.compile(r'[A-Za-z_][A-Za-z0-9_.-]*')
 _PORT = re.compile(r'([0-9]{1,5})(?:-([0-9]{1,5}))?(?:/(?:tcp|udp|sctp))?')
-_PLATFORM = re.compile(r'[a-z0-9]+(?:/[a-z0-9_]+(?:/[a-z0-9]+)?)?')
 _Plan = dockerfile.Plan
 _AUTHORS = 'org.opencontainers.image.authors'
 
@@ -35,7 +46,7 @@ _AUTHORS = 'org.opencontainers.image.authors'
 class Progress:
     """What just happened.
 
-    `state` is one of pull; started, output, cached, done (of a step); built, written (of the
+    `state` is one of pull; note; started, output, cached, done (of a step); built, written (of the
     image); plan and planned (of a dry run). `resource` names the resources of step number `step`
     of `steps`, from 1; for the image as a whole it is empty, and `step` 0. `text` is a line of
     output, or says more.
@@ -108,8 +119,7 @@ class DockerBuilder:
         self.network = None if network is None else _text('network', network)
         self._client = None if client is None else _api(client)
         self._bundle = _bundle(bundle)
-        if platform is not None and not _PLATFORM.fullmatch(_text('platform', platform)):
-            raise errors.ResourceError(f'platform {platform!r} is not as linux/arm64 is')
+        self._platform = None if platform is None else platforms.parse(_text('platform', platform))
         self._settings = dockerfile.Settings(
             from_image='ubuntu:24.04' if from_image is None else _from(from_image),
             env=_env(env),
@@ -166,10 +176,10 @@ class DockerBuilder:
         self.image_id = ''
         with _connected(self._client) as client, _told():
             engine = _builders.Engine(client)
-            for line in engine.pull(self._settings.from_image, self.platform):
+            base = _bases.Base(client, self._settings.from_image, self._platform)
+            for line in base.pull():
                 yield Progress('pull', line)
-            user = engine.user(self._settings.from_image)
-            self._settings = dataclasses.replace(self._settings, user=user)
+            self._settings = dataclasses.replace(self._settings, user=base.user)
             yield from self._build(engine)
             yield Progress('built', f'{self.image_id}{f" {self.tag}" if self.tag else ""}')
             if self.output is not None:
@@ -189,8 +199,8 @@ class DockerBuilder:
         options = {'buildargs': json.dumps(self._settings.arguments)}
         if self.tag:
             options['t'] = self.tag
-        if self.platform:
-            options['platform'] = self.platform
+        if self._platform:
+            options['platform'] = str(self._platform)
         if self.network:
             options['networkmode'] = self.network
         plan = self._plan()
@@ -219,7 +229,7 @@ def _connected(client: docker.APIClient | None) -> Iterator[docker.APIClient]:
     try:
         connected = engine.connect()
     except images.ImageError as error:
-        raise errors.BuildError(str(error)) from error
+        raise errors.BuildError(str(error)) from None
     with connected:
         yield connected.client
 
@@ -234,9 +244,9 @@ def _told() -> Iterator[None]:
         yield
     except docker.errors.APIError as error:
         reason = error.explanation or error
-        raise errors.BuildError(f'the engine refuses: {reason}') from error
+        raise errors.BuildError(f'the engine refuses: {reason}') from None
     except (docker.errors.DockerException, requests.RequestException) as error:
-        raise errors.BuildError(f'the engine does not answer: {error}') from error
+        raise errors.BuildError(f'the engine does not answer: {error}') from None
 
 
 def _api(value: Any) -> docker.APIClient:
@@ -286,7 +296,8 @@ def _name(argument: str, value: Any) -> str:
 def _from(value: Any) -> str:
     if not _IMAGE_ID.fullmatch(_text('from_image', value)):
         _reference('from_image', value)
-    return str(value)
+        return str(value)
+    return f'sha256:{value.removeprefix("sha256:")}'
 
 
 def _reference(argument: str, value: Any) -> reference.Reference:
@@ -373,17 +384,19 @@ class _Follower:
         self._command = ''
         self._output: list[str] = []
 
-    def follow(self, event: _builders.Event) -> Iterator[Progress]:
+    def follow(self, event: _reports.Event) -> Iterator[Progress]:
         if event.kind == 'image':
             self.image_id = event.text
         elif event.kind == 'failed':
             self._fail(event)
+        elif event.kind == 'note':
+            yield Progress('note', event.text)
         elif 0 <= event.instruction < len(self._owners):
             step = self._owners[event.instruction]
             if step is not None:
                 yield from self._step(step, event)
 
-    def _step(self, step: dockerfile.Step, event: _builders.Event) -> Iterator[Progress]:
+    def _step(self, step: dockerfile.Step, event: _reports.Event) -> Iterator[Progress]:
         if step is not self._current and event.kind in ('started', 'output'):
             self._current, self._resource, self._command, self._output = step, '', '', []
         if event.kind in ('started', 'output') and step not in self._started:
@@ -412,10 +425,10 @@ class _Follower:
         return Progress(state, text, step.title, number, len(self._steps))
 
     def _applied(self, step: dockerfile.Step) -> resources.Resource:
-        named = (r for r in step.resources if _scripts.one_line(repr(r)) == self._resource)
+        named = (r for r in step.resources if _shell.one_line(repr(r)) == self._resource)
         return next(named, step.resources[0])
 
-    def _fail(self, event: _builders.Event) -> None:
+    def _fail(self, event: _reports.Event) -> None:
         step = self._current
         if 0 <= event.instruction < len(self._owners):
             step = self._owners[event.instruction]
@@ -441,4 +454,4 @@ def _commands(resource: resources.Resource) -> list[str]:
 
 
 def _titles(step: dockerfile.Step) -> set[str]:
-    return {_scripts.one_line(repr(each)) for each in step.resources} | {step.title}
+    return {_shell.one_line(repr(each)) for each in step.resources} | {step.title}

@@ -19,7 +19,7 @@ import tarfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import IO
 
-from charm_image import _scripts, bundle, errors, resources
+from charm_image import _packages, _scripts, _shell, _snapshots, bundle, errors, resources
 
 #: Files have this time, in seconds: 1980-01-01, the first that archives of every kind can say.
 MTIME = 315532800
@@ -48,7 +48,7 @@ class Step:
     @property
     def title(self) -> str:
         """The names of its resources, on one line."""
-        return ', '.join(_scripts.one_line(repr(each)) for each in self.resources)
+        return ', '.join(_shell.one_line(repr(each)) for each in self.resources)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,11 +155,11 @@ class Plan:
         """What decides whether `resource` is applied; nothing if it is in any case."""
         watched = [self._bundle.named(each) for each in resource.watches]
         present = [each for each in watched if each is not None]
-        return [] if any(map(_scripts.always_news, present)) else present
+        return [] if any(map(_snapshots.always_news, present)) else present
 
     def _own_units(self, resource: resources.Resource) -> Iterator[_Unit]:
         part = [_Part(resource)]
-        if isinstance(resource, resources.File) and _scripts.always_news(resource):
+        if isinstance(resource, resources.File) and _snapshots.always_news(resource):
             parent = resource.name.rpartition('/')[0]
             chown = self._chowns[resource.typed_id]
             yield _Unit(part, ('copy', parent, chown), copy=True)
@@ -259,7 +259,7 @@ class Plan:
         bodies = list(self._bodies(unit, bring, news, functions))
         for title, watched_by, body in bodies:
             if len(bodies) > 1:
-                lines.append(_scripts.say(f'=> {title}'))
+                lines.append(_shell.say(f'=> {title}'))
             if watched_by:
                 condition = ''.join(f'${news[each.typed_id]}' for each in watched_by)
                 body = [f'if [ -n "{condition}" ]; then', *(f'    {each}' for each in body), 'fi']
@@ -286,7 +286,7 @@ class Plan:
                 each.resource for each in parts if isinstance(each.resource, resources.Package)
             ]
             if len(packages) > 1:
-                yield ', '.join(map(repr, packages)), [], _scripts.packages(packages)
+                yield ', '.join(map(repr, packages)), [], _packages.script(packages)
                 continue
             for part in parts:
                 resource = part.resource
@@ -441,9 +441,7 @@ def _written(lines: Iterable[str]) -> str:
     """
     written = ['\\\n']
     for line in lines:
-        text = _json(line)[1:-1]
-        if text.startswith('#'):
-            text = _escaped('#') + text[1:]
+        text = re.sub('^( *)#', lambda found: found[1] + _escaped('#'), _json(line)[1:-1])
         written.append(_wrapped(text) + '\\n\\\n')
     return ''.join(written)
 

@@ -472,8 +472,8 @@ class Execute(Resource):
 class Package(Resource):
     """A package of the image's distribution. One that is installed already stays as it is.
 
-    Debian's Recommends are not installed: name what is needed. Neither package lists nor archives
-    stay in the image.
+    What it only recommends is not installed: name what is needed. Neither package lists nor
+    archives stay in the image. To remove one that is not installed is no error.
     """
 
     policies = {
@@ -495,7 +495,7 @@ class Package(Resource):
         Args:
             name: its name; on Debian with `:ARCHITECTURE` behind it if need be
             version: the version to have, as the distribution writes it
-            purge: whether its configuration goes too when it is removed (Debian)
+            purge: whether its configuration goes too when it is removed (apt, apk)
             backend: apt, apk, dnf, microdnf or yum; by default the one that the image has
             common: see Resource
         """
