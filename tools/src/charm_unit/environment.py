@@ -98,9 +98,9 @@ def _brings(charm: pathlib.Path, name: str) -> bool:
     path = charm.joinpath('lib', *name.split('.'))
     if path.is_dir() or path.with_suffix('.py').exists():
         return True
-    project = {'yaml': 'pyyaml'}.get(name, name).replace('_', '-')
+    project = {'yaml': 'pyyaml'}.get(name, name).replace('.', '-')
     return any(
-        file.name.lower().replace('_', '-').startswith(project + '-')
+        file.name.lower().replace('_', '-').replace('.', '-').startswith(project + '-')
         for file in wheelhouse.archives(charm)
     )
 
