@@ -1,5 +1,6 @@
 """A charm as `charm-build` leaves it."""
 
+import copy
 import functools
 import os
 import pathlib
@@ -77,8 +78,16 @@ class BuiltCharm:
 
 def read_yaml(file: pathlib.Path) -> dict[str, typing.Any]:
     """Return the mapping in a file; an empty one if there is no file, or nothing in it."""
-    if not file.exists():
+    try:
+        stat = file.stat()
+    except FileNotFoundError:
         return {}
+    return copy.deepcopy(_read(file, stat.st_mtime_ns, stat.st_size, stat.st_ino))
+
+
+@functools.lru_cache(maxsize=64)
+def _read(file: pathlib.Path, *_changed: int) -> dict[str, typing.Any]:
+    """Read a file once, as long as it stays as it is: every hook wants to know it."""
     try:
         content = yaml.safe_load(file.read_text())
     except (yaml.YAMLError, ValueError) as error:
