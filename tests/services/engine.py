@@ -53,6 +53,10 @@ class Engine:
         set_up = self.kind.containerd * ", containerd's store" + self.kind.rootless * ', rootless'
         return f'{name} {told["Version"].partition("+")[0]}{set_up}'
 
+    def id_of(self, image, manifest):
+        """Which ID it gives to an image whose configuration and manifest have these digests."""
+        return manifest if self.kind.containerd else image
+
     def docker(self, *args, stdin=None):
         """Run the docker command-line program; give what it prints."""
         services.require('docker')

@@ -6,6 +6,8 @@ import socketserver
 import ssl
 import threading
 
+_TLS_HANDSHAKE = b'\x16'
+
 
 class Exchange(http.server.BaseHTTPRequestHandler):
     """One request, as `answer` gets it: `.command`, `.path`, `.headers`, `.body()`, `.wfile`."""
@@ -39,6 +41,14 @@ class Exchange(http.server.BaseHTTPRequestHandler):
                 self.wfile.write(block)
                 self.wfile.flush()
         self.close_connection = True
+
+    def handle_one_request(self):
+        """Tell whoever begins a TLS handshake that this is HTTP, at which they may go on so."""
+        if self.rfile.peek(1)[:1] == _TLS_HANDSHAKE:
+            self.wfile.write(b'HTTP/1.0 400 Bad Request\r\n\r\n')
+            self.close_connection = True
+        else:
+            super().handle_one_request()
 
     def log_message(self, *args):
         """Be silent."""

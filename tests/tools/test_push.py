@@ -68,7 +68,7 @@ def test_what_was_pushed_is_pulled_back_and_runs(
     digest = _push(running, identity, client, repository)
     running.client.images.remove(identity, force=True)
     assert _pull_and_run(running, client, open_registry.host, repository, digest) == (
-        image.id,
+        running.id_of(image.id, digest),
         b'Hello from the layers!\n',
     )
 
@@ -116,7 +116,7 @@ def test_an_image_that_the_engine_built_from_scratch_is_pushed_and_runs(
     )
     digest = _push(running, built.id, client, repository)
     identity, output = _pull_and_run(running, client, open_registry.host, repository, digest)
-    assert (identity, output) == (built.id, b'built\n')
+    assert (identity, output) == (running.id_of(built.id, digest), b'built\n')
 
 
 def test_an_engine_that_cannot_export_an_image_says_why(dockerd, client, repository):
@@ -134,7 +134,8 @@ def test_a_second_push_asks_the_registry_and_not_the_engine(
     found = _find(running, identity)
     assert pushed.find(client, repository, found) is None
     digest = _push(running, identity, client, repository)
-    monkeypatch.setattr(engine.LocalImage, 'members', None)
+    if found.manifests or not running.kind.containerd:  # else only an export tells what is there
+        monkeypatch.setattr(engine.LocalImage, 'members', None)
     assert pushed.find(client, repository, found) == digest
     assert pushed.architectures(client, repository, digest) == ('amd64',)
 
