@@ -208,6 +208,9 @@ def token_server(directory, accounts, rights=None, certificate=None, name='127.0
     directory.mkdir(parents=True, exist_ok=True)
 
     def answer(exchange):
+        if exchange.command != 'GET':  # the OAuth 2 of some engines, who then ask by GET
+            exchange.reply(405)
+            return
         query = urllib.parse.parse_qs(urllib.parse.urlsplit(exchange.path).query)
         username = password = ''
         scheme, _, value = exchange.headers.get('Authorization', '').partition(' ')

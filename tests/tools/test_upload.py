@@ -429,8 +429,8 @@ def test_an_image_of_the_local_engine_is_pushed_and_then_used(hub, upload, local
     assert lines[2:] == ["Revision 1 created of resource 'my-image' for charm 'my-charm'"]
     short = image.removeprefix('sha256:')[:12]
     # an index of containerd's store is not in the registry
-    host = local.host if local.kind.containerd else 'unix:///no'
-    for name, host in [(image, host), (digest, 'unix:///no'), (short, local.host)]:
+    asked = local.host if local.kind.containerd else 'unix:///no'
+    for name, host in [(image, asked), (digest, 'unix:///no'), (short, local.host)]:
         again = upload('my-charm', 'my-image', f'--image={name}', DOCKER_HOST=host)
         assert again.stdout.splitlines() == [
             "Using the OCI image from Canonical's registry",
