@@ -75,10 +75,20 @@ class Image:
 def docker_20(image):
     """Docker Engine up to 24: V1ID/layer.tar by the alphabet, equal layers as links."""
     first, members, paths = {}, [], []
+    below = {}
     for number, layer in enumerate(image.layers):
-        v1_id = sha256(f'{number} {image.id}'.encode())
+        diff_id, parent = f'sha256:{sha256(layer)}', below.get('v1_id')
+        chain = f'{below["chain"]} {diff_id}'.encode() if below else b''
+        below = {'chain': f'sha256:{sha256(chain)}' if chain else diff_id}
+        # those of a daemon in Berlin, whose beginning of time was at one
+        image_v1 = {'container_config': {'Cmd': None}, 'created': '1970-01-01T01:00:00+01:00'}
+        if number == len(image.layers) - 1:
+            # in the order of their names, as Go writes a map
+            image_v1 = {'config': {'Cmd': list(image.command)}, **image_v1, 'os': image.system}
+        v1_id = below['v1_id'] = _v1_id(image_v1, below['chain'], parent)
+        told = {'id': v1_id, **({'parent': parent} if parent else {}), **image_v1}
         members.append((f'{v1_id}/VERSION', b'1.0'))
-        members.append((f'{v1_id}/json', json.dumps({'id': v1_id}).encode()))
+        members.append((f'{v1_id}/json', _go_json({**told, 'os': image.system})))
         same = first.setdefault(sha256(layer), v1_id)
         linked = same != v1_id
         members.append((f'{v1_id}/layer.tar', f'../{same}/layer.tar' if linked else layer))
@@ -89,6 +99,18 @@ def docker_20(image):
     return tar([*sorted(members), ('manifest.json', json.dumps(manifest).encode())])
 
 
+def _v1_id(image_v1, chain_id, parent):
+    content = {**image_v1, 'layer_id': chain_id}
+    if parent:
+        content['parent'] = f'sha256:{parent}'
+    return sha256(_go_json(dict(sorted(content.items()))))
+
+
+def _go_json(content):
+    text = json.dumps(content, separators=(',', ':'), ensure_ascii=False)
+    return text.replace('<', r'\u003c').replace('>', r'\u003e').replace('&', r'\u0026').encode()
+
+
 def docker_25(image):
     """Docker Engine from 25 on, graph drivers: blobs in one directory, uncompressed."""
     blobs, descriptors = _blobs(
@@ -97,7 +119,11 @@ def docker_25(image):
     return _oci([*blobs], [descriptors], docker_manifest=image)
 
 
-def containerd(*images, compress=gzip.compress, attested=True, absent=(), index=True, extra=()):
+def _gzip(data):
+    return gzip.compress(data, mtime=0)  # the same whenever it is made
+
+
+def containerd(*images, compress=_gzip, attested=True, absent=(), index=True, extra=()):
     """Docker Engine with containerd's store: blobs as they came, an index, attestations."""
     blobs, manifests = [], []
     for image in images:

@@ -12,7 +12,7 @@ import pytest
 import requests
 import zstandard
 
-from charm_image import archives, engine, images, layers, push, pushed, tar
+from charm_image import archives, engine, images, layers, manifests, push, pushed, tar
 from container_image import registry
 from services import layouts
 
@@ -38,10 +38,13 @@ EXPORTS = {
     'podman': layouts.podman,
     'containerd, gzip': layouts.containerd,
     'containerd, other gzip': lambda image: layouts.containerd(
-        image, compress=lambda layer: gzip.compress(layer, 1)
+        image, compress=lambda layer: gzip.compress(layer, 1, mtime=0)
     ),
     'containerd, gzip members': lambda image: layouts.containerd(
-        image, compress=lambda layer: gzip.compress(layer[:600]) + gzip.compress(layer[600:])
+        image,
+        compress=lambda layer: (
+            gzip.compress(layer[:600], mtime=0) + gzip.compress(layer[600:], mtime=0)
+        ),
     ),
     'containerd, zstd': lambda image: layouts.containerd(
         image, compress=zstandard.ZstdCompressor().compress
@@ -178,29 +181,65 @@ def test_a_tag_of_another_image_is_not_taken_for_this_one(fake, local, client, r
     other = layouts.Image((EMPTY,))
     digest = _push_export(fake, local, client, repository, other, layouts.docker_25(other))
     content = client.get_manifest(repository, digest).content
-    client.put_manifest(repository, f'image-{IMAGE.id[7:]}', content, push._MANIFEST)
+    client.put_manifest(repository, f'image-{IMAGE.id[7:]}', content, manifests._MANIFEST)
     fake.add(IMAGE.inspected)
     assert pushed.find(client, repository, local.find(IMAGE.id)) is None
     assert pushed.find(client, repository, IMAGE.id) is None
 
 
-@pytest.mark.parametrize('layout', ['Docker 25', 'podman'])
+EDITED = layouts.Image(
+    (*IMAGE.layers, layouts.tar([('new', b'new')])), command=('sh', '-c', 'a <b >"c" && ä')
+)
+
+
+@pytest.mark.parametrize('layout', EXPORTS)
 def test_layers_that_the_last_image_had_are_not_compressed_again(
     layout, fake, local, client, repository, monkeypatch
 ):
-    _push_export(fake, local, client, repository, IMAGE, layouts.docker_25(IMAGE))
+    # as compressed layers come from an engine that has the same ones as before
+    export = EXPORTS[layout](IMAGE) if 'containerd' in layout else layouts.docker_25(IMAGE)
+    _push_export(fake, local, client, repository, IMAGE, export)
     packed = []
     pack = layers.pack
     monkeypatch.setattr(layers, 'pack', lambda *args: packed.append(pack(*args)) or packed[-1])
-    changed = layouts.Image((*IMAGE.layers, layouts.tar([('new', b'new')])))
-    digest = _push_export(fake, local, client, repository, changed, EXPORTS[layout](changed))
-    assert [layer.diff_id for layer in packed if layer.diff_id in changed.diff_ids] == [
-        changed.diff_ids[-1]
+    digest = _push_export(fake, local, client, repository, EDITED, EXPORTS[layout](EDITED))
+    assert [layer.diff_id for layer in packed if layer.diff_id in EDITED.diff_ids] == [
+        EDITED.diff_ids[-1]
+    ]
+    packed.clear()
+    again = layouts.Image((*EDITED.layers, layouts.tar([('newer', b'newer')])))
+    _push_export(fake, local, client, repository, again, EXPORTS[layout](again))
+    assert [layer.diff_id for layer in packed if layer.diff_id in again.diff_ids] == [
+        again.diff_ids[-1]
     ]
     monkeypatch.setattr(layers, 'pack', pack)
     assert digest == _push_export(
-        fake, local, client, f'{repository}/fresh', changed, layouts.docker_25(changed)
+        fake, local, client, f'{repository}/fresh', EDITED, layouts.docker_25(EDITED)
     )
+
+
+def test_the_uppermost_layer_of_docker_20_is_told_by_its_v1_id_too(
+    fake, local, client, repository, monkeypatch
+):
+    export = layouts.docker_20(EDITED)
+    _push_export(fake, local, client, repository, EDITED, export)
+    packed = []
+    pack = layers.pack
+    monkeypatch.setattr(layers, 'pack', lambda *args: packed.append(pack(*args)) or packed[-1])
+    again = layouts.Image(EDITED.layers, command=('another', '<command>'))
+    _push_export(fake, local, client, repository, again, layouts.docker_20(again))
+    assert {layer.diff_id for layer in packed}.isdisjoint(again.diff_ids)
+
+
+def test_a_layer_of_docker_20_that_is_not_what_its_v1_id_says_is_refused(
+    fake, local, client, repository
+):
+    _push_export(fake, local, client, repository, IMAGE, GOOD)
+    export = layouts.docker_20(EDITED)
+    (name,) = [name for name, content in layouts.files(export).items() if content == LARGE]
+    export = _replaced(export, name, LARGE[:-512] + bytes(511) + b'x')
+    with pytest.raises(images.InvalidImageError, match='not what its name says'):
+        _push_export(fake, local, client, repository, EDITED, export)
 
 
 def test_a_layer_that_was_deleted_from_the_registry_since_is_sent_again(

@@ -40,6 +40,11 @@ class Archive:
         return frozenset(diff_id for config in self.configs for diff_id in config.diff_ids)
 
     @property
+    def rootfs(self) -> tuple[tuple[str, ...], ...]:
+        """Diff IDs of the layers of each platform, from the lowest up."""
+        return tuple(config.diff_ids for config in self.configs)
+
+    @property
     def architectures(self) -> tuple[str, ...]:
         """Charmhub's names of its architectures. Raises InvalidImageError where it has none."""
         return images.charmhub_architectures(self.configs)

@@ -100,6 +100,10 @@ class Image(Protocol):
         """Digests of the uncompressed layers that it surely has."""
 
     @property
+    def rootfs(self) -> Sequence[Sequence[str]]:
+        """Diff IDs of the layers of each platform that is known, from the lowest up."""
+
+    @property
     def architectures(self) -> tuple[str, ...]:
         """Charmhub's names of the architectures that it runs on, as far as its source tells.
 

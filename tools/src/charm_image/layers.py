@@ -87,9 +87,13 @@ class _Job(Generic[_T]):
 
 @dataclasses.dataclass(frozen=True)
 class Layer(images.Blob):
-    """A compressed layer, in a file without a name that is gone when it is closed."""
+    """A compressed layer, in a file without a name that is gone when it is closed.
+
+    `diff_id` is the digest of its tar, `source` of what it came as: a tar, or one compressed.
+    """
 
     diff_id: str
+    source: str
     spool: IO[bytes] = dataclasses.field(repr=False, compare=False)
 
     def open(self) -> io.BufferedReader:
@@ -120,7 +124,10 @@ def pack(content: images.Content, workers: Workers) -> Layer:
     waiting: collections.deque[concurrent.futures.Future[bytearray]] = collections.deque()
     spool = _spool()
     try:
-        for part in _parts(content):
+        head = content.read(_MEMBER_SIZE)
+        content = _Prefixed(head, content)
+        source = Hashed(content) if head.startswith(COMPRESSED) else None
+        for part in _parts(decompressed(source) if source else content):
             # given away first: the others work while this thread hashes
             waiting.append(workers.submit(deflate.gzip_compress, part, _LEVEL))
             tar.update(part)
@@ -134,28 +141,49 @@ def pack(content: images.Content, workers: Workers) -> Layer:
         with contextlib.suppress(OSError):
             spool.close()
         raise
+    diff_id = f'sha256:{tar.hexdigest()}'
     return Layer(
-        f'sha256:{blob.hexdigest()}', size, diff_id=f'sha256:{tar.hexdigest()}', spool=spool
+        digest=f'sha256:{blob.hexdigest()}',
+        size=size,
+        diff_id=diff_id,
+        source=source.digest if source else diff_id,
+        spool=spool,
     )
 
 
-def hash_content(content: images.Content) -> str:
-    """Read a layer for its diff ID alone. Raises InvalidImageError as `pack` does."""
-    tar = hashlib.sha256()
-    for part in _parts(content):
-        tar.update(part)
-    return f'sha256:{tar.hexdigest()}'
+class Hashed:
+    """Content, and the digest of what was read of it so far."""
+
+    def __init__(self, content: images.Content):
+        self._content = content
+        self._hash = hashlib.sha256()
+
+    @property
+    def digest(self) -> str:
+        """sha256:…"""
+        return f'sha256:{self._hash.hexdigest()}'
+
+    def read(self, size: int, /) -> bytes:
+        """Give the next bytes."""
+        data = self._content.read(size)
+        self._hash.update(data)
+        return data
+
+    def read_all(self) -> str:
+        """Read to the end; give the digest."""
+        while self.read(_MEMBER_SIZE):
+            pass
+        return self.digest
 
 
-def _parts(content: images.Content) -> Iterator[bytes]:
+def _parts(tar: images.Content) -> Iterator[bytes]:
     """Cut the tar into parts of which each becomes a gzip member: at least one."""
-    reader = decompressed(content)
-    part = reader.read(_MEMBER_SIZE)
+    part = tar.read(_MEMBER_SIZE)
     while True:
         yield part
         if len(part) < _MEMBER_SIZE:
             return
-        part = reader.read(_MEMBER_SIZE)
+        part = tar.read(_MEMBER_SIZE)
         if not part:
             return
 

@@ -59,6 +59,11 @@ class LocalImage:
         return frozenset(self.layers)
 
     @property
+    def rootfs(self) -> tuple[tuple[str, ...], ...]:
+        """Diff IDs of the layers of the platform that the engine tells, from the lowest up."""
+        return (self.layers,)
+
+    @property
     def architectures(self) -> tuple[str, ...]:
         """Charmhub's name of its architecture. Raises InvalidImageError for one without."""
         return (images.charmhub_architecture(*self.platform),)

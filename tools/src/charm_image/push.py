@@ -22,19 +22,14 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import io
-import json
 import logging
 import threading
 from collections.abc import Callable, Sequence
 from typing import BinaryIO, Protocol
 
-from charm_image import images, layers, pushed
+from charm_image import images, known_layers, layers, manifests, pushed, v1_ids
 from container_image import registry
 
-_MANIFEST = 'application/vnd.docker.distribution.manifest.v2+json'
-_MANIFEST_LIST = 'application/vnd.docker.distribution.manifest.list.v2+json'
-_CONFIG = 'application/vnd.docker.container.image.v1+json'
-_LAYER = 'application/vnd.docker.image.rootfs.diff.tar.gzip'
 _UPLOADS = 3
 _MAX_STRANGERS = 200
 
@@ -61,8 +56,8 @@ def push(
     """
     _ = image.architectures  # raises, before anything is read, where no charm could run it
     report = _Report(progress)
-    with _Uploads(client, repository, image.diff_ids, report) as uploads:
-        documents, blobs = _read(image, uploads, report)
+    with _Uploads(client, repository, report) as uploads:
+        documents, blobs, sources = _read(image, uploads, report)
         configs = [c for c in documents.configs() if blobs.keys() >= set(c.diff_ids)]
         if not configs or not image.matches(configs):
             raise images.InvalidImageError(
@@ -73,15 +68,20 @@ def push(
             for diff_id in config.diff_ids:
                 uploads.add(blobs[diff_id])
         uploads.wait()
-        return _put_manifests(image, configs, blobs, client, repository)
+        return _put_manifests(image, configs, blobs, sources, client, repository)
 
 
 def _read(
     image: images.Image, uploads: _Uploads, report: _Report
-) -> tuple[images.Documents, dict[str, images.Blob]]:
-    """Compress the layers as they come, and send those that surely belong to the image."""
+) -> tuple[images.Documents, dict[str, images.Blob], dict[str, str]]:
+    """Compress the layers as they come, and send those that surely belong to the image.
+
+    Give the blobs and the digests under which the source has them, both by diff ID.
+    """
     documents = images.Documents()
+    v1_layers = v1_ids.Layers(image.rootfs)
     blobs: dict[str, images.Blob] = {}
+    sources: dict[str, str] = {}
     source = _Source(image.size, uploads, report)
     compressors = layers.compressors()
     # closing it, if it isn't read to its end, closes the connection to the engine
@@ -92,21 +92,25 @@ def _read(
             data = documents.add_member(member._replace(content=content))
             if data is not None:
                 if data[:1] in (b'{', b'[') and images.digest(data) not in image.diff_ids:
+                    v1_layers.learn(member.name, data)
                     continue
                 content = io.BytesIO(data)
-            claimed = images.claimed_digest(member.name)
-            if claimed in blobs:
+            digest = images.claimed_digest(member.name) or v1_layers.diff_id(member.name)
+            if digest in blobs:
                 continue
-            if claimed and (blob := uploads.known(claimed)):
-                if layers.hash_content(content) != claimed:
+            if digest and (known := uploads.known.get(digest)):
+                if layers.Hashed(content).read_all() != digest:
                     raise images.InvalidImageError(f'{member.name!r} is not what its name says')
-                blobs[claimed] = blob
+                blobs[known.diff_id] = known.blob
+                sources[known.diff_id] = digest
                 continue
             layer = layers.pack(content, compressors)
             if layer.diff_id in blobs:
                 layer.close()
                 continue
             blobs[layer.diff_id] = layer
+            if layer.source == digest:
+                sources[layer.diff_id] = digest
             if layer.diff_id in image.diff_ids:
                 uploads.add(layer)
             elif len(blobs) > len(image.diff_ids) + _MAX_STRANGERS:
@@ -121,69 +125,38 @@ def _read(
         raise images.InvalidImageError(
             f'the layer {diff_id} that the image names is missing, or was changed'
         )
-    return documents, blobs
+    return documents, blobs, sources
 
 
 def _put_manifests(
     image: images.Image,
     configs: Sequence[images.Config],
     blobs: dict[str, images.Blob],
+    sources: dict[str, str],
     client: registry.Client,
     repository: str,
 ) -> str:
+    def put(manifest: manifests.Manifest, name: str) -> None:
+        client.put_manifest(repository, name, manifest.content, manifest.media_type)
+
     # one after the other: while docker-registry 2.8 stores a manifest under one name, it may
     # answer 500 for another
-    manifests = [_manifest(config, blobs) for config in configs]
-    content, media_type = manifests[0], _MANIFEST
-    if len(manifests) > 1:
-        for manifest in manifests:
-            client.put_manifest(repository, images.digest(manifest), manifest, _MANIFEST)
-        content, media_type = _manifest_list(configs, manifests), _MANIFEST_LIST
-    digest = client.put_manifest(repository, images.digest(content), content, media_type)
+    made = manifests.make(configs, blobs)
+    for manifest in made:
+        put(manifest, manifest.digest)
     # tags save later uploads work: this image's any, another image's that of layers it shares
     identities = {image.id} | ({configs[0].digest} if len(configs) == 1 else set())
+    with_sources = manifests.make(configs, blobs, sources)
     try:
-        for tag in (*sorted(pushed.tag(identity) for identity in identities), layers.ENCODING):
-            client.put_manifest(repository, tag, content, media_type)
+        for identity in sorted(identities):
+            put(made[-1], pushed.tag(identity))
+        for manifest in with_sources[:-1]:
+            if manifest not in made:
+                put(manifest, manifest.digest)
+        put(with_sources[-1], layers.ENCODING)
     except registry.RegistryError as error:
         _log.warning('the next upload of this image will take as long as this one: %s', error)
-    return digest
-
-
-def _manifest(config: images.Config, blobs: dict[str, images.Blob]) -> bytes:
-    return _json(
-        {
-            'schemaVersion': 2,
-            'mediaType': _MANIFEST,
-            'config': {'mediaType': _CONFIG, 'size': len(config.data), 'digest': config.digest},
-            'layers': [
-                {'mediaType': _LAYER, 'size': blobs[d].size, 'digest': blobs[d].digest}
-                for d in config.diff_ids
-            ],
-        }
-    )
-
-
-def _manifest_list(configs: Sequence[images.Config], manifests: Sequence[bytes]) -> bytes:
-    return _json(
-        {
-            'schemaVersion': 2,
-            'mediaType': _MANIFEST_LIST,
-            'manifests': [
-                {
-                    'mediaType': _MANIFEST,
-                    'size': len(manifest),
-                    'digest': images.digest(manifest),
-                    'platform': config.platform,
-                }
-                for config, manifest in zip(configs, manifests, strict=True)
-            ],
-        }
-    )
-
-
-def _json(content: object) -> bytes:
-    return json.dumps(content, separators=(',', ':')).encode()
+    return made[-1].digest
 
 
 class _Report:
@@ -243,21 +216,15 @@ class _Stopped(Exception):
 class _Uploads:
     """The registry's side of a push: blobs on their way, in threads of their own."""
 
-    def __init__(
-        self,
-        client: registry.Client,
-        repository: str,
-        diff_ids: frozenset[str],
-        report: _Report,
-    ):
+    def __init__(self, client: registry.Client, repository: str, report: _Report):
         self._client = client
         self._repository = repository
         self._report = report
         self._futures: dict[str, concurrent.futures.Future[None]] = {}
         self._stopped = False
         self._workers = layers.Workers(_UPLOADS, 'upload')
-        # meanwhile the engine prepares the export
-        self._known = self._workers.submit(self._find_known, diff_ids)
+        # asked for while the engine prepares the export
+        self.known = known_layers.KnownLayers(client, repository, self._workers)
 
     def __enter__(self) -> _Uploads:
         return self
@@ -276,10 +243,6 @@ class _Uploads:
         if digest not in self._futures:
             self._futures[digest] = self._workers.submit(self._send_bytes, digest, data)
 
-    def known(self, diff_id: str) -> images.Blob | None:
-        """Give the blob that a layer is in the registry, if that can be known."""
-        return self._known.result().get(diff_id)
-
     def check(self) -> None:
         """Raise what an upload has raised so far."""
         for future in self._futures.values():
@@ -290,19 +253,6 @@ class _Uploads:
         """Wait until all is sent. Raises the first error."""
         for future in concurrent.futures.as_completed(self._futures.values()):
             future.result()
-
-    def _find_known(self, diff_ids: frozenset[str]) -> dict[str, images.Blob]:
-        """Pair the layers of the last image that was pushed with its blobs."""
-        try:
-            manifest = self._client.get_manifest(self._repository, layers.ENCODING)
-            return {
-                diff_id: blob
-                for config, blobs in pushed.platforms(self._client, self._repository, manifest)
-                for diff_id, blob in zip(config.diff_ids, blobs, strict=True)
-                if diff_id in diff_ids and self._client.has_blob(self._repository, blob.digest)
-            }
-        except (registry.RegistryError, images.ImageError, ValueError):
-            return {}
 
     def _send(self, layer: layers.Layer) -> None:
         step = f'Uploading layer {layer.digest[7:19]}'

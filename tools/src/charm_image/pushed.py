@@ -6,9 +6,21 @@ It has no part in pushing, whose modules a repeated upload needn't wait for.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
-from charm_image import images
+from charm_image import images, manifests
 from container_image import registry
+
+
+class Platform(NamedTuple):
+    """An image for one platform in the registry.
+
+    `sources` are the digests under which the layers came, '' where that is the diff ID.
+    """
+
+    config: images.Config
+    blobs: list[images.Blob]
+    sources: list[str]
 
 
 def find(client: registry.Client, repository: str, image: images.Image | str) -> str | None:
@@ -57,12 +69,12 @@ def tag(identity: str) -> str:
 def _configs(
     client: registry.Client, repository: str, manifest: registry.Manifest
 ) -> list[images.Config]:
-    return [config for config, _ in platforms(client, repository, manifest)]
+    return [platform.config for platform in platforms(client, repository, manifest)]
 
 
 def platforms(
     client: registry.Client, repository: str, manifest: registry.Manifest
-) -> list[tuple[images.Config, list[images.Blob]]]:
+) -> list[Platform]:
     """Get the configuration and layers of each platform of an image in the registry.
 
     Raises InvalidImageError where it is not an image, or its indexes are nested too deeply.
@@ -76,7 +88,7 @@ def _platforms(
     manifest: registry.Manifest,
     depth: int,
     seen: set[str],
-) -> Iterator[tuple[images.Config, list[images.Blob]]]:
+) -> Iterator[Platform]:
     if depth > images.MAX_NESTING:
         raise images.InvalidImageError(
             f'{manifest.digest} is nested too deeply in indexes: no tool makes such an image'
@@ -85,7 +97,12 @@ def _platforms(
     try:
         if 'manifests' not in content:
             config = images.Config.parse(client.get_blob(repository, content['config']['digest']))
-            yield config, [images.Blob(b['digest'], b['size']) for b in content['layers']]
+            descriptors = content['layers']
+            blobs = [images.Blob(layer['digest'], layer['size']) for layer in descriptors]
+            sources = [
+                (layer.get('annotations') or {}).get(manifests.SOURCE, '') for layer in descriptors
+            ]
+            yield Platform(config, blobs, sources)
             return
         for child in content['manifests']:
             # once each: indexes may name each other again and again
