@@ -1,0 +1,190 @@
+"""Types what both READMEs tell to type, in a fresh home directory."""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+import services
+from juju import building
+from services import isolation
+
+ROOT = pathlib.Path(__file__).parents[2]
+READMES = ('README.md', 'tools/README.md')
+
+PROGRAMS = {
+    *('./dev', 'cd', 'export', 'git', 'python3', '~/charm-tools/bin/pip', '~/charm-image/bin/pip'),
+    *('charm-build', 'charm-upload-resource', 'charmcraft', 'fab', 'juju', 'cat', 'docker'),
+    '../.tox/tools/bin/python',
+}
+"""What begins a line in a block without prompts whose lines are commands."""
+
+PICTURES = (
+    '    image attached     ──►',
+    '    layer.yaml            what the layer is',
+    '    Execute[make install]',
+    '    charm-upload-resource CHARM RESOURCE',
+)
+"""How the blocks begin that show neither commands nor a file."""
+
+NOT_TYPED = {
+    'juju ': 'needs a controller with a Kubernetes cloud',
+    'charmcraft ': 'needs an account on Charmhub',
+    'export CHARMCRAFT_AUTH=': 'needs an account on Charmhub',
+    'charm-upload-resource ': 'needs an account on Charmhub',
+    'cat private.yaml': 'shows a file of the reader',
+    'docker run --rm --tty': 'runs until it is stopped; test_examples.py runs this image',
+    '../.tox/tools/bin/python -m services.charmhub': 'runs until Ctrl-C; test_upload.py uses it',
+    './dev tools --notest': 'makes the environment that this test runs in',
+    './dev life': 'is a step of .ci/run',
+    './dev tests': 'is a step of .ci/run, and runs this test',
+    './dev lib': 'is part of ./dev tests',
+    './dev charm': 'is part of ./dev tests',
+    './dev engines': 'is a step of .ci/run',
+    './dev bench-hooks': 'measures for minutes',
+}
+"""Beginnings of commands that are not typed, and why."""
+
+
+def _blocks(text):
+    """Yield the language and the lines of every block of code; of indented ones without language."""
+    fence = None
+    block = []
+    for line in [*text.splitlines(), '']:
+        if line.startswith('```'):
+            if fence is None:
+                fence, block = line[3:], []
+            else:
+                yield fence, block
+                fence, block = None, []
+        elif fence is not None or re.match(' {4}(?! *[-*] )', line) or (block and not line):
+            block.append(line)
+        elif block:
+            yield '', [line for line in block if line]
+            block = []
+
+
+def _commands(readme):
+    """Return the commands of each block, those of one block in one list."""
+    found = []
+    for language, block in _blocks((ROOT / readme).read_text()):
+        lines = re.sub(r'\\\n\s*', '', '\n'.join(line.strip() for line in block)).splitlines()
+        prompted = [line[2:] for line in lines if line.startswith('$ ')]
+        if prompted or (lines and all(line.split()[0] in PROGRAMS for line in lines)):
+            if not block[0].startswith(PICTURES):
+                found.append(prompted or lines)
+            continue
+        known = language or block[0].startswith(PICTURES)
+        known = known or re.match(r'\s+(from \S+ import|@)', block[0])
+        known = known or isinstance(_yaml(block), dict)
+        assert known, f'{readme}: is this a command? {block}'
+    return found
+
+
+def _yaml(lines):
+    try:
+        return yaml.safe_load('\n'.join(lines))
+    except yaml.YAMLError:
+        return None
+
+
+def _is_typed(command):
+    return not command.startswith(tuple(NOT_TYPED))
+
+
+def test_every_reason_not_to_type_a_command_is_needed():
+    commands = [each for readme in READMES for block in _commands(readme) for each in block]
+    idle = [start for start in NOT_TYPED if not any(each.startswith(start) for each in commands)]
+    assert set(idle) <= {'./dev engines'}
+    assert sum(map(_is_typed, commands)) > 15
+
+
+def test_what_ci_is_said_to_run_it_runs():
+    script = (ROOT / '.ci/run').read_text()
+    for command, reason in NOT_TYPED.items():
+        if reason.startswith('is a step of .ci/run'):
+            assert command in script
+
+
+@pytest.fixture
+def type_commands(tmp_path):
+    """A function that types the commands of a README in a clone of this checkout; gives the home."""
+    services.require('bash', 'git')
+    home = tmp_path / 'home'
+    home.mkdir()
+    clone = tmp_path / 'docker-resource'
+    building.check_out(clone)
+    git = ('git', '-C', clone, '-c', 'user.name=Tests', '-c', 'user.email=tests@example.com')
+    for command in (['init', '--quiet'], ['add', '.'], ['commit', '--quiet', '-m', 'All']):
+        subprocess.run([*git, *command], check=True)
+    programs = tmp_path / 'programs'
+    programs.mkdir()
+    (programs / 'python3').symlink_to(getattr(sys, '_base_executable', sys.executable))
+    environment = pathlib.Path(sys.executable).parent
+    path = [part for part in os.environ['PATH'].split(os.pathsep) if part != str(environment)]
+
+    def type_them(readme, prelude='', images=None, **variables):
+        script = f'set -e\n{prelude}\n'
+        for block in _commands(readme):
+            typed = [command for command in block if _is_typed(command)]
+            if typed:
+                folder = images if typed[0].startswith('fab ') else clone
+                script += '\n'.join([f"cd '{folder}'", 'set -x', *typed, 'set +x', ''])
+        done = subprocess.run(
+            [*isolation.on_the_machines_network(), 'bash'],  # for pip
+            input=script,
+            cwd=clone,
+            env={
+                **{key: value for key, value in os.environ.items() if key.startswith('PIP_')},
+                'HOME': str(home),
+                'LANG': 'C.UTF-8',
+                'PATH': os.pathsep.join([str(programs), *path]),
+                **variables,
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert done.returncode == 0, done.stdout
+        return home
+
+    return type_them
+
+
+def test_the_commands_of_the_readme_build_the_example_charm(type_commands, tmp_path):
+    readme = (ROOT / 'README.md').read_text()
+    (offline,) = re.findall(r'Without internet, .*?`(--.*?)`', readme, re.DOTALL)
+    layers = tmp_path / 'home' / 'layers'
+    for name in ('basic', 'caas-base', 'options', 'status'):
+        shutil.copytree(building.LAYERS / name, layers / name)
+    # As the README says where there is no layer index.
+    prelude = f'charm-build() {{ command charm-build {" ".join(offline.split())} "$@"; }}'
+    home = type_commands('README.md', prelude)
+    built = yaml.safe_load((home / 'charms/my-charm/metadata.yaml').read_text())
+    source = (ROOT / 'examples/charms/my-charm/metadata.yaml').read_text()
+    assert built == yaml.safe_load(source)
+    assert not (home / 'charm-tools/bin/charm').exists()
+
+
+def test_the_commands_of_the_tools_readme_build_its_images(type_commands, dockerd, tmp_path):
+    images = tmp_path / 'images'
+    images.mkdir()
+    shown = [
+        '\n'.join(line[4:] for line in block if not line.startswith('    $ '))
+        for _, block in _blocks((ROOT / 'tools/README.md').read_text())
+        if re.match(r' {4}(from charm_image.fabric|@docker_container|from fabric)', block[0])
+    ]
+    assert len(shown) == 3
+    (images / 'fabfile.py').write_text('\n\n'.join(shown))
+    for name in ('ubuntu:24.04', 'debian:bookworm'):  # which could not be pulled
+        dockerd.client.images.get(dockerd.debian_with_packages).tag(name)
+    engine = {key: dockerd.environ[key] for key in ('DOCKER_HOST', 'DOCKER_CONFIG')}
+    # Where no network is named, BuildKit wants a bridge.
+    type_commands('tools/README.md', images=images, DOCKER_BUILDKIT='0', **engine)
+    for tag in ('myproject:appserver', 'mytag:latest', 'myproject:worker'):
+        assert dockerd.client.images.get(tag)
