@@ -52,7 +52,7 @@ NOT_TYPED = {
 
 
 def _blocks(text):
-    """Yield the language and the lines of every block of code; of indented ones without language."""
+    """Yield the language, if it is fenced, and the lines of every block of code."""
     fence = None
     block = []
     for line in [*text.splitlines(), '']:
@@ -113,7 +113,7 @@ def test_what_ci_is_said_to_run_it_runs():
 
 @pytest.fixture
 def type_commands(tmp_path):
-    """A function that types the commands of a README in a clone of this checkout; gives the home."""
+    """A function that types the commands of a README in a clone; gives the home directory."""
     services.require('bash', 'git')
     home = tmp_path / 'home'
     home.mkdir()
