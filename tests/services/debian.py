@@ -36,6 +36,23 @@ rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin
 """
 
 
+def once(name, make):
+    """Give the path of what `make`, called with a path, makes there; made once for the checkout."""
+    made = CACHE / name
+    made.parent.mkdir(parents=True, exist_ok=True)
+    with made.with_name(made.name + '.lock').open('w') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        unfinished = made.with_name(made.name + '.unfinished')
+        if not made.exists():
+            _remove(unfinished)
+            try:
+                make(unfinished)
+                unfinished.rename(made)
+            finally:
+                _remove(unfinished)
+    return made
+
+
 def archive():
     """Give the path of a tar archive with this machine's release, minbase, no package lists."""
     release, mirror = _machines()
@@ -50,7 +67,7 @@ def archive():
             (root / 'var/log').mkdir()
             _pack(root, archive)
 
-    return _once(f'{release}-minbase.tar', make)
+    return once(f'{release}-minbase.tar', make)
 
 
 def archive_with(packages):
@@ -64,7 +81,7 @@ def archive_with(packages):
             _run('chroot', root, 'sh', '-c', _PACKAGES_IN_A_REPOSITORY, 'sh', *packages)
             _pack(root, archive)
 
-    return _once(f'{release}-{_digest(packages)}.tar', make)
+    return once(f'{release}-{_digest(packages)}.tar', make)
 
 
 def archive_with_dnf(specs, prepare):
@@ -79,7 +96,7 @@ def archive_with_dnf(specs, prepare):
             _run('chroot', root, 'sh', '-c', prepare)
             _pack(root, archive)
 
-    return _once(f'{release}-dnf-{_digest([*specs.values(), prepare])}.tar', make)
+    return once(f'{release}-dnf-{_digest([*specs.values(), prepare])}.tar', make)
 
 
 def engines(release):
@@ -89,23 +106,7 @@ def engines(release):
         _debootstrap(release, _machines()[1], root, f'--include={",".join(_ENGINES)}')
         shutil.rmtree(root / 'var/cache/apt')
 
-    return _once(f'engines/{release}-{_digest(_ENGINES)}', make)
-
-
-def _once(name, make):
-    made = CACHE / name
-    made.parent.mkdir(parents=True, exist_ok=True)
-    with made.with_name(made.name + '.lock').open('w') as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        unfinished = made.with_name(made.name + '.unfinished')
-        if not made.exists():
-            _remove(unfinished)
-            try:
-                make(unfinished)
-                unfinished.rename(made)
-            finally:
-                _remove(unfinished)
-    return made
+    return once(f'engines/{release}-{_digest(_ENGINES)}', make)
 
 
 def _remove(path):

@@ -73,6 +73,16 @@ def test_what_was_pushed_is_pulled_back_and_runs(
     )
 
 
+def test_every_engine_gives_the_digest_that_a_file_gives(
+    running, image, client, repository, tmp_path
+):
+    (tmp_path / 'image.tar').write_bytes(layouts.docker_20(image))
+    identity = _load(running, layouts.docker_20(image))
+    digest = _push(running, identity, client, repository)
+    file = archives.open(tmp_path / 'image.tar')
+    assert digest == push.push(file, client, f'{repository}/file')
+
+
 def test_docker_and_podman_and_a_file_give_the_same_manifest(
     dockerd, podman, image, client, repository, tmp_path
 ):
