@@ -37,7 +37,7 @@ rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin
 
 
 def once(name, make):
-    """Give the path of what `make`, called with a path, makes there; made once for the checkout."""
+    """Give the path of what `make`, called with a path, makes there, once for this checkout."""
     made = CACHE / name
     made.parent.mkdir(parents=True, exist_ok=True)
     with made.with_name(made.name + '.lock').open('w') as lock:
