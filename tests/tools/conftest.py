@@ -10,7 +10,7 @@ import charm_image
 import charm_image.engine
 from charm_image import resources
 from container_image import registry
-from services import built, debs, engine, engine_table, fake_engine, isolation
+from services import built, debs, engine, engine_table, fake_engine, isolation, no_skips
 from services import registry as registries
 
 _numbers = itertools.count(1)
@@ -26,6 +26,7 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    config.pluginmanager.register(no_skips)
     config.addinivalue_line('markers', 'engine: depends on the engine (those with each_engine)')
     config.addinivalue_line('markers', 'holds(what): its column in the table of the engines')
     asked = config.getoption('--engines')

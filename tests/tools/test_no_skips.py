@@ -1,0 +1,39 @@
+"""Where CI is set, no test is skipped unnoticed."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from juju import building
+
+SKIPPING = """
+import pytest
+
+def test_a():
+    pytest.skip('this machine lacks it')
+
+@pytest.mark.skipif(True, reason='it is Saturday')
+def test_b():
+    pass
+"""
+
+
+@pytest.mark.parametrize(
+    ('ci', 'status', 'said'), [('', 0, '2 skipped'), ('1', 1, '1 failed, 1 error')]
+)
+def test_a_skip_is_a_failure_in_ci(tmp_path, ci, status, said):
+    (tmp_path / 'test_skipping.py').write_text(SKIPPING)
+    done = subprocess.run(
+        [sys.executable, '-m', 'pytest', '-p', 'services.no_skips', tmp_path],
+        cwd=tmp_path,
+        env={**os.environ, 'CI': ci, 'PYTHONPATH': str(building.ROOT / 'tests')},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == status, done.stdout
+    assert said in done.stdout
+    if ci:
+        assert 'CI allows no skip: Skipped: this machine lacks it' in done.stdout
+        assert 'it is Saturday' in done.stdout
