@@ -135,7 +135,7 @@ def _pod_spec_set(state, arguments):
                 raise _Failed(f'json: unknown field "{key}"', 1)
             if value is not None and not isinstance(value, str):
                 raise _Failed(f'json: cannot unmarshal into {key} of type string', 1)
-    _note('pod-spec', json.dumps(documents[0]))
+    _note('pod-spec', json.dumps(documents[0], default=str))  # YAML has bytes and dates as well
 
 
 def _config_get(state, arguments):
