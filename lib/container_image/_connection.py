@@ -86,8 +86,11 @@ class Connection:
         return self._base + path
 
     def forget_token(self, repository: str) -> None:
-        """Ask for a new token before the next request."""
-        self._tokens.pop(repository, None)
+        """Ask for a new token, for the same scopes, before the next request."""
+        with self._renewing:
+            token = self._tokens.get(repository)
+            if token:
+                self._tokens[repository] = token._replace(expires=0.0)
 
     def persist(
         self,
@@ -251,7 +254,11 @@ class Connection:
         image: str,
     ) -> None:
         with self._renewing:
-            if self._tokens.get(repository) is old:  # or another thread was faster
+            current = self._tokens.get(repository)
+            known = current.scopes if current else []
+            scopes = challenges.united(known + scopes)
+            # Another thread may have been faster, but for less.
+            if current is old or scopes != known:
                 self._tokens[repository] = self._new_token(realm, service, scopes, image)
 
     def _new_token(

@@ -32,10 +32,22 @@ class FaultyProxy:
         """Cut the connection after so many bytes of the request's body."""
 
         def act(exchange):
-            exchange.rfile.read(at)
+            exchange.rfile.read(min(at, int(exchange.headers.get('Content-Length', '0'))))
             exchange.close_connection = True
 
         self._faults += [(method, path, act)] * times
+
+    def cut_answer(self, method, path, at, times=1):
+        """Cut the connection after so many bytes of the answer's body."""
+        self._faults += [(method, path, lambda exchange: self._forward(exchange, at))] * times
+
+    def redirect(self, method, path, url):
+        """Send requests elsewhere: to `url`, and there to the same path."""
+
+        def act(exchange):
+            exchange.reply(307, Location=url + exchange.path)
+
+        self._faults += [(method, path, act)] * 100
 
     def hold(self, method, path):
         """Let requests hang to the end; give an event that is set once one does."""
@@ -56,7 +68,11 @@ class FaultyProxy:
 
     def count(self, method, path):
         """Tell how many requests fitted."""
-        return sum(m == method and bool(re.search(path, p)) for m, p in self.requests)
+        return len(self.paths(method, path))
+
+    def paths(self, method, path):
+        """Return the paths of the requests that fitted."""
+        return [p for m, p in self.requests if m == method and re.search(path, p)]
 
     def serve(self, exchange):
         """Answer a request."""
@@ -71,7 +87,7 @@ class FaultyProxy:
         with contextlib.suppress(OSError):
             act(exchange)
 
-    def _forward(self, exchange):
+    def _forward(self, exchange, cut_at=None):
         connection = http.client.HTTPConnection(self._registry, timeout=60)
         with contextlib.closing(connection):
             # the Host of the request goes along, so that the registry redirects to here
@@ -80,7 +96,12 @@ class FaultyProxy:
             response = connection.getresponse()
             dropped = ('transfer-encoding', 'connection', 'date', 'server')
             kept = [item for item in response.getheaders() if item[0].lower() not in dropped]
-            exchange.reply(response.status, response.read(), **dict(kept))
+            content = response.read()
+            if cut_at is not None and cut_at < len(content):
+                kept.append(('Content-Length', str(len(content))))
+                content = content[:cut_at]
+                exchange.close_connection = True
+            exchange.reply(response.status, content, **dict(kept))
 
 
 @contextlib.contextmanager

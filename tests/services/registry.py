@@ -4,6 +4,7 @@ import base64
 import contextlib
 import io
 import json
+import os
 import pathlib
 import re
 import subprocess
@@ -108,6 +109,8 @@ def running(directory, *, accounts=None, tokens=None, certificate=None, name='12
     with (directory / 'log').open('wb') as log:
         process = subprocess.Popen(
             ['docker-registry', 'serve', str(directory / 'config.yml')],
+            # it takes any variable that begins so for one of its settings, podman's, too
+            env={n: v for n, v in os.environ.items() if not n.startswith('REGISTRY_')},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

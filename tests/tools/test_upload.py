@@ -63,6 +63,7 @@ def environment(hub, tmp_path):
         'HOME': str(tmp_path),
         'TMPDIR': str(tmp_path / 'tmp'),
         'DOCKER_HOST': f'unix://{tmp_path}/no-engine.sock',
+        'HTTPS_PROXY': 'http://127.0.0.1:9',  # so that nothing leaves this machine
         'PYTHON_KEYRING_BACKEND': 'keyring.backends.null.Keyring',
     }
 
@@ -478,9 +479,8 @@ def test_a_repository_digest_of_a_local_image_will_do(hub, upload, podman):
         ('nginx:latest', 'is a tag'),
         ('ubuntu/nginx:1.18', 'is a tag'),
         ('localhost:5000/nginx', 'is a name'),
-        (f'nginx@{ABSENT}', f'--image={ABSENT}'),
         ('docker://nginx:latest', 'is a URL'),
-        ('https://registry.example/nginx', '`docker pull`'),
+        ('https://registry.example/nginx', '--from='),
         (f'docker-daemon:{ABSENT}', f'--image={ABSENT}'),
         ('oci-archive:my.rock', '--image=my.rock'),
         ('sha256:70aa', '64 hexadecimal digits'),
@@ -491,7 +491,7 @@ def test_a_repository_digest_of_a_local_image_will_do(hub, upload, podman):
         ('./my.rock', 'there is no file'),
         ('my.rock', 'there is no file'),
         ('', 'give the digest'),
-        ('; rm -rf $HOME', "'; rm -rf $HOME'` prints"),
+        ('; rm -rf $HOME', 'has a space'),
     ],
 )
 def test_what_is_no_digest_is_told_with_what_to_give_instead(hub, upload, value, advice):

@@ -375,3 +375,42 @@ def test_a_manifest_that_the_registry_stored_under_another_digest_is_not_the_one
             error = case.failure_of(put, host)
             assert type(error) is registry.Misbehaving
             assert case.OTHER in str(error)
+
+
+def test_a_thread_that_wants_more_than_the_token_that_another_just_got_gets_one_for_more():
+    scopes = []
+    has_token = threading.Event()
+
+    def give_token(exchange):
+        query = urllib.parse.parse_qs(urllib.parse.urlsplit(exchange.path).query)
+        scopes.append(query['scope'])
+        exchange.reply(200, json.dumps({'token': query['scope'][0].rpartition(':')[2]}).encode())
+
+    with loopback.serving(give_token) as url:
+
+        def answer(exchange):
+            token = exchange.headers.get('Authorization', '')
+            exchange.body()
+            if exchange.command == 'PUT' and not token:
+                has_token.wait()
+            wanted = 'pull' if exchange.command == 'HEAD' else 'pull,push'
+            if token.startswith(f'Bearer {wanted}'):
+                case.has(exchange)
+            else:
+                scope = f'repository:team/app:{wanted}'
+                challenge = f'Bearer realm="{url}/token",scope="{scope}"'
+                exchange.reply(401, WWW_Authenticate=challenge)
+
+        with case.registry_that(answer) as (host, _), registry.Client(host) as client:
+            stored = []
+
+            def put_manifest():
+                stored.append(client.put_manifest('team/app', '1', case.MANIFEST, case.TYPE))
+
+            thread = threading.Thread(target=put_manifest)
+            thread.start()
+            client.head_manifest('team/app', '1.0')
+            has_token.set()
+            thread.join()
+    assert stored == [case.DIGEST]
+    assert scopes == [['repository:team/app:pull'], ['repository:team/app:pull,push']]

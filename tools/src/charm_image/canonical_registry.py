@@ -13,12 +13,14 @@ from container_image import registry
 class Repository:
     """The one `repository` in which a resource's images are, and a `client` of its registry."""
 
-    def __init__(self, way_in: store.UploadCredentials) -> None:
+    def __init__(
+        self, way_in: store.UploadCredentials, tell: Callable[[str], None] = lambda sentence: None
+    ) -> None:
         host, self.repository = way_in.host, way_in.repository
         url = os.environ.get('CHARMCRAFT_REGISTRY_URL')
         if url:
             host = urllib.parse.urlsplit(store.secure(url)).netloc
-        self.client = registry.Client(host, way_in.username, way_in.password)
+        self.client = registry.Client(host, way_in.username, way_in.password, tell=tell)
         self._impatient = registry.Client(host, way_in.username, way_in.password, tries=1)
 
     def __enter__(self) -> Repository:
@@ -30,7 +32,11 @@ class Repository:
 
     def find(self, digest: str) -> str | None:
         """Return the digest of the manifest that has this one, or whose image has it as its ID."""
-        return self.find_pushed(digest) or _unless_absent(lambda: self._manifest(digest))
+        return self.find_pushed(digest) or self.find_manifest(digest)
+
+    def find_manifest(self, digest: str) -> str | None:
+        """Return this digest if a manifest has it."""
+        return _unless_absent(lambda: self._manifest(digest))
 
     def find_pushed(self, image: images.Image | str) -> str | None:
         """Return the digest of the manifest that an earlier push made of `image`, or of its ID."""

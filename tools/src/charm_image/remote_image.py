@@ -70,21 +70,32 @@ class Source:
     def __exit__(self, *exc_info: object) -> None:
         self.client.close()
 
-    def resolve(self) -> references.Reference:
-        """Return the reference by digest that the tag, or `latest`, means now."""
-        if self.reference.digest:
-            return self.reference._replace(tag='')
-        tag = self.reference.tag or 'latest'
-        digest = self.client.head_manifest(self.repository, tag)
-        return self.reference._replace(tag='', digest=digest)
-
     def read(self) -> RemoteImage:
         """Read all of the image but its layers.
 
         Raises:
             InvalidImageError: it is no image, or runs where no charm does.
         """
-        return read(self.client, self.repository, self.resolve().digest)
+        return read(self.client, self.repository, self.reference.digest)
+
+
+def today(reference: references.Reference, limit: float = 20) -> references.Reference:
+    """Return the reference by digest of what a tag, or `latest`, means now.
+
+    `limit` is in seconds. Nothing is asked for a reference that has a digest.
+
+    Raises:
+        LoginError: a login is there and can't be used.
+        RegistryError: the registry doesn't say.
+    """
+    if not reference.digest:
+        login = registry_logins.find(reference)
+        asked = {'': (reference, login.username, login.password)}
+        answer = registry.look_up(asked, limit)['']
+        if isinstance(answer, registry.RegistryError):
+            raise answer
+        reference = reference._replace(digest=answer)
+    return reference._replace(tag='')
 
 
 def read(client: registry.Client, repository: str, digest: str) -> RemoteImage:
@@ -169,6 +180,8 @@ class _Reader:
             return
         data = self._client.get_blob(self._repository, config['digest'])
         self._count(len(data))
+        if len(data) != config['size']:
+            raise ValueError('the size of its configuration')
         self._documents[config['digest']] = data
         self._configs.append(images.Config.parse(data))
 

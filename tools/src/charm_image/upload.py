@@ -19,11 +19,13 @@ from charm_image import (
     credentials,
     images,
     pushed,
+    registry_logins,
     store,
     terminal,
     upload_arguments,
     upload_checks,
 )
+from container_image import reference as references
 from container_image import registry
 
 if TYPE_CHECKING:
@@ -56,7 +58,7 @@ class _Upload:
             if file:
                 self._check(hub, 'file')
                 self._send_file(hub, file, os.path.basename(path))
-            elif self._args.image:
+            elif self._args.image or self._args.source:
                 self._check(hub, 'oci-image')
                 self._send_image(hub)
             with self._shown.step('Waiting for the review'):
@@ -87,9 +89,13 @@ class _Upload:
 
     def _send_image(self, hub: store.Store) -> None:
         way_in = hub.upload_credentials(self._charm, self._resource)
-        with canonical_registry.Repository(way_in) as remote:
-            digest, named = self._digest(remote)
-            architectures = pushed.architectures(remote.client, remote.repository, digest)
+        with canonical_registry.Repository(way_in, self._shown.tell) as remote:
+            named: Sequence[str] = ()
+            if self._args.source:
+                digest, architectures = self._copy(remote)
+            else:
+                digest, named = self._digest(remote)
+                architectures = pushed.architectures(remote.client, remote.repository, digest)
         self._facts['image-digest'] = digest
         self._tell_architectures(architectures, named)
         blob = hub.image_blob(self._charm, self._resource, digest)
@@ -111,6 +117,27 @@ class _Upload:
                 f'Its index names more, but the engine does not have them: {", ".join(missing)}. '
                 'To include them, run `docker pull --platform=…` for each, and upload again.'
             )
+
+    def _copy(self, remote: canonical_registry.Repository) -> tuple[str, tuple[str, ...]]:
+        """Return digest and architectures of --from's image, after a copy if need be."""
+        from charm_image import registry_copy, remote_image
+
+        reference: references.Reference = self._args.source
+        digest = reference.digest
+        with self._shown.step(f'Looking for {digest}'):
+            if remote.find_manifest(digest):
+                image = remote_image.read(remote.client, remote.repository, digest)
+                self._shown.say(_FOUND)
+                return digest, image.architectures
+        with remote_image.Source(reference, tell=self._shown.tell) as source:
+            with self._shown.step(f'Reading the manifests of {remote_image.name(reference)}'):
+                image = source.read()
+            origin = f'{reference.domain}/{reference.path}'
+            self._shown.say(f'Remote image not found, uploading from {origin}')
+            with self._shown.steps() as progress:
+                registry_copy.copy(image, source, remote.client, remote.repository, progress)
+        self._shown.say(f'Image uploaded, new remote digest: {digest}')
+        return digest, image.architectures
 
     def _digest(self, remote: canonical_registry.Repository) -> tuple[str, Sequence[str]]:
         """Return the digest of the image in the registry, after a push if need be.
@@ -153,7 +180,7 @@ class _Upload:
     def _local(
         self, stack: contextlib.ExitStack, wanted: upload_arguments.ImageArgument
     ) -> engine.LocalImage:
-        from charm_image import engine
+        from charm_image import engine, remote_image
 
         try:
             return stack.enter_context(engine.connect()).find(wanted.long or wanted.short)
@@ -162,9 +189,12 @@ class _Upload:
                 f"{error}. If only Canonical's registry has the image, give its whole digest."
             )
             if wanted.long:
+                named = remote_image.name(wanted.reference) if wanted.reference else ''
+                elsewhere = named or f'REGISTRY/NAME@{wanted.long}'
                 message = (
                     f"The image is not in Canonical's registry for resource {self._resource!r} of "
-                    f'charm {self._charm!r}, and {error}.'
+                    f'charm {self._charm!r}, and {error}. To take it from '
+                    f'{"its" if named else "another"} registry, use --from={elsewhere}.'
                 )
             raise UploadError(message) from None
 
@@ -235,6 +265,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (
         UploadError,
         credentials.CredentialsError,
+        registry_logins.LoginError,
         store.StoreError,
         images.ImageError,
         registry.RegistryError,

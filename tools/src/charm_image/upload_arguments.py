@@ -6,9 +6,12 @@ import argparse
 import difflib
 import os
 import re
-import shlex
 from collections.abc import Sequence
 from typing import NoReturn
+
+from charm_image import registry_logins
+from container_image import reference as references
+from container_image import registry
 
 #: The name of the command.
 PROGRAM = 'charm-upload-resource'
@@ -18,6 +21,7 @@ examples:
   charm-upload-resource my-charm my-data --filepath=data.tar.gz
   charm-upload-resource my-charm my-image --image=70aa8983ec5c
   charm-upload-resource my-charm my-image --image=my-rock_1.0_amd64.rock
+  charm-upload-resource my-charm my-image --from=docker.io/library/nginx@sha256:…
 
 environment:
   CHARMCRAFT_AUTH           credentials, as `charmcraft login --export=FILE` writes them;
@@ -26,6 +30,8 @@ environment:
   CHARMCRAFT_UPLOAD_URL     its storage, instead of https://storage.snapcraftcontent.com
   CHARMCRAFT_REGISTRY_URL   the registry, instead of the one that Charmhub names
   DOCKER_HOST               the engine that has the image, as for `docker`
+  DOCKER_CONFIG, REGISTRY_AUTH_FILE
+                            where `docker login` and `podman login` keep the logins for --from
 
 exit status:
   0 done, 1 refused or failed, 2 wrong usage, 130 interrupted, 143 terminated
@@ -35,32 +41,85 @@ _ENDINGS = ('.rock', '.oci', '.tar', '.tar.gz', '.tgz', '.tar.zst')
 
 
 class ImageArgument:
-    """What --image names: a digest, the beginning of one, or an archive or layout on disk."""
+    """What --image names: a digest, the beginning of one, or an archive or layout on disk.
+
+    `reference` is the name that stood before the digest, if one did.
+    """
 
     def __init__(self, value: str) -> None:
         digest = value.lower()
         if re.fullmatch('[0-9a-f]{64}', digest):
             digest = f'sha256:{digest}'
         self.long = self.short = self.path = ''
+        self.reference: references.Reference | None = None
         if re.fullmatch('sha256:[0-9a-f]{64}', digest):
             self.long = digest
         elif re.fullmatch('(sha256:)?[0-9a-f]{12,63}', digest):
             self.short = digest.removeprefix('sha256:')
         elif os.path.exists(value):
             self.path = value
+        elif named := _named(value):
+            self.reference, self.long = named, named.digest
         else:
             raise argparse.ArgumentTypeError(_instead(value))
 
 
+def _named(value: str) -> references.Reference | None:
+    """Return the reference that is spelled, if it has a sha256 digest."""
+    try:
+        reference = references.Reference.parse(value)
+    except references.InvalidReference:
+        return None
+    return reference if reference.digest.startswith('sha256:') else None
+
+
+def source(value: str) -> references.Reference:
+    """Return what --from names: an image in any registry, by its digest."""
+    transport, colon, rest = value.partition('://')
+    if '@' in value.partition('@sha')[0]:  # it is not repeated, since it may be a password
+        raise argparse.ArgumentTypeError(
+            'give no credentials: those of `docker login` and `podman login` are used'
+        )
+    if colon:
+        raise argparse.ArgumentTypeError(f'give it without {transport + colon!r}: --from={rest}')
+    if re.fullmatch('(sha256:)?[0-9a-f]{64}', value):
+        digest = 'sha256:' + value.removeprefix('sha256:')
+        raise argparse.ArgumentTypeError(
+            f'the registry and the name are missing: --from=REGISTRY/NAME@{digest}'
+        )
+    try:
+        reference = references.Reference.parse(value)
+    except references.InvalidReference as error:
+        raise argparse.ArgumentTypeError(
+            f'{value!r} is not a valid image reference: {error}'
+        ) from None
+    if not reference.digest:
+        raise argparse.ArgumentTypeError(_today(value, reference))
+    if not reference.digest.startswith('sha256:'):
+        raise argparse.ArgumentTypeError(
+            'Charmhub knows images by sha256 digests: give the one that begins with "sha256:"'
+        )
+    return reference
+
+
+def _today(value: str, reference: references.Reference) -> str:
+    """Say why a tag isn't taken, and which image it means now."""
+    from charm_image import remote_image
+
+    kind = 'a tag' if reference.tag else 'a name without a digest'
+    why = f'{value!r} is {kind}, which can move to a different image'
+    try:
+        return f'{why}: today it is --from={remote_image.name(remote_image.today(reference))}'
+    except (registry_logins.LoginError, registry.RegistryError) as error:
+        return f'{why}; what it means today cannot be found out: {error}'
+
+
 def _instead(value: str) -> str:
     """Say what to give instead of an image that isn't told by its digest."""
-    name, at, digest = value.partition('@')
-    if at and re.fullmatch('sha256:[0-9a-f]{64}', digest):
-        return f'give the digest alone, without the name: --image={digest}'
     if '://' in value:
         return (
-            f'{value!r} is a URL: give the digest of an image that your engine or '
-            "Canonical's registry has; `docker pull` gets it from another registry"
+            'this is a URL: give the digest of an image that your engine or '
+            "Canonical's registry has, or --from=REGISTRY/NAME@sha256:… for another registry's"
         )
     transport, colon, path = value.partition(':')
     if colon and transport in ('oci', 'oci-archive', 'docker-archive', 'dir', 'docker-daemon'):
@@ -74,13 +133,19 @@ def _instead(value: str) -> str:
     if not value:
         return 'give the digest of an image'
     advice = (
-        'give the digest that '
-        f'`docker image inspect --format={{{{.Id}}}} {shlex.quote(value)}` prints'
+        'the digest of an image in your engine is what '
+        f'`docker image inspect --format={{{{.Id}}}} {value}` prints'
     )
     if re.fullmatch('[0-9a-f]+', value):
         return f'{value!r} is a name, or less than the first 12 digits of a digest: {advice}'
-    kind = 'a tag' if ':' in value.rpartition('/')[2] else 'a name'
-    return f'{value!r} is {kind}, which may mean another image tomorrow: {advice}'
+    try:
+        reference = references.Reference.parse(value)
+    except references.InvalidReference as error:
+        shown = 'this' if '@' in value else repr(value)  # it may hold a password
+        return f'{shown} is neither a digest nor a file, and not a valid reference: {error}'
+    if reference.digest:
+        return 'give the digest that begins with "sha256:"'
+    return f'{_today(value, reference)}; {advice}'
 
 
 def _seconds(value: str) -> float:
@@ -121,7 +186,8 @@ class _Version(argparse.Action):
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
-        usage='%(prog)s CHARM RESOURCE (--filepath=PATH | --image=DIGEST) [options]',
+        usage='%(prog)s CHARM RESOURCE '
+        '(--filepath=PATH | --image=DIGEST | --from=REFERENCE) [options]',
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -141,6 +207,14 @@ def _parser() -> argparse.ArgumentParser:
         type=ImageArgument,
         help="an image's digest or ID, or its first digits (type oci-image); Canonical's registry "
         'and then the local engine are looked through. Or the path of an OCI archive or layout',
+    )
+    what.add_argument(
+        '--from',
+        metavar='REFERENCE',
+        dest='source',
+        type=source,
+        help='an image in another registry, as REGISTRY/NAME@sha256:… (type oci-image): copied '
+        'as it is, with all its architectures, by the login of `docker login` or `podman login`',
     )
     what.add_argument(
         '--resume',
@@ -176,6 +250,6 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         similar = difflib.get_close_matches(option, options, 1)
         hint = f': did you mean {similar[0]}{equals}?' if similar else ''
         parser.error(f'unknown argument {unknown[0]!r}{hint}')
-    if args.filepath is None and args.image is None and args.resume is None:
-        parser.error('one of --filepath, --image and --resume is required')
+    if (args.filepath, args.image, args.source, args.resume) == (None,) * 4:
+        parser.error('one of --filepath, --image, --from and --resume is required')
     return args
