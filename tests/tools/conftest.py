@@ -3,6 +3,9 @@
 import contextlib
 import itertools
 import os
+import pathlib
+import subprocess
+import sys
 
 import pytest
 
@@ -10,7 +13,7 @@ import charm_image
 import charm_image.engine
 from charm_image import resources
 from container_image import registry
-from services import built, debs, engine, engine_table, fake_engine, isolation, no_skips
+from services import built, charmhub, debs, engine, engine_table, fake_engine, isolation, no_skips
 from services import registry as registries
 
 _numbers = itertools.count(1)
@@ -194,3 +197,65 @@ def apt_base(build, build_engine, deb_repository):
 def dnf_base(build_engine):
     """The name of a base whose dnf knows a repository of tiny packages only."""
     return build_engine.debian_with_dnf
+
+
+@pytest.fixture(scope='module')
+def running_hub(tmp_path_factory):
+    with charmhub.running(tmp_path_factory.mktemp('hub'), faulty_registry=True) as running:
+        yield running
+
+
+@pytest.fixture
+def hub(running_hub):
+    """A Charmhub of which nothing was asked, where nothing goes wrong."""
+    clean = charmhub.Charmhub()
+    for name in ('charms', 'permissions', 'packages', 'uploads', 'looks_until_reviewed'):
+        setattr(running_hub, name, getattr(clean, name))
+    for name in ('review_errors', 'faults', 'requests'):
+        getattr(running_hub, name).clear()
+    running_hub.expired_tokens.clear()
+    running_hub.registry_proxy.forget()
+    return running_hub
+
+
+@pytest.fixture
+def environment(hub, tmp_path):
+    """That of the program: no engine, no settings of a user, temporary files where we see them."""
+    (tmp_path / 'tmp').mkdir()
+    kept = {name: os.environ[name] for name in ('PATH', 'LANG') if name in os.environ}
+    return {
+        **kept,
+        **hub.environment,
+        'HOME': str(tmp_path),
+        'TMPDIR': str(tmp_path / 'tmp'),
+        'DOCKER_HOST': f'unix://{tmp_path}/no-engine.sock',
+        'HTTPS_PROXY': 'http://127.0.0.1:9',  # so that nothing leaves this machine
+        'PYTHON_KEYRING_BACKEND': 'keyring.backends.null.Keyring',
+    }
+
+
+@pytest.fixture
+def upload(environment, tmp_path):
+    """Run charm-upload-resource in `tmp_path` to its end."""
+    return _runner('charm-upload-resource', environment, tmp_path)
+
+
+@pytest.fixture
+def upload_all(environment, tmp_path):
+    """Run charm-upload-resources in `tmp_path` to its end."""
+    return _runner('charm-upload-resources', environment, tmp_path)
+
+
+def _runner(program, environment, tmp_path):
+    def run(*args, **changes):
+        return subprocess.run(
+            [pathlib.Path(sys.executable).with_name(program), *args],
+            env={**environment, **changes},
+            cwd=tmp_path,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    return run

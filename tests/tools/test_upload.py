@@ -23,7 +23,7 @@ import time
 
 import pytest
 
-from services import charmhub, engine, fake_engine, layouts
+from services import engine, fake_engine, layouts
 
 PROGRAM = pathlib.Path(sys.executable).with_name('charm-upload-resource')
 ABSENT = 'sha256:' + 64 * 'a'
@@ -31,59 +31,6 @@ ABSENT = 'sha256:' + 64 * 'a'
 pytestmark = pytest.mark.holds('uploads')
 
 _numbers = itertools.count(1)
-
-
-@pytest.fixture(scope='module')
-def running_hub(tmp_path_factory):
-    with charmhub.running(tmp_path_factory.mktemp('hub'), faulty_registry=True) as running:
-        yield running
-
-
-@pytest.fixture
-def hub(running_hub):
-    """A Charmhub of which nothing was asked, where nothing goes wrong."""
-    clean = charmhub.Charmhub()
-    for name in ('charms', 'permissions', 'packages', 'uploads', 'looks_until_reviewed'):
-        setattr(running_hub, name, getattr(clean, name))
-    for name in ('review_errors', 'faults', 'requests'):
-        getattr(running_hub, name).clear()
-    running_hub.expired_tokens.clear()
-    running_hub.registry_proxy.forget()
-    return running_hub
-
-
-@pytest.fixture
-def environment(hub, tmp_path):
-    """That of the program: no engine, no settings of a user, temporary files where we see them."""
-    (tmp_path / 'tmp').mkdir()
-    kept = {name: os.environ[name] for name in ('PATH', 'LANG') if name in os.environ}
-    return {
-        **kept,
-        **hub.environment,
-        'HOME': str(tmp_path),
-        'TMPDIR': str(tmp_path / 'tmp'),
-        'DOCKER_HOST': f'unix://{tmp_path}/no-engine.sock',
-        'HTTPS_PROXY': 'http://127.0.0.1:9',  # so that nothing leaves this machine
-        'PYTHON_KEYRING_BACKEND': 'keyring.backends.null.Keyring',
-    }
-
-
-@pytest.fixture
-def upload(environment, tmp_path):
-    """Run the program in `tmp_path` to its end."""
-
-    def run(*args, **changes):
-        return subprocess.run(
-            [PROGRAM, *args],
-            env={**environment, **changes},
-            cwd=tmp_path,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-
-    return run
 
 
 @pytest.fixture
@@ -534,7 +481,7 @@ def test_wrong_usage_has_a_status_of_its_own(hub, upload, args):
         (['--file', 'x'], "unknown argument '--file': did you mean --filepath?"),
         (['--images=x', '--quiet'], "unknown argument '--images=x': did you mean --image=?"),
         (['more'], "unknown argument 'more'"),
-        ([], 'one of --filepath, --image and --resume is required'),
+        ([], 'one of --filepath, --image, --from and --resume is required'),
     ],
 )
 def test_an_unknown_argument_is_named(upload, unknown, named):
