@@ -16,10 +16,9 @@ def require(*programs):
         pytest.skip(reason)
 
 
-def require_root():
+def require_root(reason='only root can start engines in namespaces of their own'):
     """Skip the test where an ordinary user runs it; in CI, where root does, fail."""
     if os.geteuid():
-        reason = 'only root can start engines in namespaces of their own'
         if os.environ.get('CI'):
             pytest.fail(reason + ' (CI allows no skip)')
         pytest.skip(reason)
