@@ -4,10 +4,10 @@ import charms.reactive as reactive
 from charmhelpers.core import hookenv
 from charms.layer import docker_resource
 
-hookenv.atstart(docker_resource._begin_hook)
+hookenv.atstart(docker_resource.begin_hook)
 
 
 @reactive.when('layer.docker-resource.pending')
 def read_pending_resources() -> None:
     """Read what the charm's handlers asked for in this hook."""
-    docker_resource._read_pending()
+    docker_resource.read_pending()

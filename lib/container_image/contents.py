@@ -42,6 +42,10 @@ class InvalidContents(ValueError):
     """The file names no image. The message says why, and quotes nothing that is in it."""
 
 
+class UnreadableFile(InvalidContents):
+    """The file can't be read, so that nobody knows what is in it."""
+
+
 class ImageDetails(
     typing.NamedTuple(
         'ImageDetails', [('registry_path', str), ('username', str), ('password', str)]
@@ -65,9 +69,9 @@ def read(path: str) -> ImageDetails:
     except ValueError:
         problem = 'its path is impossible'
     if problem:
-        raise InvalidContents(f'its file cannot be read: {problem}')
+        raise UnreadableFile(f'its file cannot be read: {problem}')
     if data is None:
-        raise InvalidContents('its file is not a regular file')
+        raise UnreadableFile('its file is not a regular file')
     return parse(data)
 
 

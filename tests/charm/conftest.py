@@ -3,11 +3,14 @@
 import hashlib
 import itertools
 import json
+import sys
 
 import pytest
 import yaml
 
 from juju import building, unit
+
+sys.path.append(str(building.ROOT / 'lib'))  # services use the registry client
 
 EXAMPLES = building.ROOT / 'examples' / 'charms'
 

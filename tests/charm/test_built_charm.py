@@ -36,7 +36,7 @@ def test_the_charm_holds_what_a_unit_needs_and_nothing_else_of_ours(charms):
         for name, layer in _by_layer(charms.example('my-charm')).items()
         if layer == 'layer:docker-resource'
     }
-    library = {f'lib/container_image/{path.name}' for path in _library().glob('*.py')}
+    library = {f'lib/{path.parent.name}/{path.name}' for path in _library().glob('*_*/*.py')}
     # layer:caas-base puts what wheelhouse.txt names into lib.
     packages = {'bin', *(name.replace('-', '_') for name in _requirements())}
     others = ours - OURS - library - {'wheelhouse.txt', 'copyright.layer-docker-resource'}
@@ -46,7 +46,7 @@ def test_the_charm_holds_what_a_unit_needs_and_nothing_else_of_ours(charms):
 
 
 def _library():
-    return building.ROOT / 'lib' / 'container_image'
+    return building.ROOT / 'lib'
 
 
 def test_no_tests_tools_or_papers_of_ours_are_in_the_charm(charms):

@@ -61,12 +61,12 @@ class Registry:
 
 
 @contextlib.contextmanager
-def running(directory, *, accounts=None, tokens=None, certificate=None, name='127.0.0.1'):
+def running(directory, *, accounts=None, tokens=None, certificate=None, name='127.0.0.1', port=0):
     """Run a docker-registry that keeps its blobs in `directory`, and yield a `Registry`.
 
     `accounts` (username to password) makes it ask for Basic authentication, `tokens`
     (a `TokenServer`) for tokens; `certificate` (a `certificates.Certificate`) makes it speak TLS.
-    `name` is that by which it is to be called.
+    `name` is that by which it is to be called, `port` one that was its before, to be it again.
     """
     services.require('docker-registry', *(['htpasswd'] if accounts else []))
     directory = pathlib.Path(directory)
@@ -78,7 +78,7 @@ def running(directory, *, accounts=None, tokens=None, certificate=None, name='12
             'filesystem': {'rootdirectory': str(directory / 'storage')},
             'delete': {'enabled': True},
         },
-        'http': {'addr': '127.0.0.1:0', 'secret': 'only for tests'},
+        'http': {'addr': f'127.0.0.1:{port}', 'secret': 'only for tests'},
     }
     if accounts:
         passwords = directory / 'htpasswd'

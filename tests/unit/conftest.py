@@ -5,6 +5,7 @@ import sys
 
 import charms
 import hypothesis
+import pytest
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(_ROOT / 'lib'), str(_ROOT / 'tests')]
@@ -20,3 +21,12 @@ hypothesis.settings.register_profile(
     ],
 )
 hypothesis.settings.load_profile('shared-machine')
+
+
+@pytest.fixture
+def unit(tmp_path, monkeypatch):
+    import simulated
+    from charmhelpers.core import unitdata
+
+    yield simulated.Unit(tmp_path, monkeypatch)
+    unitdata.kv().close()

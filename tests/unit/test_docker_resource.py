@@ -1,145 +1,17 @@
 """The layer against a mocked hookenv, with the real charms.reactive and unitdata."""
 
-import contextlib
-import copy
-import importlib
-import itertools
 import json
-import os
-import pathlib
 import stat
-import subprocess
-import sys
-import time
-import types
 
 import hypothesis
 import pytest
-from charmhelpers.core import hookenv, unitdata
+from charmhelpers.core import unitdata
 from charms import reactive
-from charms.reactive import bus, flags
+from charms.reactive import bus
 from hypothesis import strategies
+from simulated import ABSENT, AVAILABLE, CHANGED, FAILED, IMAGE, OTHER_IMAGE, PRIVATE, SECRET
 
 import contents_cases
-from container_image import registry
-
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-SECRET = contents_cases.SECRET
-IMAGE = b'registrypath: a/b\nusername: ""\npassword: ""\n'
-OTHER_IMAGE = b'registrypath: a/c\nusername: ""\npassword: ""\n'
-PRIVATE = f'registrypath: a/b\nusername: me\npassword: {SECRET}\n'.encode()
-ABSENT = object()
-
-
-class Unit:
-    """A unit whose hooks run in this process: Juju's side of hookenv, and what the layer says."""
-
-    def __init__(self, folder, monkeypatch):
-        self.metadata = {'resources': {'my-image': {'type': 'oci-image', 'auto-fetch': True}}}
-        self.attached = {}
-        self.options = {'set-status': True, 'verify-image': False}
-        self.statuses = []
-        self.logged = []
-        self.asked = []
-        self.handler = None
-        self._folder = folder
-        self._atstart = []
-        self._atexit = []
-        monkeypatch.setenv('CHARM_DIR', str(folder))
-        monkeypatch.setenv('JUJU_CHARM_DIR', str(folder))
-        monkeypatch.setenv('JUJU_UNIT_NAME', 'my-charm/0')
-        monkeypatch.setenv('UNIT_STATE_DB', str(folder / '.unit-state.db'))
-        monkeypatch.setattr(unitdata, '_KV', None)
-        monkeypatch.setattr(bus.Handler, '_HANDLERS', {})
-        for name, replacement in {
-            'metadata': lambda: copy.deepcopy(self.metadata),
-            'resource_get': self.resource_get,
-            'log': lambda message, level=None: self.logged.append(message),
-            'atstart': lambda callback, *args: self._atstart.append(callback),
-            'atexit': lambda callback, *args: self._atexit.append(callback),
-        }.items():
-            monkeypatch.setattr(hookenv, name, replacement)
-        self._layer(monkeypatch)
-        self.library = importlib.import_module('charms.layer.docker_resource')
-        # As charms.reactive loads it: registers its handlers and callbacks.
-        spec = importlib.util.spec_from_file_location(
-            'reactive.docker_resource', str(ROOT / 'reactive' / 'docker_resource.py')
-        )
-        spec.loader.exec_module(importlib.util.module_from_spec(spec))
-
-    def _layer(self, monkeypatch):
-        def say(status):
-            return lambda message: self.statuses.append((status, message))
-
-        layer = types.ModuleType('charms.layer')
-        layer.__path__ = [str(ROOT / 'lib' / 'charms' / 'layer')]
-        layer.options = types.SimpleNamespace(
-            get=lambda section, option: (
-                self.options.get(option) if section == 'docker-resource' else None
-            )
-        )
-        layer.status = types.SimpleNamespace(
-            **{status: say(status) for status in ('maintenance', 'blocked', 'waiting')}
-        )
-        monkeypatch.setitem(sys.modules, 'charms.layer', layer)
-        monkeypatch.delitem(sys.modules, 'charms.layer.docker_resource', raising=False)
-        monkeypatch.setattr(sys.modules['charms'], 'layer', layer, raising=False)
-
-    def resource_get(self, name):
-        self.asked.append(name)
-        data = self.attached.get(name, False)
-        if isinstance(data, Exception):
-            raise data
-        if not isinstance(data, bytes):
-            return data
-        # One file for all, as since Juju 2.9.31.
-        path = self._folder / 'content.yaml'
-        path.write_bytes(data)
-        return str(path)
-
-    def hook(self, name, *, crash=False):
-        """Run a hook; a crash loses what it did, as charms.reactive has it."""
-        os.environ['JUJU_HOOK_NAME'] = name
-        self.statuses, self.logged, self.asked = [], [], []
-        self._atexit = []
-        for callback in self._atstart:
-            callback()
-        bus.dispatch()
-        if crash:
-            unitdata.kv().conn.rollback()
-            return
-        for callback in reversed(self._atexit):
-            callback()
-        unitdata.kv().flush()
-
-    def during(self, handler):
-        """Have the charm's one handler run once in every hook from now on."""
-        found = bus.Handler(handler)
-        found.add_predicate(lambda: unitdata.kv().get('reactive.dispatch.phase') == 'other')
-        found.register_flags(['charm.has-no-flags'])  # else it would run in every round
-        bus.Handler._HANDLERS['charm'] = found
-
-    def flags(self, name='my-image'):
-        """Return which of a resource's flags are set, without the names around them."""
-        prefix = f'layer.docker-resource.{name}.'
-        return {flag[len(prefix) :] for flag in reactive.get_flags() if flag.startswith(prefix)}
-
-    def seen(self, name='my-image'):
-        """Have each hook remember the flags that the charm's handlers see; return that list."""
-        seen = []
-        self.during(lambda: seen.append(self.flags(name)))
-        return seen
-
-
-@pytest.fixture
-def unit(tmp_path, monkeypatch):
-    simulated = Unit(tmp_path, monkeypatch)
-    yield simulated
-    unitdata.kv().close()
-
-
-AVAILABLE = {'fetched', 'available'}
-FAILED = {'fetched', 'failed'}
 
 
 def test_fetch_marks_a_resource_as_fetched(unit):
@@ -178,7 +50,7 @@ def test_a_fetch_after_the_last_handler_is_done_in_the_next_hook(unit):
     unit.attached['my-image'] = IMAGE
     unit.hook('install')
     unit.library.fetch('my-image')
-    unit.library._read_in_this_hook.clear()
+    unit.library._hook.read.clear()
     unit.library.fetch('my-image')
     unit.attached['my-image'] = OTHER_IMAGE
     unit.hook('update-status')
@@ -211,15 +83,23 @@ def test_auto_fetch_leaves_all_others_alone(unit, resource):
     assert (unit.flags(), unit.asked, unit.statuses) == (set(), [], [])
 
 
-@pytest.mark.parametrize('word', ['true', 'Yes', 'on'])
-def test_auto_fetch_understands_quoted_truth_as_older_releases_did(unit, word):
+@pytest.mark.parametrize('word', [True, 'true', 'Yes', ' on ', 1, '1', 'TRUE'])
+def test_auto_fetch_understands_each_word_for_true(unit, word):
     unit.metadata['resources']['my-image']['auto-fetch'] = word
     unit.attached['my-image'] = IMAGE
     unit.hook('install')
     assert unit.flags() == AVAILABLE
 
 
-@pytest.mark.parametrize('value', ['false', 'no', '', 'nonsense', 1, 0.5, [True], {}])
+@pytest.mark.parametrize('word', [False, 'false', 'No', 'off', 'OFF', 0, '0', '', ' ', None])
+def test_auto_fetch_understands_each_word_for_false(unit, word):
+    unit.metadata['resources']['my-image']['auto-fetch'] = word
+    unit.attached['my-image'] = IMAGE
+    unit.hook('install')
+    assert (unit.flags(), unit.asked, unit.statuses, unit.logged) == (set(), [], [], [])
+
+
+@pytest.mark.parametrize('value', ['nonsense', 2, 0.5, 1.0, [True], {}])
 def test_auto_fetch_that_is_not_true_or_false_is_named(unit, value):
     unit.metadata['resources'] = {
         'my-image': {'type': 'oci-image', 'auto-fetch': value},
@@ -232,20 +112,23 @@ def test_auto_fetch_that_is_not_true_or_false_is_named(unit, value):
     assert unit.flags('other') == AVAILABLE
     for _ in range(2):
         assert unit.statuses[-1][0] == 'blocked'
-        assert 'my-image: its auto-fetch is not true or false' in unit.statuses[-1][1]
+        assert 'my-image: its auto-fetch in metadata.yaml is not true or' in unit.statuses[-1][1]
         unit.hook('update-status')
 
 
-def test_a_charm_that_mends_its_auto_fetch_is_mended(unit):
-    unit.metadata['resources']['my-image']['auto-fetch'] = 'false'
+@pytest.mark.parametrize('mended', [True, False])
+def test_a_charm_that_mends_its_auto_fetch_is_mended(unit, mended):
+    unit.metadata['resources']['my-image']['auto-fetch'] = 'maybe'
+    unit.attached['my-image'] = IMAGE
     unit.hook('install')
-    unit.metadata['resources']['my-image']['auto-fetch'] = False
+    unit.metadata['resources']['my-image']['auto-fetch'] = mended
     unit.hook('upgrade-charm')
-    assert (unit.flags(), [status for status, _ in unit.statuses]) == (set(), ['maintenance'])
+    assert unit.flags() == (AVAILABLE if mended else set())
+    assert {status for status, _ in unit.statuses} == {'maintenance'}
 
 
 def test_fetch_does_without_a_good_auto_fetch(unit):
-    unit.metadata['resources']['my-image']['auto-fetch'] = 'false'
+    unit.metadata['resources']['my-image']['auto-fetch'] = 'maybe'
     unit.attached['my-image'] = IMAGE
     unit.during(lambda: unit.library.fetch('my-image'))
     unit.hook('install')
@@ -253,13 +136,13 @@ def test_fetch_does_without_a_good_auto_fetch(unit):
 
 
 def test_a_later_fetch_that_mends_takes_the_status_back(unit):
-    unit.metadata['resources']['my-image']['auto-fetch'] = 'false'
+    unit.metadata['resources']['my-image']['auto-fetch'] = 'maybe'
     unit.attached['my-image'] = IMAGE
     unit.hook('install')
     unit.during(lambda: unit.library.fetch('my-image'))
-    unit.hook('config-changed')
+    unit.hook('update-status')
     assert unit.flags() == AVAILABLE
-    assert unit.statuses[-1] == ('maintenance', 'image resources are in order')
+    assert unit.statuses[-1] == ('maintenance', 'image resources have recovered')
 
 
 @pytest.mark.parametrize('resources', [None, {}, [], 'text', ABSENT])
@@ -310,7 +193,7 @@ def test_one_that_failed_and_was_removed_blocks_no_more(unit):
     unit.metadata['resources'] = {}
     unit.hook('upgrade-charm')
     assert unit.flags() == set()
-    assert unit.statuses == [('maintenance', 'image resources are in order')]
+    assert unit.statuses == [('maintenance', 'image resources have recovered')]
 
 
 @pytest.mark.parametrize('case', list(contents_cases.RIGHT))
@@ -323,7 +206,7 @@ def test_right_contents_make_a_resource_available(unit, case):
     assert (info.registry_path, info.username, info.password) == image
     assert {type(value) for value in info.image_details.values()} == {str}
     assert seen[0] == unit.flags() == AVAILABLE
-    assert unit.statuses == [('maintenance', 'fetching resource: my-image')]
+    assert unit.statuses == [('maintenance', 'fetched resource: my-image')]
 
 
 @pytest.mark.parametrize('case', list(contents_cases.WRONG))
@@ -381,9 +264,9 @@ def test_an_answer_that_is_no_file_fails(unit, answer):
     [
         ({}, 'not in the charm'),
         ({'my-image': None}, 'not in the charm'),
-        ({'my-image': {'type': 'file', 'filename': 'x'}}, 'type oci-image'),
-        ({'my-image': {}}, 'type oci-image'),
-        ({'my-image': {'type': ['oci-image']}}, 'type oci-image'),
+        ({'my-image': {'type': 'file', 'filename': 'x'}}, 'not oci-image'),
+        ({'my-image': {}}, 'not oci-image'),
+        ({'my-image': {'type': ['oci-image']}}, 'not oci-image'),
     ],
 )
 def test_what_metadata_does_not_have_as_an_image_fails_unasked(unit, resources, words):
@@ -417,7 +300,7 @@ def test_each_failed_resource_is_named_with_its_reason(unit):
     unit.hook('install')
     assert unit.statuses[-1] == (
         'blocked',
-        'absent-1, absent-2: resource-get gave no file (it is tried again in the next hook); '
+        'absent-1, absent-2: resource-get returned no file (will be retried in the next hook); '
         'empty: its content is empty (juju attach-resource my-charm empty=IMAGE)',
     )
 
@@ -425,6 +308,7 @@ def test_each_failed_resource_is_named_with_its_reason(unit):
 def test_an_idle_hook_reads_nothing_and_says_nothing(unit):
     unit.attached['my-image'] = IMAGE
     unit.hook('install')
+    unit.hook('update-status')
     before = unitdata.kv().getrange('')
     unit.hook('update-status')
     assert (unit.asked, unit.statuses, unit.logged) == ([], [], [])
@@ -433,27 +317,12 @@ def test_an_idle_hook_reads_nothing_and_says_nothing(unit):
 
 def test_an_upgrade_with_nothing_new_is_no_news(unit):
     unit.attached['my-image'] = PRIVATE
-    unit.hook('install')
     seen = unit.seen()
+    unit.hook('install')
     unit.hook('upgrade-charm')
     assert unit.asked == ['my-image']
-    assert seen == [AVAILABLE]
+    assert seen == [AVAILABLE, AVAILABLE]
     assert unit.statuses == []
-
-
-@pytest.mark.parametrize(
-    'data', [OTHER_IMAGE, PRIVATE, PRIVATE.replace(b'me', b'you')], ids=['path', 'both', 'user']
-)
-def test_another_image_or_other_credentials_are_news_for_one_hook(unit, data):
-    unit.attached['my-image'] = IMAGE
-    unit.hook('install')
-    unit.attached['my-image'] = data
-    seen = unit.seen()
-    unit.hook('upgrade-charm')
-    assert seen.pop() == {'fetched', 'available', 'changed'}
-    assert unit.flags() == AVAILABLE
-    unit.hook('config-changed')
-    assert seen.pop() == AVAILABLE
 
 
 def test_an_upgrade_is_read_before_any_handler_runs(unit):
@@ -467,51 +336,6 @@ def test_an_upgrade_is_read_before_any_handler_runs(unit):
     ]
     unit.hook('upgrade-charm')
     assert paths == ['a/c']
-
-
-def test_a_crash_does_not_eat_the_news(unit):
-    unit.attached['my-image'] = IMAGE
-    unit.hook('install')
-    unit.attached['my-image'] = OTHER_IMAGE
-    seen = unit.seen()
-    unit.hook('upgrade-charm', crash=True)
-    unit.hook('upgrade-charm')
-    assert seen == [{'fetched', 'available', 'changed'}] * 2
-
-
-def test_news_flushed_by_a_hook_that_then_crashed_is_told_by_its_retry(unit):
-    unit.attached['my-image'] = IMAGE
-    unit.hook('install')
-    unit.attached['my-image'] = OTHER_IMAGE
-    unit.during(lambda: unitdata.kv().flush())
-    unit.hook('upgrade-charm', crash=True)
-    seen = unit.seen()
-    unit.hook('upgrade-charm')
-    assert seen == [{'fetched', 'available', 'changed'}]
-    assert unit.flags() == AVAILABLE
-
-
-def test_a_change_is_measured_against_the_last_good_content(unit):
-    unit.attached['my-image'] = IMAGE
-    unit.hook('install')
-    unit.attached['my-image'] = b'broken: true'
-    unit.hook('upgrade-charm')
-    assert unit.flags() == FAILED
-    unit.attached['my-image'] = OTHER_IMAGE
-    seen = unit.seen()
-    unit.hook('update-status')
-    assert seen == [{'fetched', 'available', 'changed'}]
-
-
-def test_the_same_image_after_a_failure_is_no_change(unit):
-    unit.attached['my-image'] = IMAGE
-    unit.hook('install')
-    unit.attached['my-image'] = b''
-    unit.hook('upgrade-charm')
-    unit.attached['my-image'] = IMAGE
-    seen = unit.seen()
-    unit.hook('update-status')
-    assert seen == [AVAILABLE]
 
 
 def test_a_failed_resource_is_not_available_though_it_once_was(unit):
@@ -533,7 +357,7 @@ def test_a_failed_resource_is_tried_again_in_every_later_hook_and_recovers(unit)
     unit.attached['my-image'] = IMAGE
     unit.hook('update-status')
     assert unit.flags() == AVAILABLE
-    assert unit.statuses == [('maintenance', 'image resources are in order')]
+    assert unit.statuses == [('maintenance', 'image resources have recovered')]
     unit.hook('update-status')
     assert (unit.asked, unit.statuses) == ([], [])
 
@@ -550,7 +374,7 @@ def test_set_status_false_sets_no_status_and_logs_the_reason(unit):
     assert unit.statuses == []
 
 
-@pytest.mark.parametrize('resource', [None, {'type': 'oci-image', 'auto-fetch': 'false'}])
+@pytest.mark.parametrize('resource', [None, {'type': 'oci-image', 'auto-fetch': 'maybe'}])
 def test_what_is_wrong_in_metadata_reaches_the_log_even_without_status(unit, resource):
     unit.options['set-status'] = False
     unit.metadata['resources']['odd'] = resource
@@ -568,9 +392,19 @@ def test_a_charm_put_together_by_hand_has_the_default_options(unit):
 
 
 def test_get_info_says_what_to_wait_for(unit):
-    for name in ('my-image', 'no-such-image'):
-        with pytest.raises(ValueError, match=f'layer.docker-resource.{name}.available'):
-            unit.library.get_info(name)
+    with pytest.raises(
+        ValueError, match=r'wait for the flag layer\.docker-resource\.my-image\.av'
+    ):
+        unit.library.get_info('my-image')
+
+
+def test_get_info_of_an_unknown_name_lists_those_that_there_are(unit):
+    unit.metadata['resources']['another'] = {'type': 'file', 'filename': 'f'}
+    with pytest.raises(ValueError, match=r'no resource of that name; it has: another, my-image$'):
+        unit.library.get_info('my_image')
+    unit.metadata['resources'] = None
+    with pytest.raises(ValueError, match=r'no resource of that name; it has: none$'):
+        unit.library.get_info('my_image')
 
 
 def test_the_image_details_are_what_a_pod_spec_wants(unit):
@@ -633,14 +467,33 @@ class TestAnUpgradeFromAnOlderRelease:
         unit.attached['my-image'] = OTHER_IMAGE
         seen = unit.seen()
         unit.hook('upgrade-charm')
-        assert seen == [{'fetched', 'available', 'changed'}]
+        assert seen == [CHANGED]
 
-    @pytest.mark.parametrize('stored', [['a/b'], 'a/b', 7, {}, {'registrypath': ['a/b']}])
+    @pytest.mark.parametrize(
+        'stored',
+        [
+            *(['a/b'], 'a/b', 7, {}, {'registrypath': ['a/b']}),
+            *({'registrypath': None, 'username': 'me'}, {'registrypath': ''}),
+        ],
+    )
     def test_nonsense_that_was_available_is_replaced(self, unit, stored):
         unitdata.kv().set('layer.docker-resource.my-image.image-info', stored)
         unit.hook('upgrade-charm')
         assert unit.flags() == AVAILABLE
         assert unit.library.get_info('my-image').registry_path == 'a/b'
+
+    @pytest.mark.parametrize('stored', [{'registrypath': None}, {'registrypath': ''}, {}, None])
+    def test_what_names_no_image_is_not_given(self, unit, stored):
+        unitdata.kv().set('layer.docker-resource.my-image.image-info', stored)
+        with pytest.raises(ValueError, match='wait for the flag'):
+            unit.library.get_info('my-image')
+
+    @pytest.mark.parametrize('stored', [{'registrypath': None}, {'registrypath': ''}, {}, None])
+    def test_the_first_image_after_none_is_no_change(self, unit, stored):
+        unitdata.kv().set('layer.docker-resource.my-image.image-info', stored)
+        seen = unit.seen()
+        unit.hook('upgrade-charm')
+        assert seen == [AVAILABLE]
 
     def test_what_was_pending_is_read(self, unit):
         kv = unitdata.kv()
@@ -661,295 +514,9 @@ class TestAnUpgradeFromAnOlderRelease:
         assert seen == [AVAILABLE, AVAILABLE]
 
 
-class TestResourceGet:
-    """The real hookenv.resource_get, with a tool on PATH."""
-
-    @pytest.fixture(autouse=True)
-    def tool(self, unit, tmp_path, monkeypatch):
-        monkeypatch.setenv('PATH', f'{tmp_path}/bin:/usr/bin:/bin')
-        monkeypatch.setattr(hookenv, 'resource_get', self.RESOURCE_GET)
-        (tmp_path / 'bin').mkdir()
-        self.path = tmp_path / 'bin' / 'resource-get'
-
-    RESOURCE_GET = staticmethod(hookenv.resource_get)
-
-    def write(self, script):
-        self.path.write_text('#!/bin/sh\n' + script)
-        self.path.chmod(0o755)
-
-    def message(self, unit):
-        unit.hook('install')
-        assert unit.flags() == FAILED
-        assert unit.statuses[-1][0] == 'blocked'
-        return unit.statuses[-1][1]
-
-    def test_its_file_is_read(self, unit, tmp_path):
-        (tmp_path / 'file').write_bytes(IMAGE)
-        self.write(f'test "$1" = my-image && printf %s {tmp_path}/file')
-        unit.hook('install')
-        assert unit.flags() == AVAILABLE
-
-    @pytest.mark.parametrize(
-        'stderr',
-        [
-            'while getting resource from charmhub: resource "my-image" not found',
-            'HTTP request failed: Get https://10.0.0.1/x: resource#my-charm/my-image not found',
-        ],
-    )
-    def test_nothing_attached_is_named_as_such(self, unit, stderr):
-        self.write(f"echo 'ERROR could not download resource: {stderr}' >&2; exit 1")
-        assert self.message(unit) == (
-            'my-image: no image is attached (juju attach-resource my-charm my-image=IMAGE)'
-        )
-
-    def test_its_reason_reaches_the_status_and_the_log(self, unit):
-        self.write(
-            "echo noise >&2; printf 'ERROR could not download resource: failed  after\\033[1m "
-            "retrying: https://user:s3@cr3t@10.0.0.1 is down\\n\\n' >&2; exit 1"
-        )
-        reason = 'failed after[1m retrying: https://10.0.0.1 is down'
-        assert self.message(unit) == (
-            f'my-image: resource-get gave no file: {reason} (it is tried again in the next hook)'
-        )
-        assert reason in ''.join(unit.logged)
-
-    def test_its_reason_is_cut_to_what_a_status_can_hold(self, unit):
-        self.write('head -c 5000 /dev/zero | tr "\\0" x >&2; exit 1')
-        assert len(self.message(unit)) < 300
-
-    def test_a_reason_that_is_not_utf_8_is_no_matter(self, unit):
-        self.write("printf '\\377oops\\n' >&2; exit 1")
-        assert 'oops' in self.message(unit)
-
-    def test_an_absent_tool_fails(self, unit):
-        assert 'cannot be run' in self.message(unit)
-
-    def test_a_tool_that_prints_nothing_fails(self, unit):
-        self.write('exit 0')
-        assert 'gave no file' in self.message(unit)
-
-    def test_a_tool_that_prints_no_text_fails(self, unit):
-        self.write("printf '\\377'")
-        assert 'no path' in self.message(unit)
-
-    @pytest.mark.parametrize('stream', [1, 2])
-    def test_a_tool_that_prints_without_end_is_stopped(self, unit, stream):
-        self.write(f'exec yes >&{stream}')
-        assert 'no path' in self.message(unit)
-
-    @pytest.mark.parametrize(
-        'script',
-        [
-            'exec sleep 600',
-            'sleep 600 & wait',
-            'sleep 600',
-            'exec >&- 2>&-; sleep 600',
-            'trap "" TERM; sleep 600',
-            'while true; do echo x; sleep 0.01; done',
-        ],
-    )
-    def test_a_tool_that_never_ends_is_given_up_and_ended(self, unit, monkeypatch, script):
-        assert unit.library._RESOURCE_GET_SECONDS == 30
-        monkeypatch.setattr(unit.library, '_RESOURCE_GET_SECONDS', 0.3)
-        started = []
-        start = subprocess.Popen
-        monkeypatch.setattr(
-            subprocess,
-            'Popen',
-            lambda *args, **kw: started.append(start(*args, **kw)) or started[-1],
-        )
-        self.write(script)
-        assert 'no answer in 0.3 s' in self.message(unit)
-        [tool] = started
-        assert tool.returncode is not None
-        end = time.monotonic() + 20
-        while self.lives(tool.pid) and time.monotonic() < end:
-            time.sleep(0.01)  # what else it started was killed, and takes its time
-        assert not self.lives(tool.pid)
-
-    @staticmethod
-    def lives(group):
-        """Tell whether there is a process of that process group, besides zombies."""
-        for path in pathlib.Path('/proc').glob('[0-9]*/stat'):
-            with contextlib.suppress(OSError):
-                state, _, its_group = path.read_text().rpartition(')')[2].split()[:3]
-                if int(its_group) == group and state != 'Z':
-                    return True
-        return False
-
-    def test_hookenv_is_left_as_it_was(self, unit):
-        before = hookenv.subprocess
-        self.write('exit 1')
-        self.message(unit)
-        assert hookenv.subprocess is before
-        assert before.__name__ == 'subprocess'
-
-
-class TestVerifyImage:
-    """With `verify-image: true`; the registry client has tests of its own."""
-
-    DIGEST = contents_cases.DIGEST
-
-    @pytest.fixture(autouse=True)
-    def registries(self, unit, monkeypatch):
-        unit.options['verify-image'] = True
-        unit.attached['my-image'] = PRIVATE
-        self.answer = self.DIGEST
-        self.calls = []
-
-        def look_up(images, limit, proxies):
-            self.calls.append((dict(images), limit, proxies))
-            return dict.fromkeys(images, self.answer)
-
-        monkeypatch.setattr(registry, 'look_up', look_up)
-
-    def test_a_confirmed_image_is_available_and_has_a_digest(self, unit):
-        unit.hook('install')
-        assert unit.flags() == AVAILABLE
-        assert unit.library.get_info('my-image').digest == self.DIGEST
-        [(images, limit, _)] = self.calls
-        reference, username, password = images['my-image']
-        assert (reference.domain, reference.path) == ('docker.io', 'a/b')
-        assert (username, password) == ('me', SECRET)
-        assert 29 < limit <= 30
-
-    def test_the_digest_is_no_part_of_the_image_details(self, unit):
-        unit.hook('install')
-        assert set(unit.library.get_info('my-image').image_details) == {
-            'imagePath',
-            'username',
-            'password',
-        }
-
-    def test_a_refused_image_failed(self, unit):
-        self.answer = registry.NotFound('docker.io has no a/b')
-        unit.hook('install')
-        assert unit.flags() == FAILED
-        assert unit.statuses[-1] == (
-            'blocked',
-            'my-image: docker.io has no a/b (juju attach-resource my-charm my-image=IMAGE)',
-        )
-
-    def test_a_registry_that_gives_no_answer_is_waited_for(self, unit):
-        self.answer = registry.NotReachable('docker.io is not there')
-        for hook in ('install', 'update-status'):
-            unit.hook(hook)
-            assert unit.flags() == {'fetched'}
-            assert unit.statuses[-1] == (
-                'waiting',
-                'my-image: docker.io is not there (it is tried again in the next hook)',
-            )
-        self.answer = self.DIGEST
-        unit.hook('update-status')
-        assert unit.flags() == AVAILABLE
-
-    def test_both_kinds_of_problems_reach_layer_status(self, unit):
-        unit.metadata['resources']['empty'] = {'type': 'oci-image', 'auto-fetch': True}
-        self.answer = registry.Overloaded('docker.io is busy')
-        unit.hook('install')
-        assert [status for status, _ in unit.statuses[-2:]] == ['waiting', 'blocked']
-
-    def test_an_image_that_was_confirmed_stays_available_while_its_registry_is_away(self, unit):
-        unit.hook('install')
-        self.answer = registry.NotReachable('docker.io is not there')
-        unit.hook('upgrade-charm')
-        assert unit.flags() == AVAILABLE
-        assert unit.library.get_info('my-image').digest == self.DIGEST
-        assert unit.statuses == []
-
-    def test_another_image_is_not_available_before_it_is_confirmed(self, unit):
-        unit.hook('install')
-        unit.attached['my-image'] = OTHER_IMAGE
-        self.answer = registry.NotReachable('docker.io is not there')
-        unit.hook('upgrade-charm')
-        assert unit.flags() == {'fetched'}
-        self.answer = self.DIGEST
-        seen = unit.seen()
-        unit.hook('update-status')
-        assert seen == [{'fetched', 'available', 'changed'}]
-
-    def test_a_tag_that_means_another_image_now_is_news(self, unit):
-        unit.hook('install')
-        self.answer = self.DIGEST[:-1] + '0'
-        seen = unit.seen()
-        unit.hook('upgrade-charm')
-        assert seen == [{'fetched', 'available', 'changed'}]
-
-    def test_turning_the_option_on_is_no_news(self, unit):
-        unit.options['verify-image'] = False
-        unit.hook('install')
-        assert not self.calls
-        unit.options['verify-image'] = True
-        seen = unit.seen()
-        unit.hook('upgrade-charm')
-        assert seen == [AVAILABLE]
-        assert unit.library.get_info('my-image').digest == self.DIGEST
-
-    def test_all_that_handlers_fetch_is_looked_up_at_once(self, unit):
-        names = [f'image-{n}' for n in range(10)]
-        unit.metadata['resources'] = {name: {'type': 'oci-image'} for name in names}
-        unit.attached = {name: f'registrypath: r/{name}'.encode() for name in names}
-        unit.during(lambda: [unit.library.fetch(name) for name in names])
-        unit.hook('install')
-        assert [sorted(images) for images, _, _ in self.calls] == [names]
-
-    def test_all_look_ups_of_a_hook_have_one_limit(self, unit, monkeypatch):
-        unit.metadata['resources']['later'] = {'type': 'oci-image'}
-        unit.attached['later'] = IMAGE
-        now = itertools.count(100, 20)
-        monkeypatch.setattr(unit.library.time, 'monotonic', lambda: next(now))
-        unit.during(lambda: unit.library.fetch('later'))
-        unit.hook('install')
-        assert [limit for _, limit, _ in self.calls] == [10, 0]
-
-    def test_only_what_could_be_read_is_looked_up(self, unit):
-        unit.metadata['resources']['empty'] = {'type': 'oci-image', 'auto-fetch': True}
-        unit.hook('install')
-        assert [sorted(images) for images, _, _ in self.calls] == [['my-image']]
-
-    def test_the_proxies_of_the_model_are_used(self, unit, monkeypatch):
-        monkeypatch.setenv('JUJU_CHARM_HTTPS_PROXY', 'http://proxy:3128')
-        monkeypatch.setenv('JUJU_CHARM_NO_PROXY', '10.0.0.0/8')
-        unit.hook('install')
-        assert self.calls[0][2] == {'https': 'http://proxy:3128', 'no_proxy': '10.0.0.0/8'}
-
-
 @hypothesis.given(prefix=strategies.binary(), suffix=strategies.binary())
 def test_no_content_whatsoever_makes_a_hook_fail_or_shows_a_credential(unit, prefix, suffix):
     unit.attached['my-image'] = prefix + SECRET.encode() + suffix
     unit.hook('upgrade-charm')
     assert unit.flags() in (AVAILABLE, FAILED)
     assert SECRET not in repr((unit.statuses, unit.logged, reactive.get_flags()))
-
-
-@hypothesis.given(
-    strategies.lists(
-        strategies.tuples(
-            strategies.sampled_from([IMAGE, OTHER_IMAGE, PRIVATE, b'', ABSENT]),
-            strategies.sampled_from(['upgrade-charm', 'update-status', 'config-changed']),
-            strategies.booleans(),
-        )
-    )
-)
-def test_whatever_is_attached_in_whatever_order_the_flags_tell_the_truth(unit, events):
-    flags.clear_flag('layer.docker-resource.my-image.fetched')
-    unit.attached.clear()
-    unit.metadata['resources'], kept = {}, unit.metadata['resources']
-    unit.hook('upgrade-charm')
-    unit.metadata['resources'] = kept
-    unit.hook('upgrade-charm')
-    seen = unit.seen()
-    known, last_good = None, None
-    for data, hook, crash in events:
-        unit.attached['my-image'] = False if data is ABSENT else data
-        reads = hook == 'upgrade-charm' or known is None
-        unit.hook(hook, crash=crash)
-        good = data if data in (IMAGE, OTHER_IMAGE, PRIVATE) else None
-        current = good if reads else known
-        news = reads and good is not None and last_good not in (None, good)
-        assert seen.pop(0) == (
-            (AVAILABLE | ({'changed'} if news else set())) if current else FAILED
-        )
-        if not crash:
-            known, last_good = current, current or last_good
-            assert unit.flags() == (AVAILABLE if known else FAILED)

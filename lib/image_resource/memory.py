@@ -1,0 +1,125 @@
+"""What a unit keeps of its image resources from hook to hook, beside their flags.
+
+It is kept, as flags are, if the hook succeeds.
+"""
+
+import typing
+
+from charmhelpers.core import unitdata
+
+_PREFIX = 'layer.docker-resource.'
+_KEY = _PREFIX + 'memory'
+
+ATTACH = 'juju attach-resource {application} {name}=IMAGE'
+REPORT = "report it to the charm's author"
+RETRY = 'will be retried in the next hook'
+
+
+class Image(typing.NamedTuple):
+    """An image as the operator or Charmhub gave it, and its digest, '' unless it was verified."""
+
+    registry_path: str
+    username: str
+    password: str
+    digest: str
+
+    def __repr__(self) -> str:
+        return f'Image({self.registry_path!r}, <hidden>)'
+
+    @property
+    def details(self) -> typing.Tuple[str, str, str]:
+        """Return what was attached."""
+        return self.registry_path, self.username, self.password
+
+    def is_other_than(self, image: 'Image') -> bool:
+        """Return whether image or credentials differ; a tag may mean another image by now."""
+        digests = {self.digest, image.digest}
+        return self.details != image.details or ('' not in digests and len(digests) > 1)
+
+
+class Problem(typing.NamedTuple):
+    """Why a resource can't be used, what to do about it, and the status that this makes."""
+
+    status: str
+    reason: str
+    remedy: str
+
+
+class Memory:
+    """All that is kept beside the images themselves; loaded when it is made."""
+
+    def __init__(self) -> None:
+        kept = unitdata.kv().get(_KEY)
+        self.is_new = kept is None
+        kept = kept or {}
+        self.problems: typing.Dict[str, Problem] = {
+            name: Problem(*problem) for name, problem in kept.get('problems', {}).items()
+        }
+        # What `get_info` last gave.
+        self.given: typing.Dict[str, Image] = {
+            name: Image(*image) for name, image in kept.get('given', {}).items()
+        }
+        # What a registry refused, and why; since then, nobody has confirmed anything.
+        self.refused: typing.Dict[str, typing.List[str]] = kept.get('refused', {})
+        # What handlers called `fetch` for, ever.
+        self.asked: typing.List[str] = kept.get('asked', [])
+        # What could not be read when it should have been.
+        self.unread: typing.List[str] = kept.get('unread', [])
+        self.warned: typing.List[str] = kept.get('warned', [])
+        # Which images nobody had asked for by the first update-status after an upgrade.
+        self.unasked: typing.List[str] = kept.get('unasked', [])
+        self.is_checked: bool = kept.get('is_checked', False)
+        # The unit's status is about `problems`.
+        self.is_told: bool = kept.get('is_told', False)
+        self._kept = '' if self.is_new else repr(self._content())
+
+    def save(self) -> None:
+        """Write it, if it changed."""
+        content = repr(self._content())
+        if content != self._kept:
+            unitdata.kv().set(_KEY, self._content())
+            self._kept = content
+
+    def forget(self, name: str) -> None:
+        """Drop all that is known of the resource `name`."""
+        for by_name in (self.problems, self.given, self.refused):
+            by_name.pop(name, None)
+        for names in (self.asked, self.unread, self.unasked):
+            if name in names:
+                names.remove(name)
+        unitdata.kv().unset(_image_key(name))
+
+    def names(self) -> typing.Set[str]:
+        """Return the names of all resources that anything is known of."""
+        return {*self.problems, *self.given, *self.refused, *self.asked, *self.unread}
+
+    def _content(self) -> typing.Dict[str, typing.Any]:
+        return {
+            name: {key: list(each) for key, each in value.items()}
+            if isinstance(value, dict)
+            else value
+            for name, value in vars(self).items()
+            if name not in ('is_new', '_kept')
+        }
+
+
+def _image_key(name: str) -> str:
+    return f'{_PREFIX}{name}.image-info'  # as in older releases of this layer
+
+
+def last_good(name: str) -> typing.Optional[Image]:
+    """Return what was read last of `name` and was valid, available or not, or None."""
+    stored = unitdata.kv().get(_image_key(name))
+    # Older releases kept whatever the file had: null, 83 for the password 0123, even a list.
+    if not isinstance(stored, dict) or not stored.get('registrypath'):
+        return None
+    if not isinstance(stored['registrypath'], str):
+        return None
+    values = [stored.get(key) for key in ('registrypath', 'username', 'password', 'digest')]
+    return Image(*('' if value is None else str(value) for value in values))
+
+
+def keep(name: str, image: Image) -> None:
+    """Keep what was read of `name`, and was valid."""
+    keys = ('registrypath', 'username', 'password', 'digest')
+    unitdata.kv().set(_image_key(name), dict(zip(keys, image)))

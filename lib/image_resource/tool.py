@@ -1,0 +1,191 @@
+"""The hook tool `resource-get`, which may fail, print anything or never end."""
+
+import contextlib
+import os
+import re
+import signal
+import threading
+import time
+import typing
+
+from charmhelpers.core import hookenv
+
+from image_resource import reasons
+
+_STDERR_MAX = 64 * 1024  # bytes, at the end, which are kept
+_STDERR_MOST = 4 * 1024 * 1024  # bytes
+_MEMORY_MAX = 64 * 1024 * 1024  # bytes that its output may take, which hookenv reads whole
+_PATH_MAX = 4096  # as Linux has it
+_GLANCES = 0.02  # seconds between two
+_STARTED_AT = 19  # of the fields in /proc/PID/stat, counted after the command
+_PARENT = 1
+
+
+class NoFile(Exception):
+    """`resource-get` named no file; the message says why.
+
+    `is_absent`: because nothing is attached. `is_late`: because it did not end in time.
+    """
+
+    def __init__(self, message: str, is_absent: bool = False, is_late: bool = False) -> None:
+        super().__init__(message)
+        self.is_absent = is_absent
+        self.is_late = is_late
+
+
+def resource_get(name: str, seconds: float) -> str:
+    """Return the path of the file of the resource `name`; raise NoFile after `seconds` at most.
+
+    It is asked for through hookenv, where the tests of charms put their mocks. That sets no
+    limits, and drops the reason of a failure: a _Watch has an eye on what it started.
+    """
+    watch = _Watch(seconds)
+    problem = ''
+    answer = None
+    with watch:
+        try:
+            answer = hookenv.resource_get(name)
+        except (NotImplementedError, OSError):
+            problem = 'the tool resource-get cannot be run'
+        except Exception:
+            problem = 'resource-get printed unexpected output'
+    # Raised outside of `except`: what a mock or a decoder raised may quote anything.
+    if watch.is_over == 'time':
+        raise NoFile(f'resource-get did not respond within {seconds:.2g} s', is_late=True)
+    path = str(answer).strip('\r\n') if answer else ''
+    if watch.is_over or len(path) > _PATH_MAX or not path.isprintable():
+        raise NoFile('resource-get printed unexpected output')
+    if problem:
+        raise NoFile(problem)
+    if path:
+        return path
+    reason = watch.reason()
+    if re.search(r'\bresource\b[^:…]* not found$', reason):
+        raise NoFile('no image is attached', is_absent=True)
+    raise NoFile('resource-get returned no file' + (reason and f': {reason}'))
+
+
+class _Watch:
+    """While it is entered, keeps what is written to stderr, and ends what runs for too long.
+
+    It ends the processes, not the call: that returns once nobody has the other end of its pipe.
+    `is_over` is 'time' or 'output' if it had to, and '' if not.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.is_over = ''
+        self._seconds = seconds
+        self._stderr = b''
+        self._written = 0
+        self._ended = threading.Event()
+
+    def reason(self) -> str:
+        """Return the reason that was written to stderr, without credentials."""
+        return reasons.from_stderr(self._stderr, self._written == len(self._stderr))
+
+    def __enter__(self) -> None:
+        self._end = time.monotonic() + self._seconds
+        self._memory = _memory()
+        self._files_before = _open_files(os.getpid())
+        self._reading, writing = os.pipe()
+        os.set_blocking(self._reading, False)
+        try:
+            self._kept_stderr: typing.Optional[int] = os.dup(2)
+        except OSError:  # it is closed
+            self._kept_stderr = None
+        os.dup2(writing, 2)
+        os.close(writing)
+        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread.start()
+
+    def __exit__(self, *exception: object) -> None:
+        if self._kept_stderr is None:
+            os.close(2)
+        else:
+            os.dup2(self._kept_stderr, 2)
+            os.close(self._kept_stderr)
+        self._ended.set()
+        self._thread.join()
+        self._read_stderr()
+        os.close(self._reading)
+
+    def _look(self) -> None:
+        with contextlib.suppress(OSError):  # without /proc, nothing can be found, nor ended
+            begun = _started_at('thread-self')
+            while not self._ended.wait(0 if self._read_stderr() else _GLANCES):
+                if time.monotonic() >= self._end:
+                    self.is_over = 'time'
+                elif _memory() - self._memory > _MEMORY_MAX or self._written > _STDERR_MOST:
+                    self.is_over = 'output'
+                if self.is_over:
+                    # What it starts while it is being ended, is found in the second turn.
+                    for number in (signal.SIGSTOP, signal.SIGKILL):
+                        for process in self._started(begun):
+                            with contextlib.suppress(OSError):
+                                os.kill(process, number)
+
+    def _read_stderr(self) -> bool:
+        """Read what is there; return whether there was anything."""
+        try:
+            block = os.read(self._reading, _STDERR_MAX)
+        except OSError:
+            return False
+        self._stderr = (self._stderr + block)[-_STDERR_MAX:]
+        self._written += len(block)
+        return bool(block)
+
+    def _started(self, begun: int) -> typing.Set[int]:
+        """Return the processes below this one that are younger than the watch, and all that have
+        the other end of a pipe that this one opened since: their parents may be gone.
+        """
+        me = os.getpid()
+        pipes = {file for file in _open_files(me) - self._files_before if file[:5] == 'pipe:'}
+        processes = [int(name) for name in os.listdir('/proc') if name.isdigit()]
+        parents = {}
+        found = set()
+        for process in processes:
+            with contextlib.suppress(OSError, IndexError):
+                parents[process] = int(_stat(process)[_PARENT])
+                if process != me and pipes & _open_files(process):
+                    found.add(process)
+        young = {me}
+        while True:
+            children = {
+                process
+                for process, parent in parents.items()
+                if parent in young and process not in young and _is_younger(process, begun)
+            }
+            if not children:
+                return found | young - {me}
+            young |= children
+
+
+def _stat(process: typing.Union[int, str]) -> typing.List[str]:
+    with open(f'/proc/{process}/stat') as file:
+        return file.read().rpartition(')')[2].split()
+
+
+def _started_at(process: typing.Union[int, str]) -> int:
+    return int(_stat(process)[_STARTED_AT])
+
+
+def _is_younger(process: int, begun: int) -> bool:
+    with contextlib.suppress(OSError):
+        return _started_at(process) >= begun
+    return False
+
+
+def _open_files(process: int) -> typing.Set[str]:
+    """Return what the open files of `process` are, as far as they can be known."""
+    found = set()
+    with contextlib.suppress(OSError):
+        for number in os.listdir(f'/proc/{process}/fd'):
+            with contextlib.suppress(OSError):
+                found.add(os.readlink(f'/proc/{process}/fd/{number}'))
+    return found
+
+
+def _memory() -> int:
+    """Return how many bytes of memory this process takes."""
+    with open('/proc/self/statm') as file:
+        return int(file.read().split()[1]) * os.sysconf('SC_PAGE_SIZE')

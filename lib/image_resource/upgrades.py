@@ -1,0 +1,102 @@
+"""What an upgrade changes: this layer's release, the charm's metadata.yaml and layer.yaml."""
+
+import contextlib
+import typing
+
+import charms.reactive as reactive
+from charmhelpers.core import hookenv, unitdata
+
+from image_resource import declared, flags, memory
+
+_OLDER_STATUS = 'unable to fetch resource'
+_OLDER_KEYS = (flags.PREFIX + 'problems', flags.PREFIX + 'auto-fetch-done')
+
+
+def adopt_older_state(kept: memory.Memory) -> None:
+    """Take over what another release of this layer left behind; none if it is the first."""
+    fetched = flags.names('fetched')
+    for name in fetched:
+        last = memory.last_good(name)
+        if last:
+            kept.given[name] = last
+        flags.toggle(name, 'changed', False)  # they left it set for good
+        unitdata.kv().unset(f'reactive.data_changed.{flags.PREFIX}{name}')
+    if reactive.is_flag_set(flags.OLDER_AUTO_FETCHED):
+        reactive.clear_flag(flags.OLDER_AUTO_FETCHED)
+    kept.is_told = bool(unitdata.kv().get(_OLDER_KEYS[0])) or bool(fetched and _is_older_status())
+    for key in _OLDER_KEYS:
+        unitdata.kv().unset(key)
+
+
+def _is_older_status() -> bool:
+    """Return whether the unit's status is one that older releases set, and never took back."""
+    with contextlib.suppress(Exception):
+        return str(hookenv.status_get()[1]).startswith(_OLDER_STATUS)
+    return False
+
+
+def heed_metadata(
+    kept: memory.Memory, is_other_charm: bool
+) -> typing.Tuple[typing.Set[str], typing.Dict[str, str]]:
+    """Mark as fetched what metadata.yaml wants to be, and forget what it no longer has.
+
+    Return the names of all resources that anybody wants; and what is wrong in metadata.yaml with
+    those that nobody can have, by name.
+    """
+    images = declared.images()
+    auto_fetched, wrong = declared.auto_fetched()
+    for name in kept.names().union(*map(flags.names, flags.STATES)):
+        problem = kept.problems.get(name)
+        is_of_author = problem is not None and problem.remedy == memory.REPORT
+        if name in images:
+            is_over = is_of_author and name not in wrong and not flags.is_set(name, 'fetched')
+        else:
+            # One that a handler asked for in vain is as wrong as it was.
+            is_over = name not in wrong and (is_other_charm or not is_of_author)
+        if is_over:
+            forget(kept, name)
+    for name in auto_fetched:
+        flags.toggle(name, 'fetched', True)
+    for name in flags.names('fetched'):
+        wrong.pop(name, None)
+    return auto_fetched.union(kept.asked), wrong
+
+
+def drop_unwanted(kept: memory.Memory, wanted: typing.Collection[str]) -> typing.Set[str]:
+    """Forget what failed, if neither metadata.yaml nor a handler wants it; return the names."""
+    dropped = {
+        name
+        for name, problem in kept.problems.items()
+        if name not in wanted and problem.status == 'blocked' and problem.remedy != memory.REPORT
+    }
+    for name in dropped:
+        forget(kept, name)
+    return dropped
+
+
+def forget(kept: memory.Memory, name: str) -> None:
+    """Drop all that is known of the resource `name`."""
+    for state in flags.STATES:
+        flags.toggle(name, state, False)
+    kept.forget(name)
+
+
+def warn(kept: memory.Memory, options: object) -> None:
+    """Log, once, what has no effect in metadata.yaml and in `options`, those of this layer."""
+    warnings = declared.warnings(options)
+    for warning in warnings:
+        if warning not in kept.warned:
+            hookenv.log(warning, level=hookenv.WARNING)
+    kept.warned = warnings
+
+
+def warn_of_unasked(kept: memory.Memory) -> None:
+    """Log, once, which images nobody has asked for until now."""
+    kept.is_checked = True
+    for name in declared.unasked([*kept.asked, *kept.unasked, *flags.names('fetched')]):
+        kept.unasked.append(name)
+        hookenv.log(
+            f'image resource {name} was never fetched: add auto-fetch: true to its entry in'
+            f" metadata.yaml, or call layer.docker_resource.fetch('{name}')",
+            level=hookenv.WARNING,
+        )

@@ -1,0 +1,107 @@
+"""How images are read: in bounded time, and with nothing told that is nobody's business."""
+
+import pytest
+from observing import IMAGE, OBSERVER, seen, states
+from test_contents import _limit
+
+GOOD = {'fetched', 'available'}
+FOUR = dict.fromkeys(('a', 'b', 'c', 'd'), IMAGE)
+
+
+def test_all_resource_get_of_a_hook_share_one_limit_and_the_rest_waits_for_the_next(charms, live):
+    subject = live(charms.make(resources=FOUR, reactive=OBSERVER))
+    _limit(subject, 4)
+    for name in FOUR:
+        subject.attach(name, f'a/{name}')
+    subject.break_resource_get('b', 'sleep 600')
+    install = subject.install()
+    assert seen(install, 'a') == GOOD
+    assert seen(install, 'b') == {'fetched', 'failed'}
+    assert seen(install, 'c') == seen(install, 'd') == {'fetched'}
+    assert len(install.started('resource-get')) == 2
+    waiting = [message for state, message in install.statuses if state == 'waiting']
+    assert subject.status[0] == 'blocked'
+    assert 'b: resource-get did not respond within' in subject.status[1]
+    assert waiting == []  # layer:status sends the worst
+    # What there was no time for goes first: what hangs never keeps the others waiting twice.
+    idle = subject.idle()
+    assert [command[1] for command in idle.started('resource-get')] == ['c', 'd', 'b']
+    assert seen(idle, 'c') == seen(idle, 'd') == GOOD
+
+
+def test_what_there_was_no_time_for_is_waiting(charms, live):
+    subject = live(charms.make(resources=FOUR, reactive=OBSERVER))
+    _limit(subject, 3)
+    for name in FOUR:
+        subject.attach(name, f'a/{name}')
+        subject.break_resource_get(name, f'sleep 2; printf {subject.folder}/{name}')
+        (subject.folder / name).write_text(f'registrypath: a/{name}')
+    subject.install()
+    state, message = subject.status
+    assert state == 'waiting'
+    assert message.endswith('(will be read in the next hook)')
+    assert 'c, d: not read yet' in message
+    for _ in range(6):
+        subject.idle()
+    assert all(states(subject.flags, name) == GOOD for name in FOUR)
+    assert subject.status == ('maintenance', 'image resources have recovered')
+
+
+def test_no_image_of_before_is_sent_while_the_new_one_is_waited_for(charms, live):
+    subject = live(charms.make(resources={'a': IMAGE, 'b': IMAGE}, reactive=OBSERVER))
+    subject.attach('a', 'a/a')
+    subject.attach('b', 'a/b:1')
+    subject.deploy()
+    _limit(subject, 2)
+    subject.break_resource_get('a', 'sleep 600')
+    subject._attached['b'] = b'registrypath: a/b:2'
+    upgrade = subject.run('upgrade-charm')
+    assert seen(upgrade, 'b') == {'fetched'}
+    assert upgrade.pod_spec is None
+    subject.repair_resource_get('a')
+    assert 'changed' in seen(subject.idle(), 'b')
+
+
+# What the operator reads
+
+
+def test_a_charm_that_sets_no_status_is_not_left_fetching(charms, live):
+    subject = live(charms.make(resources={'a': IMAGE, 'b': IMAGE}))
+    subject.attach('a', 'a/a')
+    subject.attach('b', 'a/b')
+    install = subject.install()
+    assert install.statuses == [('maintenance', 'fetched resources: a, b')]
+    assert subject.idle().statuses == []
+
+
+def test_a_fetch_that_takes_long_is_told_while_it_does(charms, live):
+    subject = live(charms.make(resources={'a': IMAGE}))
+    module = subject.charm / 'lib' / 'image_resource' / 'statuses.py'
+    module.write_text(module.read_text().replace('_SLOW_SECONDS = 5', '_SLOW_SECONDS = 0.2'))
+    (subject.folder / 'a').write_text('registrypath: a/a')
+    subject.break_resource_get('a', f'sleep 2; printf {subject.folder}/a')
+    assert subject.install().statuses == [
+        ('maintenance', 'fetching resource: a'),
+        ('maintenance', 'fetched resource: a'),
+    ]
+
+
+@pytest.mark.parametrize(
+    ('said', 'kept'),
+    [
+        ('Get https://me:a/b@c d-SWORDFISH@10.0.0.1/x: EOF', 'Get https://10.0.0.1/x: EOF'),
+        ('Get "https://me:SWORDFISH@10.0.0.1/x": i/o timeout', 'Get "https://10.0.0.1/x": i/o'),
+        ('Get https://s3/x?X-Sig=SWORDFISH&a=b: forbidden', 'Get https://s3/x… forbidden'),
+        ('cannot use password SWORDFISH', 'cannot use password…'),
+        ('me:SWORDFISH@10.0.0.1 is away', '…10.0.0.1 is away'),
+    ],
+)
+def test_what_resource_get_prints_is_told_without_credentials(charms, live, said, kept):
+    subject = live(charms.make(resources={'image': IMAGE}, reactive=OBSERVER))
+    script = f"printf '%s\\n' 'ERROR could not download resource: {said}' >&2; exit 1"
+    subject.break_resource_get('image', script)
+    install = subject.install()
+    assert kept in subject.status[1]
+    assert kept in install.said
+    assert 'SWORDFISH' not in install.said.replace(script, '')
+    assert 'SWORDFISH' not in str(subject.kv)
