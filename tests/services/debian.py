@@ -7,6 +7,7 @@ half-made is removed by the next one. Needs root, and the network of the machine
 import contextlib
 import fcntl
 import hashlib
+import os
 import pathlib
 import shutil
 import subprocess
@@ -135,8 +136,12 @@ def _pack(root, archive):
 
 
 def _run(*command):
+    # what it mounts, and whatever it starts, ends with it, or with a killed pytest
+    own = ['setpriv', '--pdeathsig=KILL', 'unshare', '--mount', '--pid', '--fork', '--kill-child']
     done = subprocess.run(
-        [*isolation.on_the_machines_network(), *command],
+        [*own, *isolation.on_the_machines_network(), *command],
+        # a root that a crash of the machine left half-written is made again anyway
+        env={**os.environ, 'DPKG_FORCE': 'security-mac,downgrade,unsafe-io'},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -198,6 +198,7 @@ def _podman(kind, home):
         '[containers]\nnetns = "host"\n'
         # podman would raise them, for which a root without CAP_SYS_RESOURCE has no right
         'default_ulimits = ["nofile=4096:4096", "nproc=16384:16384"]\n'
+        'pids_limit = 0\n'  # whose controller not every cgroup has
         + ('cgroups = "disabled"\n' if kind.rootless else '')  # which are root's
         + '[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\nlock_type = "file"\n'
         f'[network]\nnetwork_config_dir = "{home}/networks"\n'

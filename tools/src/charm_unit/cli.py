@@ -9,9 +9,9 @@ import sys
 import types
 import typing
 
-from charm_unit import errors, prompt, unit_options
+from charm_unit import check, errors, prompt, unit_options
 
-_COMMANDS: dict[str, types.ModuleType] = {'run': prompt}
+_COMMANDS: dict[str, types.ModuleType] = {'check': check, 'run': prompt}
 
 
 def main(arguments: 'typing.Sequence[str] | None' = None) -> int:

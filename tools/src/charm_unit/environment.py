@@ -64,6 +64,7 @@ def find(charm: pathlib.Path, python: 'str | os.PathLike[str] | None' = None) ->
     program = shutil.which(given)
     if not program:
         raise errors.EnvironmentFailed(f'there is no interpreter {given}: check --python')
+    program = os.path.abspath(program)  # not resolved: that of a virtual environment is a link
     about = _about(program)
     lacking = [name for name in _NEEDED if not _brings(charm, name)]
     absent = [name for name in lacking if not about['found'][name]]

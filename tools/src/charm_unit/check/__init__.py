@@ -1,0 +1,179 @@
+"""The command `charm-unit check`: lives the life of each image of a charm, and judges it."""
+
+import argparse
+import concurrent.futures
+import contextlib
+import os
+import pathlib
+import sys
+import time
+import typing
+
+import rich.console
+
+from charm_unit import charm, environment, errors, unit_options
+from charm_unit.check import circumstances, lives, report, verdicts
+
+HELP = 'judge what a charm does with its images'
+DESCRIPTION = """Run the hooks of a built charm through the life of each of its image resources.
+
+Shows what every hook did, then a line for each sentence that a charm with images has to keep:
+✓ it holds, ✗ it does not, with what was seen, – it can't be told, with why.
+
+A charm that waits for a relation or an option before it sends a pod spec is to be given that:
+
+    charm-unit check ./my-charm --config port=80 --relate mysql:host=10.1.0.9,port=3306
+    charm-unit check ./my-charm --given circumstances.yaml --from ./older/my-charm
+
+The exit status is 1 if a sentence does not hold, 2 if the check could not be made.
+"""
+_FILE_COLUMNS = 160
+"""What a table may take where there is no terminal."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of this command."""
+    circumstances.add_arguments(parser)
+    parser.add_argument(
+        '--from',
+        dest='older',
+        metavar='OLDER_BUILD',
+        help='an earlier build of the charm: units of it are upgraded, and judged as well',
+    )
+    parser.add_argument(
+        '--format',
+        choices=('text', 'json'),
+        default='text',
+        help='what goes to stdout (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--junit', metavar='FILE', type=pathlib.Path, help='write the verdicts as JUnit XML, too'
+    )
+    parser.add_argument(
+        '--svg',
+        metavar='FILE',
+        type=pathlib.Path,
+        help='write a picture of what the terminal shows, too',
+    )
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Live, judge, tell; return the exit status."""
+    built = charm.BuiltCharm(arguments.built_charm)
+    older = _older(arguments.older, built)
+    if not built.image_resources:
+        raise errors.WrongUse(
+            f'{built.name} has no image resources in its metadata.yaml: there is nothing to '
+            'judge. `charm-unit run` runs its hooks all the same'
+        )
+    given = circumstances.given(arguments)
+    given.check(built)
+    for file in (arguments.junit, arguments.svg):
+        if file and not file.parent.is_dir():
+            raise errors.WrongUse(f'cannot write {file}: there is no folder {file.parent}')
+    keywords = unit_options.keywords(arguments)
+    for build in (built, older):
+        if build:
+            environment.find(build.folder, arguments.python)
+    begun = time.monotonic()
+    terminal = sys.stdout.isatty()
+    console = rich.console.Console(
+        highlight=False,
+        width=None if terminal else _FILE_COLUMNS,
+        soft_wrap=not terminal,
+        quiet=arguments.format == 'json',
+    )
+    judged = _judge(
+        [lives.Subject(built, name, given, keywords) for name in built.image_resources],
+        older,
+        console,
+    )
+    seconds = time.monotonic() - begun
+    for one in judged:
+        report.tell_verdicts(console, one)
+    report.tell_sum(console, judged, seconds)
+    if arguments.format == 'json':
+        print(report.as_json(built.name, judged))
+    if arguments.junit:
+        _write(arguments.junit, report.as_junit(built.name, judged))
+    if arguments.svg:
+        title = f'charm-unit check {built.name}'
+        _write(arguments.svg, report.picture(title, judged, seconds).encode())
+    return 1 if any(one.fails for one in judged) else 0
+
+
+def _older(folder: 'str | None', built: charm.BuiltCharm) -> 'charm.BuiltCharm | None':
+    if folder is None:
+        return None
+    older = charm.BuiltCharm(folder)
+    if older.name != built.name:
+        raise errors.WrongUse(
+            f'{folder} is a build of {older.name}, not of {built.name}: give one of the same '
+            'charm with --from'
+        )
+    return older
+
+
+def _judge(
+    subjects: typing.Sequence[lives.Subject],
+    older: 'charm.BuiltCharm | None',
+    console: rich.console.Console,
+) -> list[report.Judged]:
+    """Live all lives, as many at a time as there are processors; tell each in its turn."""
+    judged = []
+    with _progress(len(subjects)) as heard, _pool() as pool:
+
+        def begin(subject: lives.Subject) -> dict[str, 'concurrent.futures.Future[lives.Life]']:
+            return {name: pool.submit(lives.live, subject, name, heard) for name in lives.NAMES}
+
+        begun = []
+        for subject in subjects:
+            upgraded = subject.upgraded_from(older) if older else None
+            begun.append((subject, begin(subject), upgraded, begin(upgraded) if upgraded else {}))
+        for subject, fresh, upgraded, after in begun:
+            lived = {name: future.result() for name, future in fresh.items()}
+            one = report.Judged(subject.resource, list(lived.values()))
+            one.verdicts = verdicts.judge(subject, lived)
+            if upgraded:
+                lived = {name: future.result() for name, future in after.items()}
+                again = verdicts.judge(upgraded, lived)
+                one.verdicts.append(verdicts.judge_upgrade(one.verdicts, again, lived))
+                one.lives += lived.values()
+            else:
+                one.verdicts.append(verdicts.no_upgrade())
+            for life in one.lives:
+                report.tell_life(console, life)
+            judged.append(one)
+    return judged
+
+
+@contextlib.contextmanager
+def _pool() -> typing.Iterator[concurrent.futures.Executor]:
+    """Yield what runs lives; what has not begun when something goes wrong, never does."""
+    pool = concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@contextlib.contextmanager
+def _progress(resources: int) -> typing.Iterator[lives.Heard]:
+    """Yield what shows on a terminal's stderr how far the lives are."""
+    console = rich.console.Console(stderr=True)
+    hooks = 0
+    with console.status('the units are made') as status:
+
+        def heard(life: lives.Life, step: lives.Step) -> None:
+            nonlocal hooks
+            hooks += len(step.runs)
+            status.update(f'{hooks} hooks; {life.title}: {step.title}')
+
+        yield heard
+
+
+def _write(file: pathlib.Path, content: bytes) -> None:
+    try:
+        file.write_bytes(content)
+    except OSError as error:
+        raise errors.WrongUse(f'cannot write {file}: {error.strerror}') from error
