@@ -65,7 +65,7 @@ if kept['taken'] and read('web'):
 else:
     live(['web'])
 """,
-        {'another', 'credentials', 'recovers'},
+        {'another', 'credentials'},
     ),
     'the same in each hook': ("kept['taken'] = {}; live(['web'])", {'idle'}),
     'no credentials': (

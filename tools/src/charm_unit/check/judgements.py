@@ -164,22 +164,25 @@ def _must_be_alone(before: lives.Step, step: lives.Step) -> None:
 
 
 def recovers(lived: known.Known) -> str:
-    """Once the store is back, or a right image attached, that is sent and the status good."""
+    """Once the store is back, or a right image attached, that is sent and the status good.
+
+    Of a charm that never takes another image, only the status is asked.
+    """
     lived.need_pod_spec()
-    store, broken = lived['store'], lived['broken']
-    deployed = store.step('deploy')
-    for name in ('healed', 'healed again'):
-        step = store.step(name)
-        known.must_succeed(step, 'when the store is back')
-        known.must_have(step, step.image, 'when the store is back')
-        if step.status[0] in ('error', *known.WAITING) and deployed.status[0] not in known.WAITING:
-            raise known.Fails(f'when the store is back: {known.status(step)}')
-    step = broken.step('idle after repair')
-    known.must_succeed(step, 'with a right image after broken ones')
-    known.must_have(step, step.image, 'with a right image after broken ones')
-    if step.status[0] in known.WAITING and broken.step('deploy').status[0] not in known.WAITING:
-        raise known.Fails(f'with a right image after broken ones: {known.status(step)}')
-    return ''
+    ever = lived['attached'].step('idle after another')
+    takes = in_pod_spec.has_image(ever.pod_spec, ever.image)
+    for life, name, when in (
+        ('store', 'healed', 'when the store is back'),
+        ('store', 'healed again', 'when the store is back'),
+        ('broken', 'idle after repair', 'with a right image after broken ones'),
+    ):
+        step = lived[life].step(name)
+        known.must_succeed(step, when)
+        known.must_have(step, step.image if takes else lived.subject.first, when)
+        worse = step.status[0] in ('error', *known.WAITING)
+        if worse and lived[life].step('deploy').status[0] not in known.WAITING:
+            raise known.Fails(f'{when}: {known.status(step)}')
+    return '' if takes else 'by its status: it takes no other image, whether one was broken or not'
 
 
 def silent(lived: known.Known) -> str:
