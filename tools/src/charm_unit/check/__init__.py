@@ -6,6 +6,7 @@ import contextlib
 import os
 import pathlib
 import sys
+import threading
 import time
 import typing
 
@@ -121,7 +122,7 @@ def _judge(
 ) -> list[report.Judged]:
     """Live all lives, as many at a time as there are processors; tell each in its turn."""
     judged = []
-    with _progress(len(subjects)) as heard, _pool() as pool:
+    with _pool() as (pool, stop), _progress(stop) as heard:
 
         def begin(subject: lives.Subject) -> dict[str, 'concurrent.futures.Future[lives.Life]']:
             return {name: pool.submit(lives.live, subject, name, heard) for name in lives.NAMES}
@@ -148,24 +149,27 @@ def _judge(
 
 
 @contextlib.contextmanager
-def _pool() -> typing.Iterator[concurrent.futures.Executor]:
-    """Yield what runs lives; what has not begun when something goes wrong, never does."""
+def _pool() -> typing.Iterator[tuple[concurrent.futures.Executor, threading.Event]]:
+    """Yield what runs lives, and what is set when they are to end, on Ctrl-C for one."""
+    stop = threading.Event()
     pool = concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1)
     try:
-        yield pool
+        yield pool, stop
     finally:
+        stop.set()
         pool.shutdown(cancel_futures=True)
 
 
 @contextlib.contextmanager
-def _progress(resources: int) -> typing.Iterator[lives.Heard]:
+def _progress(stop: threading.Event) -> typing.Iterator[lives.Heard]:
     """Yield what shows on a terminal's stderr how far the lives are."""
-    console = rich.console.Console(stderr=True)
     hooks = 0
-    with console.status('the units are made') as status:
+    with rich.console.Console(stderr=True).status('making the units') as status:
 
         def heard(life: lives.Life, step: lives.Step) -> None:
             nonlocal hooks
+            if stop.is_set():
+                raise concurrent.futures.CancelledError
             hooks += len(step.runs)
             status.update(f'{hooks} hooks; {life.title}: {step.title}')
 
