@@ -10,9 +10,9 @@ PodSpec = typing.Mapping[str, typing.Any] | None
 def has_image(pod_spec: PodSpec, reference: str) -> bool:
     """Return whether a reference stands anywhere in a pod spec.
 
-    A charm may hand it on in a variable, an argument or a file, too.
+    A charm may hand it on in a variable, an argument or a file, too, or add its digest.
     """
-    whole = re.compile(rf'(?<![\w.-]){re.escape(reference)}(?![\w@:/-]|\.\w)')
+    whole = re.compile(rf'(?<![\w.-]){re.escape(reference)}(?![\w:/-]|\.\w)')
     return any(whole.search(text) for text in _texts(pod_spec))
 
 

@@ -53,8 +53,8 @@ def sends(lived: known.Known) -> str:
 
 def again(lived: known.Known) -> str:
     """The same image once more changes no pod spec, and no status for the worse."""
-    before, step = lived.deployed, lived['attached'].step('again')
     lived.need_success()
+    before, step = lived['attached'].step('idle'), lived['attached'].step('again')
     known.must_succeed(step)
     lived.need_pod_spec()
     differs = in_pod_spec.difference(before.pod_spec, step.pod_spec)
