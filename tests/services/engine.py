@@ -143,7 +143,7 @@ KINDS = {
 
 
 @contextlib.contextmanager
-def running(kind):
+def running(kind, *, in_memory=True):
     """Run an engine of that `Kind`, and end it; all the time in `isolation.network()`."""
     services.require_root()
     if kind.release:
@@ -157,7 +157,9 @@ def running(kind):
     engine = Engine(home, kind)
     try:
         (home / 'config').mkdir()
-        if not kind.rootless:  # for whom not every kernel stacks file systems in memory
+        if (
+            in_memory and not kind.rootless
+        ):  # for whom not every kernel stacks file systems in memory
             (home / 'data').mkdir()
         command, environ = (
             _podman(kind, home) if kind.program == 'podman' else _dockerd(kind, home)

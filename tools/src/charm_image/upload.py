@@ -10,9 +10,10 @@ import re
 import signal
 import stat
 import sys
+import types
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, cast
 
 from charm_image import (
     canonical_registry,
@@ -180,7 +181,10 @@ class _Upload:
     def _local(
         self, stack: contextlib.ExitStack, wanted: upload_arguments.ImageArgument
     ) -> engine.LocalImage:
-        from charm_image import engine, remote_image
+        with _left_out('paramiko'):
+            import docker  # noqa: F401
+
+            from charm_image import engine, remote_image
 
         try:
             return stack.enter_context(engine.connect()).find(wanted.long or wanted.short)
@@ -218,6 +222,22 @@ def _store(tell: Callable[[str], None]) -> store.Store:
         storage_url=os.environ.get('CHARMCRAFT_UPLOAD_URL') or store.STORAGE_URL,
         tell=tell,
     )
+
+
+@contextlib.contextmanager
+def _left_out(name: str) -> Iterator[None]:
+    """Let an optional module be absent, which takes longer to import than a small image to send.
+
+    Docker's SDK would take paramiko for ssh://, where this command runs `ssh`.
+    """
+    if name in sys.modules:
+        yield
+        return
+    sys.modules[name] = cast(types.ModuleType, None)
+    try:
+        yield
+    finally:
+        del sys.modules[name]
 
 
 @contextlib.contextmanager

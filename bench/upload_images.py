@@ -1,0 +1,74 @@
+"""The images that uploads are measured with."""
+
+import gzip
+import io
+import itertools
+import os
+import pathlib
+import tarfile
+
+from services import layouts
+
+MB = 1_000_000
+
+
+def of_this_machine(size, count):
+    """Make layers of this machine's own files: `count` of them, `size` bytes in all, about."""
+    files = (
+        path
+        for path in sorted(pathlib.Path('/usr').rglob('*'))
+        if path.is_file() and not path.is_symlink() and path.stat().st_size < max(size // 10, MB)
+    )
+    return [_tar(files, size // count) for _ in range(count)]
+
+
+def _tar(files, size):
+    written = io.BytesIO()
+    with tarfile.open(fileobj=written, mode='w') as archive:
+        while archive.offset < size and (path := next(files, None)):
+            if archive.offset + path.stat().st_size < 1.2 * size:
+                archive.add(path, recursive=False)
+    return written.getvalue()
+
+
+def edited(layer):
+    """Give the layer with one file of 1 MB more."""
+    written = io.BytesIO(layer)
+    with tarfile.open(fileobj=written, mode='a') as archive:
+        info = tarfile.TarInfo('edited')
+        info.size = MB
+        archive.addfile(info, io.BytesIO(os.urandom(MB)))
+    return written.getvalue()
+
+
+_commands = itertools.count(1)
+
+
+def load(engine, layers):
+    """Load an image of these layers, and a command that no other has; give its ID."""
+    image = layouts.Image(tuple(layers), command=('/bin/true', str(next(_commands))))
+    archive = layouts.docker_20(image)
+    if engine.kind.containerd:  # as builds and pulls leave them there
+        archive = layouts.containerd(
+            image, compress=lambda data: gzip.compress(data, 1, mtime=0), attested=False
+        )
+    (loaded,) = engine.client.images.load(archive)
+    loaded.tag('bench', 'latest')
+    return loaded.id
+
+
+def store(registry, repository, size, count, architectures=('amd64',)):
+    """Store an index, with attestations, in a registry; give its reference.
+
+    Each image has `count` layers that don't compress further, `size` bytes in all of them.
+    """
+    each = size // count // len(architectures)
+    images = [
+        layouts.Image(
+            tuple(layouts.tar([('random', os.urandom(each))]) for _ in range(count)), architecture
+        )
+        for architecture in architectures
+    ]
+    archive = layouts.containerd(*images, compress=lambda data: gzip.compress(data, 0, mtime=0))
+    name = registry.store(archive, repository, 'bench')
+    return f'{name}@{layouts.index_digest(archive)}'
