@@ -1,7 +1,9 @@
-"""An image as a task of Fabric.
+"""Images as tasks of Fabric.
 
 fab app-server
 fab app-server --from-image=debian:bookworm --tag=mytag --message="HELLO AGAIN!"
+fab app-server --platform=linux/amd64,linux/arm64 --output=app-server.tar
+fab greeter --engine linux/arm64=ssh://me@arm.example.com
 docker run --rm --tty --interactive --publish 8000 myproject:appserver
 """
 
@@ -18,3 +20,14 @@ def app_server(bundle, message='HELLO WORLD!', **kwargs):
     """A web server that greets at /index.html."""
     yield Package(name='python3')
     yield File(name='/index.html', contents=f'{message}\n')
+
+
+@docker_container(
+    from_image='busybox:1.37',
+    platform=['linux/amd64', 'linux/arm64'],
+    output='greeter.tar',
+    cmd=['cat', '/greeting'],
+)
+def greeter(bundle, platform):
+    """An image for two platforms, which greets from each of them."""
+    yield File(name='/greeting', contents=f'Hello from {platform}\n')

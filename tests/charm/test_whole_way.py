@@ -10,7 +10,7 @@ import pytest
 import each_python
 import services
 from juju import building
-from services import charmhub, engine, isolation
+from services import charmhub, emulation, engine, isolation, registry
 
 
 @pytest.fixture(scope='module')
@@ -55,9 +55,9 @@ def hub(network, tmp_path_factory):
         yield running
 
 
-def test_an_image_made_of_python_resources_becomes_the_pod_of_a_charm(
-    tools, charm, dockerd, hub, live
-):
+@pytest.fixture(scope='module')
+def author(tools, dockerd, hub):
+    """Run a command where the examples' images are; give the last line that it prints."""
     environ = {**dockerd.environ, **hub.environment, 'PATH': f'{tools}:{os.environ["PATH"]}'}
 
     def author(*command):
@@ -71,26 +71,59 @@ def test_an_image_made_of_python_resources_becomes_the_pod_of_a_charm(
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout.splitlines()[-1]
 
+    return author
+
+
+def details_in_a_pod(hub, live, charm):
+    """What the example charm puts into its pod spec for the last revision of its resource."""
+    # what Juju's controller gets from Charmhub, and gives to the unit
+    revision = hub.revisions('my-charm', 'my-resource')[-1]
+    content = json.loads(revision.content)
+    unit = live(charm)
+    unit.attach('my-resource', content['ImageName'], content['Username'], content['Password'])
+    unit.deploy()
+    assert unit.status == ('active', 'ready')
+    [container] = unit.pod_spec['containers']
+    details = container['imageDetails']
+    account = {'username': details['username'], 'password': details['password']}
+    return details['imagePath'], account
+
+
+def test_an_image_made_of_python_resources_becomes_the_pod_of_a_charm(
+    author, charm, dockerd, hub, live
+):
     base = dockerd.debian_with_packages
     image = author('fab', 'app-server', f'--from-image={base}', '--network=none')
     said = author('charm-upload-resource', 'my-charm', 'my-resource', f'--image={image}')
     assert said == "Revision 1 created of resource 'my-resource' for charm 'my-charm'"
 
-    # what Juju's controller gets from Charmhub, and gives to the unit
-    [revision] = hub.revisions('my-charm', 'my-resource')
-    content = json.loads(revision.content)
-    unit = live(charm)
-    unit.attach('my-resource', content['ImageName'], content['Username'], content['Password'])
-    unit.deploy()
-
-    assert unit.status == ('active', 'ready')
-    [container] = unit.pod_spec['containers']
-    details = container['imageDetails']
+    path, account = details_in_a_pod(hub, live, charm)
 
     # what Kubernetes does with it
     dockerd.client.images.remove(image, force=True)
-    dockerd.client.images.pull(
-        details['imagePath'],
-        auth_config={'username': details['username'], 'password': details['password']},
-    )
-    assert dockerd.run(details['imagePath'], 'cat', '/index.html') == b'HELLO WORLD!\n'
+    dockerd.client.images.pull(path, auth_config=account)
+    assert dockerd.run(path, 'cat', '/index.html') == b'HELLO WORLD!\n'
+
+
+def test_one_revision_has_an_image_for_every_platform_of_a_cluster(
+    author, charm, dockerd, hub, live, tmp_path
+):
+    archive = tmp_path / 'greeter.tar'
+    with registry.running(tmp_path / 'registry') as store:
+        base = store.store(emulation.base(), 'base/busybox', '1') + ':1'
+        author('fab', 'greeter', f'--from-image={base}', f'--output={archive}')
+    before = len(hub.revisions('my-charm', 'my-resource'))
+    said = author('charm-upload-resource', 'my-charm', 'my-resource', f'--image={archive}')
+    assert said.startswith(f'Revision {before + 1} created')
+
+    path, account = details_in_a_pod(hub, live, charm)
+
+    # what the nodes of a cluster do, each for its own platform
+    for platform in ('linux/amd64', 'linux/arm64'):
+        image = dockerd.client.images.pull(path, platform=platform, auth_config=account)
+        assert image.attrs['Architecture'] == platform.partition('/')[2]
+        container = dockerd.client.containers.create(image.id, platform=platform)
+        content = b''.join(container.get_archive('/greeting')[0])
+        container.remove()
+        dockerd.client.images.remove(image.id, force=True)  # which this engine has once only
+        assert f'Hello from {platform}\n'.encode() in content

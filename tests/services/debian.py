@@ -100,6 +100,21 @@ def archive_with_dnf(specs, prepare):
     return once(f'{release}-dnf-{_digest([*specs.values(), prepare])}.tar', make)
 
 
+def busybox_of(architecture):
+    """Give the path of the static busybox for another architecture, as Debian calls that."""
+    release, mirror = _machines()
+
+    def make(program):
+        with _directory() as root:
+            options = ['--download-only', f'--arch={architecture}', '--include=busybox-static']
+            _debootstrap(release, mirror, root, *options)
+            [package] = (root / 'var/cache/apt/archives').glob('busybox-static_*.deb')
+            _run('dpkg-deb', '--extract', package, root / 'extracted')
+            shutil.copy(root / 'extracted/bin/busybox', program)
+
+    return once(f'{release}-busybox-{architecture}', make)
+
+
 def engines(release):
     """Give the path of a root of that release with its Docker and podman; nothing changes it."""
 

@@ -244,11 +244,14 @@ def _await(engine, room):
         time.sleep(0.1)
 
 
-def busybox_archive():
-    """Make the archive of a base that has busybox, a shell and users, and nothing else."""
+def busybox_archive(program=None):
+    """Make the archive of a base that has busybox, a shell and users, and nothing else.
+
+    `program` is the busybox of another architecture.
+    """
     services.require('busybox')
-    program = shutil.which('busybox')
-    applets = subprocess.run([program, '--list'], check=True, capture_output=True, text=True)
+    own = shutil.which('busybox')
+    applets = subprocess.run([own, '--list'], check=True, capture_output=True, text=True)
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode='w') as tar:
 
@@ -263,7 +266,7 @@ def busybox_archive():
         add('etc/passwd', 0o644, content=b'root:x:0:0:root:/root:/bin/sh\n')
         add('etc/group', 0o644, content=b'root:x:0:\n')
         add('etc/shadow', 0o640, content=b'root:*:0:0:99999:7:::\n')
-        add('bin/busybox', 0o755, content=pathlib.Path(program).read_bytes())
+        add('bin/busybox', 0o755, content=pathlib.Path(program or own).read_bytes())
         for applet in sorted({*applets.stdout.split(), 'sh'} - {'busybox'}):
             add(f'bin/{applet}', 0o777, tarfile.SYMTYPE, link='busybox')
     archive.seek(0)

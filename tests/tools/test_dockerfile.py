@@ -39,8 +39,8 @@ def scripts(builder):
     ]
 
 
-def modes(builder):
-    plan = dockerfile.Plan(builder._bundle)
+def modes(files):
+    plan = dockerfile.Plan(charm_image.ResourceBundle.from_iterator(files))
     return {name.rpartition('/')[2]: mode for name, (_, mode) in plan.files.items()}
 
 
@@ -85,7 +85,7 @@ def test_a_mode_of_2000_or_more_is_given_by_a_command():
     # the classic builder copies none of these, and chown clears them
     changed = re.findall('^chmod ([0-7]+) /([0-7]+)$', script, re.MULTILINE)
     assert changed == [(each, each) for each in ('2000', '2755', '4755', '6111', '7777')]
-    assert {mode for name, mode in modes(builder).items() if name.isdigit()} == {
+    assert {mode for name, mode in modes(files).items() if name.isdigit()} == {
         *(0o644, 0o1777, 0o000, 0o755, 0o111)
     }
 

@@ -94,6 +94,15 @@ def slow(bundle, context='a name that is not taken'):
     yield Execute(name='sleeps', command=['sh', '-c', 'echo begun; exec sleep 1000'])
 
 
+@docker_container(
+    from_image='scratch',
+    platform=['linux/amd64', 'linux/arm64'],
+    engines={'linux/arm64': 'ssh://arm.example.com'},
+)
+def worker(bundle, platform):
+    yield File(name='/platform', contents=platform)
+
+
 @task
 def upload(context):
     image = small(context, content=['from', 'a task'], network='host', env={'X': 'yes'})
@@ -135,7 +144,7 @@ def test_the_help_has_the_docstring_and_every_option(fab):
     text = fab('--help', 'app-server').stdout
     assert 'It has a second paragraph.' in text
     options = ('from-image', 'tag', 'env', 'volumes', 'ports', 'cmd', 'maintainer', 'platform')
-    options += ('labels', 'dry-run', 'output', 'network')
+    options += ('labels', 'dry-run', 'output', 'network', 'engine')
     own = ('word', 'count', 'ratio', 'loud', 'names', 'sizes')
     for option in (*options, *own):
         assert f'--{option}' in text
@@ -231,6 +240,43 @@ def test_an_error_in_the_function_is_reported_at_its_line(fab):
     done = fab('broken', status=1)
     assert done.stderr.splitlines()[-1] == "KeyError: 'absent'"
     assert f'fabfile.py", line {line_of("yield File(name={}")}' in done.stderr
+
+
+def platforms_of(dry_run):
+    return [line for line in dry_run.stdout.splitlines() if line.startswith('# linux/')]
+
+
+@pytest.mark.parametrize(
+    ('options', 'platforms'),
+    [
+        ([], ['# linux/amd64', '# linux/arm64']),
+        (['--platform', 'linux/arm64, linux/s390x'], ['# linux/arm64', '# linux/s390x']),
+        (['--platform=linux/arm/v7', '--platform=linux/386'], ['# linux/arm', '# linux/386']),
+        (['--platform=linux/arm64'], []),
+        (['--platform='], []),
+    ],
+    ids=' '.join,
+)
+def test_a_function_that_takes_platform_is_called_for_each(fab, options, platforms):
+    if '--platform=' in options:
+        options = [*options, '--engine=']
+    done = fab('worker', '--dry-run', *options)
+    assert platforms_of(done) == platforms
+    assert done.stdout.count('FROM scratch') == (len(platforms) or 1)
+
+
+def test_engines_of_the_command_line_are_added_to_the_decorators(fab):
+    assert fab('worker', '--dry-run', '--engine', 'linux/amd64=my-context').returncode == 0
+    done = fab('worker', '--dry-run', '--engine=linux/arm64', status=2)
+    assert "--engine: 'linux/arm64' is not NAME=VALUE" in done.stderr
+    done = fab('worker', '--dry-run', '--engine', 'linux/s390x=my-context', status=1)
+    assert 'engines: linux/s390x is not a platform to build for' in done.stderr
+
+
+def test_several_platforms_without_an_output_are_refused(fab):
+    done = fab('worker', status=1)
+    assert 'output=PATH (--output=PATH)' in done.stderr
+    assert 'Traceback' not in done.stderr
 
 
 @pytest.mark.parametrize('place', ['function', 'module'])

@@ -30,5 +30,6 @@ def test_what_makes_no_sense_in_an_image_is_named():
 def test_the_table_of_settings_has_every_argument_of_the_builder():
     arguments = list(inspect.signature(charm_image.DockerBuilder.__init__).parameters)[2:]
     rows = re.findall(r'^\| `(\w+)=.*`--([a-z-]+)', README, re.MULTILINE)
-    assert [name for name, _ in rows] == [option.replace('-', '_') for _, option in rows]
+    options = [{'engine': 'engines'}.get(option, option.replace('-', '_')) for _, option in rows]
+    assert [name for name, _ in rows] == options
     assert {name for name, _ in rows} == {*arguments} - {'client'}

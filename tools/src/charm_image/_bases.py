@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from charm_image import errors, platforms
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 # from then on, inspecting an image takes a platform
 _INSPECTS_PLATFORMS = (1, 49)
+_PINNED = 'localhost/charm-image/base'
 
 
 class Base:
@@ -30,6 +32,9 @@ class Base:
         self._name = name
         self._platform = platform
         self._config: dict[str, Any] = {}
+        self._id = ''
+        self._before = ''
+        self._pin = ''
 
     def pull(self) -> Iterator[str]:
         """Have it, pulled if it isn't there; yield what the engine reports.
@@ -37,14 +42,38 @@ class Base:
         Raises:
             errors.BuildError: it can't be had
         """
-        if self._name == 'scratch' or self._found():
+        if self._name == 'scratch' or self.found():
             return
         wanted = f' for {self._platform}' if self._platform else ''
         if self._name.startswith('sha256:'):
             raise errors.BuildError(f'the engine has no image {self._name}{wanted}')
+        self._before = str((self._inspect() or {}).get('Id') or '')
         yield from self._pull()
-        if not self._found():
+        if not self.found():
             raise errors.BuildError(f'{self._name} was pulled, but not{wanted or " found then"}')
+
+    def pin(self) -> str:
+        """Give it, once pulled, a name that no pull of another platform takes away; tell that.
+
+        Only with containerd's image store a name may have several platforms.
+        """
+        if self._name == 'scratch' or self._name.startswith('sha256:'):
+            return self._name
+        if self._has_containerds_store():
+            return self._name
+        platform = str(self._platform).replace('/', '-')
+        tag = f'{platform}-{hashlib.sha256(self._name.encode()).hexdigest()[:12]}'
+        self._client.tag(self._id, _PINNED, tag)
+        self._pin = f'{_PINNED}:{tag}'
+        return self._pin
+
+    def unpin(self) -> None:
+        """Take that name away, and give the base's own back to what had it before."""
+        if self._pin:
+            self._client.remove_image(self._pin, noprune=True)
+            self._pin = ''
+            if self._before and '@' not in self._name:
+                self._client.tag(self._before, *split(self._name))
 
     @property
     def user(self) -> str:
@@ -53,21 +82,17 @@ class Base:
         Raises:
             errors.BuildError: it is nobody whom a Dockerfile could name
         """
-        user = str(self._config.get('User') or '')
-        if not user.isprintable():
-            raise errors.BuildError(
-                f'{self._name} runs as the user {user!r:.80}, which has an unprintable '
-                'character: build from an image that was made without it'
-            )
-        return '' if user.partition(':')[0] in ('', '0', 'root') else user
+        return user_of(self._name, self._config)
 
-    def _found(self) -> bool:
+    def found(self) -> bool:
+        """Tell whether the engine has it."""
         config = self._configuration()
         self._config = config or {}
         return config is not None
 
     def _configuration(self) -> dict[str, Any] | None:
         found = self._inspect()
+        self._id = str((found or {}).get('Id') or '')
         if found is None or self._platform is None or self._platform.is_of(found):
             return None if found is None else found.get('Config') or {}
         # with containerd's image store, a name may have other platforms beside the one told
@@ -113,15 +138,12 @@ class Base:
     def _pull(self) -> Iterator[str]:
         import docker
 
-        name, _, digest = self._name.partition('@')
-        repository, _, tag = (
-            name.rpartition(':') if ':' in name.rpartition('/')[2] else (name, '', '')
-        )
+        repository, reference = split(self._name)
         platform = str(self._platform) if self._platform else None
         told: dict[str, str] = {}  # layers come at once, each repeating what it does
         try:
             for line in self._client.pull(
-                repository, digest or tag or 'latest', stream=True, decode=True, platform=platform
+                repository, reference, stream=True, decode=True, platform=platform
             ):
                 if 'error' in line:
                     raise errors.BuildError(f'{self._name} cannot be pulled: {line["error"]}')
@@ -132,3 +154,27 @@ class Base:
         except docker.errors.APIError as error:
             reason = error.explanation or error
             raise errors.BuildError(f'{self._name} cannot be pulled: {reason}') from None
+
+
+def split(name: str) -> tuple[str, str]:
+    """The repository of a reference, and its digest or tag."""
+    name, _, digest = name.partition('@')
+    if ':' in name.rpartition('/')[2]:
+        repository, _, tag = name.rpartition(':')
+        return repository, digest or tag
+    return name, digest or 'latest'
+
+
+def user_of(name: str, config: Mapping[str, Any]) -> str:
+    """Whom the image `name` runs as, by its configuration; '' for root.
+
+    Raises:
+        errors.BuildError: it is nobody whom a Dockerfile could name
+    """
+    user = str(config.get('User') or '')
+    if not user.isprintable():
+        raise errors.BuildError(
+            f'{name} runs as the user {user!r:.80}, which has an unprintable '
+            'character: build from an image that was made without it'
+        )
+    return '' if user.partition(':')[0] in ('', '0', 'root') else user

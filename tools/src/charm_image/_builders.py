@@ -14,11 +14,12 @@ import json
 import os
 import re
 import secrets
+import socket
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
-from charm_image import _reports, errors
+from charm_image import _bases, _reports, errors
 
 if TYPE_CHECKING:
     import docker
@@ -36,12 +37,24 @@ class Engine:
 
     def __init__(self, client: docker.APIClient):
         self._client: Any = client  # its stubs say little
+        self._response: Any = None
+        self._stopped = False
 
     def identify(self, image: str) -> str:
         """The whole ID of `image`."""
         if re.fullmatch('sha256:[0-9a-f]{64}', image):
             return image
         return str((self._inspect(image) or {'Id': image})['Id'])
+
+    def tag(self, image: str, name: str) -> None:
+        """Give `image` the name `name`."""
+        self._client.tag(image, *_bases.split(name))
+
+    def stop(self) -> None:
+        """End the build that another thread is at."""
+        self._stopped = True
+        if self._response is not None:
+            _hang_up(self._response)
 
     def _inspect(self, image: str) -> dict[str, Any] | None:
         import docker
@@ -81,7 +94,9 @@ class Engine:
         podman = 'Libpod-Api-Version' in ping
         # BuildKit takes an ID for a name, and would ask a registry
         named = not instructions[0].startswith('FROM sha256:')
-        if not podman and named and _wants_buildkit(ping):
+        # the classic one takes its own platform for that of scratch
+        from_nothing = instructions[0] == 'FROM scratch' and 'platform' in options
+        if not podman and named and _wants_buildkit(ping, default=from_nothing):
             identity = secrets.token_hex(16)
             parameters = {**options, 'version': '2', 'buildid': identity}
             reports = _reports.BuildKit(instructions)
@@ -119,6 +134,9 @@ class Engine:
                 headers={'Content-Type': 'application/x-tar'},
                 stream=True,
             ) as response:
+                self._response = response
+                if self._stopped:
+                    _hang_up(response)
                 if response.status_code != 200:
                     raise errors.BuildError(f'the engine refuses to build: {_message(response)}')
                 for document in _documents(response.iter_content(None)):
@@ -130,6 +148,7 @@ class Engine:
         except (requests.RequestException, OSError) as error:
             raise errors.BuildError(f'the engine stopped in the middle: {error}') from None
         finally:
+            self._response = None
             if not built:
                 undo()
 
@@ -168,11 +187,26 @@ class Engine:
                     break
 
 
-def _wants_buildkit(ping: Mapping[str, str]) -> bool:
+def _hang_up(response: Any) -> None:
+    """Have another thread that reads the response come to its end."""
+    connection = getattr(response.raw, '_connection', None)
+    # http.client leaves the socket to the response where no other one follows on it
+    file = getattr(getattr(response.raw, '_fp', None), 'fp', None)
+    sockets = [
+        getattr(connection, 'sock', None),
+        getattr(getattr(file, 'raw', None), '_sock', None),
+    ]
+    for found in sockets:
+        if found is not None:
+            with contextlib.suppress(OSError):
+                found.shutdown(socket.SHUT_RDWR)
+
+
+def _wants_buildkit(ping: Mapping[str, str], default: bool) -> bool:
     wanted = os.environ.get('DOCKER_BUILDKIT', '')
     if wanted:
         return wanted.lower() not in ('0', 'f', 'false')
-    return ping.get('Builder-Version') == '2'
+    return default or ping.get('Builder-Version') == '2'
 
 
 def _time(ping: Mapping[str, str]) -> float:

@@ -74,6 +74,9 @@ class Classic:
 
     _START = re.compile(r'(?i:step) ([0-9]+)/[0-9]+ ?: ')
     _IMAGE = re.compile(r' ?--(?:->|>) ([0-9a-f]{11,64})\n')
+    _OWN = re.compile(
+        r'( ---> )?Remov(ing|ed) intermediate container| ---> \[Warning\]|COMMIT|Successfully'
+    )
 
     def __init__(self) -> None:
         self.made: list[str] = []
@@ -105,9 +108,7 @@ class Classic:
                 self.made.append(found[1])
         elif text.startswith(' ---> Running in '):
             yield Event('started', self._instruction)
-        elif text != '\n' and not re.match(
-            '( ---> )?Remov(ing|ed) intermediate container|COMMIT|Successfully', text
-        ):
+        elif text != '\n' and not self._OWN.match(text):
             yield from self._output(self._lines.add(text))
 
     def _end(self) -> Iterator[Event]:
@@ -147,9 +148,13 @@ class BuildKit:
         elif report.get('id') == 'moby.buildkit.trace':
             with contextlib.suppress(ValueError, binascii.Error):
                 for each in _trace.decode(base64.b64decode(report['aux'])):
-                    yield from (
-                        self._vertex(each) if isinstance(each, _trace.Vertex) else self._log(each)
-                    )
+                    yield from self.follow(each)
+
+    def follow(self, traced: _trace.Vertex | _trace.Log) -> Iterator[Event]:
+        """Give what a part of the trace says."""
+        yield from (
+            self._vertex(traced) if isinstance(traced, _trace.Vertex) else self._log(traced)
+        )
 
     def _vertex(self, vertex: _trace.Vertex) -> Iterator[Event]:
         found = self._NAME.match(vertex.name)

@@ -11,7 +11,16 @@ import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn, TypeAlias
 
-from charm_image import _tracebacks, builder, bundle, errors, resources
+from charm_image import (
+    _emulation,
+    _places,
+    _tracebacks,
+    builder,
+    bundle,
+    errors,
+    platforms,
+    resources,
+)
 
 try:
     import invoke.context
@@ -38,14 +47,16 @@ _OPTIONS = {
     'ports': 'A port to expose; several with commas, as in 80,81/udp. Repeatable.',
     'cmd': 'The default command: words, or a list in JSON.',
     'maintainer': 'Who made the image, for its label of authors.',
-    'platform': 'The platform to build for, such as linux/arm64.',
+    'platform': 'A platform to build for, as linux/arm64; several with commas. Repeatable.',
     'labels': 'NAME=VALUE: a label. Repeatable.',
     'dry_run': 'Print the Dockerfile and the steps; build nothing.',
     'output': 'A file to write the image to as well, an OCI archive.',
     'network': 'The network of commands while building, such as host.',
+    'engine': 'PLATFORM=CONTEXT_OR_URL: the engine that builds for a platform. Repeatable.',
 }
-_PAIRS = ('env', 'labels')
-_LISTS = {'volumes': ',(?=/)', 'ports': ', *'}
+_SETTINGS = {name: name for name in _OPTIONS} | {'engine': 'engines'}
+_PAIRS = ('env', 'labels', 'engine')
+_LISTS = {'volumes': ',(?=/)', 'ports': ', *', 'platform': ', *'}
 _SEVERAL = (list, tuple, set, frozenset, dict)
 
 
@@ -60,17 +71,19 @@ def docker_container(
     ports: Sequence[int | str] | None = None,
     cmd: Sequence[str] | None = None,
     maintainer: str | None = None,
-    platform: str | None = None,
+    platform: str | Sequence[str] | None = None,
     labels: Mapping[str, str] | None = None,
     dry_run: bool = False,
     output: str | os.PathLike[str] | None = None,
     network: str | None = None,
+    engines: Mapping[str, str] | None = None,
 ) -> Any:
     """Make a task of a function that yields resources; the task builds an image of them.
 
     The function is given a ResourceBundle, then what was given on the command line for its own
-    parameters, which are typed by their defaults. If it takes `**kwargs`, these are the settings
-    of the image. The settings here can be overridden on the command line and by a caller;
+    parameters, which are typed by their defaults. If it takes `platform`, it is called for each
+    platform, with its name, such as linux/arm64. If it takes `**kwargs`, these are the settings of
+    the image. The settings here can be overridden on the command line and by a caller;
     see DockerBuilder for what they mean.
 
     The task prints the progress and, last, the image's ID, which it returns too (None for a dry
@@ -86,7 +99,7 @@ def docker_container(
 
 
 def _task(function: _Function, settings: Mapping[str, Any]) -> invoke.tasks.Task[Any]:
-    own, takes_settings = _parameters(function)
+    own, takes = _parameters(function)
     built: dict[str, str | None] = {}
 
     def body(context: invoke.context.Context, /, **arguments: Any) -> str | None:
@@ -99,11 +112,19 @@ def _task(function: _Function, settings: Mapping[str, Any]) -> invoke.tasks.Task
                 for name, parameter in own.items()
                 if name in given
             }
-            chosen = {name: _chosen(name, settings[name], given.get(name)) for name in _OPTIONS}
-            if takes_settings:
+            if 'engines' in given:  # a caller's, which is called as in the decorator
+                given['engine'] = given.pop('engines')
+            chosen = {
+                setting: _chosen(name, settings[setting], given.get(name))
+                for name, setting in _SETTINGS.items()
+                if setting != 'engines'
+            }
+            own_engines = _of_platforms(settings['engines'], chosen['platform'])
+            chosen['engines'] = _chosen('engine', own_engines, given.get('engine'))
+            if 'settings' in takes:
                 values.update(chosen)
             _check(function, settings)
-            built[key] = _build(function, values, chosen)
+            built[key] = _build(function, values, chosen, 'platform' in takes)
         return built[key]
 
     functools.update_wrapper(body, function, updated=())
@@ -130,21 +151,56 @@ def _filled(function: _Function, values: Mapping[str, Any]) -> bundle.ResourceBu
     return contents
 
 
+def _filled_for(
+    function: _Function, values: Mapping[str, Any], platform: str
+) -> bundle.ResourceBundle:
+    return _filled(function, {**values, 'platform': platform})
+
+
+def _own_platform(dry_run: bool) -> str:
+    """The platform for which an image is built if none is named."""
+    if dry_run:  # which asks no engine
+        return str(platforms.of_this_machine())
+    with _places.connect() as engine, _places.told():
+        return str(_emulation.engines_own(engine.client))
+
+
+def _of_platforms(engines: Any, chosen: Any) -> Any:
+    """Those of the decorator's engines whose platforms are built."""
+    if not isinstance(engines, Mapping) or not chosen:
+        return engines
+    names = [chosen] if isinstance(chosen, str) else chosen
+    try:
+        wanted = {platforms.parse(name) for name in names}
+        return {name: each for name, each in engines.items() if platforms.parse(name) in wanted}
+    except (errors.ResourceError, TypeError):
+        return engines  # which the builder refuses
+
+
 def _check(function: _Function, settings: Mapping[str, Any]) -> None:
     """Refuse what is wrong in the decorator itself, which a command line need not override."""
     try:
-        builder.DockerBuilder(bundle.ResourceBundle(), **settings)
+        # what only a command line may complete is checked with it
+        alone = {**settings, 'dry_run': True, 'platform': settings['platform']}
+        if settings['engines'] and not settings['platform']:
+            alone['platform'] = list(settings['engines'])
+        builder.DockerBuilder(bundle.ResourceBundle(), **alone)
     except errors.ResourceError as error:
         raise invoke.exceptions.Exit(f'{_where(function)}: {error}', code=1) from error
 
 
 def _build(
-    function: _Function, values: Mapping[str, Any], chosen: Mapping[str, Any]
+    function: _Function, values: dict[str, Any], chosen: dict[str, Any], takes_platform: bool
 ) -> str | None:
+    contents: Any = functools.partial(_filled_for, function, values)
     try:
-        image = builder.DockerBuilder(_filled(function, values), **chosen)
+        if not takes_platform:
+            contents = _filled(function, values)
+        elif not chosen['platform']:
+            chosen = {**chosen, 'platform': _own_platform(chosen['dry_run'])}
+        image = builder.DockerBuilder(contents, **chosen)
         for progress in image.build():
-            if progress.state != 'built':
+            if progress.state != 'built' or progress.platform:
                 print(progress, flush=True)
     except errors.BuildError as error:
         raise invoke.exceptions.Exit(str(error), code=1) from error
@@ -160,8 +216,8 @@ def _where(function: _Function) -> str:
     return f'{os.path.basename(code.co_filename)}:{code.co_firstlineno}: {function.__name__}'
 
 
-def _parameters(function: _Function) -> tuple[dict[str, inspect.Parameter], bool]:
-    """The function's own parameters, and whether it takes the image's settings too."""
+def _parameters(function: _Function) -> tuple[dict[str, inspect.Parameter], set[str]]:
+    """The function's own parameters, and which it takes of the image's settings and platform."""
     if not inspect.isfunction(function):
         raise TypeError(
             f'docker_container decorates a function, not {type(function).__name__}; '
@@ -175,23 +231,25 @@ def _parameters(function: _Function) -> tuple[dict[str, inspect.Parameter], bool
     ):
         raise TypeError(f'{where} has to take the bundle first')
     own = {}
-    takes_settings = False
+    takes = set()
     for parameter in parameters[1:]:
         if parameter.kind is inspect.Parameter.VAR_KEYWORD:
-            takes_settings = True
+            takes.add('settings')
         elif parameter.kind in (
             inspect.Parameter.VAR_POSITIONAL,
             inspect.Parameter.POSITIONAL_ONLY,
         ):
             raise TypeError(f'{where}: {parameter} has no name that a command line could use')
-        elif parameter.name in _OPTIONS:
+        elif parameter.name == 'platform':
+            takes.add('platform')
+        elif parameter.name in (*_SETTINGS, *_SETTINGS.values()):
             raise TypeError(
                 f'{where}: its parameter {parameter.name} is a setting of the image; '
                 'call it otherwise, or take it from **kwargs'
             )
         else:
             own[parameter.name] = parameter
-    return own, takes_settings
+    return own, takes
 
 
 def _signature(own: Mapping[str, inspect.Parameter]) -> inspect.Signature:
@@ -257,11 +315,15 @@ def _chosen(name: str, default: Any, value: Any) -> Any:
         return {**default, **pairs} if both else pairs
     if name in _LISTS and isinstance(value, list):
         separator = _LISTS[name]
-        return [
+        parts = [
             part
             for each in value
             for part in (re.split(separator, each) if isinstance(each, str) else [each])
         ]
+        return parts[0] if name == 'platform' and len(parts) == 1 else parts
+    if name == 'platform' and isinstance(value, str):
+        several = re.split(_LISTS[name], value)
+        return several if len(several) > 1 else value
     if name == 'cmd' and isinstance(value, str):
         return _words(value)
     return value

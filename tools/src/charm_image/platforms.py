@@ -6,6 +6,7 @@ See the OCI image index specification 1.1, and Go's GOOS and GOARCH.
 from __future__ import annotations
 
 import json
+import platform
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -36,6 +37,13 @@ class Platform(NamedTuple):
         return '/'.join(filter(None, self))
 
     @property
+    def descriptor(self) -> dict[str, str]:
+        """As an index and a configuration name it; ARM of 32 bits always with its variant."""
+        variant = self.variant or (_USUAL_VARIANTS['arm'] if self.architecture == 'arm' else '')
+        names = {'architecture': self.architecture, 'os': self.system, 'variant': variant}
+        return {name: value for name, value in names.items() if value}
+
+    @property
     def json(self) -> str:
         """What Docker's API takes for it."""
         names = {'os': self.system, 'architecture': self.architecture, 'variant': self.variant}
@@ -62,6 +70,11 @@ def parse(text: str) -> Platform:
             f'platform {text!r:.80} is not valid: use a form such as linux/arm64'
         )
     return _normalized(found[1], found[2], found[3] or '')
+
+
+def of_this_machine() -> Platform:
+    """The platform of an engine that would be on this machine."""
+    return _normalized('linux', platform.machine().lower(), '')
 
 
 def _normalized(system: str, architecture: str, variant: str) -> Platform:

@@ -1,0 +1,86 @@
+"""What two platforms on two engines cost, beside each of them alone on its own.
+
+The same steps each time: commands that take their time without the processor, as two machines
+would have it, since here both engines share one; a file of 20 MB; the archive. Files alone are
+built, and shell commands, for this machine's own platform by one engine and for arm64 by the
+other, whose programs QEMU runs. Needs root, Docker, podman, docker-registry and qemu-user-static.
+"""
+
+import argparse
+import os
+import pathlib
+import statistics
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / 'tests'))
+
+from charm_image import DockerBuilder, ResourceBundle, resources
+from services import emulation, isolation, registry
+from services import engine as engines
+
+OWN, ARM = 'linux/amd64', 'linux/arm64'
+MOST = 1.15
+
+
+def contents(seconds):
+    """What no build has seen, and takes at least so many seconds."""
+    bundle = ResourceBundle()
+    bundle.add(resources.File(name='/data', contents=os.urandom(20_000_000)))
+    for number in range(4):
+        bundle.add(resources.Execute(name=f'step {number}', command=f'sleep {seconds / 4}'))
+    return bundle
+
+
+def measure(base, platforms, homes, seconds, directory):
+    bundle = contents(seconds)
+    start = time.monotonic()
+    builder = DockerBuilder(
+        bundle,
+        base,
+        platform=platforms,
+        engines={each: homes[each] for each in platforms},
+        output=directory / 'image.tar',
+        network='host',
+    )
+    for _ in builder.build():
+        pass
+    return time.monotonic() - start
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--runs', type=int, default=5)
+    parser.add_argument('--seconds', type=float, default=12, help='that the commands take')
+    args = parser.parse_args()
+    with (
+        isolation.network(),
+        emulation.arm64(),
+        tempfile.TemporaryDirectory() as folder,
+        registry.running(pathlib.Path(folder) / 'registry') as store,
+        engines.running(engines.KINDS['docker']) as dockerd,
+        engines.running(engines.KINDS['podman']) as podman,
+    ):
+        base = store.store(emulation.base(), 'base/busybox', '1') + ':1'
+        homes = {OWN: dockerd.host, ARM: podman.host}
+        cases = {'amd64, Docker': [OWN], 'arm64, podman': [ARM], 'both': [OWN, ARM]}
+        measure(base, [OWN, ARM], homes, 0, pathlib.Path(folder))  # the bases are there then
+        times = {name: [] for name in cases}
+        for _ in range(args.runs):
+            for name, platforms in cases.items():
+                times[name].append(
+                    measure(base, platforms, homes, args.seconds, pathlib.Path(folder))
+                )
+    medians = {name: statistics.median(each) for name, each in times.items()}
+    for name, median in medians.items():
+        low, high = min(times[name]), max(times[name])
+        print(f'{name:16} {median:6.2f} s  ({low:.2f} to {high:.2f})')
+    slower = max(median for name, median in medians.items() if name != 'both')
+    ratio = medians['both'] / slower
+    print(f'both take {ratio:.2f} times the slower one alone; at most {MOST} is wanted')
+    return ratio > MOST
+
+
+if __name__ == '__main__':
+    sys.exit(main())

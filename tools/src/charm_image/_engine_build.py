@@ -1,0 +1,97 @@
+"""The image for one platform, built by an engine through Docker's API."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from typing import IO, TYPE_CHECKING
+
+from charm_image import _bases, _builders, _emulation, _places, _progress, _target, errors
+
+if TYPE_CHECKING:
+    import docker
+
+
+class EngineBuild:
+    """One build; `image_id` is the image's ID once it is built.
+
+    `place` is what the author calls the engine, '' if it is the docker command's.
+    """
+
+    def __init__(self, target: _target.Target, client: docker.APIClient, place: str = ''):
+        self.target = target
+        self.image_id = ''
+        self._client = client
+        self._place = place
+        self._stopped = False
+        self._engine = _builders.Engine(client)
+        self._base = _bases.Base(client, target.settings.from_image, target.platform)
+
+    @property
+    def needs_pull(self) -> bool:
+        """Whether the engine lacks the base."""
+        with _places.told():
+            return not self._base.found()
+
+    def prepare(self, shared: bool = False) -> Iterator[_progress.Progress]:
+        """Have the base, and tell whether the engine can run what is in it.
+
+        `shared` is whether the engine builds for other platforms at the same time.
+        """
+        with _places.told():
+            for line in self._base.pull():
+                yield _progress.Progress('pull', line)
+                self._go_on()
+            name = self._base.pin() if shared else self.target.settings.from_image
+            self.target = self.target.on(name, self._base.user)
+            if self.target.platform and self.target.runs_programs and name != 'scratch':
+                _emulation.check(self._client, name, self.target.platform, self._place)
+
+    def build(self) -> Iterator[_progress.Progress]:
+        """Build what was prepared.
+
+        Raises:
+            errors.StepError: a resource can't be applied
+            errors.BuildError: the image can't be built for another reason
+        """
+        target = self.target
+        instructions = target.plan.instructions(target.settings)
+        follower = _progress.Follower(instructions)
+        with _places.told(), tempfile.TemporaryFile() as archive:
+            target.archive(archive)
+            archive.seek(0)
+            texts = [text for _, text in instructions]
+            with contextlib.closing(self._engine.build(archive, target.options, texts)) as events:
+                for event in events:
+                    yield from follower.follow(event)
+            if follower.image_id is None:
+                raise errors.BuildError('the engine built something, but did not say what')
+            self.image_id = self._engine.identify(follower.image_id)
+
+    def save(self, output: IO[bytes]) -> None:
+        """Write what `docker save` writes of the built image. Raises errors.BuildError."""
+        with _places.told():
+            for chunk in self._engine.export(self.image_id):
+                output.write(chunk)
+                self._go_on()
+
+    def name(self, tag: str) -> bool:
+        """Give the built image a name; tell that it has it."""
+        with _places.told():
+            self._engine.tag(self.image_id, tag)
+        return True
+
+    def stop(self) -> None:
+        """End the build, from another thread."""
+        self._stopped = True
+        self._engine.stop()
+
+    def _go_on(self) -> None:
+        if self._stopped:
+            raise errors.BuildError('stopped')
+
+    def close(self) -> None:
+        """Forget what only this build needed."""
+        with contextlib.suppress(errors.BuildError), _places.told():
+            self._base.unpin()

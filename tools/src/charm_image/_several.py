@@ -1,0 +1,132 @@
+"""An image for several platforms, each built where it is at home, all at the same time."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import os
+import pathlib
+import tempfile
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from typing import IO, Protocol
+
+from charm_image import _oci, _progress, _side_by_side, _target, errors, platforms
+
+_Progress = _progress.Progress
+
+
+class Build(Protocol):
+    """The build for one platform: by an engine, or by a builder of buildx."""
+
+    target: _target.Target
+
+    @property
+    def needs_pull(self) -> bool:
+        """Whether its engine lacks the base."""
+
+    def prepare(self, shared: bool = False) -> Iterator[_Progress]:
+        """Do what comes before any build; `shared`: its engine has other builds, too."""
+
+    def build(self) -> Iterator[_Progress]:
+        """Build the image."""
+
+    def save(self, output: IO[bytes]) -> None:
+        """Write what `docker save` writes."""
+
+    def name(self, tag: str) -> bool:
+        """Name the image in its engine; tell whether that keeps it."""
+
+    def stop(self) -> None:
+        """End it, from another thread."""
+
+
+@dataclasses.dataclass
+class Images:
+    """The builds of an image, by platform; `homes` says which share an engine.
+
+    `digest` is that of the index once all are built.
+    """
+
+    builds: Mapping[platforms.Platform, Build]
+    homes: Mapping[platforms.Platform, str]
+    digest: str = ''
+
+    def make(self, output: str | os.PathLike[str], tag: str | None) -> Iterator[_Progress]:
+        """Build all, and write an OCI archive of them to `output`.
+
+        Where one fails, the others are ended, and nothing is written.
+
+        Raises:
+            errors.BuildError: one can't be built; the message begins with its platform
+        """
+        yield from _side_by_side.run([self._prepared(each) for each in self._engines()])
+        directory = pathlib.Path(output).parent
+        with contextlib.ExitStack() as stack:
+            saved: dict[platforms.Platform, _oci.Saved] = {}
+            works = []
+            for platform, build in self.builds.items():
+                with _oci.told(os.fspath(output)):
+                    file = stack.enter_context(tempfile.TemporaryFile(dir=directory))
+                works.append(self._built(platform, build, file, saved))
+            yield from _side_by_side.run(works)
+            self.digest = _oci.write_index(saved, output, tag)
+        if tag is not None:
+            for platform, build in self.builds.items():
+                name = _tag_of(tag, platform)
+                if build.name(name):
+                    yield _Progress('note', f'tagged {name}', platform=str(platform))
+
+    def _engines(self) -> list[list[platforms.Platform]]:
+        """The platforms of each engine, first those whose base it has already."""
+        groups: dict[str, list[platforms.Platform]] = {}
+        for platform in self.builds:
+            groups.setdefault(self.homes[platform], []).append(platform)
+        return [
+            sorted(group, key=lambda each: self.builds[each].needs_pull)
+            for group in groups.values()
+        ]
+
+    def _prepared(self, group: Sequence[platforms.Platform]) -> _side_by_side.Work[_Progress]:
+        def steps() -> Generator[_Progress, None, None]:
+            for platform in group:
+                prepare = functools.partial(self.builds[platform].prepare, len(group) > 1)
+                yield from _of(platform, prepare)
+
+        def stop() -> None:
+            for platform in group:
+                self.builds[platform].stop()
+
+        return _side_by_side.Work(steps, stop)
+
+    def _built(
+        self,
+        platform: platforms.Platform,
+        build: Build,
+        file: IO[bytes],
+        saved: dict[platforms.Platform, _oci.Saved],
+    ) -> _side_by_side.Work[_Progress]:
+        def steps() -> Generator[_Progress, None, None]:
+            yield from build.build()
+            yield _Progress('built', 'built')
+            build.save(file)
+            saved[platform] = _oci.Saved(file)
+
+        return _side_by_side.Work(lambda: _of(platform, steps), build.stop)
+
+
+def _of(
+    platform: platforms.Platform, steps: Callable[[], Iterator[_Progress]]
+) -> Generator[_Progress, None, None]:
+    """Say of each step, and of what ends them, for which platform it is."""
+    try:
+        for progress in steps():
+            yield dataclasses.replace(progress, platform=str(platform))
+    except errors.BuildError as error:
+        error.args = (f'{platform}: {error}', *error.args[1:])
+        raise
+
+
+def _tag_of(tag: str, platform: platforms.Platform) -> str:
+    name = tag if ':' in tag.rpartition('/')[2] else f'{tag}:latest'
+    return f'{name}-{str(platform).replace("/", "-")}'
