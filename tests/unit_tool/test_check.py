@@ -204,6 +204,14 @@ live(['web'], ready)
     assert 'web: nginx:charm-unit-2' in done.stdout
 
 
+def test_a_charm_without_update_status_is_judged_too(check):
+    charm = check.charm()
+    (charm / 'hooks' / 'update-status').unlink()
+    verdicts = check.verdicts(charm)
+    assert failing(verdicts) == {'recovers'}
+    assert verdicts['idle'] == ('✓', '')
+
+
 def test_each_image_is_judged_while_the_others_are_good(check):
     body = """
 found = {'web': read('web')}

@@ -215,7 +215,8 @@ class _Living:
 
     def _idle(self) -> list[_Run]:
         before = len(self.unit.runs)
-        self.unit.idle()
+        if self.unit.failed or (self.unit.charm / 'hooks' / 'update-status').exists():
+            self.unit.idle()
         return self.unit.runs[before:]
 
 
