@@ -31,6 +31,7 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     config.pluginmanager.register(no_skips)
     config.addinivalue_line('markers', 'engine: depends on the engine (those with each_engine)')
+    config.addinivalue_line('markers', 'scripts: of what is the same with all; the first will do')
     config.addinivalue_line('markers', 'holds(what): its column in the table of the engines')
     asked = config.getoption('--engines')
     named = {
@@ -46,6 +47,8 @@ def pytest_configure(config):
 def pytest_generate_tests(metafunc):
     if 'each_engine' in metafunc.fixturenames:
         names = metafunc.config.pluginmanager.get_plugin('engine_table').names
+        if metafunc.definition.get_closest_marker('scripts'):
+            names = names[:1]
         metafunc.parametrize('each_engine', names, indirect=True, scope='session')
 
 

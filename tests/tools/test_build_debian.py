@@ -9,6 +9,7 @@ from charm_image import resources
 pytestmark = [
     pytest.mark.parametrize('build_engine', ['BuildKit'], indirect=True),
     pytest.mark.holds('packages and users'),
+    pytest.mark.scripts,
 ]
 
 

@@ -18,6 +18,7 @@ from charm_image.resources import (
 pytestmark = [
     pytest.mark.parametrize('build_engine', ['BuildKit'], indirect=True),
     pytest.mark.holds('packages and users'),
+    pytest.mark.scripts,
 ]
 
 
