@@ -43,6 +43,7 @@ class EngineTable:
             [self.versions.get(name, f'{name}: not started')]
             + [_told(self._cells[name, column]) for column in columns]
             for name in self.names
+            if any(self._cells[name, column] for column in columns)
         ]
         terminalreporter.section('engines: how many tests hold')
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
