@@ -19,7 +19,8 @@ READMES = ('README.md', 'tools/README.md')
 
 PROGRAMS = {
     *('./dev', 'cd', 'export', 'git', 'python3', '~/charm-tools/bin/pip', '~/charm-image/bin/pip'),
-    *('charm-build', 'charm-upload-resource', 'charmcraft', 'fab', 'juju', 'cat', 'docker'),
+    *('charm-build', 'charm-upload-resource', 'charm-upload-resources', 'charmcraft', 'fab'),
+    *('juju', 'cat', 'docker'),
     '../.tox/tools/bin/python',
 }
 """What begins a line in a block without prompts whose lines are commands."""
@@ -29,6 +30,7 @@ PICTURES = (
     '    layer.yaml            what the layer is',
     '    Execute[make install]',
     '    charm-upload-resource CHARM RESOURCE',
+    '    charm-upload-resources PATH',
 )
 """How the blocks begin that show neither commands nor a file."""
 
@@ -37,6 +39,7 @@ NOT_TYPED = {
     'charmcraft ': 'needs an account on Charmhub',
     'export CHARMCRAFT_AUTH=': 'needs an account on Charmhub',
     'charm-upload-resource ': 'needs an account on Charmhub',
+    'charm-upload-resources ': 'needs an account on Charmhub',
     'cat private.yaml': 'shows a file of the reader',
     'docker run --rm --tty': 'runs until it is stopped; test_examples.py runs this image',
     '../.tox/tools/bin/python -m services.charmhub': 'runs until Ctrl-C; test_upload.py uses it',

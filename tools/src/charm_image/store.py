@@ -180,6 +180,16 @@ class Store:
             declared = sorted(answer['resources'], key=lambda found: found.get('revision') or 0)
             return {str(found['name']): str(found['type']) for found in declared}
 
+    def revisions(self, charm: str, resource: str) -> dict[tuple[int, str], int]:
+        """Return the revisions of a resource by size in bytes and SHA-256 in hex digits."""
+        answer = self._get(f'{_resource_path(charm, resource)}/revisions')
+        with self._reading():
+            return {
+                (int(found['size']), str(found['sha256'])): int(found['revision'])
+                for found in answer['revisions']
+                if found.get('sha256') and found.get('size') is not None
+            }
+
     def upload_credentials(self, charm: str, resource: str) -> UploadCredentials:
         """Return the way into Canonical's registry for this resource's images."""
         answer = self._get(f'{_resource_path(charm, resource)}/oci-image/upload-credentials')

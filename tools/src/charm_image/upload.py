@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import hashlib
 import io
 import os
 import re
@@ -13,7 +14,7 @@ import sys
 import types
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, Protocol, cast
 
 from charm_image import (
     canonical_registry,
@@ -40,39 +41,87 @@ class UploadError(Exception):
     """What the command itself finds wrong; the message says what to do."""
 
 
-class _Upload:
-    """One run of the command. `upload_id` is known once everything is at Charmhub."""
+#: What an upload raises; anything else is a defect.
+EXPECTED = (
+    UploadError,
+    credentials.CredentialsError,
+    registry_logins.LoginError,
+    store.StoreError,
+    images.ImageError,
+    registry.RegistryError,
+)
 
-    def __init__(self, args: argparse.Namespace, shown: terminal.Terminal) -> None:
+
+class Shown(Protocol):
+    """What an upload needs of a `terminal.Terminal`."""
+
+    def say(self, sentence: str) -> None:
+        """Print what was asked for."""
+
+    def tell(self, sentence: str) -> None:
+        """Print what one wants to know while waiting."""
+
+    def step(
+        self, name: str, total: int | None = None
+    ) -> contextlib.AbstractContextManager[Callable[[int], None]]:
+        """Show that one thing is going on, and how many of its `total` bytes are done."""
+
+    def steps(
+        self,
+    ) -> contextlib.AbstractContextManager[Callable[[str, int, int | None], None]]:
+        """Show several things that go on at once: their names, bytes done, and in all."""
+
+
+class Upload:
+    """One resource on its way, with the arguments of `upload_arguments.parse`.
+
+    `upload_id` is known once everything is at Charmhub; `facts` is what is known for scripts.
+    With `types`, as `upload_checks.types` gives them, those are not asked for. With `sparing`,
+    nothing is sent to Charmhub where a revision has the same content. With `dry_run`, nothing is
+    sent at all, and there is no revision.
+    """
+
+    def __init__(
+        self,
+        args: argparse.Namespace,
+        shown: Shown,
+        *,
+        types: Mapping[str, str] | None = None,
+        sparing: bool = False,
+        dry_run: bool = False,
+    ) -> None:
         self._charm: str = args.charm
         self._resource: str = args.resource
         self._args, self._shown = args, shown
-        self._facts: dict[str, Any] = {}
+        self._types, self._sparing, self._dry_run = types, sparing, dry_run
+        self._revision: int | None = None
+        self.facts: dict[str, Any] = {}
         self.upload_id: str = args.resume or ''
 
-    def run(self) -> None:
-        """Do it. Raises what the modules that it uses raise, and UploadError."""
+    def run(self) -> int | None:
+        """Return the revision. Raises one of EXPECTED."""
         with contextlib.ExitStack() as stack:
             path = self._args.filepath
             file = None if path is None else stack.enter_context(_open(path))
-            hub = _store(self._shown.tell)
+            hub = connect(self._shown.tell)
             if file:
                 self._check(hub, 'file')
                 self._send_file(hub, file, os.path.basename(path))
             elif self._args.image or self._args.source:
                 self._check(hub, 'oci-image')
                 self._send_image(hub)
-            with self._shown.step('Waiting for the review'):
-                revision = hub.wait(self._charm, self.upload_id, self._args.review_timeout)
-        charm, resource = self._charm, self._resource
-        self._shown.result(
-            f'Revision {revision} created of resource {resource!r} for charm {charm!r}',
-            {'charm': charm, 'resource': resource, 'revision': revision, **self._facts},
-        )
+            if self._revision is None and not self._dry_run:
+                with self._shown.step('Waiting for the review'):
+                    timeout = self._args.review_timeout
+                    self._revision = hub.wait(self._charm, self.upload_id, timeout)
+        return self._revision
 
     def _check(self, hub: store.Store, type_: str) -> None:
-        with self._shown.step(f'Checking resource {self._resource!r} of charm {self._charm!r}'):
-            types = upload_checks.types(hub, self._charm, self._shown.tell)
+        types = self._types
+        if types is None:
+            name = f'Checking resource {self._resource!r} of charm {self._charm!r}'
+            with self._shown.step(name):
+                types = upload_checks.types(hub, self._charm, self._shown.tell)
         upload_checks.check(types, self._charm, self._resource, type_)
 
     def _send_file(self, hub: store.Store, file: BinaryIO, name: str) -> None:
@@ -80,6 +129,8 @@ class _Upload:
         before = os.fstat(file.fileno())
         if not before.st_size:
             self._shown.tell(f'{name} is empty: so will be the resource.')
+        if self._is_known(hub, file, before.st_size) or self._dry_run:
+            return
         upload_id = self._send(hub, file, before.st_size, name)
         after = os.fstat(file.fileno())
         if (before.st_mtime_ns, before.st_size) != (after.st_mtime_ns, after.st_size):
@@ -95,19 +146,22 @@ class _Upload:
             if self._args.source:
                 digest, architectures = self._copy(remote)
             else:
-                digest, named = self._digest(remote)
-                architectures = pushed.architectures(remote.client, remote.repository, digest)
-        self._facts['image-digest'] = digest
+                digest, architectures, named = self._digest(remote)
+        self.facts['image-digest'] = digest
         self._tell_architectures(architectures, named)
+        if self._dry_run:
+            return
         blob = hub.image_blob(self._charm, self._resource, digest)
+        if self._is_known(hub, io.BytesIO(blob), len(blob)):
+            return
         # charmcraft names it so, with random letters after "resource"
         upload_id = self._send(hub, io.BytesIO(blob), len(blob), 'image-resource.json')
         self._create_revision(hub, upload_id, 'oci-image', architectures)
 
     def _tell_architectures(self, uploaded: Sequence[str], named: Sequence[str]) -> None:
         missing = [name for name in named if name not in uploaded]
-        self._facts['architectures'] = list(uploaded)
-        self._facts['missing-architectures'] = missing
+        self.facts['architectures'] = list(uploaded)
+        self.facts['missing-architectures'] = missing
         self._shown.tell(f'Architectures of the revision: {", ".join(uploaded)}')
         if missing and self._args.image.path:
             self._shown.tell(
@@ -133,6 +187,8 @@ class _Upload:
         with remote_image.Source(reference, tell=self._shown.tell) as source:
             with self._shown.step(f'Reading the manifests of {remote_image.name(reference)}'):
                 image = source.read()
+            if self._dry_run:
+                return digest, image.architectures
             origin = f'{reference.domain}/{reference.path}'
             self._shown.say(f'Remote image not found, uploading from {origin}')
             with self._shown.steps() as progress:
@@ -140,18 +196,24 @@ class _Upload:
         self._shown.say(f'Image uploaded, new remote digest: {digest}')
         return digest, image.architectures
 
-    def _digest(self, remote: canonical_registry.Repository) -> tuple[str, Sequence[str]]:
+    def _digest(
+        self, remote: canonical_registry.Repository
+    ) -> tuple[str, tuple[str, ...], Sequence[str]]:
         """Return the digest of the image in the registry, after a push if need be.
 
-        And the architectures that the index of a local image names.
+        And the architectures that it has, and those that the index of a local image names.
         """
+
+        def architectures(digest: str) -> tuple[str, ...]:
+            return pushed.architectures(remote.client, remote.repository, digest)
+
         wanted: upload_arguments.ImageArgument = self._args.image
         if wanted.long:
             with self._shown.step(f'Looking for {wanted.long}'):
                 found = remote.find(wanted.long)
             if found:
                 self._shown.say(_FOUND)
-                return found, ()
+                return found, architectures(found), ()
         with contextlib.ExitStack() as stack:
             image: images.Image
             found = None
@@ -168,7 +230,9 @@ class _Upload:
                     found = remote.find_pushed(image)
             if found:
                 self._shown.say(_FOUND)
-                return found, image.index_architectures
+                return found, architectures(found), image.index_architectures
+            if self._dry_run:
+                return '', image.architectures, image.index_architectures
             source = repr(wanted.path) if wanted.path else 'local registry'
             self._shown.say(f'Remote image not found, uploading from {source}')
             from charm_image import push
@@ -176,7 +240,7 @@ class _Upload:
             with self._shown.steps() as progress:
                 digest = push.push(image, remote.client, remote.repository, progress)
         self._shown.say(f'Image uploaded, new remote digest: {digest}')
-        return digest, image.index_architectures
+        return digest, architectures(digest), image.index_architectures
 
     def _local(
         self, stack: contextlib.ExitStack, wanted: upload_arguments.ImageArgument
@@ -202,6 +266,19 @@ class _Upload:
                 )
             raise UploadError(message) from None
 
+    def _is_known(self, hub: store.Store, file: BinaryIO, size: int) -> bool:
+        """Find a revision that has this content, if nothing is to be sent without need."""
+        if not self._sparing:
+            return False
+        try:
+            revisions = hub.revisions(self._charm, self._resource)
+        except (store.NotAllowed, store.NotFound):
+            return False
+        if all(size != known for known, _ in revisions):
+            return False
+        self._revision = revisions.get((size, _sha256(file)))
+        return self._revision is not None
+
     def _send(self, hub: store.Store, file: BinaryIO, size: int, name: str) -> str:
         with self._shown.step(f'Sending {name} ({terminal.amount(size)})', size) as progress:
             return hub.send(file, size, name, progress)
@@ -210,11 +287,12 @@ class _Upload:
         self, hub: store.Store, upload_id: str, type_: str, architectures: Sequence[str]
     ) -> None:
         # from here on there may be a revision, whatever happens
-        self.upload_id = self._facts['upload-id'] = upload_id
+        self.upload_id = self.facts['upload-id'] = upload_id
         hub.create_revision(self._charm, self._resource, upload_id, type_, architectures)
 
 
-def _store(tell: Callable[[str], None]) -> store.Store:
+def connect(tell: Callable[[str], None]) -> store.Store:
+    """Return the client of Charmhub that the environment tells of."""
     api_url = store.secure(os.environ.get('CHARMCRAFT_STORE_API_URL') or store.API_URL)
     return store.Store(
         credentials.find(urllib.parse.urlsplit(api_url).netloc),
@@ -237,7 +315,7 @@ def _left_out(name: str) -> Iterator[None]:
     try:
         yield
     finally:
-        del sys.modules[name]
+        sys.modules.pop(name, None)  # other threads may have been here, too
 
 
 @contextlib.contextmanager
@@ -258,12 +336,28 @@ def _open(path: str) -> Iterator[BinaryIO]:
         yield file
 
 
-class _Terminated(KeyboardInterrupt):
+def _sha256(file: BinaryIO) -> str:
+    digest = hashlib.sha256()
+    file.seek(0)
+    while block := file.read(1 << 20):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def described(error: Exception) -> tuple[str, Sequence[Mapping[str, str]]]:
+    """Return the message of one of EXPECTED, and what scripts get of it."""
+    if isinstance(error, store.Rejected) and error.errors:
+        return str(error), error.errors
+    code = getattr(error, 'code', '') or re.sub('\\B[A-Z]', r'-\g<0>', type(error).__name__)
+    return str(error), [{'code': code.lower(), 'message': str(error)}]
+
+
+class Terminated(KeyboardInterrupt):
     """SIGTERM came. Unwinds like Ctrl-C, so that temporary files are removed."""
 
 
 def _terminate(*args: object) -> NoReturn:
-    raise _Terminated
+    raise Terminated
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -274,34 +368,32 @@ def main(argv: Sequence[str] | None = None) -> int:
     shown = terminal.Terminal(
         upload_arguments.PROGRAM, quiet=args.quiet, as_json=args.format == 'json'
     )
-    upload = _Upload(args, shown)
-    status, code = 1, ''
-    errors: Sequence[Mapping[str, str]] = ()
+    upload = Upload(args, shown)
+    status = 1
     try:
-        upload.run()
+        revision = upload.run()
+        shown.result(
+            f'Revision {revision} created of resource {args.resource!r} for charm {args.charm!r}',
+            {
+                'charm': args.charm,
+                'resource': args.resource,
+                'revision': revision,
+                **upload.facts,
+            },
+        )
         return 0
-    except store.Rejected as error:
-        message, code, errors = str(error), 'rejected', error.errors
-    except (
-        UploadError,
-        credentials.CredentialsError,
-        registry_logins.LoginError,
-        store.StoreError,
-        images.ImageError,
-        registry.RegistryError,
-    ) as error:
-        message = str(error)
-        code = getattr(error, 'code', '') or re.sub('\\B[A-Z]', r'-\g<0>', type(error).__name__)
+    except EXPECTED as error:
+        message, errors = described(error)
         if upload.upload_id and isinstance(error, (store.ReviewPending, store.Unavailable)):
             message += f' {_resumption(args, upload.upload_id)}'
+            errors = [{**errors[0], 'message': message}]
     except KeyboardInterrupt as stop:
         status, message, code = 130, 'Interrupted.', 'interrupted'
-        if isinstance(stop, _Terminated):
+        if isinstance(stop, Terminated):
             status, message, code = 143, 'Terminated.', 'terminated'
         if upload.upload_id:
             message += f' {_resumption(args, upload.upload_id)}'
-    if not errors:
-        errors = [{'code': code.lower(), 'message': message}]
+        errors = [{'code': code, 'message': message}]
     shown.error(message, errors)
     return status
 

@@ -148,7 +148,8 @@ def _instead(value: str) -> str:
     return f'{_today(value, reference)}; {advice}'
 
 
-def _seconds(value: str) -> float:
+def seconds(value: str) -> float:
+    """Return a number of seconds that an option gives."""
     try:
         seconds = float(value)
     except ValueError:
@@ -225,7 +226,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         '--review-timeout',
         metavar='SECONDS',
-        type=_seconds,
+        type=seconds,
         default=300,
         help='how long to wait for the review (default: %(default)s)',
     )

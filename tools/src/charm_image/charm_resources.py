@@ -1,0 +1,127 @@
+"""The resources that a charm declares: in its folder, its metadata.yaml, or built."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import zipfile
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from container_image import reference as references
+
+_FILES = ('metadata.yaml', 'charmcraft.yaml')
+_MAX_SIZE = 1 << 20
+
+
+class CharmError(Exception):
+    """There is no charm, or what it declares can't be used; the message says what to do."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Declared:
+    """A resource in metadata.yaml: its `type` is `file` or `oci-image`."""
+
+    name: str
+    type: str
+    upstream: references.Reference | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Charm:
+    """A charm's name, and its resources in the order in which it declares them."""
+
+    name: str
+    resources: Mapping[str, Declared]
+
+
+def read(path: str) -> Charm:
+    """Read the charm at `path`: a folder, a metadata.yaml or charmcraft.yaml, or a built charm.
+
+    Raises:
+        CharmError: there is none, or its metadata can't be read.
+    """
+    place = pathlib.Path(path)
+    found = dict(_documents(place))
+    # a charm may have its name in one and its resources in the other
+    name = next((d['name'] for d in found.values() if d.get('name')), None)
+    declared: Any = next((d['resources'] for d in found.values() if d.get('resources')), {})
+    if not isinstance(name, str):
+        files = ' or '.join(found) or 'metadata.yaml'
+        raise CharmError(f'{path!r}: {files} does not give the name of the charm')
+    if not isinstance(declared, dict):
+        raise CharmError(f'{path!r}: its resources are not a mapping')
+    resources = {str(key): _declared(str(key), value) for key, value in declared.items()}
+    return Charm(name, resources)
+
+
+def _documents(place: pathlib.Path) -> list[tuple[str, dict[str, Any]]]:
+    try:
+        if place.is_dir():
+            paths = [place / file for file in _FILES if (place / file).is_file()]
+            texts = [(file.name, _head(file)) for file in paths]
+        elif not place.is_file():  # a pipe would be waited for
+            raise ValueError('it is neither a file nor a directory')
+        elif zipfile.is_zipfile(place):
+            texts = _in_zip(place)
+        else:
+            texts = [(place.name, _head(place))]
+    except (OSError, ValueError) as error:
+        reason = getattr(error, 'strerror', None) or error
+        raise CharmError(f'{str(place)!r} cannot be read: {reason}') from None
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        raise CharmError(f'{str(place)!r} is a damaged archive: {error}') from None
+    if not texts:
+        raise CharmError(f'{str(place)!r} is not a charm: it has no metadata.yaml')
+    return [(name, _parse(str(place), name, text)) for name, text in texts]
+
+
+def _head(file: pathlib.Path) -> bytes:
+    with file.open('rb') as opened:
+        return opened.read(_MAX_SIZE + 1)
+
+
+def _in_zip(place: pathlib.Path) -> list[tuple[str, bytes]]:
+    with zipfile.ZipFile(place) as archive:
+        texts = []
+        for name in _FILES:
+            if name in archive.namelist():
+                with archive.open(name) as member:
+                    texts.append((name, member.read(_MAX_SIZE + 1)))
+        return texts
+
+
+def _parse(place: str, name: str, text: bytes) -> dict[str, Any]:
+    if len(text) > _MAX_SIZE:
+        raise CharmError(f'{place!r}: {name} is larger than {_MAX_SIZE >> 20} MiB')
+    try:
+        content = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        line = getattr(getattr(error, 'problem_mark', None), 'line', None)
+        where = '' if line is None else f' (line {line + 1})'
+        raise CharmError(f'{place!r}: {name} is not valid YAML{where}') from None
+    if not isinstance(content, dict):
+        raise CharmError(f'{place!r}: {name} is not a mapping')
+    return content
+
+
+def _declared(name: str, entry: Any) -> Declared:
+    if not isinstance(entry, dict):
+        raise CharmError(f'the resource {name!r} is not a mapping')
+    kind = entry.get('type', 'file')  # as Juju has it
+    if kind == 'docker':  # as Juju called it at first
+        kind = 'oci-image'
+    if kind not in ('file', 'oci-image'):
+        raise CharmError(f'the resource {name!r} has the type {kind!r}: Juju has file, oci-image')
+    upstream = entry.get('upstream-source')
+    if kind != 'oci-image' or not upstream:
+        return Declared(name, kind)
+    text = str(upstream).removeprefix('docker://')
+    try:
+        return Declared(name, kind, references.Reference.parse(text))
+    except references.InvalidReference as error:
+        raise CharmError(
+            f'the upstream-source of {name!r} is not a valid image reference: {error}'
+        ) from None
