@@ -212,6 +212,11 @@ def test_a_charm_without_update_status_is_judged_too(check):
     assert verdicts['idle'] == ('✓', '')
 
 
+def test_what_a_hook_tool_said_is_told_of_a_hook_that_it_failed(check):
+    seen = check.verdicts(check.charm("leads = lambda: True; live(['web'])"))['leads'][1]
+    assert seen == 'not leader: install ended in error: ERROR this unit is not the leader'
+
+
 def test_each_image_is_judged_while_the_others_are_good(check):
     body = """
 found = {'web': read('web')}

@@ -103,7 +103,8 @@ def error(run: runs.Run) -> str:
     """Return how a hook failed, without the passwords that it may have let out."""
     printed = [line for line in run.output.splitlines() if line.strip()]
     if printed and 'CalledProcessError' in printed[-1]:  # what the program said tells more
-        printed = [line for line in printed if line.startswith('ERROR ')] or printed
+        logged = [text for level, text in run.log if level == 'ERROR' and '\n' not in text]
+        printed += [line for line in printed if line.startswith('ERROR ')] + logged
     printed = printed or [line for _level, text in run.log for line in text.splitlines()]
     last = masked(printed[-1].strip()) if printed else 'nothing'
     if run.ended:
