@@ -51,7 +51,7 @@ class _Engine:
             content = {'Os': 'linux', 'Architecture': architecture, 'Config': {'User': user}}
             exchange.reply(200 if user else 404, json.dumps(content).encode())
         else:
-            exchange.reply(200, b'{}')
+            exchange.reply(200, b'{"Os": "linux", "Arch": "amd64"}')
 
 
 def build(engine, *made, **options):
@@ -78,6 +78,15 @@ def test_a_buildkit_that_cannot_read_the_context_is_told_once_and_the_classic_on
     assert [each.get('version') for each in engine.builds] == ['2', None]
     assert progress[-1].state == 'built'
     assert [each.text for each in progress if each.state == 'output'] == ['said']
+
+
+def test_what_the_classic_one_cannot_do_then_is_refused():
+    engine = _Engine(failed(UNREADABLE))
+    made = resources.File(name='/a', contents='x')
+    with pytest.raises(charm_image.BuildError) as caught:
+        build(engine, made, platform='linux/arm64')
+    assert 'copies no files for linux/arm64: upgrade it' in str(caught.value)
+    assert len(engine.builds) == 1
 
 
 def test_another_failure_of_buildkits_is_none_of_that():

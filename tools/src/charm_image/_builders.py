@@ -19,16 +19,16 @@ import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
-from charm_image import _bases, _reports, errors
+from charm_image import _bases, _emulation, _reports, errors, platforms
 
 if TYPE_CHECKING:
     import docker
 
 # what Docker 25 to 27 say with containerd's store: https://github.com/moby/moby/pull/49178
 _UNREADABLE = 'failed to read downloaded context'
-_CLASSIC_INSTEAD = (
+_UNREADING = (
     "this engine's BuildKit cannot read the build context with containerd's image store, which "
-    'Docker 28 mends: building with its classic builder'
+    'Docker 28 mends'
 )
 
 
@@ -108,13 +108,24 @@ class Engine:
                     yield event
                 else:
                     return
-            yield _reports.Event('note', text=_CLASSIC_INSTEAD)
+            self._refuse_foreign(options, instructions)
+            yield _reports.Event('note', text=f'{_UNREADING}: building with its classic builder')
             context.seek(0)
         classic = _reports.Classic()
         since = _time(ping)
         yield from self._events(
             context, options, classic, lambda: self._remove(classic.made, since, podman)
         )
+
+    def _refuse_foreign(self, options: Mapping[str, Any], instructions: Sequence[str]) -> None:
+        """Refuse what the classic builder can't do with containerd's image store."""
+        wanted = options.get('platform')
+        copies = any(each.startswith('COPY ') for each in instructions)
+        if wanted and copies and platforms.parse(wanted) != _emulation.engines_own(self._client):
+            raise errors.BuildError(
+                f'{_UNREADING}, and its classic builder copies no files for {wanted}: upgrade it, '
+                f'or name another engine: --engine {wanted}=CONTEXT_OR_URL'
+            )
 
     def _events(
         self,

@@ -69,7 +69,7 @@ class Images:
                 with _oci.told(os.fspath(output)):
                     file = stack.enter_context(tempfile.TemporaryFile(dir=directory))
                 works.append(self._built(platform, build, file, saved))
-            yield from _side_by_side.run(works)
+            yield from _once(_side_by_side.run(works))
             self.digest = _oci.write_index(saved, output, tag)
         if tag is not None:
             for platform, build in self.builds.items():
@@ -125,6 +125,16 @@ def _of(
     except errors.BuildError as error:
         error.args = (f'{platform}: {error}', *error.args[1:])
         raise
+
+
+def _once(steps: Iterator[_Progress]) -> Iterator[_Progress]:
+    """Leave out what was noted already, such as about an engine that two platforms share."""
+    noted: set[str] = set()
+    for progress in steps:
+        if progress.state != 'note' or progress.text not in noted:
+            yield progress
+        if progress.state == 'note':
+            noted.add(progress.text)
 
 
 def _tag_of(tag: str, platform: platforms.Platform) -> str:
