@@ -1,6 +1,8 @@
 """An image on its way from one docker-registry to another."""
 
+import base64
 import contextlib
+import json
 import random
 import threading
 import time
@@ -182,9 +184,6 @@ def closed(request, directory):
 
 
 def log_in(monkeypatch, tmp_path, host, account=ACCOUNT):
-    import base64
-    import json
-
     ((username, password),) = account.items()
     auth = base64.b64encode(f'{username}:{password}'.encode()).decode()
     (tmp_path / 'auth.json').write_text(json.dumps({'auths': {host: {'auth': auth}}}))
@@ -220,8 +219,8 @@ def test_without_the_right_login_it_says_no(
 def test_a_login_goes_to_the_registry_that_it_is_for_and_to_no_other(
     there, client, repository, monkeypatch, tmp_path, here, way_in
 ):
-    """Not to where blobs are, and not to the registry that is written to."""
-    seen = {'storage': [], 'registry': [], 'way in': []}
+    """Not to where its blobs are, and not to the registry that is written to."""
+    seen = {'storage': [], 'registry': []}
     stored = remote_images.image(AMD64)
     stored.push(there.host, repository)
 

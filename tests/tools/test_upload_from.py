@@ -93,6 +93,18 @@ def test_the_second_time_the_other_registry_is_not_asked(
     assert not any('/blobs/' in path or '/manifests/' in path for path in sent(hub))
 
 
+def test_an_index_that_lost_a_manifest_is_copied_again(hub, upload, there, stored, repository):
+    name = stored.push(there.host, repository)
+    assert upload('my-charm', 'my-image', f'--from={name}').returncode == 0
+    lost = remote_images.digest_of(stored.manifests[0][0])
+    hub.registry_proxy.forget()
+    hub.registry_proxy.answer('GET', f'/manifests/{lost}', 404)
+    done = upload('my-charm', 'my-image', f'--from={name}')
+    assert done.returncode == 0, done.stderr
+    assert hub.registry_proxy.count('PUT', f'/manifests/{lost}')
+    assert hub.registry_proxy.count('PATCH', '/blobs/') == 0
+
+
 def test_a_login_of_docker_is_used_and_shown_nowhere(
     hub, upload, closed, stored, repository, tmp_path
 ):

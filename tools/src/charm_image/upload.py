@@ -179,7 +179,9 @@ class Upload:
 
         reference: references.Reference = self._args.source
         digest = reference.digest
-        with self._shown.step(f'Looking for {digest}'):
+        looking = self._shown.step(f'Looking for {digest}')
+        # an index of which a manifest was deleted is mended by copying it again
+        with contextlib.suppress(registry.NotFound), looking:
             if remote.find_manifest(digest):
                 image = remote_image.read(remote.client, remote.repository, digest)
                 self._shown.say(_FOUND)
