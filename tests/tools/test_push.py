@@ -12,6 +12,8 @@ import pytest
 from charm_image import archives, engine, images, layers, push, pushed
 from services import layouts, require
 
+SECOND = layouts.tar([('second', b'second' * 1000)])
+
 
 @pytest.fixture(scope='module')
 def busybox():
@@ -148,6 +150,37 @@ def test_a_second_push_asks_the_registry_and_not_the_engine(
         monkeypatch.setattr(engine.LocalImage, 'members', None)
     assert pushed.find(client, repository, found) == digest
     assert pushed.architectures(client, repository, digest) == ('amd64',)
+
+
+@pytest.mark.holds('edits quickly')
+@pytest.mark.parametrize('builds', [True, False], ids=['built', 'loaded'])
+def test_what_an_edit_left_as_it_was_is_not_compressed_again(
+    builds, running, busybox, client, repository, monkeypatch
+):
+    def image(said):
+        if not builds:
+            edited = layouts.Image((busybox, SECOND, layouts.tar([('said', said)])))
+            return _load(running, layouts.docker_20(edited))
+        dockerfile = b'FROM scratch\nADD root.tar /\nCOPY second /\nCOPY said /\n'
+        files = [('Dockerfile', dockerfile), ('root.tar', busybox), ('said', said)]
+        context = layouts.tar([*files, ('second', b'second' * 1000)])
+        monkeypatch.setenv('DOCKER_BUILDKIT', '0')
+        built, _ = running.client.images.build(
+            fileobj=io.BytesIO(context), custom_context=True, rm=True
+        )
+        return built.id
+
+    _push(running, image(b'one'), client, repository)
+    packed = []
+    pack = layers.pack
+    monkeypatch.setattr(layers, 'pack', lambda *args: packed.append(pack(*args)) or packed[-1])
+    digest = _push(running, image(b'two'), client, repository)
+    manifest = json.loads(client.get_manifest(repository, digest).content)
+    config = json.loads(client.get_blob(repository, manifest['config']['digest']))
+    *left, edited = config['rootfs']['diff_ids']
+    assert len(left) == 2
+    assert {layer.diff_id for layer in packed} & set(left) == set()
+    assert edited in {layer.diff_id for layer in packed}
 
 
 def test_the_author_sees_how_far_each_step_is(dockerd, image, client, repository):
