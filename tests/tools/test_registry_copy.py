@@ -324,6 +324,18 @@ def test_a_blob_that_the_other_registry_lacks_ends_the_copy_without_a_manifest(
     assert proxy.count('GET', largest) == 1  # nothing was repeated for it
 
 
+def test_the_registry_that_is_written_to_is_not_asked_again_for_the_other_s_sake(
+    proxy, there, way_in, client, repository
+):
+    stored = remote_images.image(AMD64)
+    stored.push(there.host, repository)
+    largest = max(stored.blobs, key=lambda digest: len(stored.blobs[digest]))
+    proxy.answer('GET', largest, 503, times=100)
+    with pytest.raises(registry.Overloaded, match=proxy.host):
+        copy(proxy.host, stored, client, repository)
+    assert proxy.count('GET', largest) == 5
+
+
 def test_bytes_that_are_not_the_blob_s_are_not_stored(proxy, there, way_in, client, repository):
     stored = remote_images.image(AMD64)
     stored.push(there.host, repository)
