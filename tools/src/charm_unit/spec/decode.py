@@ -1,5 +1,6 @@
 """Decodes YAML as Go does: into types, strictly, with the errors of encoding/json."""
 
+import base64
 import dataclasses
 import json
 import re
@@ -49,7 +50,13 @@ def _of_any_tag(loader: typing.Any, _suffix: str, node: yaml.Node) -> typing.Any
     return loader.construct_scalar(node)
 
 
+def _bytes(_loader: typing.Any, node: yaml.ScalarNode) -> str:
+    """Bytes, which b64encode of a charm returns and PyYAML writes so, are a string to Go."""
+    return base64.b64decode(node.value).decode(errors='replace')
+
+
 _Loader.add_multi_constructor('', _of_any_tag)
+_Loader.add_constructor('tag:yaml.org,2002:binary', _bytes)
 
 
 def load_yaml(text: str) -> typing.Any:
