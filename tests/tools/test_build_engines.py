@@ -118,7 +118,8 @@ def test_an_unchanged_build_does_nothing_and_says_so(build):
     first = build(*everything(), labels={'x': 'y'})
     again = build(*everything(), labels={'x': 'y'})
     assert again.id == first.id
-    told = [progress for progress in again.progress if progress.state != 'note']
+    # BuildKit over containerd's store starts the last step before it finds it in its cache
+    told = [each for each in again.progress if each.state not in ('note', 'started')]
     assert {progress.state for progress in told} == {'cached', 'built'}
     assert 'cached' in str(told[0])
 
