@@ -1,0 +1,89 @@
+"""The pytest plugin: the fixture `charm_unit` gives units of the author's charm.
+
+    def test_another_image_reaches_the_pod_spec(charm_unit):
+        unit = charm_unit(resources={'my-resource': 'docker.io/library/nginx:1.27'})
+        unit.attach('my-resource', 'docker.io/library/nginx:1.28')
+        assert unit.image('my-service') == 'docker.io/library/nginx:1.28'
+        assert unit.status == ('active', 'ready')
+
+The charm is the one in the folder that `--charm` names (or `charm` in pytest's configuration; else
+the folder of that): built already, or a source, which is built once for a session.
+"""
+
+import fcntl
+import os
+import pathlib
+import typing
+
+import pytest
+
+from charm_unit import charm, errors, source, unit
+
+Start = typing.Callable[..., unit.Unit]
+"""Takes what Unit does, and `deploy`; returns a unit that lives as long as the test."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options of the plugin."""
+    group = parser.getgroup('charm-unit')
+    group.addoption('--charm', metavar='FOLDER', help='the charm to test: built, or its source')
+    group.addoption(
+        '--charm-python', metavar='INTERPRETER', help='the interpreter that runs the hooks'
+    )
+    group.addoption('--charm-juju', metavar='VERSION', help='the version of Juju to simulate')
+    parser.addini('charm', 'the charm to test: built, or its source', default='.')
+
+
+@pytest.fixture(scope='session')
+def built_charm(
+    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
+) -> pathlib.Path:
+    """The folder of the built charm that is tested."""
+    named = pytestconfig.getoption('charm')
+    folder = pathlib.Path(named) if named else pytestconfig.rootpath / pytestconfig.getini('charm')
+    folder = folder.resolve()
+    try:
+        if source.is_built(folder):
+            return charm.BuiltCharm(folder).folder
+        return _built_once(folder, tmp_path_factory)
+    except errors.CharmUnitError as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+def _built_once(folder: pathlib.Path, factory: pytest.TempPathFactory) -> pathlib.Path:
+    """Build a source, once for all processes of pytest-xdist."""
+    base = factory.getbasetemp()
+    if 'PYTEST_XDIST_WORKER' in os.environ:
+        base = base.parent
+    into = base / 'charm-unit-built'
+    with open(base / 'charm-unit.lock', 'w') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not into.exists():
+            into.mkdir()
+            source.build(folder, into)
+        (found,) = (path for path in (into / 'built').iterdir() if source.is_built(path))
+    return found
+
+
+@pytest.fixture
+def charm_unit(
+    built_charm: pathlib.Path, tmp_path: pathlib.Path, pytestconfig: pytest.Config
+) -> Start:
+    """Return a function that gives a unit of the charm, deployed unless told `deploy=False`.
+
+    It takes what charm_unit.Unit does: resources, config, leader and so on.
+    """
+    given: dict[str, typing.Any] = {}
+    for option, keyword in (('charm_python', 'python'), ('charm_juju', 'juju')):
+        if pytestconfig.getoption(option):
+            given[keyword] = pytestconfig.getoption(option)
+    units: list[unit.Unit] = []
+
+    def start(*, deploy: bool = True, **options: typing.Any) -> unit.Unit:
+        folder = tmp_path / f'unit-{len(units)}'
+        units.append(unit.Unit(built_charm, folder, **{**given, **options}))
+        if deploy:
+            units[-1].deploy()
+        return units[-1]
+
+    return start
