@@ -13,6 +13,7 @@ the folder of that): built already, or a source, which is built once for a sessi
 import fcntl
 import os
 import pathlib
+import shutil
 import typing
 
 import pytest
@@ -58,11 +59,12 @@ def _built_once(folder: pathlib.Path, factory: pytest.TempPathFactory) -> pathli
     into = base / 'charm-unit-built'
     with open(base / 'charm-unit.lock', 'w') as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not into.exists():
+        stamp = into / 'folder'
+        if not stamp.exists():
+            shutil.rmtree(into, ignore_errors=True)
             into.mkdir()
-            source.build(folder, into)
-        (found,) = (path for path in (into / 'built').iterdir() if source.is_built(path))
-    return found
+            stamp.write_text(str(source.build(folder, into).folder))
+        return pathlib.Path(stamp.read_text())
 
 
 @pytest.fixture

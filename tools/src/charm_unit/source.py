@@ -1,5 +1,6 @@
 """Builds the source of a charm with `charm-build`, for tests that name a source."""
 
+import os
 import pathlib
 import shutil
 import subprocess
@@ -34,6 +35,11 @@ def build(source: pathlib.Path, into: pathlib.Path) -> charm.BuiltCharm:
             *('--cache-dir', into / 'cache', '--build-dir', into / 'built', source),
         ],
         cwd=into,
+        # It starts programs that were installed beside it.
+        env={
+            **os.environ,
+            'PATH': f'{pathlib.Path(program).parent}{os.pathsep}{os.environ["PATH"]}',
+        },
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
