@@ -18,7 +18,8 @@ import rich.progress
 import rich.table
 import yaml
 
-from juju import building, unit
+import building
+import charm_unit
 
 _BASE = ['layer:caas-base', 'layer:status']
 _CHARM = """
@@ -75,7 +76,7 @@ class _Charm:
         self._units += 1
         home = self._folder / f'unit-{self._units}'
         home.mkdir()
-        subject = unit.Unit(self._charm, home, record=record)
+        subject = charm_unit.Unit(self._charm, home, record=record)
         for index in range(self._number):
             subject.attach(f'image-{index}', f'registry.example.com/team/image-{index}:1')
         return subject

@@ -18,10 +18,11 @@ import time
 
 import rich.console
 import rich.rule
-import rich.table
 import rich.text
 
-from juju import building, unit
+import building
+import charm_unit
+from charm_unit import display
 
 _CHARM = building.ROOT / 'examples' / 'charms' / 'my-charm'
 _RESOURCE = 'my-resource'
@@ -30,7 +31,6 @@ _FIRST = 'docker.io/library/nginx:1.27'
 _SECOND = 'registry.example.com/team/web:2.0'
 _USERNAME = 'deployer'
 _PASSWORD = 'open-sesame'  # noqa: S105 (nobody's)
-_STYLES = {'active': 'green', 'blocked': 'red', 'maintenance': 'yellow', 'waiting': 'yellow'}
 
 
 class _Registry(http.server.BaseHTTPRequestHandler):
@@ -85,17 +85,7 @@ class _Life:
         self._console.print(rich.rule.Rule(title, align='left', style='dim'))
         self._console.print(rich.text.Text(f'$ {command}', 'dim'))
         runs = runs()
-        grid = rich.table.Table.grid(padding=(0, 2))
-        grid.add_column(style='bold cyan', no_wrap=True)
-        grid.add_column(style='dim', no_wrap=True)
-        grid.add_column(overflow='fold')
-        for run in runs:
-            rows = list(_told(run)) or [('', rich.text.Text('nothing changes', 'dim'))]
-            for number, (kind, text) in enumerate(rows):
-                grid.add_row('' if number else run.hook, kind, text)
-        if not runs:
-            grid.add_row('', '', rich.text.Text('no hook runs', 'dim'))
-        self._console.print(grid)
+        self._console.print(display.table(runs))
         return runs
 
     def must(self, sentence, *facts):
@@ -103,26 +93,6 @@ class _Life:
         if not all(facts):
             raise _Wrong(sentence)
         self._console.print(rich.text.Text.assemble(('✓ ', 'green'), sentence))
-
-
-def _told(run):
-    """Yield kind and text of everything that a hook did."""
-    for sign, flags in (('+', run.flags_set), ('-', run.flags_cleared)):
-        for flag in sorted(flags):
-            good = (sign == '+') != flag.endswith('.failed')
-            yield 'flag', rich.text.Text(f'{sign} {flag}', 'green' if good else 'red')
-    for flag in sorted(run.flags_passing):
-        yield 'flag', rich.text.Text(f'± {flag} (in this hook only)', 'magenta')
-    for state, message in run.statuses if run.statuses != [run.status_before] else ():
-        yield 'status', rich.text.Text.assemble((state, f'bold {_STYLES[state]}'), f'  {message}')
-    if run.pod_spec:
-        for container in run.pod_spec['containers']:
-            details = container['imageDetails']
-            who = f', as {details["username"]} with a password' if details['password'] else ''
-            yield (
-                'pod spec',
-                rich.text.Text(f'{container["name"]}: {details["imagePath"]}{who}', 'blue'),
-            )
 
 
 def _flags(subject):
@@ -303,15 +273,13 @@ def main(arguments=None):
             console.print(
                 f'Built my-charm with `charm build`: {len(list(charm.rglob("*")))} files'
             )
-            home = folder / 'unit'
-            home.mkdir()
-            subject = unit.Unit(charm, home)
+            subject = charm_unit.Unit(charm, folder / 'unit')
             life = _Life(console, subject)
             _live(life)
             with console.status('charm build'):
                 release = _build_verifying(folder / 'verifying')
             _live_with_a_registry(life, release)
-        except (_Wrong, building.BuildError, unit.HookFailed, OSError) as error:
+        except (_Wrong, building.BuildError, charm_unit.CharmUnitError, OSError) as error:
             said = 'Life must be so, and is not: ' if isinstance(error, _Wrong) else ''
             console.print(rich.text.Text(f'\n✗ {said}{error}', 'bold red'))
             return 1

@@ -3,4 +3,7 @@
 import pathlib
 import runpy
 
-runpy.run_path(str(pathlib.Path(__file__).parent / 'ubuntu' / 'sitecustomize.py'))
+_ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+# charmhelpers is imported here, too.
+runpy.run_path(str(_ROOT / 'tools/src/charm_unit/in_hooks/charm_unit_hook.py'))

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 
-from juju import building
+import building
 
 _CHARMS = building.ROOT / 'examples' / 'charms'
 

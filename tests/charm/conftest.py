@@ -8,7 +8,8 @@ import sys
 import pytest
 import yaml
 
-from juju import building, unit
+import building
+import charm_unit
 
 sys.path.append(str(building.ROOT / 'lib'))  # services use the registry client
 
@@ -92,8 +93,7 @@ def live(tmp_path):
 
     def begin(charm, **circumstances):
         folder = tmp_path / f'unit-{next(numbers)}'
-        folder.mkdir()
-        return unit.Unit(charm, folder, **circumstances)
+        return charm_unit.Unit(charm, folder, **circumstances)
 
     return begin
 

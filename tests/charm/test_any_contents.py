@@ -4,8 +4,8 @@ import hypothesis
 from hypothesis import strategies
 from observing import IMAGE, OBSERVER, images, seen
 
+import charm_unit
 import contents_cases
-from juju import unit
 
 NAMES = [f'image-{number}' for number in range(40)]
 _KNOWN = [content for content, _ in contents_cases.RIGHT.values()]
@@ -52,7 +52,7 @@ CONTENTS = strategies.one_of(
 @hypothesis.given(strategies.lists(CONTENTS, min_size=len(NAMES), max_size=len(NAMES)))
 def test_whatever_resources_hold_the_hook_goes_well(charms, tmp_path_factory, contents):
     charm = charms.make(resources=dict.fromkeys(NAMES, IMAGE), reactive=OBSERVER)
-    subject = unit.Unit(charm, tmp_path_factory.mktemp('unit'))
+    subject = charm_unit.Unit(charm, tmp_path_factory.mktemp('unit'))
     for name, content in zip(NAMES, contents):
         subject.attach_bytes(name, content)
     install = subject.install()

@@ -41,12 +41,12 @@ FAILED = {'fetched', 'failed'}
 @pytest.fixture(scope='module')
 def install(charms, tmp_path_factory):
     """The install hook of a unit that has every case as a resource, and the unit."""
-    from juju import unit
+    import charm_unit
 
     names = [*RIGHT, *WRONG, *UNREADABLE, *BEHAVIOUR]
     charm = charms.make(resources=dict.fromkeys(names, IMAGE), reactive=OBSERVER)
     folder = tmp_path_factory.mktemp('unit')
-    subject = unit.Unit(charm, folder)
+    subject = charm_unit.Unit(charm, folder)
     for name, case in RIGHT.items():
         subject.attach_bytes(name, contents_cases.RIGHT[case][0])
     for name, case in WRONG.items():
@@ -150,11 +150,12 @@ def test_the_reason_of_resource_get_reaches_the_operator(subject):
 def test_resource_get_that_never_ends_is_given_up(subject):
     _limit(subject, 2)  # nobody wants to wait longer for a test
     # Ignores being asked to end, and leaves the work, and the pipe, to a child.
-    subject.break_resource_get('tried', "trap '' TERM; echo $$ >$SIMULATED_UNIT/pid; sleep 600; :")
+    pid = subject.folder / 'pid'
+    subject.break_resource_get('tried', f"trap '' TERM; echo $$ >{pid}; sleep 600; :")
     begun = time.monotonic()
     _failed(subject, subject.install())
     assert time.monotonic() - begun < 300
-    assert not _children_of((subject.folder / 'pid').read_text().split()[-1])
+    assert not _children_of(pid.read_text().split()[-1])
 
 
 def _children_of(session):

@@ -8,7 +8,7 @@ import sys
 import pytest
 import yaml
 
-from juju import building
+import building
 
 LEAST = {
     'name': 'least',

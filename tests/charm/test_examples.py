@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from juju import building
+import building
 
 README = building.ROOT / 'README.md'
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from juju import building
+import building
 
 
 @pytest.fixture(scope='module')
@@ -18,7 +18,9 @@ def told(tmp_path_factory):
         [sys.executable, building.ROOT / 'examples' / 'life.py'],
         env={
             **os.environ,
-            'PYTHONPATH': str(building.ROOT / 'tests'),
+            'PYTHONPATH': os.pathsep.join(
+                str(building.ROOT / path) for path in ('tests', 'tools/src')
+            ),
             'COLUMNS': '80',
             'TERM': 'dumb',
         },

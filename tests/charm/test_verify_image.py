@@ -9,7 +9,7 @@ import pytest
 from observing import IMAGE, OBSERVER, images, states
 
 from container_image import registry
-from juju import building
+import building
 from services import registry as services_registry
 
 GOOD = {'fetched', 'available'}

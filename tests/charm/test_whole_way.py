@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
+import building
 import each_python
 import services
-from juju import building
 from services import charmhub, emulation, engine, isolation, registry
 
 

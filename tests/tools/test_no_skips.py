@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from juju import building
+import building
 
 SKIPPING = """
 import pytest

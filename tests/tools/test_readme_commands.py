@@ -10,8 +10,8 @@ import sys
 import pytest
 import yaml
 
+import building
 import services
-from juju import building
 from services import isolation
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -49,7 +49,11 @@ NOT_TYPED = {
     './dev lib': 'is part of ./dev tests',
     './dev charm': 'is part of ./dev tests',
     './dev engines': 'is a step of .ci/run',
+    './dev examples': 'is part of ./dev tests',
     './dev bench-hooks': 'measures for minutes',
+    './dev bench-unit': 'measures for minutes',
+    'charm-unit run': 'reads from a terminal; tests/charm_unit/test_commands.py runs it',
+    'pytest --charm': 'needs a charm with tests; tests/each_example.py runs those of the examples',
 }
 """Beginnings of commands that are not typed, and why."""
 

@@ -4,6 +4,7 @@ import json
 import pathlib
 import shutil
 import sqlite3
+import sys
 import typing
 
 from charm_unit import (
@@ -90,7 +91,7 @@ class Agent:
     def put(self, built: charm.BuiltCharm) -> None:
         """Replace the charm's files; what a hook wrote beside them stays, as in Juju."""
         self.built = built
-        found = environment.find(built.folder, self._python)
+        self._found = environment.find(built.folder, self._python)
         folder = self.folders.charm
         for file in self._shipped:
             (folder / file).unlink(missing_ok=True)
@@ -105,7 +106,7 @@ class Agent:
             return
         if kept.is_symlink():
             kept.unlink()
-        kept.symlink_to(found.folder)
+        kept.symlink_to(self._found.folder)
         # layer:basic copies it to where only root may, unless there is none.
         (folder / 'bin' / 'charm-env').unlink(missing_ok=True)
 
@@ -225,6 +226,12 @@ class Agent:
         file = self.folders.charm / ('actions' if now.action else 'hooks') / now.hook
         python = self.folders.environment / 'bin' / 'python3'
         given = process.variables(self.folders, now, self.record)
+        if self._bootstrap:
+            # What the charm makes itself knows nothing of us, and needs a virtualenv to be made.
+            python = python if python.exists() else self._found.python
+            given['PYTHONPATH'] = str(self._found.folder / 'in_hooks')
+            beside = pathlib.Path(sys.executable).parent
+            given['PATH'] = f'{given["PATH"]}:{self._found.folder}/bin:{beside}'
         self.folders.processes.write_text('')
         self._be_bootstrapped()
         with calls.Server(self.folders.root, now):

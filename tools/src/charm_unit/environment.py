@@ -81,7 +81,7 @@ def find(charm: pathlib.Path, python: 'str | os.PathLike[str] | None' = None) ->
 def _about(program: str) -> dict[str, typing.Any]:
     # Not one of the folder in which it happens to be started.
     done = subprocess.run(
-        [program, '-c', _ABOUT, *_NEEDED],
+        [program, '-I', '-c', _ABOUT, *_NEEDED],
         capture_output=True,
         text=True,
         cwd='/',

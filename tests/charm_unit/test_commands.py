@@ -1,0 +1,107 @@
+"""charm-unit, as it is typed."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+_SOURCES = pathlib.Path(__file__).parents[2] / 'tools' / 'src'
+
+
+@pytest.fixture
+def typed(tmp_path):
+    """A function that runs charm-unit with these arguments, and this on stdin."""
+
+    def run(*arguments, script=''):
+        return subprocess.run(
+            [sys.executable, '-m', 'charm_unit.cli', *map(str, arguments)],
+            input=script,
+            env={**os.environ, 'PYTHONPATH': str(_SOURCES), 'COLUMNS': '100'},
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+        )
+
+    return run
+
+
+def test_a_script_of_operators_commands_is_obeyed(charm, typed, tmp_path):
+    (tmp_path / 'details.yaml').write_text('registrypath: a/private\nusername: me\npassword: x\n')
+    send = (
+        'echo "containers: [{name: c, image: $(sed -n s/registrypath://p $(resource-get web))}]"'
+    )
+    built = charm(
+        {'upgrade-charm': f'{send} | pod-spec-set; status-set active "at work"'},
+        config={'port': {'type': 'int'}},
+        requires={'db': {}},
+        actions={'backup': {}},
+    )
+    (built / 'actions' / 'backup').write_text('#!/bin/sh\naction-set size=$(action-get mb)\n')
+    (built / 'actions' / 'backup').chmod(0o755)
+    done = typed(
+        'run',
+        built,
+        script="""
+        attach web a/b:1   # a comment
+        attach web details.yaml
+        config port=80
+        config
+        relate db host=h
+        relations
+        action backup mb=5
+        spec
+        status
+        """,
+    )
+    assert (done.returncode, done.stderr) == (0, '')
+    for line in (
+        'pod spec  c: a/b:1',
+        'pod spec  c: a/private',
+        'port: 80',
+        'host: h',
+        'size: 5',
+        '  image: a/private',
+        'active  at work',
+    ):
+        assert line in done.stdout
+
+
+@pytest.mark.parametrize(
+    ('script', 'error'),
+    [
+        ('atach web a', 'atach is not a command: `help` lists them'),
+        ('attach web', 'usage: attach RESOURCE REFERENCE|FILE [USERNAME PASSWORD]'),
+        ('attach wbe a/b', 'the charm has no resource wbe: it has web'),
+        ('config port', 'port is not of the form KEY=VALUE'),
+        ('attach "web', 'No closing quotation'),
+    ],
+)
+def test_a_wrong_command_ends_a_script(charm, typed, script, error):
+    done = typed('run', charm(), script=f'{script}\nstatus\n')
+    assert done.returncode == 2
+    assert error in done.stderr
+    assert '> status' not in done.stdout
+
+
+def test_a_hook_that_failed_is_told_and_is_the_exit_status(charm, typed):
+    done = typed('run', charm({'update-status': 'echo woe >&2; exit 4'}), script='idle\nhelp\n')
+    assert done.returncode == 1
+    for words in ('exit code 4', 'woe', 'error  hook failed: "update-status"', 'attach RESOURCE'):
+        assert words in done.stdout
+
+
+@pytest.mark.parametrize(
+    'arguments', [(), ('run',), ('run', '.', '--timeout', '0'), ('run', '.', '--juju', '1.25')]
+)
+def test_wrong_usage_is_exit_status_2(typed, arguments):
+    done = typed(*arguments)
+    assert done.returncode == 2
+    assert done.stderr.startswith(('usage: ', 'charm-unit: '))
+
+
+def test_help_answers(typed):
+    done = typed('run', '--help')
+    assert done.returncode == 0
+    assert 'attach my-resource nginx:1.28' in done.stdout

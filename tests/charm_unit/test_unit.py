@@ -1,0 +1,218 @@
+"""What an operator does brings the hooks that Juju runs, in Juju's environment."""
+
+import math
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+import charm_unit
+
+ALL = ('leader-elected', 'start', 'leader-settings-changed')
+DB = tuple(
+    f'db-relation-{name}' for name in ('created', 'joined', 'changed', 'departed', 'broken')
+)
+DETAILS = "registrypath: a/b:1\nusername: ''\npassword: ''\n"
+
+
+def _hooks(runs):
+    return [run.hook for run in runs]
+
+
+def test_a_unit_is_deployed_with_the_hooks_of_juju(charm):
+    with charm_unit.Unit(charm(dict.fromkeys(ALL, ''))) as unit:
+        assert _hooks(unit.deploy()) == ['install', 'leader-elected', 'config-changed', 'start']
+    with charm_unit.Unit(charm(dict.fromkeys(ALL, '')), leader=False) as unit:
+        assert _hooks(unit.deploy())[1] == 'leader-settings-changed'
+        assert _hooks(unit.lead()) == ['leader-elected']
+        assert unit.leader
+        assert _hooks(unit.stop_leading()) == ['leader-settings-changed']
+        assert not unit.leader
+
+
+def test_hooks_that_a_charm_does_not_have_are_passed_over(charm):
+    with charm_unit.Unit(charm()) as unit:
+        assert _hooks(unit.deploy()) == ['install', 'config-changed']
+
+
+@pytest.mark.parametrize(
+    ('juju', 'hooks'), [('2.6.9', ['upgrade-charm', 'config-changed']), ('2.6.8', [])]
+)
+def test_an_image_that_is_attached_brings_the_hooks_of_that_juju(charm, juju, hooks):
+    with charm_unit.Unit(charm(), juju=juju) as unit:
+        unit.deploy()
+        assert _hooks(unit.attach('web', 'a/b:1')) == hooks
+
+
+@pytest.mark.parametrize('juju', ['2.4.7', '4.0.0', 'new'])
+def test_a_juju_without_pod_specs_cannot_be_simulated(charm, juju):
+    with pytest.raises(charm_unit.WrongUse, match='Juju'):
+        charm_unit.Unit(charm(), juju=juju)
+
+
+def test_units_join_say_something_depart_and_the_relation_breaks(charm, say):
+    with charm_unit.Unit(charm(dict.fromkeys(DB, ''), requires={'db': {}})) as unit:
+        unit.deploy()
+        created, joined, changed = DB[:3]
+        assert _hooks(unit.relate('db', 'mysql/0', {'host': 'a'})) == [created, joined, changed]
+        assert _hooks(unit.relate('db', 'mysql/0', {'host': 'a'})) == []
+        assert _hooks(unit.relate('db', 'mysql/0', {'host': 'b'})) == [changed]
+        assert _hooks(unit.relate('db', 'mysql/1', {})) == [joined, changed]
+        run = say('relation-list -r db:0; relation-get -r 0 host mysql/0', unit=unit)
+        assert run.output == 'mysql/0\nmysql/1\nb\n'
+        assert _hooks(unit.depart('db', 'mysql/1')) == ['db-relation-departed']
+        assert _hooks(unit.break_relation('db')) == ['db-relation-departed', 'db-relation-broken']
+        assert unit.relations == {}
+
+
+def test_a_relation_hook_knows_who_spoke(charm):
+    told = 'echo $JUJU_RELATION_ID $JUJU_REMOTE_UNIT $JUJU_REMOTE_APP $JUJU_DEPARTING_UNIT'
+    with charm_unit.Unit(charm(dict.fromkeys(DB, told), requires={'db': {}})) as unit:
+        unit.deploy()
+        assert unit.relate('db', 'mysql/2')[-1].output == 'db:0 mysql/2 mysql\n'
+        departed, broken = unit.break_relation('db')
+        assert departed.output == 'db:0 mysql/2 mysql mysql/2\n'
+        assert broken.output == 'db:0 mysql\n'
+
+
+def test_what_the_charm_does_not_have_is_named(charm):
+    with charm_unit.Unit(charm(requires={'db': {}}, config={'port': {'type': 'int'}})) as unit:
+        for call in (
+            lambda: unit.configure(prot=1),
+            lambda: unit.relate('bd'),
+            lambda: unit.act('backup'),
+            lambda: unit.run('start'),
+        ):
+            with pytest.raises(charm_unit.WrongUse, match='the charm has no '):
+                call()
+        with pytest.raises(charm_unit.WrongUse, match='option port expected int'):
+            unit.configure(port='eighty')
+        unit.configure(port='80')
+        assert unit.config == {'port': 80}
+
+
+def test_after_a_failed_hook_no_other_runs_until_it_succeeds(charm, tmp_path):
+    stumble = f'test -e {tmp_path}/repaired'
+    with charm_unit.Unit(charm({'upgrade-charm': stumble}), check=False) as unit:
+        unit.deploy()
+        assert _hooks(unit.attach('web', 'a/b:1')) == ['upgrade-charm']
+        assert unit.failed == 'upgrade-charm'
+        assert unit.status == ('error', 'hook failed: "upgrade-charm"')
+        assert unit.idle().hook == 'upgrade-charm'
+        (tmp_path / 'repaired').touch()
+        assert unit.idle().hook == 'config-changed'
+        assert unit.failed is None
+        (tmp_path / 'repaired').unlink()
+        unit.upgrade()
+        assert _hooks(unit.resolve()) == ['config-changed']
+
+
+def test_a_hook_that_hangs_is_ended_with_what_it_printed(charm):
+    with charm_unit.Unit(charm({'install': 'echo so far; sleep 600; echo on'}), timeout=1) as unit:
+        with pytest.raises(charm_unit.HookFailed, match='was ended after(.|\n)*so far') as caught:
+            unit.deploy()
+        assert caught.value.run.ended
+
+
+@pytest.mark.parametrize('break_it', ['fail', 'hang', 'slow'])
+def test_resource_get_fails_hangs_or_is_slow(charm, say, break_it):
+    with charm_unit.Unit(charm(), resources={'web': 'a/b:1'}) as unit:
+        unit.deploy()
+        ask = 'cat $(timeout 3 resource-get web) </dev/null; echo $?'
+        assert say(ask, unit=unit).output == DETAILS + '0\n'
+        if break_it == 'fail':
+            unit.fail_resource_get('web', "it's down")
+            assert "ERROR could not download resource: it's down" in say(ask, unit=unit).output
+        elif break_it == 'hang':
+            unit.slow_resource_get('web', math.inf)
+            assert say('timeout 1 resource-get web; echo $?', unit=unit).output == '124\n'
+        else:
+            unit.slow_resource_get('web', 0.2)
+            assert say(ask, unit=unit).output == DETAILS + '0\n'
+        unit.repair_resource_get('web')
+        assert say(ask, unit=unit).output == DETAILS + '0\n'
+
+
+def test_an_action_gives_results_and_may_fail(charm):
+    script = (
+        'action-log begun; action-set size.mb=$(action-get mb); '
+        'test $(action-get mb) = 5 || action-fail big'
+    )
+    actions = {'backup': {'params': {'mb': {'type': 'integer', 'default': 5}}}}
+    with charm_unit.Unit(charm({'backup': script}, actions=actions)) as unit:
+        result = unit.act('backup').action
+        assert (result.status, result.results) == ('completed', {'size': {'mb': '5'}})
+        assert result.log == ['begun']
+        result = unit.act('backup', {'mb': 6}).action
+        assert (result.status, result.message) == ('failed', 'big')
+
+
+def test_a_hook_writes_into_the_units_own_home_and_temporary_folder(charm):
+    script = 'echo x >$HOME/x; mktemp; touch ../beside; echo $JUJU_UNIT_NAME $JUJU_VERSION'
+    with charm_unit.Unit(charm({'install': script}), juju='2.9.31') as unit:
+        temporary, told = unit.install().output.split('\n')[:2]
+        assert temporary.startswith(f'{unit.folder}/tmp/')
+        assert told == 'tested/0 2.9.31'
+        assert (unit.folder / 'home' / 'x').exists()
+    assert not unit.folder.exists()
+
+
+def test_programs_that_would_change_the_machine_are_not_run(charm):
+    with charm_unit.Unit(charm({'install': 'apt-get install -y x && systemctl stop y'})) as unit:
+        assert unit.install().output == (
+            'charm-unit: not run: apt-get install -y x\ncharm-unit: not run: systemctl stop y\n'
+        )
+
+
+def test_a_hook_runs_with_the_interpreter_that_is_asked_for(charm):
+    built = charm()
+    script = built / 'hooks' / 'install'
+    script.write_text(
+        '#!/usr/local/sbin/charm-env python3\nimport sys, platform\n'
+        'print(sys.version_info[:2], platform.linux_distribution()[0])\n'
+    )
+    with charm_unit.Unit(built, python=sys.executable) as unit:
+        assert unit.install().output == f'{sys.version_info[:2]} Ubuntu\n'
+    with pytest.raises(charm_unit.EnvironmentFailed, match='no interpreter python9'):
+        charm_unit.Unit(built, python='python9')
+
+
+def test_an_upgrade_keeps_what_hooks_wrote_and_drops_what_the_build_had(charm):
+    first = charm({'start': 'echo kept >mine'})
+    (first / 'old').touch()
+    second = charm({'start': 'cat mine; ls'}, folder='second')
+    with charm_unit.Unit(first) as unit:
+        unit.deploy()
+        unit.upgrade(second)
+        listed = unit.run('start').output.split('\n')
+    assert listed[0] == 'kept'
+    assert 'old' not in listed
+
+
+@pytest.mark.parametrize(
+    ('files', 'words'),
+    [
+        ((), 'run `charm-build`'),
+        (('layer.yaml', 'metadata.yaml'), 'the source of a charm: run `charm-build`'),
+        (('src/charm.py', 'metadata.yaml'), 'ops framework'),
+        (('charmcraft.yaml',), 'charmcraft project'),
+    ],
+)
+def test_a_folder_without_a_built_charm_is_told_what_it_is(tmp_path, files, words):
+    for file in files:
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).touch()
+    with pytest.raises(charm_unit.NotABuiltCharm, match=words):
+        charm_unit.Unit(tmp_path)
+
+
+def test_a_charm_without_its_framework_is_told_what_it_lacks(charm, tmp_path):
+    built = charm()
+    shutil.rmtree(built / 'lib' / 'charmhelpers')
+    environment = tmp_path / 'bare'
+    subprocess.run([sys.executable, '-m', 'venv', '--without-pip', environment], check=True)
+    with pytest.raises(
+        charm_unit.EnvironmentFailed, match='no charmhelpers in lib/ or wheelhouse/'
+    ):
+        charm_unit.Unit(built, python=environment / 'bin' / 'python')
