@@ -8,8 +8,8 @@ import json
 import pytest
 from observing import IMAGE, OBSERVER, images, states
 
-from container_image import registry
 import building
+from container_image import registry
 from services import registry as services_registry
 
 GOOD = {'fetched', 'available'}
