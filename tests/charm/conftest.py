@@ -86,6 +86,14 @@ def charms(tmp_path_factory):
     return Charms(tmp_path_factory.mktemp('charms'))
 
 
+@pytest.fixture(scope='session', autouse=True)
+def cache(tmp_path_factory):
+    """Keep the units' environments where no developer's are."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv('XDG_CACHE_HOME', str(tmp_path_factory.mktemp('cache')))
+        yield
+
+
 @pytest.fixture
 def live(tmp_path):
     """A function that gives a built charm a unit of its own."""

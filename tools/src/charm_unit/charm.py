@@ -96,6 +96,8 @@ def _read(file: pathlib.Path, *_changed: int) -> dict[str, typing.Any]:
 
 
 def _check(folder: pathlib.Path) -> None:
+    if folder.is_file():
+        raise errors.NotABuiltCharm(f'{folder} is a file: unpack it, and give the folder')
     if not folder.is_dir():
         raise errors.NotABuiltCharm(f'{folder} is not a folder: {_MAKES_ONE}')
     for sign in ('src/charm.py', 'venv/ops', 'lib/ops/main.py'):

@@ -6,6 +6,7 @@ $XDG_CACHE_HOME or ~/.cache. What Juju's operator image would bring (charms.reac
 and neither has, comes from the packages of the interpreter that was asked for.
 """
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -16,12 +17,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import typing
 
 from charm_unit import errors, wheelhouse
 
 _IN_HOOKS = pathlib.Path(__file__).resolve().parent / 'in_hooks'
 _NEEDED = ('charmhelpers', 'charms.reactive', 'yaml')
+_KEPT_DAYS = 60
 _LAYOUT = 1
 """Changes when environments that are kept must be made anew."""
 
@@ -81,7 +84,7 @@ def find(charm: pathlib.Path, python: 'str | os.PathLike[str] | None' = None) ->
 def _about(program: str) -> dict[str, typing.Any]:
     # Not one of the folder in which it happens to be started.
     done = subprocess.run(
-        [program, '-I', '-c', _ABOUT, *_NEEDED],
+        [program, '-E', '-c', _ABOUT, *_NEEDED],
         capture_output=True,
         text=True,
         cwd='/',
@@ -117,8 +120,10 @@ def _kept(
     cache = pathlib.Path(os.environ.get('XDG_CACHE_HOME') or pathlib.Path.home() / '.cache')
     home = cache / 'charm-unit' / name
     if (home / 'made').exists():
+        (home / 'made').touch()
         return Environment(home)
     home.parent.mkdir(parents=True, exist_ok=True)
+    _forget_unused(home.parent)
     with tempfile.TemporaryDirectory(dir=home.parent, prefix='.making-') as temporary:
         making = pathlib.Path(temporary) / 'environment'
         _make(making, charm, program, paths)
@@ -130,6 +135,14 @@ def _kept(
                 shutil.rmtree(home, ignore_errors=True)
                 making.rename(home)
     return Environment(home)
+
+
+def _forget_unused(cache: pathlib.Path) -> None:
+    """Remove the environments that nobody has used for long."""
+    for made in cache.glob('*/made'):
+        with contextlib.suppress(OSError):
+            if time.time() - made.stat().st_mtime > _KEPT_DAYS * 24 * 3600:
+                shutil.rmtree(made.parent, ignore_errors=True)
 
 
 def _digest(file: pathlib.Path) -> str:

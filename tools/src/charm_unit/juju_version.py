@@ -42,8 +42,13 @@ class JujuVersion:
 
     @property
     def checks_pod_spec(self) -> bool:
-        """Whether pod-spec-set itself rejects a bad spec, and a unit that does not lead."""
+        """Whether pod-spec-set itself rejects a bad spec."""
         return self.numbers >= (2, 6, 0)
+
+    @property
+    def rejects_spec_of_others(self) -> bool:
+        """Whether pod-spec-set fails in a unit that does not lead, and not only warns."""
+        return self.numbers >= (2, 9, 0)
 
     @property
     def has_relation_created(self) -> bool:

@@ -19,9 +19,11 @@ def _text(call: Call) -> str:
 
 def _spec_set(hook: context.HookContext, call: Call, answer: Answer) -> None:
     text = _text(call)
-    if hook.juju.checks_pod_spec:
-        if not hook.model.leader:
+    if not hook.model.leader:
+        if hook.juju.rejects_spec_of_others:
             raise Failed('this unit is not the leader')
+        return
+    if hook.juju.checks_pod_spec:
         try:
             spec.check(text, latest=3 if hook.juju.has_spec_version_3 else 2)
         except spec.Invalid as error:
