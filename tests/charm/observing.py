@@ -29,7 +29,8 @@ def observe():
         containers = [
             {'name': name, 'imageDetails': image.image_details} for name, image in images.items()
         ]
-        layer.caas_base.pod_spec_set({'containers': containers})
+        # As JSON: PyYAML writes a password 1e3 as it is, and Juju takes that for a number.
+        layer.caas_base.pod_spec_set(json.dumps({'containers': containers}))
 """
 """Logs the layer's flags as handlers see them, and runs every image that is available."""
 
