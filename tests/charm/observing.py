@@ -30,7 +30,7 @@ def observe():
             {'name': name, 'imageDetails': image.image_details} for name, image in images.items()
         ]
         # As JSON: PyYAML writes a password 1e3 as it is, and Juju takes that for a number.
-        layer.caas_base.pod_spec_set(json.dumps({'containers': containers}))
+        layer.caas_base.pod_spec_set(json.dumps({'containers': containers}, ensure_ascii=False))
 """
 """Logs the layer's flags as handlers see them, and runs every image that is available."""
 
