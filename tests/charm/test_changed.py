@@ -137,7 +137,7 @@ def test_in_config_changed_a_failing_resource_get_takes_nothing_away(deploy, scr
 
 def test_in_config_changed_an_image_that_is_broken_is_told(deploy):
     subject = deploy()
-    subject._attached['image'] = BROKEN  # with an upgrade-charm that never ran
+    subject.attach_bytes('image', BROKEN, hooks=False)  # with an upgrade-charm that never ran
     subject.configure(size='large')
     assert states(subject.flags, 'image') == {'fetched', 'failed'}
     assert subject.status[0] == 'blocked'

@@ -54,7 +54,7 @@ def test_no_image_of_before_is_sent_while_the_new_one_is_waited_for(charms, live
     subject.deploy()
     _limit(subject, 2)
     subject.break_resource_get('a', 'sleep 600')
-    subject._attached['b'] = b'registrypath: a/b:2'
+    subject.attach_bytes('b', b'registrypath: a/b:2', hooks=False)
     upgrade = subject.run('upgrade-charm')
     assert seen(upgrade, 'b') == {'fetched'}
     assert upgrade.pod_spec is None

@@ -242,12 +242,15 @@ class Unit:
         )
         return self.attach_bytes(resource, content)
 
-    def attach_bytes(self, resource: str, content: bytes) -> list[Run]:
-        """Have `resource-get` deliver exactly this, which Juju itself may never have written."""
+    def attach_bytes(self, resource: str, content: bytes, hooks: bool = True) -> list[Run]:
+        """Have `resource-get` deliver exactly this, which Juju itself may never have written.
+
+        Without `hooks` none follows yet, as between the operator's command and what it brings.
+        """
         known = self._agent.resource(resource)
         changed = known.content != content
         known.content, known.script = content, None
-        if not changed:
+        if not changed or not hooks:
             return []  # the same details again have the same fingerprint
         return self._charm_modified(resource)
 
