@@ -12,7 +12,7 @@ import pytest
 
 import charm_image
 from charm_image import _side_by_side, archives, resources
-from services import emulation
+from services import emulation, ssh
 
 ARM = 'linux/arm64'
 AMD = 'linux/amd64'
@@ -122,6 +122,15 @@ def test_a_context_of_dockers_names_an_engine(build, podman, tmp_path, arm64):
     assert podman.client.images.get('tests/context:latest-linux-arm64')
 
 
+def test_an_engine_may_be_reached_by_ssh(build, dockerd, tmp_path, monkeypatch, arm64):
+    (tmp_path / 'ssh').mkdir()
+    with ssh.running(tmp_path / 'ssh') as port:
+        monkeypatch.setenv('PATH', f'{tmp_path}/ssh:{os.environ["PATH"]}')
+        address = f'ssh://root@127.0.0.1:{port}{dockerd.host.removeprefix("unix://")}'
+        archive, _, _ = build(MACHINE, engines={ARM: address})
+    assert machines(archive) == {'amd64': 'x86_64', 'arm64': 'aarch64'}
+
+
 def test_a_base_keeps_its_name_for_the_platform_that_it_was(build, base, dockerd, arm64):
     dockerd.client.images.pull(base, platform=AMD)
     before = dockerd.client.images.get(base)
@@ -219,6 +228,15 @@ def test_works_go_on_at_the_same_time_and_the_first_failure_ends_the_others():
     with pytest.raises(ValueError, match='first'):
         list(_side_by_side.run(works))
     assert ended.is_set()
+
+
+def test_works_that_come_to_their_end_are_not_stopped(monkeypatch):
+    stopped = []
+    # as if no thread ended at once
+    monkeypatch.setattr(threading.Thread, 'is_alive', lambda thread: True)
+    work = _side_by_side.Work(lambda: (each for each in 'ab'), lambda: stopped.append(1))
+    assert list(_side_by_side.run([work])) == ['a', 'b']
+    assert not stopped
 
 
 def test_works_that_nobody_wants_any_more_are_ended():

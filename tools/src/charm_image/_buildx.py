@@ -43,6 +43,7 @@ class BuildxBuild:
 
     def __init__(self, target: _target.Target, builder: str):
         self.target = target
+        self.home = f'buildx {builder}'
         self.image_id = ''
         self._builder = builder
         self._process: subprocess.Popen[bytes] | None = None

@@ -29,6 +29,13 @@ class EngineBuild:
         self._base = _bases.Base(client, target.settings.from_image, target.platform)
 
     @property
+    def home(self) -> str:
+        """What is the same for every address of one engine."""
+        with _places.told():
+            info: dict[str, object] = self._client.info()
+        return f'{info.get("Name")} {info.get("DockerRootDir")}'
+
+    @property
     def needs_pull(self) -> bool:
         """Whether the engine lacks the base."""
         with _places.told():

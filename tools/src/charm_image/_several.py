@@ -22,6 +22,10 @@ class Build(Protocol):
     target: _target.Target
 
     @property
+    def home(self) -> str:
+        """What is the same for all builds of one engine."""
+
+    @property
     def needs_pull(self) -> bool:
         """Whether its engine lacks the base."""
 
@@ -43,13 +47,9 @@ class Build(Protocol):
 
 @dataclasses.dataclass
 class Images:
-    """The builds of an image, by platform; `homes` says which share an engine.
-
-    `digest` is that of the index once all are built.
-    """
+    """The builds of an image, by platform; `digest` is that of the index once all are built."""
 
     builds: Mapping[platforms.Platform, Build]
-    homes: Mapping[platforms.Platform, str]
     digest: str = ''
 
     def make(self, output: str | os.PathLike[str], tag: str | None) -> Iterator[_Progress]:
@@ -80,8 +80,8 @@ class Images:
     def _engines(self) -> list[list[platforms.Platform]]:
         """The platforms of each engine, first those whose base it has already."""
         groups: dict[str, list[platforms.Platform]] = {}
-        for platform in self.builds:
-            groups.setdefault(self.homes[platform], []).append(platform)
+        for platform, build in self.builds.items():
+            groups.setdefault(build.home, []).append(platform)
         return [
             sorted(group, key=lambda each: self.builds[each].needs_pull)
             for group in groups.values()

@@ -65,8 +65,9 @@ def run(works: Sequence[Work[T]]) -> Iterator[T]:
                 yield result  # type: ignore[misc]
     finally:
         stopped.set()
+        # a thread that has told its end may be there for another moment
         for work, thread in zip(works, threads, strict=True):
-            if thread.is_alive():
+            if running and thread.is_alive():
                 work.stop()
         for thread in threads:
             thread.join()

@@ -162,7 +162,7 @@ class DockerBuilder:
     def _build_one(self) -> Iterator[Progress]:
         [target] = self._targets()
         with contextlib.ExitStack() as stack:
-            build, _ = self._open(target, stack)
+            build = self._open(target, stack)
             if isinstance(build, _buildx.BuildxBuild) and self.output is None:
                 raise errors.BuildError(
                     'a builder of buildx keeps no images: give output=PATH (--output=PATH), too'
@@ -183,11 +183,10 @@ class DockerBuilder:
 
     def _build_several(self, output: str) -> Iterator[Progress]:
         builds: dict[platforms.Platform, _several.Build] = {}
-        homes: dict[platforms.Platform, str] = {}
         with contextlib.ExitStack() as stack:
             for platform, target in zip(self._platforms, self._targets(), strict=True):
-                builds[platform], homes[platform] = self._open(target, stack)
-            made = _several.Images(builds, homes)
+                builds[platform] = self._open(target, stack)
+            made = _several.Images(builds)
             yield from made.make(output, self.tag)
             self.image_id = made.digest
             user = next(iter(builds.values())).target.settings.user
@@ -197,18 +196,15 @@ class DockerBuilder:
 
     def _open(
         self, target: _target.Target, stack: contextlib.ExitStack
-    ) -> tuple[_engine_build.EngineBuild | _buildx.BuildxBuild, str]:
-        """The build of `target`, and what tells its engine from others."""
+    ) -> _engine_build.EngineBuild | _buildx.BuildxBuild:
         place = self._engines.get(target.platform, '') if target.platform else ''
         if place and _buildx.is_builder(place):
-            return stack.enter_context(_buildx.BuildxBuild(target, place)), f'buildx {place}'
-        if self._client is not None and not place:
-            client, home = self._client, str(self._client.base_url)
-        else:
-            engine = stack.enter_context(_places.connect(place))
-            client, home = engine.client, engine.host
+            return stack.enter_context(_buildx.BuildxBuild(target, place))
+        client = self._client
+        if client is None or place:
+            client = stack.enter_context(_places.connect(place)).client
         build = _engine_build.EngineBuild(target, client, place)
-        return stack.enter_context(contextlib.closing(build)), home
+        return stack.enter_context(contextlib.closing(build))
 
     def _targets(self) -> list[_target.Target]:
         several = len(self._platforms) > 1
