@@ -73,7 +73,7 @@ def _change_inspect(inspect):
 
 def _change_yaml(yaml):
     """Until PyYAML 5, as Juju's images have it, a loader need not be named."""
-    if int(yaml.__version__.partition('.')[0]) < 6:
+    if int(getattr(yaml, '__version__', '0').partition('.')[0]) < 6:
         return
 
     def with_loader(load):
