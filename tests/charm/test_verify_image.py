@@ -144,7 +144,6 @@ def test_what_was_confirmed_then_rejected_stays_so_while_its_registry_is_away(ch
     with other:
         subject.upgrade()
         assert states(subject.flags, 'image') == FAILED
-    subject.pod_spec = None
     for runs in (subject.upgrade(), [subject.idle()]):
         assert states(subject.flags, 'image') == FAILED
         assert not any(run.pod_spec for run in runs)

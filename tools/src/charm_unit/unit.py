@@ -143,6 +143,10 @@ class Unit:
             return ('error', f'hook failed: "{self.failed}"')
         return self._model.status
 
+    @status.setter
+    def status(self, told: tuple[str, str]) -> None:
+        self._model.status = told
+
     @property
     def config(self) -> dict[str, typing.Any]:
         """All options as the charm sees them."""
