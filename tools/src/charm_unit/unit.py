@@ -235,16 +235,15 @@ class Unit:
         return self._agent.settle(self.check)
 
     def attach(
-        self, resource: str, image: 'str | bytes', username: str = '', password: str = ''
+        self, resource: str, registrypath: 'str | bytes', username: str = '', password: str = ''
     ) -> list[Run]:
         """Attach an image, as `juju attach-resource` with a reference or a file of details.
 
         Bytes are delivered as they are, as `attach_bytes` does.
         """
-        content = (
-            image if isinstance(image, bytes) else resources.details(image, username, password)
-        )
-        return self.attach_bytes(resource, content)
+        if isinstance(registrypath, bytes):
+            return self.attach_bytes(resource, registrypath)
+        return self.attach_bytes(resource, resources.details(registrypath, username, password))
 
     def attach_bytes(self, resource: str, content: bytes, hooks: bool = True) -> list[Run]:
         """Have `resource-get` deliver exactly this, which Juju itself may never have written.
