@@ -45,7 +45,11 @@ def test_operators_meet_the_messages_that_the_readme_lists():
     messages = [text for text in re.findall('`([^`]+)`', first_column) if ' ' in text]
     assert len(messages) > 10
     pieces = [piece.strip(' :') for text in messages for piece in text.split('…')]
-    filled_in = {'30 s': '{seconds} s', 'its username': 'its {key}', 'its password': 'its {key}'}
+    filled_in = {
+        '30 s': '{seconds:.2g} s',
+        'its username': 'its {key}',
+        'its password': 'its {key}',
+    }
     for shown, written in filled_in.items():
         pieces = [piece.replace(shown, written) for piece in pieces if piece]
     assert [piece for piece in pieces if piece not in source] == []

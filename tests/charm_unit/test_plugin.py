@@ -21,7 +21,12 @@ def _pytest(folder, *arguments):
     return subprocess.run(
         [sys.executable, '-m', 'pytest', '-p', 'charm_unit.plugin', *arguments],
         cwd=folder,
-        env={**os.environ, 'PYTHONPATH': str(_SOURCES)},
+        env={
+            **os.environ,
+            'PYTHONPATH': str(_SOURCES),
+            # An installed distribution's entry point would name the plugin a second time.
+            'PYTEST_DISABLE_PLUGIN_AUTOLOAD': '1',
+        },
         capture_output=True,
         text=True,
     )

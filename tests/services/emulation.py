@@ -11,10 +11,23 @@ from services import debian, engine, layouts
 
 _ENTRY = 'qemu-aarch64'
 _CONFIGURATION = pathlib.Path('/usr/lib/binfmt.d/qemu-aarch64.conf')
-# mounted where nobody else sees it; what is registered is the kernel's
-_IN_BINFMT = (
-    'd=$(mktemp -d); trap "umount $d; rmdir $d" EXIT; mount -t binfmt_misc none $d; cd $d; '
-)
+# Mounted where nobody else sees it, and for as long as it is wanted: what is registered is the
+# kernel's, and since Linux 6.7 it goes with the last mount. Ends with its standard input.
+_REGISTERED = f"""
+d=$(mktemp -d)
+trap 'cd /; umount "$d"; rmdir "$d"' EXIT
+mount -t binfmt_misc none "$d"
+cd "$d"
+if [ -e {_ENTRY} ]; then
+    echo theirs
+    cat >/dev/null
+else
+    cat {_CONFIGURATION} >register
+    echo ours
+    cat >/dev/null
+    echo -1 >{_ENTRY}
+fi
+"""
 
 
 @contextlib.contextmanager
@@ -22,17 +35,18 @@ def arm64():
     """Have the kernel run programs of arm64 by QEMU; as before afterwards."""
     services.require_root()
     services.require('qemu-aarch64-static')
-    ours = _binfmt(f'[ -e {_ENTRY} ] || {{ cat {_CONFIGURATION} >register; echo ours; }}')
+    process = subprocess.Popen(
+        ['unshare', '--mount', 'sh', '-euc', _REGISTERED],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     try:
+        assert process.stdout.readline() in ('ours\n', 'theirs\n')
         yield
     finally:
-        if ours:
-            _binfmt(f'echo -1 >{_ENTRY}')
-
-
-def _binfmt(script):
-    command = ['unshare', '--mount', 'sh', '-euc', _IN_BINFMT + script + '; cd /']
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        process.communicate()
+        assert process.returncode == 0
 
 
 class _Image(layouts.Image):
