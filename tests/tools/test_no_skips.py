@@ -1,6 +1,7 @@
 """Where CI is set, no test is skipped unnoticed."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -37,3 +38,20 @@ def test_a_skip_is_a_failure_in_ci(tmp_path, ci, status, said):
     if ci:
         assert 'CI allows no skip: Skipped: this machine lacks it' in done.stdout
         assert 'it is Saturday' in done.stdout
+
+
+ALONG = {'bash', 'docker', 'dpkg-deb', 'ssh-keygen'}
+"""Programs that Debian always has, or that come with the package of another."""
+
+
+def test_ci_installs_every_program_that_a_test_requires():
+    run = (building.ROOT / '.ci/run').read_text()
+    installed = set(re.findall(r'^    \[(\S+)\]=', run, re.MULTILINE)) | ALONG
+    required = {
+        program
+        for path in (building.ROOT / 'tests').rglob('*.py')
+        for words in re.findall(r'\brequire\(([^)]*)\)', path.read_text())
+        for program in re.findall(r"'([^']+)'", words)
+    }
+    assert {'git', 'skopeo', 'sshd'} <= required
+    assert required <= installed

@@ -3,6 +3,7 @@
 The registry behind it is real.
 """
 
+import argparse
 import base64
 import contextlib
 import hashlib
@@ -23,6 +24,8 @@ import time
 
 import pytest
 
+from charm_image import terminal
+from charm_image import upload as upload_module
 from services import engine, fake_engine, layouts
 
 PROGRAM = pathlib.Path(sys.executable).with_name('charm-upload-resource')
@@ -414,6 +417,22 @@ def test_a_repository_digest_of_a_local_image_will_do(hub, upload, podman):
     digest = image.attrs['RepoDigests'][0].partition('@')[2]
     done = upload('my-charm', 'my-image', f'--image={digest}', DOCKER_HOST=podman.host)
     assert done.stdout.startswith('Remote image not found, uploading from local'), done.stderr
+
+
+def test_the_digests_of_a_local_image_are_looked_for_in_the_order_of_the_engine(monkeypatch):
+    digests = ['sha256:' + 64 * digit for digit in '0123456789']
+    local = argparse.Namespace(id=ABSENT, repo_digests=(*digests, ABSENT))
+    wanted = argparse.Namespace(long=digests[3], path=None)
+    args = argparse.Namespace(charm='a', resource='b', image=wanted, resume=None)
+    asked = []
+    remote = argparse.Namespace(find=asked.append, find_pushed=lambda image: 'found', client=None)
+    remote.repository = ''
+    monkeypatch.setattr(upload_module.Upload, '_local', lambda *given: local)
+    monkeypatch.setattr(upload_module.pushed, 'architectures', lambda *given: ())
+    local.index_architectures = ()
+    shown = terminal.Terminal('program', quiet=True)
+    upload_module.Upload(args, shown)._digest(remote)
+    assert asked == [digests[3], ABSENT, *digests[:3], *digests[4:]]
 
 
 # Usage

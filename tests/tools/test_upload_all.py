@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 import zipfile
 
 import pytest
@@ -175,8 +176,11 @@ def test_resources_are_uploaded_at_the_same_time(hub, environment, charm, proxy,
     try:
         while not hangs.wait(1):
             assert process.poll() is None
+        deadline = time.monotonic() + 120
         while not all(hub.revisions('my-app', name) for name in ('side', 'local', 'data')):
             assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
         assert hub.revisions('my-app', 'app') == []
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate()

@@ -225,8 +225,9 @@ class Upload:
                 image = archives.open(wanted.path)
             else:
                 image = local = self._local(stack, wanted)
-                for known in {local.id, *local.repo_digests} - {wanted.long}:
-                    found = found or remote.find(known)
+                for known in dict.fromkeys((local.id, *local.repo_digests)):
+                    if known != wanted.long:
+                        found = found or remote.find(known)
             if not found:
                 with self._shown.step('Looking for what was uploaded before'):
                     found = remote.find_pushed(image)
