@@ -1,5 +1,6 @@
 """charm-upload-resources: all resources of a charm, against a stand-in for Charmhub."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -7,12 +8,15 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 import zipfile
 
 import pytest
 import yaml
 
+from charm_image import terminal
+from charm_image import upload_all as upload_all_module
 from services import faulty_proxy, layouts, remote_images
 from services import registry as registries
 
@@ -149,6 +153,44 @@ def test_one_that_fails_does_not_stop_the_others_and_the_status_says_so(
     assert re.search('app: failed: .*absent:7 is not in the registry', done.stderr)
     assert '--resource=side:1 --resource=local:1' in done.stdout
     assert '--resource=app' not in done.stdout
+    assert 'Not in the release command, because it failed: app\n' in done.stderr
+
+
+@pytest.mark.parametrize('source', ['https://hub.example/app', 'gcr.io/Foo/Bar:1', 'A B'])
+def test_an_upstream_source_that_is_no_reference_fails_alone_and_only_if_it_is_used(
+    source, hub, upload_all, charm
+):
+    content = yaml.safe_load((charm / 'metadata.yaml').read_text())
+    content['resources']['app']['upstream-source'] = source
+    write(charm / 'metadata.yaml', content)
+    done = upload_all('charm', '--only', 'side')
+    assert (done.returncode, rows(done.stdout)['side'][2]) == (0, '1'), done.stderr
+    done = upload_all('charm', '--only', 'app', '--only', 'side')
+    assert done.returncode == 1
+    assert "app: failed: the upstream-source of 'app' is not a valid image ref" in done.stderr
+    assert 'give --image or --from app=…' in done.stderr
+    assert [rows(done.stdout)[name][2] for name in ('app', 'side')] == ['failed', '1']
+    done = upload_all('charm', '--only', 'app', '--image', 'app=local.tar')
+    assert (done.returncode, rows(done.stdout)['app'][2]) == (0, '1'), done.stderr
+
+
+def test_what_failed_is_not_reported_as_going_on(capsys):
+    shown = terminal.Terminal('program', interval=0.1)
+    with shown.steps() as progress:
+        part = upload_all_module._Part('app', shown, progress, threading.Lock())
+        with contextlib.suppress(KeyError), part.step('Waiting'):
+            raise KeyError
+        with contextlib.suppress(KeyError), part.steps() as each:
+            each('Sending', 3, 7)
+            raise KeyError
+        capsys.readouterr()
+        progress('other', 3, 7)
+        told, deadline = '', time.monotonic() + 20
+        while told.count('other: ') < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+            told += capsys.readouterr().err
+    assert 'app: ' not in told
 
 
 def test_resources_are_uploaded_at_the_same_time(hub, environment, charm, proxy, tmp_path):
@@ -307,12 +349,6 @@ def test_a_charm_is_read_as_a_folder_as_its_metadata_or_built(make, upload_all, 
         (
             lambda path: path.write_text('name: a\nresources: {b: {type: x}}'),
             "'b' has the type 'x'",
-        ),
-        (
-            lambda path: path.write_text(
-                'name: a\nresources: {b: {type: oci-image, upstream-source: "A B"}}'
-            ),
-            "upstream-source of 'b' is not a valid image reference",
         ),
         (lambda path: path.write_bytes(bytes(2 << 20)), 'larger than 1 MiB'),
         (lambda path: os.mkfifo(path), 'neither a file nor a directory'),

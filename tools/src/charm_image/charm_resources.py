@@ -22,11 +22,15 @@ class CharmError(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Declared:
-    """A resource in metadata.yaml: its `type` is `file` or `oci-image`."""
+    """A resource in metadata.yaml: its `type` is `file` or `oci-image`.
+
+    `wrong` says why there is no `upstream` although it has an upstream-source.
+    """
 
     name: str
     type: str
     upstream: references.Reference | None = None
+    wrong: str = ''
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,6 +126,6 @@ def _declared(name: str, entry: Any) -> Declared:
     try:
         return Declared(name, kind, references.Reference.parse(text))
     except references.InvalidReference as error:
-        raise CharmError(
-            f'the upstream-source of {name!r} is not a valid image reference: {error}'
-        ) from None
+        # no reason to leave the others, and something else may be given for this one
+        wrong = f'the upstream-source of {name!r} is not a valid image reference: {error}'
+        return Declared(name, kind, wrong=wrong)

@@ -47,13 +47,23 @@ class _Part:
 
     @contextlib.contextmanager
     def step(self, name: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
-        self._show(name, 0, total)
-        yield lambda done: self._show(name, done, total)
-        self._show(name, total or 1, total or 1)
+        with self.steps() as show:
+            show(name, 0, total)
+            yield lambda done: show(name, done, total)
 
     @contextlib.contextmanager
     def steps(self) -> Iterator[Callable[[str, int, int | None], None]]:
-        yield self._show
+        totals: dict[str, int | None] = {}
+
+        def show(name: str, done: int, total: int | None) -> None:
+            totals[name] = total
+            self._show(name, done, total)
+
+        try:
+            yield show
+        finally:  # the others go on, and what failed here is no work of theirs
+            for name, total in list(totals.items()):
+                self._show(name, total or 1, total or 1)
 
     def _show(self, name: str, done: int, total: int | None) -> None:
         with self._lock:
@@ -108,12 +118,15 @@ class _Run:
         shown: _Part,
     ) -> None:
         option, value = self._given.get(declared.name, ('', None))
-        if not option and not declared.upstream:
+        if not option and not declared.upstream and not declared.wrong:
             outcome.status = 'left-out'
             hint = '--filepath' if declared.type == 'file' else '--image'
             shown.tell(f'left out: give {hint} {declared.name}=…')
             return
         try:
+            if not option and declared.wrong:
+                hint = f'correct it, or give --image or --from {declared.name}=…'
+                raise charm_resources.CharmError(f'{declared.wrong}: {hint}')
             if not option and declared.upstream:
                 option, value = 'source', remote_image.today(declared.upstream)
                 if not declared.upstream.digest:
@@ -122,7 +135,7 @@ class _Run:
             if option == 'source':
                 outcome.reference = remote_image.name(value)
             self._upload({option: value}, declared, outcome, types, shown)
-        except upload.EXPECTED as error:
+        except (charm_resources.CharmError, *upload.EXPECTED) as error:
             message, outcome.errors = upload.described(error)
             shown.tell(f'failed: {message}')
 
@@ -187,6 +200,9 @@ def _print(
         'resources': [outcome.document for outcome in run.outcomes],
         'release': release or None,
     }
+    failed = [outcome.name for outcome in run.outcomes if outcome.status == 'failed']
+    if release and failed:
+        shown.tell(f'Not in the release command, because it failed: {", ".join(failed)}')
     shown.result('\n'.join(lines), document)
 
 
