@@ -132,6 +132,25 @@ def test_without_buildx_it_says_what_to_install(cluster, tmp_path):
         build(tmp_path)
 
 
+def test_a_name_of_neither_a_context_nor_a_builder_is_told_with_how_to_have_one(cluster, tmp_path):
+    cluster(buildx=False)
+    (tmp_path / 'config/buildx/instances/my-cluster').unlink()
+    with pytest.raises(charm_image.BuildError) as caught:
+        build(tmp_path)
+    assert "neither a docker context nor a builder of buildx called 'my-cluster'" in str(
+        caught.value
+    )
+    assert 'install buildx (apt install docker-buildx; ' in str(caught.value)
+    assert 'docker context use' not in str(caught.value)
+
+
+def test_the_docker_command_s_own_context_is_no_builder(cluster, tmp_path, monkeypatch):
+    monkeypatch.delenv('DOCKER_HOST', raising=False)
+    monkeypatch.setenv('DOCKER_CONTEXT', 'gone')
+    with pytest.raises(charm_image.BuildError, match="no docker context 'gone'.*context use"):
+        list(charm_image.DockerBuilder(charm_image.ResourceBundle(), 'scratch').build())
+
+
 def test_a_builder_keeps_no_image_so_an_output_is_wanted(cluster, tmp_path):
     cluster()
     with pytest.raises(charm_image.BuildError, match='--output=PATH'):

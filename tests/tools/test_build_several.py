@@ -271,11 +271,6 @@ def test_wrong_platforms_and_engines_are_refused(options, said):
     assert said in str(caught.value)
 
 
-def test_an_unknown_context_is_told(build):
-    with pytest.raises(charm_image.BuildError, match="no docker context 'nowhere'"):
-        build(MACHINE, engines={ARM: 'nowhere'})
-
-
 def dry_run(contents):
     builder = charm_image.DockerBuilder(contents, 'scratch', platform=[AMD, ARM], dry_run=True)
     return builder, [each for each in builder.build() if each.state == 'plan']

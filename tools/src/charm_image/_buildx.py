@@ -20,7 +20,7 @@ from typing import IO, Any
 
 from charm_image import _bases, _progress, _reports, _target, _trace, errors, images
 
-_INSTALL = (
+INSTALL = (
     'install buildx (apt install docker-buildx; docker-buildx-plugin of the packages of Docker, '
     'Inc.)'
 )
@@ -65,7 +65,7 @@ class BuildxBuild:
             errors.BuildError: there is no buildx, or no such base
         """
         if not self._succeeds('version'):
-            raise errors.BuildError(f'{self._builder} is a builder of buildx: {_INSTALL}')
+            raise errors.BuildError(f'{self._builder} is a builder of buildx: {INSTALL}')
         name = self.target.settings.from_image
         if name.startswith('sha256:'):
             raise errors.BuildError(

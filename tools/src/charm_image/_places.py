@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from charm_image import errors
+from charm_image import _buildx, errors
 
 if TYPE_CHECKING:
     from charm_image import engine
@@ -23,7 +23,7 @@ def connect(name: str = '', environ: Mapping[str, str] = os.environ) -> engine.E
     Raises:
         errors.BuildError: it can't be reached
     """
-    from charm_image import engine, images
+    from charm_image import engine, images, local_image
 
     chosen = dict(environ)
     if name:
@@ -32,6 +32,14 @@ def connect(name: str = '', environ: Mapping[str, str] = os.environ) -> engine.E
         chosen['DOCKER_HOST' if '://' in name else 'DOCKER_CONTEXT'] = name
     try:
         return engine.connect(chosen)
+    except local_image.ContextNotFound as error:
+        if not name:
+            raise errors.BuildError(str(error)) from None
+        raise errors.BuildError(
+            f'there is neither a docker context nor a builder of buildx called {name!r}: '
+            '`docker context ls` and `docker buildx ls` list them. If buildx is missing, '
+            f'{_buildx.INSTALL}, and create the builder with `docker buildx create`'
+        ) from None
     except images.ImageError as error:
         raise errors.BuildError(str(error)) from None
 

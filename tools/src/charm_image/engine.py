@@ -196,7 +196,7 @@ def _context(config: pathlib.Path, name: str) -> tuple[str, docker.tls.TLSConfig
         endpoint = _read_json(config / 'contexts/meta' / key / 'meta.json')['Endpoints']['docker']
         host, skip = str(endpoint['Host']), bool(endpoint.get('SkipTLSVerify'))
     except (KeyError, TypeError):
-        raise EngineError(
+        raise local_image.ContextNotFound(
             f'there is no docker context {name!r} in {config}; `docker context ls` lists them, '
             'DOCKER_CONTEXT or `docker context use` choose one'
         ) from None

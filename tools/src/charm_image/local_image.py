@@ -24,6 +24,10 @@ class EngineError(images.ImageError):
     """The engine can't be reached, or can't do what it is asked."""
 
 
+class ContextNotFound(EngineError):
+    """There is no docker context of that name."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Manifest:
     """A manifest of an index, and whether the engine has all that it names."""
