@@ -73,16 +73,44 @@ def test_a_script_of_operators_commands_is_obeyed(charm, typed, tmp_path):
     [
         ('atach web a', 'atach is not a command: `help` lists them'),
         ('attach web', 'usage: attach RESOURCE REFERENCE|FILE [USERNAME PASSWORD]'),
-        ('attach wbe a/b', 'the charm has no resource wbe: it has web'),
+        ('attach wbe a/b', 'the charm has no resource wbe: it has data, web'),
+        ('detach wbe', 'the charm has no resource wbe'),
+        ('break wbe', 'the charm has no resource wbe'),
+        ('repair wbe', 'the charm has no resource wbe'),
         ('config port', 'port is not of the form KEY=VALUE'),
         ('attach "web', 'No closing quotation'),
+        ('attach data no-file', 'data is a file: no-file is none, give its path'),
+        ('action backup p=*', 'p=*: the value is not YAML'),
+        ('action backup p=@x', 'p=@x: the value is not YAML'),
+        ('action backup p=[', 'p=[: the value is not YAML'),
+        ('action backup p=2024-13-01', 'p=2024-13-01: the value is not YAML'),
     ],
 )
 def test_a_wrong_command_ends_a_script(charm, typed, script, error):
-    done = typed('run', charm(), script=f'{script}\nstatus\n')
+    known = {'web': {'type': 'oci-image'}, 'data': {'type': 'file'}}
+    built = charm(actions={'backup': {}}, resources=known)
+    done = typed('run', built, script=f'{script}\nstatus\n')
     assert done.returncode == 2
     assert error in done.stderr
     assert '> status' not in done.stdout
+
+
+def test_a_file_is_attached_with_its_bytes(charm, typed, tmp_path):
+    (tmp_path / 'data.bin').write_bytes(b'no: [yaml\n')
+    built = charm(
+        {'upgrade-charm': 'juju-log "$(cat $(resource-get data))"'},
+        resources={'data': {'type': 'file', 'filename': 'd.bin'}},
+    )
+    done = typed('run', built, script='attach data data.bin\nlog 2\n')
+    assert (done.returncode, done.stderr) == (0, '')
+    assert 'INFO no: [yaml' in done.stdout
+
+
+def test_a_value_that_is_quoted_is_a_string(charm, typed):
+    built = charm({'backup': 'action-set p="$(action-get p)"'}, actions={'backup': {}})
+    done = typed('run', built, script='action backup p=\'"*"\'\n')
+    assert (done.returncode, done.stderr) == (0, '')
+    assert 'p: *' in done.stdout
 
 
 def test_a_hook_that_failed_is_told_and_is_the_exit_status(charm, typed):

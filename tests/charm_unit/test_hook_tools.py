@@ -2,9 +2,11 @@
 
 import pathlib
 import re
+import shutil
 import time
 
 import pytest
+import yaml
 from charmhelpers.core import hookenv
 
 import charm_unit
@@ -89,6 +91,46 @@ def test_values_are_printed_in_the_format_that_is_asked_for(charm, tmp_path, say
     assert run.output == (
         '<x>\n"\\u003cx\\u003e"\n{"a":"\\u003cx\\u003e"}\na: <x>\nb: null\nTrue\n[]\n'
     )
+
+
+def test_what_yaml_takes_for_a_date_is_printed_as_it_was_written(charm, tmp_path, say):
+    built = charm()
+    (built / 'config.yaml').write_text('options: {day: {type: string, default: 2024-01-31}}')
+    unit = charm_unit.Unit(built, tmp_path / 'unit')
+    run = say('config-get day; config-get --format=json', unit=unit)
+    assert run.output == '2024-01-31\n{"day":"2024-01-31"}\n'
+
+
+@pytest.mark.parametrize('asked', ['--help', '-h', '-r 0 --help'])
+def test_help_is_a_usage_that_names_every_option(say, asked):
+    run = say(f'relation-set {asked} 2>/dev/null && status-set --help && state-delete --help')
+    assert run.exit_code == 0
+    assert run.output == (
+        'Usage: relation-set [options]\n\nOptions:\n    --app\n    --file VALUE\n'
+        '    --format VALUE\n    -r VALUE\n    --relation VALUE\n'
+        'Usage: status-set [options]\n\nOptions:\n    --application\n    --service\n'
+        'Usage: state-delete [options]\n'
+    )
+
+
+@pytest.mark.parametrize('length', [1, 200_000])
+def test_charmhelpers_says_something_in_a_relation(charm, tmp_path, length):
+    """It asks for the usage of relation-set first, to see whether that takes a file."""
+    built = charm(requires={'db': {}})
+    shutil.rmtree(built / 'lib' / 'charmhelpers')
+    shutil.copytree(pathlib.Path(hookenv.__file__).parents[1], built / 'lib' / 'charmhelpers')
+    shutil.rmtree(built / 'lib' / 'yaml')
+    shutil.copytree(pathlib.Path(yaml.__file__).parent, built / 'lib' / 'yaml')
+    (built / 'hooks' / 'install').write_text(
+        '#!/usr/bin/env python3\nimport sys\nsys.path.insert(0, "lib")\n'
+        'from charmhelpers.core import hookenv\n'
+        f'hookenv.relation_set("db:0", {{"a": "b" * {length}, "none": None}})\n'
+    )
+    unit = charm_unit.Unit(built, tmp_path / 'unit')
+    unit.relate('db', 'db/0')
+    run = unit.install()
+    assert unit.relation('db').said['a'] == 'b' * length
+    assert len(run.started('relation-set')) == 2
 
 
 def test_text_of_any_length_and_kind_goes_both_ways(charm, tmp_path, say):

@@ -1,6 +1,7 @@
 """What an operator does brings the hooks that Juju runs, in Juju's environment."""
 
 import math
+import re
 import shutil
 import subprocess
 import sys
@@ -176,6 +177,41 @@ def test_a_hook_runs_with_the_interpreter_that_is_asked_for(charm):
         assert unit.install().output == f'{sys.version_info[:2]} Ubuntu\n'
     with pytest.raises(charm_unit.EnvironmentFailed, match='no interpreter python9'):
         charm_unit.Unit(built, python='python9')
+
+
+@pytest.mark.parametrize(
+    ('script', 'mode', 'code', 'reason'),
+    [
+        ('#!/no/such/program\n', 0o755, 127, "No such file or directory .*'#!/no/such/program'"),
+        ('#!"/bin/sh\n', 0o755, 127, 'No such file or directory .*"/bin/sh'),
+        ('true\n', 0o755, 126, 'no line such as #!/bin/sh'),
+        ('', 0o755, 126, 'no line such as #!/bin/sh'),
+        ('#!/bin/sh\n', 0o644, 126, 'not executable: chmod'),
+    ],
+)
+def test_what_cannot_be_started_has_failed_with_the_reason(charm, script, mode, code, reason):
+    built = charm(actions={'backup': {}})
+    for file in (built / 'hooks' / 'install', built / 'actions' / 'backup'):
+        file.write_text(script)
+        file.chmod(mode)
+    with charm_unit.Unit(built, check=False) as unit:
+        for run in (unit.act('backup'), unit.install()):
+            assert run.exit_code == code
+            assert re.fullmatch(f'charm-unit: .* cannot be run: .*{reason}.*\n', run.output)
+        assert unit.status == ('error', 'hook failed: "install"')
+
+
+@pytest.mark.parametrize(
+    'first', ['/usr/bin/python3 -u', '/usr/bin/env -S python3 -u', '/no/env python3 -u']
+)
+def test_a_python_is_found_in_any_word_of_the_first_line(charm, first):
+    built = charm()
+    script = built / 'hooks' / 'install'
+    script.write_text(f'#!{first}\nimport sys\nprint(sys.executable, sys.stdout.write_through)\n')
+    with charm_unit.Unit(built) as unit:
+        executable, unbuffered = unit.install().output.split()
+        assert executable.startswith(str(unit.folder))
+        assert unbuffered == 'True'
 
 
 def test_an_upgrade_keeps_what_hooks_wrote_and_drops_what_the_build_had(charm):

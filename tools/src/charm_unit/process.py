@@ -1,9 +1,10 @@
 """Runs a hook as a fresh process of the charm's own file, in Juju's environment."""
 
+import contextlib
 import dataclasses
+import errno
 import os
 import pathlib
-import shlex
 import signal
 import subprocess
 import threading
@@ -120,9 +121,11 @@ def command(file: pathlib.Path, python: pathlib.Path) -> list[str]:
     except OSError:
         return [str(file)]
     if first.startswith(b'#!'):
-        words = shlex.split(first[2:].decode(errors='replace'))
-        if words and 'python' in os.path.basename(words[-1]) and 'python2' not in words[-1]:
-            return [str(python), str(file)]
+        words = first[2:].decode(errors='replace').split()
+        for number, word in enumerate(words):
+            name = os.path.basename(word)
+            if name.startswith('python') and not name.startswith('python2'):
+                return [str(python), *words[number + 1 :], str(file)]
     return [str(file)]
 
 
@@ -133,19 +136,27 @@ def run(
     output: pathlib.Path,
     timeout: float,
 ) -> Ended:
-    """Run a command in `folder`; end it, and all that it started, after `timeout` seconds."""
+    """Run a command in `folder`; end it, and all that it started, after `timeout` seconds.
+
+    One that cannot be started has ended with 126, or 127 if a file is missing, as in a shell.
+    """
     begun = time.monotonic()
     overdue = threading.Event()
     with open(output, 'w+', errors='replace') as file:
-        process = subprocess.Popen(
-            words,
-            cwd=folder,
-            env=given,
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        try:
+            process = subprocess.Popen(
+                words,
+                cwd=folder,
+                env=given,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except OSError as error:
+            code = 127 if isinstance(error, FileNotFoundError) else 126
+            text = f'charm-unit: {words[0]} cannot be run: {_why(error, words[0])}\n'
+            return Ended(code, text, 0, time.monotonic() - begun, False)
 
         def end() -> None:
             overdue.set()
@@ -170,6 +181,21 @@ def run(
         time.monotonic() - begun,
         overdue.is_set(),
     )
+
+
+def _why(error: OSError, program: str) -> str:
+    """Return why a program could not be started, and what to do."""
+    if error.errno == errno.ENOEXEC:
+        return 'it has no line such as #!/bin/sh that names its interpreter'
+    first = ''
+    if os.path.isfile(program):
+        if not os.access(program, os.X_OK):
+            return 'it is not executable: chmod +x it'
+        with contextlib.suppress(OSError), open(program, 'rb') as script:
+            first = script.readline(256).decode(errors='replace').rstrip('\n')
+    if first.startswith('#!'):
+        return f'{error.strerror} for the interpreter in its first line, {first!r}'
+    return error.strerror or str(error)
 
 
 def _end(group: int) -> None:

@@ -135,6 +135,12 @@ class Operator:
         text = value if isinstance(value, str) else yaml.safe_dump(value, sort_keys=False)
         self._console.print(rich.text.Text(text.rstrip() or '–'))
 
+    def _declared(self, resource: str) -> dict[str, typing.Any]:
+        declared = self.unit.built.resources
+        if resource not in declared:
+            raise errors.WrongUse(errors.unknown('resource', resource, declared))
+        return declared[resource]
+
     # What changes something
 
     def do_deploy(self) -> list[runs.Run]:
@@ -145,23 +151,30 @@ class Operator:
         self, resource: str, image: str, username: str = '', password: str = ''
     ) -> list[runs.Run]:
         """Attach an image, or a file: attach RESOURCE REFERENCE|FILE [USERNAME PASSWORD]"""
-        declared = self.unit.built.resources
-        if resource not in declared:
-            raise errors.WrongUse(errors.unknown('resource', resource, declared))
+        declared = self._declared(resource)
         file = pathlib.Path(image)
-        content = resources.from_file(file) if file.is_file() else image
+        content: str | bytes = image
+        if declared['type'] == 'file':
+            if not file.is_file():
+                raise errors.WrongUse(f'{resource} is a file: {image} is none, give its path')
+            content = file.read_bytes()
+        elif file.is_file():
+            content = resources.from_file(file)
         return self.unit.attach(resource, content, username, password)
 
     def do_detach(self, resource: str) -> list[runs.Run]:
         """Take an image away: detach RESOURCE"""
+        self._declared(resource)
         return self.unit.detach(resource)
 
     def do_break(self, resource: str, *reason: str) -> None:
         """Have resource-get fail from now on: break RESOURCE [REASON]"""
+        self._declared(resource)
         self.unit.fail_resource_get(resource, ' '.join(reason) or 'the store is down')
 
     def do_repair(self, resource: str) -> None:
         """Have resource-get deliver again: repair RESOURCE"""
+        self._declared(resource)
         self.unit.repair_resource_get(resource)
 
     def do_config(self, *pairs: str) -> 'list[runs.Run] | None':
@@ -210,7 +223,7 @@ class Operator:
 
     def do_action(self, action: str, *pairs: str) -> runs.Run:
         """Run an action: action NAME [PARAMETER=VALUE …]"""
-        values = {key: yaml.safe_load(value) for key, value in _split(pairs).items()}
+        values = {key: _value(key, text) for key, text in _split(pairs).items()}
         return self.unit.act(action, values)
 
     # What shows something
@@ -264,6 +277,17 @@ def _usage(method: typing.Callable[..., typing.Any]) -> str:
 
 def _purpose(method: typing.Callable[..., typing.Any]) -> str:
     return (method.__doc__ or '').rpartition(': ')[0]
+
+
+def _value(key: str, text: str) -> typing.Any:
+    """Return a parameter's value, which Juju reads as YAML; raise WrongUse."""
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: of a day that no month has
+        why = ' '.join(str(getattr(error, 'problem', None) or error).split())
+        raise errors.WrongUse(
+            f'{key}={text}: the value is not YAML ({why}): quote a string, as in {key}=\'"…"\''
+        ) from error
 
 
 def _split(pairs: typing.Iterable[str]) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """The hook tools of Juju 2.9, as its worker/uniter/runner/jujuc has them.
 
 `call` runs one: exit code 1 if it failed, 2 if it was called wrongly, with Juju's message on
-stderr. What is not simulated fails by name.
+stderr; --help prints its usage. What is not simulated fails by name.
 """
 
 from charm_unit import context
@@ -16,7 +16,7 @@ from charm_unit.hook_tools import (
     state,
     status,
 )
-from charm_unit.hook_tools.tool import Answer, Call, Failed, Tool
+from charm_unit.hook_tools.tool import Answer, Call, Failed, HelpAsked, Tool
 
 TOOLS: dict[str, Tool] = {
     **action.TOOLS,
@@ -60,6 +60,8 @@ def call(hook: context.HookContext, made: Call) -> Answer:
         if hook.restricted and made.tool not in _ALLOWED_WHEN_RESTRICTED:
             raise Failed('not implemented for restricted context')
         TOOLS[made.tool](hook, made, answer)
+    except HelpAsked as asked:
+        answer.stdout += str(asked)
     except Failed as failed:
         answer.stderr += f'ERROR {failed}\n'
         answer.code = failed.code

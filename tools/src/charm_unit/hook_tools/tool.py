@@ -19,6 +19,10 @@ class Failed(Exception):
         self.code = code
 
 
+class HelpAsked(Exception):
+    """The tool was asked for its usage, which is the message."""
+
+
 class NeedsInput(Exception):
     """The tool has to be called again with its standard input."""
 
@@ -65,7 +69,8 @@ def parse(
 ) -> tuple[list[str], dict[str, str]]:
     """Return a call's positional words, and its flags and options by their names without hyphens.
 
-    Flags take no value, options do. Both may stand anywhere. Raises Failed as gnuflag does.
+    Flags take no value, options do. Both may stand anywhere. Raises Failed as gnuflag does, and
+    HelpAsked for --help and -h.
     """
     positional: list[str] = []
     found: dict[str, str] = {}
@@ -80,14 +85,27 @@ def parse(
             name, equals, value = word.lstrip('-').partition('=')
             if not long and not equals and len(name) > 1 and name[0] in options:
                 name, equals, value = name[0], '=', name[1:]
-            shown = ('--' if len(name) > 1 else '-') + name
+            shown = _shown(name)
             if name in flags:
                 found[name] = value or 'true'
+            elif name in ('h', 'help') and name not in options:
+                raise HelpAsked(_usage(call.tool, flags, options))
             elif name not in options:
                 raise Failed(f'option provided but not defined: {shown}', 2)
             else:
                 found[name] = value if equals else _next(words, shown)
     return positional, found
+
+
+def _shown(name: str) -> str:
+    return ('--' if len(name) > 1 else '-') + name
+
+
+def _usage(tool: str, flags: typing.Collection[str], options: typing.Collection[str]) -> str:
+    """Return a usage which names every flag and option: charmhelpers looks for them there."""
+    lines = [_shown(name) for name in flags] + [f'{_shown(name)} VALUE' for name in options]
+    listed = ''.join(f'    {line}\n' for line in sorted(lines, key=lambda line: line.lstrip('-')))
+    return f'Usage: {tool} [options]\n' + (f'\nOptions:\n{listed}' if listed else '')
 
 
 def _next(words: typing.Iterator[str], shown: str) -> str:
@@ -137,7 +155,8 @@ def output(
 
 def _formatted(value: typing.Any, form: str) -> str:
     if form == 'json':
-        text = json.dumps(value, sort_keys=True, separators=(',', ':'))
+        # What PyYAML takes for a date is a string to Juju.
+        text = json.dumps(value, sort_keys=True, separators=(',', ':'), default=str)
         # As Go writes it.
         for character in '<>&':
             text = text.replace(character, f'\\u{ord(character):04x}')
