@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from charm_image import errors, platforms
+from charm_image import _progress, errors, platforms, terminal
 
 if TYPE_CHECKING:
     import docker
@@ -140,6 +140,8 @@ class Base:
 
         repository, reference = split(self._name)
         platform = str(self._platform) if self._platform else None
+        step = terminal.Step(self._name)
+        bytes_of: dict[str, tuple[int, int]] = {}
         told: dict[str, str] = {}  # layers come at once, each repeating what it does
         try:
             for line in self._client.pull(
@@ -151,6 +153,16 @@ class Base:
                 if told.get(layer) != status:
                     told[layer] = status
                     yield f'{self._name}: {f"{layer} {status}".strip()}'
+                detail = line.get('progressDetail') or {}
+                if status == 'Downloading':  # no layer's size is known before
+                    sizes = detail.get('current') or 0, detail.get('total') or 0
+                    bytes_of[layer] = max(0, sizes[0]), max(0, sizes[1])
+                elif status == 'Download complete' and layer in bytes_of:
+                    bytes_of[layer] = bytes_of[layer][1], bytes_of[layer][1]
+                step.done = sum(done for done, _ in bytes_of.values())
+                step.total = sum(total for _, total in bytes_of.values()) or None
+                if progress := step.line(_progress.INTERVAL):
+                    yield progress
         except docker.errors.APIError as error:
             reason = error.explanation or error
             raise errors.BuildError(f'{self._name} cannot be pulled: {reason}') from None

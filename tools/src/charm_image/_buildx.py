@@ -102,8 +102,9 @@ class BuildxBuild:
                 yield from follower.follow(event)
         self.image_id = self._identify()
 
-    def save(self, output: IO[bytes]) -> None:
+    def save(self, output: IO[bytes]) -> Iterator[_progress.Progress]:
         """Write what `docker save` would write of the image."""
+        yield _progress.Progress('saving', 'saving the image')
         with self._result.open('rb') as result:
             shutil.copyfileobj(result, output, 1 << 20)
 

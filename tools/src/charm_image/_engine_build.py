@@ -7,7 +7,16 @@ import tempfile
 from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING
 
-from charm_image import _bases, _builders, _emulation, _places, _progress, _target, errors
+from charm_image import (
+    _bases,
+    _builders,
+    _emulation,
+    _places,
+    _progress,
+    _target,
+    errors,
+    terminal,
+)
 
 if TYPE_CHECKING:
     import docker
@@ -76,12 +85,16 @@ class EngineBuild:
                 raise errors.BuildError('the engine built something, but did not say what')
             self.image_id = self._engine.identify(follower.image_id)
 
-    def save(self, output: IO[bytes]) -> None:
+    def save(self, output: IO[bytes]) -> Iterator[_progress.Progress]:
         """Write what `docker save` writes of the built image. Raises errors.BuildError."""
+        step = terminal.Step('saving the image')
+        yield _progress.Progress('saving', step.name)
         with _places.told():
             for chunk in self._engine.export(self.image_id):
-                output.write(chunk)
+                step.done += output.write(chunk)
                 self._go_on()
+                if line := step.line(_progress.INTERVAL):
+                    yield _progress.Progress('saving', line)
 
     def name(self, tag: str) -> bool:
         """Give the built image a name; tell that it has it."""

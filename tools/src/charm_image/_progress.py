@@ -9,16 +9,18 @@ from collections.abc import Iterator, Sequence
 from charm_image import _reports, _scripts, _shell, dockerfile, errors, resources
 
 _LAST_LINES = 20
+INTERVAL = 10
+"""After how many seconds it is told again how far long work is."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Progress:
     """What just happened.
 
-    `state` is one of pull; note; started, output, cached, done (of a step); built, written (of the
-    image); plan and planned (of a dry run). `resource` names the resources of step number `step`
-    of `steps`, from 1; for the image as a whole it is empty, and `step` 0. `text` is a line of
-    output, or says more. `platform` is for which of several platforms it is.
+    `state` is one of pull; note; started, output, cached, done (of a step); built, saving, written
+    (of the image); plan and planned (of a dry run). `resource` names the resources of step number
+    `step` of `steps`, from 1; for the image as a whole it is empty, and `step` 0. `text` is a line
+    of output, or says more. `platform` is for which of several platforms it is.
     """
 
     state: str

@@ -35,7 +35,7 @@ class Build(Protocol):
     def build(self) -> Iterator[_Progress]:
         """Build the image."""
 
-    def save(self, output: IO[bytes]) -> None:
+    def save(self, output: IO[bytes]) -> Iterator[_Progress]:
         """Write what `docker save` writes."""
 
     def name(self, tag: str) -> bool:
@@ -109,7 +109,7 @@ class Images:
         def steps() -> Generator[_Progress, None, None]:
             yield from build.build()
             yield _Progress('built', 'built')
-            build.save(file)
+            yield from build.save(file)
             saved[platform] = _oci.Saved(file)
 
         return _side_by_side.Work(lambda: _of(platform, steps), build.stop)

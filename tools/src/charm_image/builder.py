@@ -177,7 +177,7 @@ class DockerBuilder:
                 with _oci.told(self.output):
                     directory = os.path.dirname(self.output) or '.'
                     file = stack.enter_context(tempfile.TemporaryFile(dir=directory))
-                build.save(file)
+                yield from build.save(file)
                 _oci.write(_oci.Saved(file), self.output, self.tag)
                 yield Progress('written', self.output)
 

@@ -114,7 +114,7 @@ class _Lines:
 
     def __init__(self, tell: Callable[[str], None], interval: float) -> None:
         self._tell, self._interval = tell, interval
-        self._steps: dict[str, _Step] = {}
+        self._steps: dict[str, Step] = {}
         self._ended = threading.Event()
         # a step may be silent for long: one that is told by nobody is told by the clock
         self._clock = threading.Thread(target=self._watch, name='progress', daemon=True)
@@ -130,7 +130,7 @@ class _Lines:
     def show(self, name: str, done: int, total: int | None) -> None:
         if name not in self._steps:
             self._tell(name)
-            self._steps[name] = _Step(name)
+            self._steps[name] = Step(name)
         self._steps[name].done, self._steps[name].total = done, total
 
     def _watch(self) -> None:
@@ -140,10 +140,12 @@ class _Lines:
                     self._tell(line)
 
 
-class _Step:
+class Step:
+    """Something that goes on: set `done` and `total`, in bytes, as it does."""
+
     def __init__(self, name: str) -> None:
         self.done, self.total = 0, None  # type: int, int | None
-        self._name = name
+        self.name = name
         self._began = self._told = time.monotonic()
         self._told_done = 0
 
@@ -157,9 +159,9 @@ class _Step:
         rate = max(0, done - self._told_done) / seconds
         self._told, self._told_done = now, done
         if not done and not total:
-            return f'{self._name}: {now - self._began:.0f} s so far'
+            return f'{self.name}: {now - self._began:.0f} s so far'
         of_all = f' of {amount(total)}' if total else ''
-        return f'{self._name}: {amount(done)}{of_all}, {amount(rate)}/s'
+        return f'{self.name}: {amount(done)}{of_all}, {amount(rate)}/s'
 
 
 def amount(size: float) -> str:
