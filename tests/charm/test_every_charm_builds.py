@@ -1,5 +1,6 @@
 """Whatever a charm includes beside the layer, it builds, and its metadata stays its own."""
 
+import fnmatch
 import re
 import shutil
 import subprocess
@@ -114,11 +115,22 @@ def test_no_built_file_speaks_of_a_place_that_is_not_in_the_charm(charms):
             *built.glob('*.*'),
             *built.glob('lib/charms/**/*.py'),
             *built.glob('lib/container_image/*.py'),
+            *built.glob('lib/image_resource/*.py'),
             *built.glob('reactive/*.py'),
         ]
         if path.is_file()
     )
     assert re.findall('(?i).*this (?:repository|checkout|clone).*', text) == []
+
+
+def test_the_copyright_file_names_all_code_of_the_layer():
+    root = building.ROOT
+    text = (root / 'copyright').read_text()
+    patterns = re.search(r'Files:(.*?)\nCopyright', text, re.DOTALL)[1].split()
+    code = [*root.glob('lib/**/*.py'), *root.glob('reactive/*.py')]
+    names = [str(path.relative_to(root)) for path in code]
+    assert len(names) > 15
+    assert [name for name in names if not any(fnmatch.fnmatch(name, p) for p in patterns)] == []
 
 
 # The stand-ins
