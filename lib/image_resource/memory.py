@@ -63,6 +63,8 @@ class Memory:
         self.refused: typing.Dict[str, typing.List[str]] = kept.get('refused', {})
         # What handlers called `fetch` for, ever.
         self.asked: typing.List[str] = kept.get('asked', [])
+        # What `auto-fetch` marked as fetched.
+        self.marked: typing.List[str] = kept.get('marked', [])
         # What could not be read when it should have been.
         self.unread: typing.List[str] = kept.get('unread', [])
         self.warned: typing.List[str] = kept.get('warned', [])

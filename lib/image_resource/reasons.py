@@ -15,9 +15,10 @@ _BEFORE_ADDRESS = re.compile(r'(?:[^:/@?=\s]+:? )*["\'(<]?https?://')
 _VALUE = re.compile(
     r'[?=]|(?P<name>(?:auth|bearer|cookie|credential|macaroon|pass(?:wd|word|phrase)|secret|signature'
     r'|token|user(?:name|info)|(?:access|api|private|secret)[ _-]?key)\w*'
-    r'|\b(?:basic|pass|pw|pwd|sig)\b)',
+    r'|\b(?:basic|pass|pw|pwd|sig|invalid (?:port|URL escape|character))\b)',
     re.IGNORECASE,
 )
+_ABSENT = re.compile(r'\bresource[# ]\S+ not found$')
 _OPAQUE = re.compile(
     r'[0-9a-fA-F]{32,}'
     r'|(?=[\w+/-]*[0-9])(?=[\w+/-]*[a-z])(?=[\w+/-]*[A-Z])[\w+/-]{20,}'
@@ -38,14 +39,22 @@ def from_stderr(stderr: bytes, is_whole: bool = True) -> str:
 
     Unless `is_whole`, the beginning of it is missing.
     """
+    return without_credentials(_last_line(stderr, is_whole))[:_LONGEST]
+
+
+def is_absent(stderr: bytes, is_whole: bool = True) -> bool:
+    """Return whether `stderr` says that nothing is attached, whatever it is called."""
+    return bool(_ABSENT.search(_last_line(stderr, is_whole)[-_LOOKED_AT:]))
+
+
+def _last_line(stderr: bytes, is_whole: bool) -> str:
     lines = stderr.decode('utf-8', 'replace').split('\n')
     while lines and not lines[-1].strip():
         lines.pop()
     if not lines or (len(lines) == 1 and not is_whole):  # what it is the end of, may be secret
         return ''
     line = ''.join(filter(str.isprintable, ' '.join(lines[-1].split())))
-    line = re.sub(r'^ERROR (could not download resource: )?', '', line)
-    return without_credentials(line)[:_LONGEST]
+    return re.sub(r'^ERROR (could not download resource: )?', '', line)
 
 
 def without_credentials(line: str) -> str:

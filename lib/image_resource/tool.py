@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import re
 import signal
 import threading
 import time
@@ -59,9 +58,9 @@ def resource_get(name: str, seconds: float) -> str:
         raise NoFile(problem)
     if path:
         return path
-    reason = watch.reason()
-    if re.search(r'\bresource\b[^:…]* not found$', reason):
+    if watch.is_absent():
         raise NoFile('no image is attached', is_absent=True)
+    reason = watch.reason()
     raise NoFile('resource-get returned no file' + (reason and f': {reason}'))
 
 
@@ -82,6 +81,10 @@ class _Watch:
     def reason(self) -> str:
         """Return the reason that was written to stderr, without credentials."""
         return reasons.from_stderr(self._stderr, self._written == len(self._stderr))
+
+    def is_absent(self) -> bool:
+        """Return whether stderr says that nothing is attached."""
+        return reasons.is_absent(self._stderr, self._written == len(self._stderr))
 
     def __enter__(self) -> None:
         self._end = time.monotonic() + self._seconds

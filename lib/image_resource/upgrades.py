@@ -15,10 +15,14 @@ _OLDER_KEYS = (flags.PREFIX + 'problems', flags.PREFIX + 'auto-fetch-done')
 def adopt_older_state(kept: memory.Memory) -> None:
     """Take over what another release of this layer left behind; none if it is the first."""
     fetched = flags.names('fetched')
+    auto_fetched, _ = declared.auto_fetched()
     for name in fetched:
         last = memory.last_good(name)
         if last:
             kept.given[name] = last
+        # Nobody wrote down what handlers called `fetch` for: what was there, somebody wanted.
+        if last and name not in auto_fetched and name not in kept.asked:
+            kept.asked.append(name)
         flags.toggle(name, 'changed', False)  # they left it set for good
         unitdata.kv().unset(f'reactive.data_changed.{flags.PREFIX}{name}')
     if reactive.is_flag_set(flags.OLDER_AUTO_FETCHED):
@@ -56,7 +60,9 @@ def heed_metadata(
         if is_over:
             forget(kept, name)
     for name in auto_fetched:
-        flags.toggle(name, 'fetched', True)
+        if is_other_charm or name not in kept.marked:  # else the charm does without it
+            flags.toggle(name, 'fetched', True)
+    kept.marked = sorted(auto_fetched)
     for name in flags.names('fetched'):
         wrong.pop(name, None)
     return auto_fetched.union(kept.asked), wrong
@@ -70,7 +76,10 @@ def drop_unwanted(kept: memory.Memory, wanted: typing.Collection[str]) -> typing
         if name not in wanted and problem.status == 'blocked' and problem.remedy != memory.REPORT
     }
     for name in dropped:
+        given = kept.given.get(name)
         forget(kept, name)
+        if given:  # a handler that asks for it again has still taken that one
+            kept.given[name] = given
     return dropped
 
 

@@ -178,3 +178,17 @@ def test_whatever_is_attached_in_whatever_order_the_flags_tell_the_truth(unit, e
             taken = now if take and now is not None else taken
             changed = now is not None and taken is not None and now != taken
             assert unit.flags() == (FAILED if now is None else CHANGED if changed else AVAILABLE)
+
+
+def test_a_change_between_get_info_and_a_fetch_of_the_same_hook_is_a_change(unit):
+    unit.attached['my-image'] = IMAGE
+    unit.hook('install')
+
+    def handler():
+        unit.library.get_info('my-image')
+        unit.attached['my-image'] = OTHER_IMAGE
+        unit.library.fetch('my-image')
+
+    unit.during(handler)
+    unit.hook('update-status')
+    assert unit.flags() == CHANGED

@@ -520,3 +520,59 @@ def test_no_content_whatsoever_makes_a_hook_fail_or_shows_a_credential(unit, pre
     unit.hook('upgrade-charm')
     assert unit.flags() in (AVAILABLE, FAILED)
     assert SECRET not in repr((unit.statuses, unit.logged, reactive.get_flags()))
+
+
+PREFIX = 'layer.docker-resource.'
+
+
+def older(unit):
+    """Leave what an older release of this layer does, with an image that a handler fetched."""
+    unit.metadata['resources']['my-image']['auto-fetch'] = False
+    unitdata.kv().set(
+        PREFIX + 'my-image.image-info', {'registrypath': 'a/b', 'username': '', 'password': ''}
+    )
+    for flag in ('auto-fetched', 'my-image.fetched', 'my-image.available'):
+        reactive.set_flag(PREFIX + flag)
+    unitdata.kv().flush()
+
+
+def test_what_a_handler_fetched_once_with_an_older_release_is_not_given_up(unit):
+    older(unit)
+    unit.hook('upgrade-charm')
+    assert unit.flags() == FAILED
+    unit.attached['my-image'] = OTHER_IMAGE
+    unit.hook('update-status')
+    assert unit.flags() == CHANGED
+
+
+def test_what_is_given_up_and_fetched_again_was_taken_all_the_same(unit):
+    unit.attached['my-image'] = IMAGE
+    unit.seen()
+    unit.hook('install')
+    unit.metadata['resources']['my-image']['auto-fetch'] = False
+    unit.attached['my-image'] = ABSENT
+    unit.hook('upgrade-charm')
+    assert unit.flags() == set()
+    unit.attached['my-image'] = OTHER_IMAGE
+    unit.library.fetch('my-image')
+    unit.during(lambda: None)
+    unit.hook('upgrade-charm')
+    assert unit.flags() == CHANGED
+
+
+def test_an_optional_image_that_the_charm_gave_up_once_stays_so_until_an_upgrade(unit):
+    given_up = []
+
+    def give_up():
+        if not given_up and 'failed' in unit.flags():
+            given_up.append(True)
+            for state in ('fetched', 'failed'):
+                reactive.clear_flag(f'{PREFIX}my-image.{state}')
+
+    unit.during(give_up)
+    unit.hook('install')
+    unit.hook('config-changed')
+    assert unit.flags() == set()
+    assert unit.statuses == []
+    unit.hook('upgrade-charm')
+    assert unit.flags() == FAILED

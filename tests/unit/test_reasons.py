@@ -37,6 +37,10 @@ def shown(line):
         ),
         ('sent MDAxOGxvY2F0aW9uIGNoYXJtc3Rv twice', 'sent … twice'),
         ('id 0123456789abcdef0123456789abcdef', 'id …'),
+        (
+            'parse "https://me:hun/ter2@h/v2/": invalid port ":hun" after host',
+            'parse "https://h/v2/": invalid port…',
+        ),
         ('', ''),
         ('\n \n', ''),
     ],
@@ -95,6 +99,30 @@ def test_no_credential_is_kept_wherever_it_is_and_whatever_is_in_it(
     kept = shown(said)
     assert 'S3cr' not in kept
     assert 't0p' not in kept
+
+
+@hypothesis.given(
+    strategies.sampled_from(['invalid port ":{}" after host', 'invalid URL escape "{}"']), SECRETS
+)
+def test_what_go_takes_for_a_part_of_an_address_is_not_kept(said, secret):
+    kept = shown(f'parse "https://me:{secret}@h/v2/": {said.format(secret)}')
+    assert 'S3cr' not in kept
+    assert 't0p' not in kept
+
+
+@pytest.mark.parametrize(
+    'name', ['my-image', 'oidc-authservice', 'token-server', 'basic', 'x' * 900]
+)
+@pytest.mark.parametrize(
+    'said', ['resource "{}" not found', 'Get https://u: resource#app/{} not found']
+)
+def test_that_nothing_is_attached_is_known_whatever_the_resource_is_called(said, name):
+    assert reasons.is_absent(f'ERROR {said.format(name)}\n'.encode())
+
+
+def test_nothing_else_is_taken_for_that():
+    assert not reasons.is_absent(b'ERROR resource "a": blob not found')
+    assert not reasons.is_absent(b'')
 
 
 @hypothesis.given(strategies.binary())

@@ -293,7 +293,9 @@ def _say_nothing(_text: str) -> None:
 def _conclude(name: str, outcome: 'reading.Outcome', may_stay: bool) -> None:
     """Settle `name`, unless what is attached could not be read and nothing is to be lost by it."""
     problem = None if isinstance(outcome, memory.Image) else outcome
-    if problem and problem.is_left_over or problem and problem.is_unread and may_stay:
+    if problem and problem.is_left_over:
+        _hook.memory.unread.insert(0, name)  # before those that took the time
+    elif problem and problem.is_unread and may_stay:
         _hook.memory.unread.append(name)
     if problem and problem.is_unread and may_stay:
         hookenv.log(f'resource {name} stays as it was: {problem}', level=hookenv.WARNING)
@@ -308,7 +310,7 @@ def _settle(name: str, outcome: 'reading.Outcome') -> None:
         kept.problems.pop(name, None)
         kept.refused.pop(name, None)
         memory.keep(name, outcome)
-        given = kept.given.get(name)
+        given = _hook.given.get(name) or kept.given.get(name)
         if given and not given.digest and not given.is_other_than(outcome):
             kept.given[name] = outcome  # now that it is verified, its digest counts
         flags.toggle(name, 'changed', given is not None and outcome.is_other_than(given))
