@@ -279,6 +279,8 @@ def _read(names: typing.Iterable[str], may_stay: typing.Collection[str] = ()) ->
     kept.unread = [name for name in kept.unread if name not in names]
     for name, outcome in outcomes.items():
         _conclude(name, outcome, name in may_stay)
+    # What there was no time for goes before what took it.
+    kept.unread.sort(key=lambda name: not getattr(outcomes.get(name), 'is_left_over', False))
     kept.save()
     _log_problems(names)
     fetched = [name for name in new if name not in kept.problems]
@@ -293,9 +295,7 @@ def _say_nothing(_text: str) -> None:
 def _conclude(name: str, outcome: 'reading.Outcome', may_stay: bool) -> None:
     """Settle `name`, unless what is attached could not be read and nothing is to be lost by it."""
     problem = None if isinstance(outcome, memory.Image) else outcome
-    if problem and problem.is_left_over:
-        _hook.memory.unread.insert(0, name)  # before those that took the time
-    elif problem and problem.is_unread and may_stay:
+    if problem and problem.is_left_over or problem and problem.is_unread and may_stay:
         _hook.memory.unread.append(name)
     if problem and problem.is_unread and may_stay:
         hookenv.log(f'resource {name} stays as it was: {problem}', level=hookenv.WARNING)
