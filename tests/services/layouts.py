@@ -188,7 +188,7 @@ def files(archive):
 def extract(archive, directory):
     """Write the files of an OCI archive as an OCI layout."""
     with tarfile.open(fileobj=io.BytesIO(archive)) as files:
-        files.extractall(directory, filter='data')
+        files.extractall(directory)
 
 
 def _blobs(image, compress, media_type):
