@@ -90,6 +90,7 @@ class _Watch:
         self._end = time.monotonic() + self._seconds
         self._memory = _memory()
         self._files_before = _open_files(os.getpid())
+        self._processes_before = frozenset(_processes())
         self._reading, writing = os.pipe()
         os.set_blocking(self._reading, False)
         try:
@@ -143,10 +144,9 @@ class _Watch:
         """
         me = os.getpid()
         pipes = {file for file in _open_files(me) - self._files_before if file[:5] == 'pipe:'}
-        processes = [int(name) for name in os.listdir('/proc') if name.isdigit()]
         parents = {}
         found = set()
-        for process in processes:
+        for process in _processes():
             with contextlib.suppress(OSError, IndexError):
                 parents[process] = int(_stat(process)[_PARENT])
                 if process != me and pipes & _open_files(process):
@@ -156,11 +156,25 @@ class _Watch:
             children = {
                 process
                 for process, parent in parents.items()
-                if parent in young and process not in young and _is_younger(process, begun)
+                if parent in young and process not in young and self._is_younger(process, begun)
             }
             if not children:
                 return found | young - {me}
             young |= children
+
+    def _is_younger(self, process: int, begun: int) -> bool:
+        with contextlib.suppress(OSError):
+            started = _started_at(process)  # a clock of 10 ms: two that began in one tell no order
+            return started > begun or (
+                started == begun and process not in self._processes_before
+            )
+        return False
+
+
+def _processes() -> typing.List[int]:
+    with contextlib.suppress(OSError):
+        return [int(name) for name in os.listdir('/proc') if name.isdigit()]
+    return []
 
 
 def _stat(process: typing.Union[int, str]) -> typing.List[str]:
@@ -170,12 +184,6 @@ def _stat(process: typing.Union[int, str]) -> typing.List[str]:
 
 def _started_at(process: typing.Union[int, str]) -> int:
     return int(_stat(process)[_STARTED_AT])
-
-
-def _is_younger(process: int, begun: int) -> bool:
-    with contextlib.suppress(OSError):
-        return _started_at(process) >= begun
-    return False
 
 
 def _open_files(process: int) -> typing.Set[str]:
@@ -189,6 +197,8 @@ def _open_files(process: int) -> typing.Set[str]:
 
 
 def _memory() -> int:
-    """Return how many bytes of memory this process takes."""
-    with open('/proc/self/statm') as file:
-        return int(file.read().split()[1]) * os.sysconf('SC_PAGE_SIZE')
+    """Return how many bytes of memory this process takes, 0 where there is no /proc."""
+    with contextlib.suppress(OSError):
+        with open('/proc/self/statm') as file:
+            return int(file.read().split()[1]) * os.sysconf('SC_PAGE_SIZE')
+    return 0

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -23,9 +24,7 @@ def _pytest(folder, *arguments):
         cwd=folder,
         env={
             **os.environ,
-            'PYTHONPATH': str(_SOURCES),
-            # An installed distribution's entry point would name the plugin a second time.
-            'PYTEST_DISABLE_PLUGIN_AUTOLOAD': '1',
+            'PYTHONPATH': f'{_SOURCES}{os.pathsep}{folder / "installed"}',
         },
         capture_output=True,
         text=True,
@@ -36,6 +35,19 @@ def test_the_fixture_gives_units_of_the_charm_that_is_named(charm, tmp_path):
     built = charm({'update-status': 'printf $JUJU_VERSION'})
     done = _pytest(tmp_path, '--charm', built)
     assert done.returncode == 0, done.stdout
+
+
+def test_a_plugin_that_is_installed_too_is_registered_once(charm, tmp_path):
+    pyproject = (_SOURCES.parent / 'pyproject.toml').read_text()
+    entries = re.search(r'(?m)^\[project\.entry-points\.pytest11\]\n((?:.+\n)+)', pyproject)[1]
+    entries = re.sub(r'(?m)^#.*\n|"', '', entries)
+    distribution = tmp_path / 'installed' / 'charm_image-0.dist-info'
+    distribution.mkdir(parents=True)
+    (distribution / 'METADATA').write_text('Metadata-Version: 2.1\nName: charm-image\n')
+    (distribution / 'entry_points.txt').write_text(f'[pytest11]\n{entries}')
+    done = _pytest(tmp_path, '--charm', charm({'update-status': 'printf $JUJU_VERSION'}))
+    assert 'charm-image-0' in done.stdout
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_what_is_no_charm_is_told(tmp_path):

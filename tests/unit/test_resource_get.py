@@ -8,6 +8,7 @@ import time
 
 import pytest
 from charmhelpers.core import hookenv
+from image_resource import tool
 from simulated import AVAILABLE, FAILED, IMAGE
 
 
@@ -145,8 +146,38 @@ class TestResourceGet:
 
     def test_what_was_started_before_lives_on(self, unit, monkeypatch):
         monkeypatch.setattr(unit.library, '_RESOURCE_GET_SECONDS', 0.3)
-        with subprocess.Popen(['sleep', '600']) as earlier:
-            self.write('sleep 600 & exit 0')  # its parent is gone, and it has the pipe
+        self.write('sleep 600 & exit 0')  # its parent is gone, and it has the pipe
+        enter = tool._Watch.__enter__
+        earlier = []
+
+        def enter_in_the_same_tick(watch):
+            earlier.extend(subprocess.Popen(['sleep', '600']) for _ in range(5))
+            enter(watch)
+
+        monkeypatch.setattr(tool._Watch, '__enter__', enter_in_the_same_tick)
+        try:
             assert 'did not respond' in self.message(unit)
-            assert earlier.poll() is None
-            earlier.kill()
+            assert [process.poll() for process in earlier] == [None] * 5
+        finally:
+            for process in earlier:
+                process.kill()
+                process.wait()
+
+    def test_it_is_asked_without_proc_too(self, unit, tmp_path, monkeypatch):
+        (tmp_path / 'file').write_bytes(IMAGE)
+        self.write(f'printf %s {tmp_path}/file')
+        found = os.listdir
+
+        def listdir(path='.'):
+            if str(path).startswith('/proc'):
+                raise FileNotFoundError(path)
+            return found(path)
+
+        monkeypatch.setattr(os, 'listdir', listdir)
+        monkeypatch.setattr(tool, 'open', self.no_file, raising=False)
+        unit.hook('install')
+        assert unit.flags() == AVAILABLE
+
+    @staticmethod
+    def no_file(path):
+        raise FileNotFoundError(path)
