@@ -197,8 +197,8 @@ class Local:
                 if way in charms:
                     stored = self._bench.stored(charms[way], tag)
                     self._bench.results.add_stored(case, way, stored)
-            layers = [*layers[:-1], upload_images.edited(layers[-1])]
-            edited = upload_images.load(self._engine, layers)
+            changed = [*layers[:-1], upload_images.edited(layers[-1])]
+            edited = upload_images.load(self._engine, changed)
             self._stage(case, 'edit', charms, edited)
             self._stage(case, 'again', {w: c for w, c in charms.items() if w != FLOOR}, edited)
             for loaded in (image, edited):

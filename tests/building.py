@@ -11,7 +11,7 @@ LAYERS = ROOT / 'tests' / 'layers'
 
 # `charm build` looks at every file below a layer; what git ignores are many, and no layer's.
 _NOT_CHECKED_IN = shutil.ignore_patterns(
-    '.git', '.tox', '.cache', '.*_cache', '.hypothesis', '__pycache__', '*.egg-info', 'build'
+    '.git', '.tox', '.cache', '.*_cache', '.hypothesis', '__pycache__', '*.egg-info'
 )
 
 

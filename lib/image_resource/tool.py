@@ -165,9 +165,7 @@ class _Watch:
     def _is_younger(self, process: int, begun: int) -> bool:
         with contextlib.suppress(OSError):
             started = _started_at(process)  # a clock of 10 ms: two that began in one tell no order
-            return started > begun or (
-                started == begun and process not in self._processes_before
-            )
+            return started > begun or (started == begun and process not in self._processes_before)
         return False
 
 
@@ -198,7 +196,6 @@ def _open_files(process: int) -> typing.Set[str]:
 
 def _memory() -> int:
     """Return how many bytes of memory this process takes, 0 where there is no /proc."""
-    with contextlib.suppress(OSError):
-        with open('/proc/self/statm') as file:
-            return int(file.read().split()[1]) * os.sysconf('SC_PAGE_SIZE')
+    with contextlib.suppress(OSError), open('/proc/self/statm') as file:
+        return int(file.read().split()[1]) * os.sysconf('SC_PAGE_SIZE')
     return 0

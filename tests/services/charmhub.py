@@ -9,75 +9,19 @@ asked. Its registry is a real docker-registry. To try a command by hand, run in 
 import argparse
 import base64
 import contextlib
-import dataclasses
 import hashlib
-import http.server
 import json
 import pathlib
 import re
 import secrets
 import signal
-import sys
 import tempfile
 import threading
-import urllib.parse
 
-from services import faulty_proxy
+from services import charmhub_http, charmhub_records, faulty_proxy
 from services import registry as registry_
 
 _KEPT = 1 << 20  # bytes of an upload kept for the tests to look at; of larger ones only the hash
-
-
-@dataclasses.dataclass
-class Charm:
-    """A charm's name, as its publisher registered it."""
-
-    name: str
-    resources: dict  # resource name: 'file' or 'oci-image'
-    publisher: str = 'author'
-    collaborators: tuple = ()
-    id: str = dataclasses.field(default_factory=lambda: secrets.token_hex(16))
-
-
-@dataclasses.dataclass
-class Upload:
-    """Bytes in the storage, and what became of them."""
-
-    id: str
-    filename: str
-    size: int
-    sha256: str
-    content: bytes
-    charm: str = ''
-    resource: str = ''
-    type: str = ''
-    bases: list = None
-    looks: int = 0  # how often its review was asked for
-    revision: int = None
-
-
-@dataclasses.dataclass
-class Fault:
-    """What goes wrong with the next `times` requests that fit."""
-
-    method: str
-    path: str
-    status: int = None  # None: the connection is cut
-    headers: dict = dataclasses.field(default_factory=dict)
-    body: bytes = b''
-    after: bool = False  # the request is carried out, only its answer is lost
-    at: int = None  # cut once so many bytes of the request's body were read
-    hold: threading.Event = None  # waited for before the answer
-    times: int = 1
-
-
-class Refusal(Exception):
-    """An answer that isn't a success."""
-
-    def __init__(self, status, code, message):
-        super().__init__(message)
-        self.status = status
-        self.content = json.dumps({'error-list': [{'code': code, 'message': message}]}).encode()
 
 
 class Charmhub:
@@ -109,12 +53,12 @@ class Charmhub:
         self.add('my-charm', {'my-file': 'file', 'my-image': 'oci-image'})
 
     def add(self, name, resources, **kwargs):
-        self.charms[name] = Charm(name, resources, **kwargs)
+        self.charms[name] = charmhub_records.Charm(name, resources, **kwargs)
         return self.charms[name]
 
     def fail(self, method, path, **kwargs):
         """Let the next request go wrong whose path the regular expression `path` finds."""
-        fault = Fault(method, path, **kwargs)
+        fault = charmhub_records.Fault(method, path, **kwargs)
         self.faults.append(fault)
         return fault
 
@@ -178,7 +122,7 @@ class Charmhub:
         """Trade a login at Ubuntu One for a token of the store."""
         account = self.sso_macaroons.get(authorization)
         if account is None:
-            raise Refusal(401, 'macaroon-authorization-required', 'Invalid macaroon')
+            raise charmhub_http.Refusal(401, 'macaroon-authorization-required', 'Invalid macaroon')
         token = 'exchanged-' + secrets.token_urlsafe(24)
         self.tokens[token] = account
         return {'macaroon': token}
@@ -186,24 +130,24 @@ class Charmhub:
     def _charm(self, account, name, permission):
         charm = self.charms.get(name)
         if charm is None:
-            raise Refusal(
+            raise charmhub_http.Refusal(
                 404, 'resource-not-found', f'Name {name} not found in the charm namespace'
             )
         if account not in (charm.publisher, *charm.collaborators):
             said = f'No publisher or collaborator permission for the {name} charm package'
-            raise Refusal(403, 'permission-required', said)
+            raise charmhub_http.Refusal(403, 'permission-required', said)
         if self.packages is not None and name not in [one['name'] for one in self.packages]:
-            raise Refusal(403, 'permission-required', 'Package access not allowed')
+            raise charmhub_http.Refusal(403, 'permission-required', 'Package access not allowed')
         meta, granted = permission.rpartition('-')[0], self.permissions
         if granted is not None and not {meta, permission} & set(granted):
             said = f'Missing required permission: {permission}'
-            raise Refusal(401, 'permission-required', said)
+            raise charmhub_http.Refusal(401, 'permission-required', said)
         return charm
 
     def _resource(self, account, charm, name, permission='package-manage-revisions'):
         charm = self._charm(account, charm, permission)
         if name not in charm.resources:
-            raise Refusal(404, 'resource-not-found', f'Resource {name} not found')
+            raise charmhub_http.Refusal(404, 'resource-not-found', f'Resource {name} not found')
         return charm
 
     def metadata(self, account, name):
@@ -260,7 +204,9 @@ class Charmhub:
     def upload_credentials(self, account, name, resource):
         charm = self._resource(account, name, resource)
         if charm.resources[resource] != 'oci-image':
-            raise Refusal(400, 'invalid-request', f'Resource {resource} is not an OCI image')
+            raise charmhub_http.Refusal(
+                400, 'invalid-request', f'Resource {resource} is not an OCI image'
+            )
         repository = f'charm/{charm.id}/{resource}'
         username, password = 'user-' + secrets.token_hex(8), 'secret-' + secrets.token_urlsafe(24)
         self._grant(username, password, repository, 'pull', 'push')
@@ -274,7 +220,7 @@ class Charmhub:
         charm = self._resource(account, name, resource)
         digest = body.get('image-digest', '')
         if not re.fullmatch('sha256:[0-9a-f]{64}', digest):
-            raise Refusal(400, 'invalid-request', f'{digest!r} is not a digest')
+            raise charmhub_http.Refusal(400, 'invalid-request', f'{digest!r} is not a digest')
         repository = f'charm/{charm.id}/{resource}'
         # one image has one blob, so that the same bytes give the same revision again
         username = 'docker-registry-' + hashlib.sha256(repository.encode()).hexdigest()[:8]
@@ -292,12 +238,18 @@ class Charmhub:
         charm = self._resource(account, name, resource)
         upload = self.uploads.get(body['upload-id'])
         if upload is None:
-            raise Refusal(400, 'invalid-request', f'Upload {body["upload-id"]} not found')
+            raise charmhub_http.Refusal(
+                400, 'invalid-request', f'Upload {body["upload-id"]} not found'
+            )
         if body['type'] != charm.resources[resource]:
-            raise Refusal(400, 'invalid-request', f'Resource {resource} has another type')
+            raise charmhub_http.Refusal(
+                400, 'invalid-request', f'Resource {resource} has another type'
+            )
         with self._lock:
             if upload.revision is not None:
-                raise Refusal(400, 'invalid-request', f'Upload {upload.id} was used already')
+                raise charmhub_http.Refusal(
+                    400, 'invalid-request', f'Upload {upload.id} was used already'
+                )
             for other in self.revisions(name, resource):
                 if other.sha256 == upload.sha256:
                     upload.revision = other.revision
@@ -329,7 +281,9 @@ class Charmhub:
         boundary = re.search('boundary="?([^";]+)', content_type).group(1).encode()
         line = body.readline()
         if line.rstrip(b'\r\n') != b'--' + boundary:
-            raise Refusal(400, 'invalid-request', 'The body does not begin with the boundary')
+            raise charmhub_http.Refusal(
+                400, 'invalid-request', 'The body does not begin with the boundary'
+            )
         tail = b'\r\n--' + boundary + b'--\r\n'
         left = length - len(line) - len(tail)
         disposition = ''
@@ -339,7 +293,7 @@ class Charmhub:
             if line.lower().startswith(b'content-disposition:'):
                 disposition = line.decode()
         if 'name="binary"' not in disposition:
-            raise Refusal(400, 'invalid-request', 'The part is not named "binary"')
+            raise charmhub_http.Refusal(400, 'invalid-request', 'The part is not named "binary"')
         filename = re.search('filename="([^"]*)"', disposition).group(1)
         hash_, size, kept = hashlib.sha256(), left, b''
         while left:
@@ -349,140 +303,24 @@ class Charmhub:
             if size <= _KEPT:
                 kept += chunk
         if body.read(len(tail)) != tail:
-            raise Refusal(400, 'invalid-request', 'The body does not end with the boundary')
-        upload = Upload(secrets.token_hex(16), filename, size, hash_.hexdigest(), kept)
+            raise charmhub_http.Refusal(
+                400, 'invalid-request', 'The body does not end with the boundary'
+            )
+        upload = charmhub_records.Upload(
+            secrets.token_hex(16), filename, size, hash_.hexdigest(), kept
+        )
         self.uploads[upload.id] = upload
         return {'successful': True, 'upload_id': upload.id}
 
     def account(self, authorization):
         scheme, _, token = authorization.partition(' ')
         if scheme == 'Macaroon' and token in self.expired_tokens:
-            raise Refusal(401, 'macaroon-needs-refresh', 'Expired macaroon (age: 1234567 seconds)')
+            raise charmhub_http.Refusal(
+                401, 'macaroon-needs-refresh', 'Expired macaroon (age: 1234567 seconds)'
+            )
         if scheme != 'Macaroon' or token not in self.tokens:
-            raise Refusal(401, 'macaroon-authorization-required', 'Invalid macaroon')
+            raise charmhub_http.Refusal(401, 'macaroon-authorization-required', 'Invalid macaroon')
         return self.tokens[token]
-
-
-class _Cut(Exception):
-    """The connection ends here."""
-
-
-class _Body:
-    """A request's body: reads no further than its length, and is cut where a fault says so."""
-
-    def __init__(self, file, length, cut_at=None):
-        self._file, self._left, self._cut_at = file, length, cut_at
-        self._read = 0
-
-    def _took(self, data):
-        self._left -= len(data)
-        self._read += len(data)
-        if self._cut_at is not None and self._read >= self._cut_at:
-            raise _Cut
-        if not data and self._left:
-            raise _Cut
-        return data
-
-    def read(self, size=None):
-        return self._took(self._file.read(self._left if size is None else min(size, self._left)))
-
-    def readline(self):
-        return self._took(self._file.readline(self._left))
-
-    def drain(self):
-        while self._left:
-            self.read(1 << 18)
-
-
-class _Handler(http.server.BaseHTTPRequestHandler):
-    """Answers, unless a fault of `self.server.charmhub` comes first."""
-
-    protocol_version = 'HTTP/1.1'
-    disable_nagle_algorithm = True
-
-    def log_message(self, *args):
-        pass
-
-    def _serve(self):
-        hub = self.server.charmhub
-        fault = hub.take_fault(self.command, self.path)
-        body = _Body(
-            self.rfile, int(self.headers.get('Content-Length') or 0), fault.at if fault else None
-        )
-        status = None
-        try:
-            if fault is None or fault.after or fault.at is not None:
-                status, headers, content = self._answer(hub, body)
-            body.drain()
-            if fault and fault.hold:
-                fault.hold.wait(60)
-            if fault:
-                status, headers, content = fault.status, fault.headers, fault.body
-            if status is None:
-                raise _Cut
-        except _Cut:
-            status = None
-            self.close_connection = True
-            self.connection.close()
-            return
-        finally:
-            hub.requests.append((self.command, self.path, status))
-        with contextlib.suppress(ConnectionError):
-            self.send_response(status)
-            for name, value in {'Content-Length': str(len(content)), **headers}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(content)
-
-    do_GET = do_POST = _serve
-
-    def _answer(self, hub, body):
-        try:
-            content = self._content(hub, body)
-        except Refusal as refusal:
-            return refusal.status, {'Content-Type': 'application/json'}, refusal.content
-        if isinstance(content, str):
-            return 200, {'Content-Type': 'text/plain; charset=utf-8'}, content.encode()
-        return 200, {'Content-Type': 'application/json'}, json.dumps(content).encode()
-
-    def _content(self, hub, body):
-        url = urllib.parse.urlsplit(self.path)
-        path, query = url.path, urllib.parse.parse_qs(url.query)
-        authorization = self.headers.get('Authorization', '')
-        if (self.command, path) == ('POST', '/v1/tokens/usso/exchange'):
-            return hub.exchange(authorization.partition(' ')[2])
-        account = hub.account(authorization)
-        if (self.command, path) == ('POST', '/unscanned-upload/'):
-            if 'Content-Length' not in self.headers:
-                raise Refusal(411, 'length-required', 'A Content-Length is required')
-            length = int(self.headers['Content-Length'])
-            return hub.store(self.headers.get('Content-Type', ''), length, body)
-        for method, pattern, answer in _ROUTES:
-            match = re.fullmatch(pattern, path)
-            if match and method == self.command:
-                args = [account, *map(urllib.parse.unquote, match.groups())]
-                if method == 'POST':
-                    args.append(json.loads(body.read()))
-                if answer == 'review':
-                    args.append(query['upload-id'][0])
-                return getattr(hub, answer)(*args)
-        raise Refusal(404, 'api-error', f'No endpoint {self.command} {path}')
-
-
-_ROUTES = [
-    ('GET', '/v1/tokens/whoami', 'whoami'),
-    ('GET', '/v1/charm/([^/]+)', 'metadata'),
-    ('GET', '/v1/charm/([^/]+)/resources', 'resources'),
-    ('GET', '/v1/charm/([^/]+)/revisions/review', 'review'),
-    ('GET', '/v1/charm/([^/]+)/resources/([^/]+)/revisions', 'resource_revisions'),
-    ('POST', '/v1/charm/([^/]+)/resources/([^/]+)/revisions', 'push_revision'),
-    (
-        'GET',
-        '/v1/charm/([^/]+)/resources/([^/]+)/oci-image/upload-credentials',
-        'upload_credentials',
-    ),
-    ('POST', '/v1/charm/([^/]+)/resources/([^/]+)/oci-image/blob', 'blob'),
-]
 
 
 @contextlib.contextmanager
@@ -494,7 +332,7 @@ def running(directory=None, *, faulty_registry=False):
     """
     with contextlib.ExitStack() as stack:
         hub = Charmhub()
-        hub.url = stack.enter_context(_serving(hub))
+        hub.url = stack.enter_context(charmhub_http.serving(hub))
         if directory:
             directory = pathlib.Path(directory)
             hub.registry_tokens = stack.enter_context(
@@ -508,28 +346,6 @@ def running(directory=None, *, faulty_registry=False):
                 hub.registry_proxy = stack.enter_context(faulty_proxy.running(registry.host))
                 hub.registry_host = hub.registry_proxy.host
         yield hub
-
-
-class _Server(http.server.ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, request, client_address):
-        if not isinstance(sys.exc_info()[1], ConnectionError):  # clients may leave
-            super().handle_error(request, client_address)
-
-
-@contextlib.contextmanager
-def _serving(hub):
-    server = _Server(('127.0.0.1', 0), _Handler)
-    server.charmhub = hub
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    try:
-        yield f'http://127.0.0.1:{server.server_port}'
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def home_for_skopeo(directory, host):

@@ -10,8 +10,8 @@ import sys
 import pytest
 
 import charm_image
-import charm_image.engine
 from charm_image import resources
+from charm_image.image import engine as local_engine
 from container_image import registry
 from services import built, charmhub, debs, engine, engine_table, fake_engine, isolation, no_skips
 from services import registry as registries
@@ -138,7 +138,7 @@ def fake():
 @pytest.fixture
 def local(fake):
     """The fake engine, as the upload sees it."""
-    with charm_image.engine.connect({'DOCKER_HOST': fake.host}) as local:
+    with local_engine.connect({'DOCKER_HOST': fake.host}) as local:
         yield local
 
 

@@ -9,12 +9,12 @@ import os, signal, sys
 
 class Interrupting:
     def find_spec(self, name, path=None, target=None):
-        if name == 'charm_image.upload':
+        if name == 'charm_image.upload.command':
             os.kill(os.getpid(), signal.SIGINT)
 
 sys.meta_path.insert(0, Interrupting())
-from charm_image import _start
-sys.exit(_start.upload())
+from charm_image import programs
+sys.exit(programs.upload())
 """
 
 

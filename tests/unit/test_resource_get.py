@@ -8,8 +8,9 @@ import time
 
 import pytest
 from charmhelpers.core import hookenv
-from image_resource import tool
 from simulated import AVAILABLE, FAILED, IMAGE
+
+from image_resource import tool
 
 
 class TestResourceGet:

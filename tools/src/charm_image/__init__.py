@@ -6,16 +6,16 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .builder import DockerBuilder
-    from .bundle import ResourceBundle
+    from .build.builder import DockerBuilder
+    from .build.bundle import ResourceBundle
     from .errors import BuildError, ResourceError, StepError
 
 __all__ = ['BuildError', 'DockerBuilder', 'ResourceBundle', 'ResourceError', 'StepError']
 
 _MODULES = {
     'BuildError': 'errors',
-    'DockerBuilder': 'builder',
-    'ResourceBundle': 'bundle',
+    'DockerBuilder': 'build.builder',
+    'ResourceBundle': 'build.bundle',
     'ResourceError': 'errors',
     'StepError': 'errors',
 }

@@ -11,16 +11,9 @@ import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn, TypeAlias
 
-from charm_image import (
-    _emulation,
-    _places,
-    _tracebacks,
-    builder,
-    bundle,
-    errors,
-    platforms,
-    resources,
-)
+from charm_image import errors, resources
+from charm_image.build import builder, bundle, emulation, places, tracebacks
+from charm_image.image import platforms
 
 try:
     import invoke.context
@@ -35,7 +28,7 @@ except ModuleNotFoundError as error:
 
 __all__ = ['docker_container']
 
-_tracebacks.begin_at_the_fabfile()
+tracebacks.begin_at_the_fabfile()
 
 _Function: TypeAlias = Callable[..., Iterable[resources.Resource] | None]
 
@@ -161,8 +154,8 @@ def _own_platform(dry_run: bool) -> str:
     """The platform for which an image is built if none is named."""
     if dry_run:  # which asks no engine
         return str(platforms.of_this_machine())
-    with _places.connect() as engine, _places.told():
-        return str(_emulation.engines_own(engine.client))
+    with places.connect() as engine, places.told():
+        return str(emulation.engines_own(engine.client))
 
 
 def _of_platforms(engines: Any, chosen: Any) -> Any:

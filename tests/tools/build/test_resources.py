@@ -1,0 +1,139 @@
+"""Resources and settings of an image: what is wrong is told with its line."""
+
+import inspect
+import pathlib
+
+import docker
+import pytest
+from bundles import bundle_of
+
+import charm_image
+from charm_image import resources
+
+
+def test_a_star_import_brings_the_resources_and_nothing_else():
+    names = {}
+    exec('from charm_image.resources import *', names)
+    del names['__builtins__']
+    assert set(names) == set(resources.__all__)
+    assert {'File', 'Directory', 'Link', 'Line', 'Execute', 'Package', 'User', 'Group'} < set(
+        names
+    )
+    assert all(issubclass(kind, resources.Resource) for kind in names.values())
+
+
+@pytest.mark.parametrize('kind', ['Service', 'Mount', 'Checkout', 'Patch', 'Special'])
+def test_what_makes_no_sense_in_an_image_says_so(kind):
+    with pytest.raises(charm_image.ResourceError, match='image') as caught:
+        getattr(resources, kind)(name='/x', anything='at all')
+    assert kind in str(caught.value)
+
+
+WRONG = [
+    (lambda: resources.File(), "missing a required argument: 'name'"),
+    (lambda: resources.File(name='/x', contnets=''), 'did you mean contents?'),
+    (lambda: resources.File(name='x'), 'full path'),
+    (lambda: resources.File(name='/a/../b'), 'without //, . or ..'),
+    (lambda: resources.File(name='/'), 'below /'),
+    (lambda: resources.File(name='/' + 'x' * 256), 'longer than any file system'),
+    (lambda: resources.File(name='/x\0y'), 'NUL'),
+    (lambda: resources.File(name='/\udcff'), 'not Unicode'),
+    (lambda: resources.File(name=None), 'name is a str, not None'),
+    (lambda: resources.File(name='/x', contents='', source='/etc/passwd'), 'not both'),
+    (lambda: resources.File(name='/x', contents=5), 'str or bytes, not int'),
+    (lambda: resources.File(name='/x', source='/no/such/file'), 'is no file here'),
+    (lambda: resources.File(name='/x', source='/etc'), 'is no file here'),
+    (lambda: resources.File(name='/x', mode=644), 'write 0o644'),
+    (lambda: resources.File(name='/x', mode='888'), 'octal'),
+    (lambda: resources.File(name='/x', mode=0o10000), 'octal'),
+    (lambda: resources.File(name='/x', owner='a b'), 'no name for an account'),
+    (lambda: resources.File(name='/x', owner='$USER'), 'no name for an account'),
+    (lambda: resources.File(name='/x', owner=-1), 'number from 0'),
+    (lambda: resources.File(name='/x', sensitive='no'), 'True or False'),
+    (lambda: resources.File(name='/x', policy='melt'), 'its policies are apply, remove'),
+    (lambda: resources.File(name='/x', policy='remove', contents='x'), 'makes no sense with'),
+    (lambda: resources.File(name='/x', watches='/y'), 'list of ids'),
+    (lambda: resources.Directory(name='/x', policy='remove', mode='755'), 'makes no sense with'),
+    (lambda: resources.Link(name='/x'), 'to is missing'),
+    (lambda: resources.Line(name='/x', match='a'), 'line is missing'),
+    (lambda: resources.Line(name='/x', match='(', line=''), 'no regular expression'),
+    (lambda: resources.Line(name='/x', match=r'a\b', line=''), 'POSIX has no way to say'),
+    (lambda: resources.Line(name='/x', match='(?=a)', line=''), 'lookahead'),
+    (lambda: resources.Line(name='/x', match=r'(a)\1', line=''), 'backreference'),
+    (lambda: resources.Line(name='/x', match='a', line='a\n'), 'newline'),
+    (lambda: resources.Execute(), 'one of them'),
+    (lambda: resources.Execute(command='a', commands=['b']), 'one of them'),
+    (lambda: resources.Execute(command='a "b'), 'No closing quotation'),
+    (lambda: resources.Execute(command=''), 'empty'),
+    (lambda: resources.Execute(command='-x'), 'names no program'),
+    (lambda: resources.Execute(commands='a'), 'commands is a list'),
+    (lambda: resources.Execute(command='a', env=['A=b']), 'env is a dict'),
+    (lambda: resources.Execute(command='a', env={'A;B': 'c'}), 'no name for a variable'),
+    (lambda: resources.Execute(command='a', env={'A': 5}), 'env A is a str, not int'),
+    (lambda: resources.Execute(command='a', returncode=256), 'from 0 to 255'),
+    (lambda: resources.Execute(command='a', umask='9'), 'octal'),
+    (lambda: resources.Package(name=['a', 'b']), 'a Package of each'),
+    (lambda: resources.Package(name='a b'), 'no name of a package'),
+    (lambda: resources.Package(name='a-'), 'no name of a package'),
+    (lambda: resources.Package(name='-y'), 'no name of a package'),
+    (lambda: resources.Package(name='a', version='$(id)'), 'no version'),
+    (lambda: resources.Package(name='a', backend='pip'), 'backend is one of'),
+    (lambda: resources.User(name='a:b'), 'no name for an account'),
+    (lambda: resources.User(name='a', fullname='b:c'), 'no colon'),
+    (lambda: resources.User(name='a', password='x\ny'), 'no colon, newline'),
+    (lambda: resources.User(name='a', gid=1, group='b'), 'not both'),
+    (lambda: resources.User(name='a', password='x', disabled_login=True), 'one of password'),
+    (lambda: resources.User(name='a', groups='b'), 'groups is a list of names, not str'),
+    (lambda: resources.User(name='a', groups=None), 'groups is a list of names, not None'),
+    (lambda: resources.File(name='/a', watches=5), 'watches is a list of ids, not int'),
+    (lambda: resources.File(name='/a', policy=['remove']), 'there is no policy'),
+    (lambda: resources.Group(name='a', gid='x'), 'number from 0'),
+]
+
+
+@pytest.mark.parametrize(('make', 'said'), WRONG, ids=[said for _, said in WRONG])
+def test_a_wrong_argument_is_told_with_the_line_that_has_it(make, said):
+    with pytest.raises(charm_image.ResourceError) as caught:
+        make()
+    assert said in str(caught.value)
+    line = inspect.getsourcelines(make)[1]
+    assert str(caught.value).startswith(f'{pathlib.Path(__file__).name}:{line}: ')
+
+
+@pytest.mark.parametrize(
+    ('options', 'said'),
+    [
+        ({'from_image': 'ubuntu AS x\nRUN id'}, 'not a valid image reference'),
+        ({'from_image': '$BASE'}, 'not a valid image reference'),
+        ({'from_image': ''}, 'not a valid image reference'),
+        ({'tag': 'UPPER'}, 'not a valid image reference'),
+        ({'tag': 'a:b:c'}, 'not a valid image reference'),
+        ({'tag': f'a@sha256:{64 * "a"}'}, 'must not have a digest'),
+        ({'env': ['A=b']}, 'env is a dict'),
+        ({'env': {'A B': 'c'}}, 'no name for a variable'),
+        ({'env': {'A': 'b\0'}}, 'NUL'),
+        ({'env': {'A': 1}}, 'no str'),
+        ({'volumes': '/data'}, 'volumes is a list'),
+        ({'volumes': ['data']}, 'no full path'),
+        ({'volumes': ['/data ']}, 'space at its end'),
+        ({'ports': '80'}, 'ports is a list'),
+        ({'ports': [0]}, 'not between'),
+        ({'ports': ['90-80']}, 'not between'),
+        ({'ports': ['80/http']}, 'as in 80'),
+        ({'ports': [True]}, 'no str'),
+        ({'cmd': 'run me'}, 'cmd is a list'),
+        ({'cmd': ['run', 1]}, 'no str'),
+        ({'labels': {'a=b': 'c'}}, 'without ='),
+        ({'labels': {'org.opencontainers.image.authors': 'a'}, 'maintainer': 'b'}, 'one of them'),
+        ({'platform': 'linux/amd64 x'}, 'linux/arm64'),
+        ({'maintainer': 5}, 'no str'),
+        ({'client': docker.DockerClient('tcp://localhost:1', version='1.41')}, 'give its .api'),
+        ({'output': 5}, 'no str'),
+        ({'output': '/'}, 'not the path of a file'),
+        ({'output': '/absent/image.tar'}, 'a directory that is there'),
+    ],
+)
+def test_a_wrong_setting_of_an_image_is_refused(options, said):
+    with pytest.raises(charm_image.ResourceError) as caught:
+        charm_image.DockerBuilder(bundle_of(), **options)
+    assert said in str(caught.value)

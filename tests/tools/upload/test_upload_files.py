@@ -1,0 +1,94 @@
+"""charm-upload-resource: files, and the review of what was sent."""
+
+import os
+import threading
+
+import pytest
+from uploads import sent, wait_for
+
+pytestmark = pytest.mark.holds('uploads')
+
+
+def test_a_file_becomes_a_revision(hub, upload, tmp_path):
+    (tmp_path / 'data.bin').write_bytes(b'\0\xff\r\n' * 1000)
+    done = upload('my-charm', 'my-file', '--filepath=data.bin')
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "Revision 1 created of resource 'my-file' for charm 'my-charm'\n"
+    (revision,) = hub.revisions('my-charm', 'my-file')
+    assert (revision.content, revision.filename) == (b'\0\xff\r\n' * 1000, 'data.bin')
+    assert (revision.type, revision.bases[0]['architectures']) == ('file', ['all'])
+
+
+def test_without_a_terminal_each_step_has_one_line_on_stderr(upload, tmp_path):
+    (tmp_path / 'data.bin').write_bytes(bytes(5 << 20))
+    done = upload('my-charm', 'my-file', '--filepath=data.bin')
+    assert done.stderr.splitlines() == [
+        "Checking resource 'my-file' of charm 'my-charm'",
+        'Sending data.bin (5.24 MB)',
+        'Waiting for the review',
+    ]
+
+
+def test_an_empty_file_is_sent_with_a_word(hub, upload, tmp_path):
+    (tmp_path / 'empty').touch()
+    done = upload('my-charm', 'my-file', '--filepath=empty')
+    assert done.returncode == 0, done.stderr
+    assert 'empty is empty: so will be the resource.' in done.stderr
+    assert hub.revisions('my-charm', 'my-file')[0].size == 0
+
+
+@pytest.mark.parametrize(
+    ('make', 'reason'),
+    [
+        (lambda path: None, 'No such file or directory'),
+        (lambda path: path.mkdir(), 'is a directory: give a file'),
+        (os.mkfifo, 'is not a regular file'),
+        (lambda path: path.symlink_to('/dev/zero'), 'is not a regular file'),
+        (lambda path: path.symlink_to(path.name), 'symbolic links'),
+    ],
+)
+def test_what_is_no_readable_file_is_told_at_once(hub, upload, tmp_path, make, reason):
+    make(tmp_path / 'odd')
+    done = upload('my-charm', 'my-file', '--filepath=odd')
+    assert (done.returncode, done.stdout) == (1, '')
+    assert "'odd'" in done.stderr
+    assert reason in done.stderr
+    assert hub.requests == []
+
+
+def test_a_file_that_changes_while_it_is_sent_becomes_no_revision(
+    hub, environment, tmp_path, interrupted
+):
+    path = tmp_path / 'data.bin'
+    path.write_bytes(bytes(1000))
+    fault = hub.fail('POST', '/unscanned-upload/', after=True, status=503, hold=threading.Event())
+    with interrupted('my-charm', 'my-file', '--filepath=data.bin') as process:
+        wait_for(lambda: not fault.times)
+        path.write_bytes(b'x' * 1000)
+        os.utime(path, (0, 0))
+        fault.hold.set()
+        _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert 'The file changed while it was sent. No revision was created: try again.' in stderr
+    assert hub.asked('POST', '/revisions$') == []
+
+
+def test_a_slow_review_ends_with_the_way_to_wait_on(hub, upload, tmp_path):
+    (tmp_path / 'file').write_text('content')
+    hub.looks_until_reviewed = 3
+    done = upload('my-charm', 'my-file', '--filepath=file', '--review-timeout=0')
+    assert (done.returncode, done.stdout) == (1, '')
+    (upload_id,) = hub.uploads
+    resumption = f'charm-upload-resource my-charm my-file --resume={upload_id}'
+    assert done.stderr.rstrip().endswith(f'Nothing has to be sent again. To wait on: {resumption}')
+    hub.requests.clear()
+    done = upload(*resumption.split()[1:])
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "Revision 1 created of resource 'my-file' for charm 'my-charm'\n"
+    assert sent(hub) == []
+
+
+def test_an_upload_that_nobody_knows_cannot_be_waited_for(upload):
+    done = upload('my-charm', 'my-file', '--resume=no-such-upload')
+    assert done.returncode == 1
+    assert 'no-such-upload' in done.stderr

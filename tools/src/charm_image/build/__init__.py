@@ -1,0 +1,1 @@
+"""From resources to an image: bundle, plan, Dockerfile, builders."""

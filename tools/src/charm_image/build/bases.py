@@ -1,0 +1,194 @@
+"""The image that a build starts from, in an engine."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from charm_image import errors, terminal
+from charm_image.build import events
+from charm_image.image import platforms
+
+if TYPE_CHECKING:
+    import docker
+
+# from then on, inspecting an image takes a platform
+_INSPECTS_PLATFORMS = (1, 49)
+_PINNED = 'localhost/charm-image/base'
+
+
+class Base:
+    """The base of an image, for one platform."""
+
+    def __init__(
+        self, client: docker.APIClient, name: str, platform: platforms.Platform | None
+    ) -> None:
+        """
+        Args:
+            client: the engine
+            name: the name or ID of the base, or scratch
+            platform: the one that is wanted; None for whichever the engine has
+        """
+        self._client: Any = client  # its stubs say little
+        self._name = name
+        self._platform = platform
+        self._config: dict[str, Any] = {}
+        self._id = ''
+        self._before = ''
+        self._pin = ''
+
+    def pull(self) -> Iterator[str]:
+        """Have it, pulled if it isn't there; yield what the engine reports.
+
+        Raises:
+            errors.BuildError: it can't be had
+        """
+        if self._name == 'scratch' or self.found():
+            return
+        wanted = f' for {self._platform}' if self._platform else ''
+        if self._name.startswith('sha256:'):
+            raise errors.BuildError(f'the engine has no image {self._name}{wanted}')
+        self._before = str((self._inspect() or {}).get('Id') or '')
+        yield from self._pull()
+        if not self.found():
+            raise errors.BuildError(f'{self._name} was pulled, but not{wanted or " found then"}')
+
+    def pin(self) -> str:
+        """Give it, once pulled, a name that no pull of another platform takes away; tell that.
+
+        Only with containerd's image store a name may have several platforms.
+        """
+        if self._name == 'scratch' or self._name.startswith('sha256:'):
+            return self._name
+        if self._has_containerds_store():
+            return self._name
+        platform = str(self._platform).replace('/', '-')
+        tag = f'{platform}-{hashlib.sha256(self._name.encode()).hexdigest()[:12]}'
+        self._client.tag(self._id, _PINNED, tag)
+        self._pin = f'{_PINNED}:{tag}'
+        return self._pin
+
+    def unpin(self) -> None:
+        """Take that name away, and give the base's own back to what had it before."""
+        if self._pin:
+            self._client.remove_image(self._pin, noprune=True)
+            self._pin = ''
+            if self._before and '@' not in self._name:
+                self._client.tag(self._before, *split(self._name))
+
+    @property
+    def user(self) -> str:
+        """Whom it runs as once it was pulled; '' for root.
+
+        Raises:
+            errors.BuildError: it is nobody whom a Dockerfile could name
+        """
+        return user_of(self._name, self._config)
+
+    def found(self) -> bool:
+        """Tell whether the engine has it."""
+        config = self._configuration()
+        self._config = config or {}
+        return config is not None
+
+    def _configuration(self) -> dict[str, Any] | None:
+        found = self._inspect()
+        self._id = str((found or {}).get('Id') or '')
+        if found is None or self._platform is None or self._platform.is_of(found):
+            return None if found is None else found.get('Config') or {}
+        # with containerd's image store, a name may have other platforms beside the one told
+        version = tuple(map(int, self._client.api_version.split('.')))
+        if version >= _INSPECTS_PLATFORMS:
+            found = self._inspect(platform=self._platform)
+            is_it = found is not None and self._platform.is_of(found)
+            return (found or {}).get('Config') or {} if is_it else None
+        return self._configuration_of_container() if self._has_containerds_store() else None
+
+    def _inspect(self, platform: platforms.Platform | None = None) -> dict[str, Any] | None:
+        client = self._client
+        parameters = {'platform': platform.json} if platform else {}
+        response = client.get(
+            f'{client.base_url}/v{client.api_version}/images/{self._name}/json', params=parameters
+        )
+        if response.status_code == 404:
+            return None
+        client._raise_for_status(response)
+        content: dict[str, Any] = response.json()
+        return content
+
+    def _has_containerds_store(self) -> bool:
+        status = self._client.info().get('DriverStatus') or []
+        return ['driver-type', 'io.containerd.snapshotter.v1'] in status
+
+    def _configuration_of_container(self) -> dict[str, Any] | None:
+        """What a container of that platform would have; None where the image lacks it."""
+        import docker
+
+        try:
+            made = self._client.create_container(
+                self._name, ['/none'], platform=str(self._platform)
+            )
+        except docker.errors.NotFound:
+            return None
+        try:
+            content: dict[str, Any] = self._client.inspect_container(made)['Config']
+        finally:
+            self._client.remove_container(made, force=True)
+        return content
+
+    def _pull(self) -> Iterator[str]:
+        import docker
+
+        repository, reference = split(self._name)
+        platform = str(self._platform) if self._platform else None
+        step = terminal.Step(self._name)
+        bytes_of: dict[str, tuple[int, int]] = {}
+        told: dict[str, str] = {}  # layers come at once, each repeating what it does
+        try:
+            for line in self._client.pull(
+                repository, reference, stream=True, decode=True, platform=platform
+            ):
+                if 'error' in line:
+                    raise errors.BuildError(f'{self._name} cannot be pulled: {line["error"]}')
+                layer, status = line.get('id') or '', line.get('status') or ''
+                if told.get(layer) != status:
+                    told[layer] = status
+                    yield f'{self._name}: {f"{layer} {status}".strip()}'
+                detail = line.get('progressDetail') or {}
+                if status == 'Downloading':  # no layer's size is known before
+                    sizes = detail.get('current') or 0, detail.get('total') or 0
+                    bytes_of[layer] = max(0, sizes[0]), max(0, sizes[1])
+                elif status == 'Download complete' and layer in bytes_of:
+                    bytes_of[layer] = bytes_of[layer][1], bytes_of[layer][1]
+                step.done = sum(done for done, _ in bytes_of.values())
+                step.total = sum(total for _, total in bytes_of.values()) or None
+                if progress := step.line(events.INTERVAL):
+                    yield progress
+        except docker.errors.APIError as error:
+            reason = error.explanation or error
+            raise errors.BuildError(f'{self._name} cannot be pulled: {reason}') from None
+
+
+def split(name: str) -> tuple[str, str]:
+    """The repository of a reference, and its digest or tag."""
+    name, _, digest = name.partition('@')
+    if ':' in name.rpartition('/')[2]:
+        repository, _, tag = name.rpartition(':')
+        return repository, digest or tag
+    return name, digest or 'latest'
+
+
+def user_of(name: str, config: Mapping[str, Any]) -> str:
+    """Whom the image `name` runs as, by its configuration; '' for root.
+
+    Raises:
+        errors.BuildError: it is nobody whom a Dockerfile could name
+    """
+    user = str(config.get('User') or '')
+    if not user.isprintable():
+        raise errors.BuildError(
+            f'{name} runs as the user {user!r:.80}, which has an unprintable '
+            'character: build from an image that was made without it'
+        )
+    return '' if user.partition(':')[0] in ('', '0', 'root') else user

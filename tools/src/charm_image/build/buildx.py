@@ -1,0 +1,219 @@
+"""The image for one platform, built by a builder of buildx, such as a cluster's.
+
+Whatever its driver is (kubernetes, remote, docker-container), buildx sends the context there; the
+result comes back as a file. See https://docs.docker.com/build/builders.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import collections
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from typing import IO, Any
+
+from charm_image import errors
+from charm_image.build import bases, build_target, builder_reports, events, trace
+from charm_image.image import images
+
+INSTALL = (
+    'install buildx (apt install docker-buildx; docker-buildx-plugin of the packages of Docker, '
+    'Inc.)'
+)
+
+
+def is_builder(name: str, environ: Mapping[str, str] = os.environ) -> bool:
+    """Tell whether buildx has a builder of that name that was made by `docker buildx create`."""
+    if '/' in name or name in ('', '.', '..'):
+        return False
+    home = environ.get('HOME') or os.path.expanduser('~')
+    config = environ.get('DOCKER_CONFIG') or f'{home}/.docker'
+    folder = environ.get('BUILDX_CONFIG') or f'{config}/buildx'
+    return pathlib.Path(folder, 'instances', name).is_file()
+
+
+class BuildxBuild:
+    """One build; `image_id` is the digest of the image's configuration once it is built."""
+
+    needs_pull = False  # the builder pulls what it needs
+
+    def __init__(self, target: build_target.Target, builder: str):
+        self.target = target
+        self.home = f'buildx {builder}'
+        self.image_id = ''
+        self._builder = builder
+        self._process: subprocess.Popen[bytes] | None = None
+        self._stopped = False
+        self._directory = tempfile.TemporaryDirectory(prefix='charm-image-')
+        self._result = pathlib.Path(self._directory.name) / 'image.tar'
+
+    def __enter__(self) -> BuildxBuild:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.stop()
+        self._directory.cleanup()
+
+    def prepare(self, shared: bool = False) -> Iterator[events.Progress]:
+        """Find buildx, and whom the base runs as.
+
+        Raises:
+            errors.BuildError: there is no buildx, or no such base
+        """
+        if not self._succeeds('version'):
+            raise errors.BuildError(f'{self._builder} is a builder of buildx: {INSTALL}')
+        name = self.target.settings.from_image
+        if name.startswith('sha256:'):
+            raise errors.BuildError(
+                f'the builder {self._builder} has no images of its own: name the base with its '
+                'registry, not by its ID'
+            )
+        if name != 'scratch':
+            yield events.Progress('pull', f'{name}: asking its registry')
+            user = bases.user_of(name, self._configuration(name))
+            self.target = self.target.on(name, user)
+
+    def build(self) -> Iterator[events.Progress]:
+        """Have the builder build it. Raises as EngineBuild.build does."""
+        target = self.target
+        instructions = target.plan.instructions(target.settings)
+        follower = events.Follower(instructions)
+        reports = builder_reports.BuildKit([text for _, text in instructions])
+        last: collections.deque[str] = collections.deque(maxlen=5)
+        with tempfile.TemporaryFile() as archive:
+            target.archive(archive)
+            archive.seek(0)
+            for line in self._lines(self._command(), archive):
+                traced = _traced(line)
+                if traced is None:
+                    last.append(line)
+                for each in traced or ():
+                    for event in reports.follow(each):
+                        yield from follower.follow(event)
+        if self._process is None or self._process.returncode:
+            message = next((each for each in reversed(last) if each.startswith('ERROR')), '')
+            reason = message.removeprefix('ERROR: ').removeprefix('failed to solve: ')
+            report = {'error': reason or '\n'.join(last) or 'buildx ended without a reason'}
+            for event in reports.read(report):
+                yield from follower.follow(event)
+        self.image_id = self._identify()
+
+    def save(self, output: IO[bytes]) -> Iterator[events.Progress]:
+        """Write what `docker save` would write of the image."""
+        yield events.Progress('saving', 'saving the image')
+        with self._result.open('rb') as result:
+            shutil.copyfileobj(result, output, 1 << 20)
+
+    def name(self, tag: str) -> bool:
+        """Do nothing: a builder keeps no images."""
+        return False
+
+    def stop(self) -> None:
+        """End the build; also from another thread."""
+        self._stopped = True
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+
+    def _command(self) -> list[str]:
+        target = self.target
+        options = [f'--platform={target.platform}'] if target.platform else []
+        if target.network:
+            options += [f'--network={target.network}']
+        if target.network == 'host':
+            options += ['--allow=network.host']
+        for name, value in target.settings.arguments.items():
+            options += ['--build-arg', f'{name}={value}']
+        return [
+            *('docker', 'buildx', 'build', f'--builder={self._builder}', '--progress=rawjson'),
+            *('--provenance=false', f'--output=type=docker,dest={self._result}', *options, '-'),
+        ]
+
+    def _lines(self, command: list[str], stdin: IO[bytes]) -> Iterator[str]:
+        try:
+            # a session of its own: Ctrl-C is for this program, which then ends the build
+            with subprocess.Popen(
+                command,
+                stdin=stdin,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            ) as process:
+                self._process = process
+                try:
+                    for line in process.stderr or ():
+                        if self._stopped:
+                            break
+                        yield line.decode(errors='replace').rstrip('\n')
+                finally:
+                    if process.poll() is None and self._stopped:
+                        process.terminate()
+        except OSError as error:
+            raise errors.BuildError(f'buildx cannot be run: {error}') from None
+
+    def _succeeds(self, *arguments: str) -> bool:
+        try:
+            command = ['docker', 'buildx', *arguments]
+            return subprocess.run(command, capture_output=True, check=False).returncode == 0
+        except OSError:
+            return False
+
+    def _configuration(self, name: str) -> Mapping[str, Any]:
+        command = ['docker', 'buildx', 'imagetools', 'inspect', f'--builder={self._builder}']
+        command += ['--format={{json .Image}}', name]
+        done = subprocess.run(command, capture_output=True, check=False, text=True)
+        if done.returncode:
+            reason = (done.stderr.strip().splitlines() or ['no reason given'])[-1]
+            reason = reason.removeprefix('ERROR: ')
+            raise errors.BuildError(f'{name} cannot be read from its registry: {reason}')
+        try:
+            found = json.loads(done.stdout)
+            if 'config' not in found:  # one for each platform
+                found = next(
+                    each
+                    for each in found.values()
+                    if self.target.platform is None or self.target.platform.is_of(each)
+                )
+            config: Mapping[str, Any] = found.get('config') or {}
+        except StopIteration:
+            raise errors.BuildError(f'{name} is not for {self.target.platform}') from None
+        except (ValueError, AttributeError, TypeError) as error:
+            raise errors.BuildError(f'buildx said nothing of {name}: {error}') from None
+        return config
+
+    def _identify(self) -> str:
+        from charm_image.image import archives
+
+        try:
+            return archives.open(self._result).id
+        except images.ImageError as error:
+            raise errors.BuildError(f'buildx wrote no image: {error}') from None
+
+
+def _traced(line: str) -> list[trace.Vertex | trace.Log] | None:
+    """What a line of --progress=rawjson (client.SolveStatus) says; None if it is another one."""
+    try:
+        status = json.loads(line)
+        found: list[trace.Vertex | trace.Log] = [
+            trace.Vertex(
+                str(each.get('digest', '')),
+                str(each.get('name', '')),
+                bool(each.get('cached')),
+                bool(each.get('started')),
+                bool(each.get('completed')),
+                str(each.get('error', '')),
+            )
+            for each in status.get('vertexes') or ()
+        ]
+        found += [
+            trace.Log(str(each.get('vertex', '')), base64.b64decode(each.get('data') or ''))
+            for each in status.get('logs') or ()
+        ]
+    except (ValueError, AttributeError, TypeError, binascii.Error):
+        return None
+    return found

@@ -1,0 +1,71 @@
+"""The context of a build: the Dockerfile and the files that it copies, the same each time."""
+
+from __future__ import annotations
+
+import io
+import os
+import pathlib
+import tarfile
+from collections.abc import Iterator, Mapping
+from typing import IO, TypeAlias
+
+#: Files have this time, in seconds: 1980-01-01, the first that archives of every kind can say.
+MTIME = 315532800
+
+Content: TypeAlias = bytes | str | None
+"""The bytes of a file, the path of the file that has them, or None for a directory."""
+
+Files: TypeAlias = Mapping[str, tuple[Content, int]]
+"""Content and mode by path in the context."""
+
+
+def write(files: Files, dockerfile: str, directory: str | os.PathLike[str]) -> None:
+    """Write the context into `directory`, which must be empty or not be there.
+
+    Raises:
+        OSError: it can't be written
+    """
+    root = pathlib.Path(directory)
+    root.mkdir(parents=True, exist_ok=True)
+    if any(root.iterdir()):
+        raise FileExistsError(f'{root} is not empty; a context needs a directory of its own')
+    for name, content, mode in _all(files, dockerfile):
+        path = root / name
+        path.parent.mkdir(exist_ok=True)
+        if content is None:
+            path.mkdir(exist_ok=True)
+        else:
+            opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(opened, 'wb') as file, _opened(content) as source:
+                while chunk := source.read(1 << 20):
+                    file.write(chunk)
+            os.chmod(path, mode)
+            os.utime(path, (MTIME, MTIME))
+
+
+def archive(files: Files, dockerfile: str, output: IO[bytes]) -> None:
+    """Write the context as a tar archive to `output`."""
+    with tarfile.open(fileobj=output, mode='w', format=tarfile.PAX_FORMAT) as tar:
+        for name, content, mode in _all(files, dockerfile):
+            info = tarfile.TarInfo(name)
+            info.mode, info.mtime = mode, MTIME
+            if content is None:
+                info.type = tarfile.DIRTYPE
+                tar.addfile(info)
+                continue
+            with _opened(content) as source:
+                info.size = source.seek(0, io.SEEK_END)
+                source.seek(0)
+                tar.addfile(info, source)
+
+
+def _all(files: Files, dockerfile: str) -> Iterator[tuple[str, Content, int]]:
+    yield 'Dockerfile', dockerfile.encode(), 0o644
+    for directory in sorted({name.partition('/')[0] for name in files}):
+        yield directory, None, 0o755
+    for name, (content, mode) in sorted(files.items()):
+        yield name, content, mode
+
+
+def _opened(content: bytes | str) -> IO[bytes]:
+    return io.BytesIO(content) if isinstance(content, bytes) else open(content, 'rb')

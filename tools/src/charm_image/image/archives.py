@@ -1,0 +1,149 @@
+"""Images on disk: OCI layouts, archives of them, and what `docker save` and `podman save` write.
+
+rockcraft, buildx and skopeo make OCI archives. Archives may be compressed with gzip or zstd.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import os
+import pathlib
+from collections.abc import Generator, Sequence
+
+from charm_image.image import images, layers, tar
+
+
+@dataclasses.dataclass(frozen=True)
+class Archive:
+    """An image in a file or directory, for one or several platforms.
+
+    `id` is the digest of its configuration; where it is for several platforms, of all of theirs.
+    `size` is in bytes. `index_architectures` are Charmhub's names of all that its index names,
+    also of those whose files are not in it.
+    """
+
+    path: pathlib.Path
+    configs: tuple[images.Config, ...]
+    size: int
+    index_architectures: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """The digest of its configuration; where it is for several platforms, of all of theirs."""
+        digests = sorted(config.digest for config in self.configs)
+        return digests[0] if len(digests) == 1 else images.digest('\n'.join(digests).encode())
+
+    @property
+    def diff_ids(self) -> frozenset[str]:
+        """Digests of its uncompressed layers."""
+        return frozenset(diff_id for config in self.configs for diff_id in config.diff_ids)
+
+    @property
+    def rootfs(self) -> tuple[tuple[str, ...], ...]:
+        """Diff IDs of the layers of each platform, from the lowest up."""
+        return tuple(config.diff_ids for config in self.configs)
+
+    @property
+    def architectures(self) -> tuple[str, ...]:
+        """Charmhub's names of its architectures. Raises InvalidImageError where it has none."""
+        return images.charmhub_architectures(self.configs)
+
+    def matches(self, configs: Sequence[images.Config]) -> bool:
+        """Tell whether these are the configurations of this image, one for each platform."""
+        return {c.digest for c in configs} == {c.digest for c in self.configs}
+
+    def holds(self, configs: Sequence[images.Config]) -> bool:
+        """Tell whether these are all the platforms that it has."""
+        return self.matches(configs)
+
+    def members(self) -> Generator[images.Member]:
+        """Read its files. Raises ImageError."""
+        return _members(self.path)
+
+
+def open(path: str | os.PathLike[str]) -> Archive:
+    """Open an image on disk.
+
+    Raises:
+        NotFoundError: if there is no such file or directory.
+        InvalidImageError: if there is no image in it, or there are several.
+        ImageError: if it can't be read.
+    """
+    place, name = pathlib.Path(path), repr(str(path))
+    if not place.exists():
+        raise images.NotFoundError(f'{name} is neither a file nor a directory')
+    if not (place.is_file() or place.is_dir()):  # what comes out of a pipe can't be read twice
+        raise images.InvalidImageError(f'{name} is not a regular file: copy it into one')
+    documents, size = images.Documents(), 0
+    try:
+        for member in _members(place):
+            size += member.size
+            documents.add_member(member)
+        configs = tuple(documents.configs())
+    except images.InvalidImageError as error:
+        raise images.InvalidImageError(f'{name} cannot be used: {error}') from None
+    return Archive(place, configs, size, documents.index_architectures())
+
+
+def _members(path: pathlib.Path) -> Generator[images.Member]:
+    try:
+        if path.is_dir():
+            yield from _files(path)
+        else:
+            with path.open('rb') as file:
+                yield from _tar(_File(file, path))
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: pathlib.Path, error: OSError) -> images.ImageError:
+    return images.ImageError(f'{str(path)!r} cannot be read: {error.strerror or error}')
+
+
+def _files(path: pathlib.Path) -> Generator[images.Member]:
+    blobs = path / 'blobs' / 'sha256'
+    if not (path / 'index.json').is_file() or not blobs.is_dir():
+        raise images.InvalidImageError(
+            'the directory is not an OCI layout: it lacks index.json or blobs/sha256'
+        )
+    for file in [path / 'index.json', *sorted(blobs.iterdir())]:
+        if file.is_file():
+            with file.open('rb') as content:
+                name = str(file.relative_to(path))
+                size = os.fstat(content.fileno()).st_size
+                yield images.Member(name, size, _File(content, file))
+
+
+def _tar(file: _File) -> Generator[images.Member]:
+    if file.starts_with(*layers.COMPRESSED):
+        return tar.read(layers.decompressed(file))
+    return tar.read(file)
+
+
+class _File:
+    """A file in which what isn't read is passed over without reading it.
+
+    A fault of its disk names it: whoever reads may also write, elsewhere.
+    """
+
+    def __init__(self, file: io.BufferedReader, path: pathlib.Path):
+        self._file = file
+        self._path = path
+        self._size = os.fstat(file.fileno()).st_size
+
+    def read(self, size: int = -1, /) -> bytes:
+        try:
+            return self._file.read(size)
+        except OSError as error:
+            raise _unreadable(self._path, error) from None
+
+    def starts_with(self, *heads: bytes) -> bool:
+        return self._file.peek(8).startswith(heads)
+
+    def skip(self, size: int) -> None:
+        if self._file.tell() + size > self._size:
+            raise images.InvalidImageError(
+                'the archive ends in the middle of a file: it is cut off'
+            )
+        self._file.seek(size, io.SEEK_CUR)

@@ -1,0 +1,259 @@
+"""The local container engine, found as the `docker` command finds it, and the images in it.
+
+Docker Engine and podman (by its Docker-compatible socket) through Docker's API 1.24 and later.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pathlib
+import re
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from charm_image.image import images, local_image
+from charm_image.image.local_image import EngineError, LocalImage
+
+__all__ = ['Engine', 'EngineError', 'LocalImage', 'connect']
+
+if TYPE_CHECKING:
+    import docker
+
+_TIMEOUT = 120
+_SHORT = re.compile(r'[0-9a-f]{12,64}')
+
+
+class Engine:
+    """An engine that answers; `host` is its address."""
+
+    def __init__(self, client: docker.APIClient, host: str):
+        self.host = host
+        self._client = client
+
+    @property
+    def client(self) -> docker.APIClient:
+        """The connection, by Docker's SDK."""
+        return self._client
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections to the engine."""
+        self._client.close()
+
+    def find(self, digest: str) -> LocalImage:
+        """Find the one image that a digest means.
+
+        `digest` is that of an image ID or one in a registry (a RepoDigest): sha256: and 64 hex
+        digits, or the first 12 or more of these digits.
+
+        Raises:
+            NotFoundError: if the engine has no such image.
+            AmbiguousError: if a short digest fits several.
+            EngineError: if the engine fails.
+            ValueError: if `digest` has another form.
+        """
+        if not (images.DIGEST.fullmatch(digest) or _SHORT.fullmatch(digest)):
+            raise ValueError(f'{digest!r} is no digest, neither short nor long')
+        if len(digest) == 64:
+            digest = f'sha256:{digest}'
+        # asked first, as listing takes an engine with many images its time
+        if ':' in digest and (found := self._inspect(digest)):
+            return found
+        prefix = digest.removeprefix('sha256:')
+        candidates = {
+            summary['Id']: summary
+            for summary in self._ask(self._client.images, all=True)
+            if any(
+                candidate.partition(':')[2].startswith(prefix)
+                for candidate in (summary['Id'], *local_image.repo_digests(summary))
+            )
+        }
+        if not candidates:
+            raise images.NotFoundError(
+                f'the engine at {self.host} has no image {digest}; '
+                '`docker images --digests --no-trunc` lists those that it has'
+            )
+        if len(candidates) > 1:
+            raise images.AmbiguousError(
+                f'{digest} may be one of several images, give more digits: '
+                + ', '.join(_called(summary) for summary in candidates.values()),
+                candidates,
+            )
+        identity = next(iter(candidates))
+        found = self._inspect(identity)
+        if not found:
+            raise images.NotFoundError(f'the image {identity} was removed meanwhile')
+        return found
+
+    def _inspect(self, digest: str) -> LocalImage | None:
+        import docker
+
+        try:
+            found: LocalImage = self._ask(local_image.inspect, self._client, digest)
+        except docker.errors.NotFound:
+            return None
+        if digest not in (found.id, *found.repo_digests):
+            return None  # something that happens to be named so
+        return found
+
+    def _ask(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        import docker
+        import requests
+
+        self._client.timeout = _TIMEOUT
+        try:
+            return call(*args, **kwargs)
+        except docker.errors.NotFound:
+            raise
+        except (docker.errors.DockerException, requests.RequestException, OSError) as error:
+            raise EngineError(
+                f'the engine at {self.host} failed: {local_image.explain(error)}'
+            ) from None
+
+
+def connect(environ: Mapping[str, str] = os.environ) -> Engine:
+    """Connect to the engine that the `docker` command would use.
+
+    That is DOCKER_HOST (with DOCKER_TLS_VERIFY and DOCKER_CERT_PATH), else the context that
+    DOCKER_CONTEXT or the docker command's configuration names, else /var/run/docker.sock.
+
+    Raises:
+        EngineError: if the engine isn't running, may not be used, or its settings are wrong.
+    """
+    import docker.constants
+    import requests
+
+    host, tls = _address(environ)
+    try:
+        with _client(host, tls, docker.constants.DEFAULT_DOCKER_API_VERSION) as probe:
+            version = probe.version(api_version=False)['ApiVersion']
+        return Engine(_client(host, tls, version), host)
+    except (
+        docker.errors.DockerException,
+        requests.RequestException,
+        OSError,
+        KeyError,
+        TypeError,
+        ValueError,
+    ) as error:
+        _refuse(host, error)
+
+
+def _client(host: str, tls: docker.tls.TLSConfig | bool, version: str) -> docker.APIClient:
+    import docker
+
+    if host.startswith('ssh://'):
+        from charm_image.image import ssh
+
+        client = docker.APIClient('http://docker:80', version=version, timeout=_TIMEOUT)
+        client.mount('http://', ssh.Adapter(host))
+        return client
+    client = docker.APIClient(host, version=version, timeout=_TIMEOUT, tls=tls)
+    # requests would take REQUESTS_CA_BUNDLE instead of the engine's own CA
+    client.trust_env = not tls
+    return client
+
+
+def _address(environ: Mapping[str, str]) -> tuple[str, docker.tls.TLSConfig | bool]:
+    import docker.utils
+
+    if environ.get('DOCKER_HOST'):
+        try:
+            settings = docker.utils.kwargs_from_env(environment=environ)
+        except (docker.errors.DockerException, OSError) as error:
+            reason = local_image.explain(error)
+            raise EngineError(
+                f'the TLS settings in DOCKER_TLS_VERIFY and DOCKER_CERT_PATH: {reason}'
+            ) from None
+        return settings['base_url'], settings.get('tls', False)
+    home = environ.get('HOME') or os.path.expanduser('~')
+    config = pathlib.Path(environ.get('DOCKER_CONFIG') or f'{home}/.docker')
+    context = environ.get('DOCKER_CONTEXT') or _read_json(config / 'config.json').get(
+        'currentContext'
+    )
+    if not context or context == 'default':
+        return 'unix:///var/run/docker.sock', False
+    return _context(config, context)
+
+
+def _context(config: pathlib.Path, name: str) -> tuple[str, docker.tls.TLSConfig | bool]:
+    """Read a context as docker's command stores it.
+
+    The SDK's reader finds none where there is no config.json, and drops a CA without a client
+    certificate.
+    """
+    import docker
+
+    key = hashlib.sha256(name.encode()).hexdigest()
+    try:
+        endpoint = _read_json(config / 'contexts/meta' / key / 'meta.json')['Endpoints']['docker']
+        host, skip = str(endpoint['Host']), bool(endpoint.get('SkipTLSVerify'))
+    except (KeyError, TypeError):
+        raise local_image.ContextNotFound(
+            f'there is no docker context {name!r} in {config}; `docker context ls` lists them, '
+            'DOCKER_CONTEXT or `docker context use` choose one'
+        ) from None
+    tls = config / 'contexts/tls' / key / 'docker'
+    ca, certificate, private = (tls / f'{part}.pem' for part in ('ca', 'cert', 'key'))
+    if not tls.is_dir():
+        return host, False
+    try:
+        return host, docker.tls.TLSConfig(
+            client_cert=(str(certificate), str(private)) if certificate.exists() else None,
+            ca_cert=str(ca) if ca.exists() else None,
+            verify=not skip,
+        )
+    except docker.errors.TLSParameterError as error:
+        raise EngineError(
+            f'the TLS files of docker context {name!r}: {local_image.explain(error)}'
+        ) from None
+
+
+def _read_json(path: pathlib.Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise EngineError(f'{path} cannot be read: {local_image.explain(error)}') from None
+    return content if isinstance(content, dict) else {}
+
+
+def _refuse(host: str, error: Exception) -> NoReturn:
+    """Raise what it means that the engine didn't answer."""
+    reason = local_image.explain(error)
+    causes = list(local_image.causes(error))
+    if any(isinstance(cause, PermissionError) for cause in causes):
+        advice = (
+            'your user may not use it: add it to the group `docker` and log in again, '
+            'or set DOCKER_HOST to a rootless engine'
+        )
+    elif host.startswith('ssh://'):
+        advice = 'check that `ssh` logs in there without a question, and that docker is there'
+    elif any(isinstance(c, (FileNotFoundError, ConnectionRefusedError)) for c in causes):
+        advice = 'the engine is not running: start it (`sudo systemctl start docker`)'
+        for socket_path in _podman_sockets():
+            advice += f', or use podman: DOCKER_HOST=unix://{socket_path}'
+        if host != 'unix:///var/run/docker.sock':
+            advice += '; the address is from DOCKER_HOST or the docker context'
+    else:
+        advice = 'check that the engine is running and that DOCKER_HOST or the context is right'
+    raise EngineError(f'no engine answers at {host} ({reason}): {advice}') from None
+
+
+def _podman_sockets() -> list[str]:
+    runtime = os.environ.get('XDG_RUNTIME_DIR') or f'/run/user/{os.getuid()}'
+    paths = [f'{runtime}/podman/podman.sock', '/run/podman/podman.sock']
+    return [path for path in paths if os.path.exists(path)]
+
+
+def _called(summary: Mapping[str, Any]) -> str:
+    names = [name for name in summary.get('RepoTags') or () if name != '<none>:<none>']
+    return str(summary['Id']) + (f' ({", ".join(names)})' if names else '')

@@ -1,0 +1,224 @@
+"""An image in any registry: what a reference means, and all that belongs to the image.
+
+Formats: the OCI image-spec 1.1, and Docker's image manifest schema 2 with its manifest lists.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from charm_image.image import images, registry_logins
+from container_image import reference as references
+from container_image import registry
+
+_INDEXES = registry.MEDIA_TYPES[0], registry.MEDIA_TYPES[2]
+_CONFIGS = {
+    'application/vnd.docker.container.image.v1+json',
+    'application/vnd.oci.image.config.v1+json',
+}
+_LAYERS = {
+    f'{base}{compression}'
+    for base in (
+        'application/vnd.oci.image.layer.v1.tar',
+        'application/vnd.docker.image.rootfs.diff.tar',
+    )
+    for compression in ('', '+gzip', '.gzip', '+zstd', '.zstd')
+}
+# Windows' base layers, which registries need not have
+_FOREIGN = ('nondistributable', 'foreign')
+_MAX_NESTED = 4
+_MAX_DOCUMENTS = 32 << 20  # bytes of all manifests and configurations
+
+
+@dataclasses.dataclass(frozen=True)
+class RemoteImage:
+    """All that has to be copied, in an order in which nothing names what is not there yet.
+
+    `manifests` ends with the one that the reference names; `documents` has the blobs that were
+    read already, the configurations, by digest.
+    """
+
+    digest: str
+    blobs: tuple[images.Blob, ...]
+    manifests: tuple[registry.Manifest, ...]
+    documents: Mapping[str, bytes] = dataclasses.field(repr=False)
+    architectures: tuple[str, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all its blobs, each counted once."""
+        return sum(blob.size for blob in self.blobs)
+
+
+class Source:
+    """A registry that has an image, with the login that docker or podman has for it.
+
+    Methods raise `registry.RegistryError`. Making one raises `registry_logins.LoginError`.
+    """
+
+    def __init__(self, reference: references.Reference, **options: Any) -> None:
+        login = registry_logins.find(reference)
+        self.reference = reference
+        self.repository = reference.path
+        self.client = registry.Client(reference.domain, login.username, login.password, **options)
+
+    def __enter__(self) -> Source:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.client.close()
+
+    def read(self) -> RemoteImage:
+        """Read all of the image but its layers.
+
+        Raises:
+            InvalidImageError: it is no image, or runs where no charm does.
+        """
+        return read(self.client, self.repository, self.reference.digest)
+
+
+def today(reference: references.Reference, limit: float = 20) -> references.Reference:
+    """Return the reference by digest of what a tag, or `latest`, means now.
+
+    `limit` is in seconds. Nothing is asked for a reference that has a digest.
+
+    Raises:
+        LoginError: a login is there and can't be used.
+        RegistryError: the registry doesn't say.
+    """
+    if not reference.digest:
+        login = registry_logins.find(reference)
+        asked = {'': (reference, login.username, login.password)}
+        answer = registry.look_up(asked, limit)['']
+        if isinstance(answer, registry.RegistryError):
+            raise answer
+        reference = reference._replace(digest=answer)
+    return reference._replace(tag='')
+
+
+def read(client: registry.Client, repository: str, digest: str) -> RemoteImage:
+    """Read all of an image but its layers.
+
+    Raises:
+        RegistryError: the registry does not have it, or not all of it.
+        InvalidImageError: it is no image, or runs where no charm does.
+    """
+    return _Reader(client, repository).read(digest)
+
+
+def name(reference: references.Reference) -> str:
+    """Write a reference in full."""
+    tag = f':{reference.tag}' if reference.tag else ''
+    digest = f'@{reference.digest}' if reference.digest else ''
+    return f'{reference.domain}/{reference.path}{tag}{digest}'
+
+
+class _Reader:
+    def __init__(self, client: registry.Client, repository: str) -> None:
+        self._client = client
+        self._repository = repository
+        self._manifests: dict[str, registry.Manifest] = {}
+        self._blobs: dict[str, images.Blob] = {}
+        self._documents: dict[str, bytes] = {}
+        self._configs: list[images.Config] = []
+        self._artifact = ''
+        self._size = 0
+
+    def read(self, digest: str) -> RemoteImage:
+        self._add_manifest(digest, 0, attestation=False)
+        if not self._configs:
+            raise images.InvalidImageError(
+                self._artifact or f'the index {digest} does not name an image'
+            )
+        return RemoteImage(
+            digest,
+            tuple(self._blobs.values()),
+            tuple(self._manifests.values()),
+            self._documents,
+            images.charmhub_architectures(self._configs),
+        )
+
+    def _add_manifest(self, digest: str, depth: int, attestation: bool) -> None:
+        if digest in self._manifests:
+            return
+        if depth > _MAX_NESTED:
+            raise images.InvalidImageError(
+                'its indexes are nested too deeply: no tool makes such an image'
+            )
+        manifest = self._client.get_manifest(self._repository, digest)
+        self._count(len(manifest.content))
+        content = images.parse_json(manifest.content, f'the manifest {digest}')
+        try:
+            if manifest.media_type in _INDEXES:
+                for child in content['manifests']:
+                    apart = attestation or images.is_attestation(child)
+                    self._add_manifest(_digest(child), depth + 1, apart)
+            else:
+                self._add_image(digest, content, attestation)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise images.InvalidImageError(
+                f'the manifest {digest} is not valid: it lacks {error}'
+            ) from None
+        # after what it names
+        self._manifests[digest] = manifest
+
+    def _add_image(self, digest: str, content: Any, attestation: bool) -> None:
+        config, layers = content['config'], content['layers']
+        if not attestation and (kind := _artifact(content, config, layers)):
+            # beside images in an index it goes along, as attestations do
+            attestation = True
+            self._artifact = self._artifact or (
+                f'{digest} is not an image but another artifact ({kind[:80]})'
+            )
+        for descriptor in (config, *layers):
+            if not any(word in str(descriptor.get('mediaType')) for word in _FOREIGN):
+                blob = images.Blob(_digest(descriptor), _size(descriptor))
+                self._blobs.setdefault(blob.digest, blob)
+        if attestation or config['digest'] in self._documents:
+            return
+        data = self._client.get_blob(self._repository, config['digest'])
+        self._count(len(data))
+        if len(data) != config['size']:
+            raise ValueError('the size of its configuration')
+        self._documents[config['digest']] = data
+        self._configs.append(images.Config.parse(data))
+
+    def _count(self, size: int) -> None:
+        self._size += size
+        if self._size > _MAX_DOCUMENTS:
+            raise images.InvalidImageError(
+                f'the image has more than {_MAX_DOCUMENTS >> 20} MiB of manifests and '
+                'configurations: no tool makes such an image'
+            )
+
+
+def _artifact(content: Any, config: Any, layers: Any) -> str | None:
+    """Return what a Helm chart, a signature, or another artifact says that it is."""
+    kinds = [content.get('artifactType')]
+    if config.get('mediaType') not in _CONFIGS:
+        kinds.append(config.get('mediaType'))
+    kinds += [kind for kind in _kinds(layers) if kind not in _LAYERS]
+    return next((str(kind) for kind in kinds if kind), None)
+
+
+def _kinds(layers: Any) -> Iterator[str]:
+    for layer in layers:
+        kind = str(layer.get('mediaType'))
+        if not any(word in kind for word in _FOREIGN):
+            yield kind
+
+
+def _digest(descriptor: Any) -> str:
+    digest = descriptor['digest']
+    if not isinstance(digest, str) or not references.is_digest(digest):
+        raise ValueError('a valid digest')
+    return digest
+
+
+def _size(descriptor: Any) -> int:
+    size = descriptor['size']
+    if not isinstance(size, int) or isinstance(size, bool) or size < 0:
+        raise ValueError('a valid size')
+    return size

@@ -1,0 +1,126 @@
+"""Reads tar archives of images as they come: POSIX.1-2001 (pax) and GNU's."""
+
+from __future__ import annotations
+
+import itertools
+import tarfile
+from collections.abc import Generator
+
+from charm_image.image import images
+
+_BLOCK = tarfile.BLOCKSIZE
+_EXTENSION_SIZE = 1 << 20
+_SKIP_SIZE = 1 << 20
+_NO_ARCHIVE = 'this is not a tar archive'
+
+
+def read(stream: images.Content) -> Generator[images.Member]:
+    """Read the regular files of a tar (POSIX.1-2001 pax, or GNU's) as they come.
+
+    Python's own tarfile keeps every header and reads extended ones whole, however large.
+
+    Raises:
+        InvalidImageError: if the stream is not a tar, is damaged, or ends too early.
+    """
+    extended: dict[str, str] = {}
+    for number in itertools.count():
+        header = stream.read(_BLOCK)
+        if len(header) < _BLOCK and header.strip(b'\0'):
+            raise images.InvalidImageError(
+                'the archive ends in the middle of a header: it is cut off'
+                if number
+                else _NO_ARCHIVE
+            )
+        if not header.strip(b'\0'):
+            # the end is two blocks of zeros, and padding, which an engine expects to be read
+            while stream.read(_SKIP_SIZE):
+                pass
+            return
+        damage = 'the archive has a damaged header' if number else _NO_ARCHIVE
+        member = _parse_header(header, damage)
+        if member.type in (tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK):
+            extended.update(_read_extension(stream, member))
+            continue
+        if member.type == tarfile.XGLTYPE:
+            _read_extension(stream, member)
+            continue
+        name = extended.get('path', member.name)
+        size = int(extended['size']) if extended.get('size', '').isdecimal() else member.size
+        if member.type == tarfile.GNUTYPE_SPARSE or any(
+            k.startswith('GNU.sparse') for k in extended
+        ):
+            raise images.InvalidImageError(
+                f'{name!r} is sparse in the archive, which no engine writes'
+            )
+        extended = {}
+        if not member.isreg() and member.type in tarfile.SUPPORTED_TYPES:
+            size = 0  # a link may tell the size of what it leads to
+        if size < 0:
+            raise images.InvalidImageError(
+                f'the archive gives {name!r} a negative size: it is damaged'
+            )
+        content = _Part(stream, size, name)
+        if member.isreg():
+            yield images.Member(name, size, content)
+        content.skip()
+        _Part(stream, -size % _BLOCK, name).skip()
+
+
+def _parse_header(header: bytes, otherwise: str) -> tarfile.TarInfo:
+    try:
+        return tarfile.TarInfo.frombuf(header, 'utf-8', 'surrogateescape')
+    except tarfile.HeaderError:
+        if header.startswith(b'{"error'):  # how an engine ends an export that went wrong
+            raise images.InvalidImageError(
+                'the engine could not export the image: '
+                + header.decode('utf-8', 'replace').strip('\0 \r\n')
+            ) from None
+        raise images.InvalidImageError(otherwise) from None
+
+
+def _read_extension(stream: images.Content, header: tarfile.TarInfo) -> dict[str, str]:
+    if not 0 <= header.size <= _EXTENSION_SIZE:
+        raise images.InvalidImageError(
+            f'the archive has a header of {header.size} bytes: it is damaged'
+        )
+    part = _Part(stream, header.size, header.name)
+    data = part.read(header.size)
+    _Part(stream, -header.size % _BLOCK, header.name).skip()
+    if header.type == tarfile.GNUTYPE_LONGNAME:
+        return {'path': data.rstrip(b'\0').decode('utf-8', 'surrogateescape')}
+    if header.type == tarfile.GNUTYPE_LONGLINK:
+        return {}
+    records = {}
+    while data:
+        length, _, _ = data.partition(b' ')
+        if not length.isdigit() or not len(length) < int(length) <= len(data):
+            raise images.InvalidImageError('the archive has a damaged extended header')
+        key, _, value = data[len(length) + 1 : int(length) - 1].partition(b'=')
+        records[key.decode('utf-8', 'replace')] = value.decode('utf-8', 'surrogateescape')
+        data = data[int(length) :]
+    return records
+
+
+class _Part:
+    """The next `size` bytes of a stream."""
+
+    def __init__(self, stream: images.Content, size: int, name: str):
+        self._stream = stream
+        self._left = size
+        self._name = name
+
+    def read(self, size: int, /) -> bytes:
+        wanted = min(size, self._left)
+        data = self._stream.read(wanted) if wanted else b''
+        if len(data) < wanted:
+            raise images.InvalidImageError(f'the archive ends in the middle of {self._name!r}')
+        self._left -= wanted
+        return data
+
+    def skip(self) -> None:
+        seek = getattr(self._stream, 'skip', None)
+        if seek is not None:
+            seek(self._left)
+            self._left = 0
+        while self._left:
+            self.read(min(self._left, _SKIP_SIZE))

@@ -1,0 +1,71 @@
+"""A directory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from charm_image.resources import ownership, scripts
+from charm_image.resources.resource import Resource
+from charm_image.resources.shell import quote, stop
+
+
+class Directory(Resource):
+    """A directory: made if it is missing, with owner, group and mode in any case."""
+
+    policies = {
+        'apply': (),
+        'remove': ('owner', 'group', 'mode', 'parents'),
+        'remove-recursive': ('owner', 'group', 'mode', 'parents'),
+    }
+    verb = 'mkdir'
+
+    def __init__(
+        self,
+        name: str,
+        owner: str | int | None = None,
+        group: str | int | None = None,
+        mode: int | str | None = None,
+        parents: bool = False,
+        **common: Any,
+    ):
+        """
+        Args:
+            name: the full path
+            owner: a user's name or number; by default root
+            group: a group's name or number; by default the owner's own, and root's for a number
+            mode: permissions, as a number or in octal digits; by default 0o755
+            parents: whether missing directories above are made too, with owner, group and mode
+            common: see Resource
+        """
+        self.name = self._path('name', name)
+        self.owner = self._account('owner', owner)
+        self.group = self._account('group', group)
+        self.mode = self._mode(mode)
+        self.parents = self._flag('parents', parents)
+        super().__init__(**common)
+
+    @property
+    def snapshot(self) -> str:
+        return ownership.snapshot(self.name)
+
+    def write(self, script: scripts.Script) -> None:
+        name = quote(self.name)
+        if self.removes:
+            remove = 'rm -rf' if self.policy == 'remove-recursive' else 'rmdir'
+            script.add(
+                f'if [ -d {name} ]; then {remove} {name}',
+                f'elif [ -e {name} ]; then {stop(self.name + " is no directory")}; fi',
+            )
+            return
+        mode = 0o755 if self.mode is None else self.mode
+
+        def own(path: str) -> str:
+            return ownership.chown(self.owner, self.group, script.owners, path)
+
+        if self.parents:
+            parts = self.name.split('/')
+            for depth in range(2, len(parts)):
+                parent = '/'.join(parts[:depth])
+                make = f'mkdir {quote(parent)}; {own(parent)}; chmod {mode:04o} {quote(parent)}'
+                script.add(f'[ -d {quote(parent)} ] || {{ {make}; }}')
+        script.add(f'[ -d {name} ] || mkdir {name}', own(self.name), f'chmod {mode:04o} {name}')

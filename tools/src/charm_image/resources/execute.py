@@ -1,0 +1,190 @@
+"""Commands."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from charm_image.resources import scripts, shell
+from charm_image.resources.resource import Resource, kind
+from charm_image.resources.shell import quote, say
+
+_VARIABLE = re.compile(r'[A-Za-z_][A-Za-z0-9_]*')
+
+# USER GROUP COMMAND. A shell can't become somebody else, and bases differ in what can
+_AS = r"""
+as() (
+    _user=$1 _uid= _gid= _first= _home=/
+    while IFS=: read -r _name _x _id _group _comment _dir _x; do
+        if [ "$_name" = "$1" ] || [ "$_id" = "$1" ]; then
+            _user=$_name _uid=$_id _gid=$_group _first=$_group _home=$_dir
+            break
+        fi
+    done </etc/passwd
+    if [ -n "$2" ]; then
+        _gid=
+        while IFS=: read -r _name _x _id _x; do
+            if [ "$_name" = "$2" ] || [ "$_id" = "$2" ]; then _gid=$_id; break; fi
+        done </etc/group
+    fi
+    case ${_uid:-$1} in *[!0-9]*) echo "there is no user $1" >&2; exit 1 ;; esac
+    case ${_gid:-${2:-0}} in *[!0-9]*) echo "there is no group $2" >&2; exit 1 ;; esac
+    export HOME="$_home" USER="$_user" LOGNAME="$_user"
+    set -- "$3" "${_uid:-$1}" "${_gid:-${2:-0}}" "${_uid:+--init-groups}"
+    if setpriv --reuid=0 true 2>/dev/null; then
+        exec setpriv --reuid="$2" --regid="$3" "${4:---clear-groups}" /bin/sh -c "$1"
+    elif chroot --userspec=0:0 / true 2>/dev/null; then
+        exec chroot --userspec="$2:$3" / /bin/sh -c "$1"
+    elif [ "$3" = "$_first" ] && su -s /bin/sh root -c true 2>/dev/null; then
+        exec su -s /bin/sh "$_user" -c "$1"
+    fi
+    echo 'to run as another user, the image needs setpriv, chroot --userspec or su' >&2
+    exit 1
+)
+""".strip().splitlines()
+
+
+class Execute(Resource):
+    """A command, or several; no shell reads them (for one, run `sh -c`)."""
+
+    policies = {'execute': (), 'apply': ()}
+
+    def __init__(
+        self,
+        name: str | None = None,
+        command: str | Sequence[str] | None = None,
+        commands: Sequence[str | Sequence[str]] | None = None,
+        cwd: str = '/',
+        env: Mapping[str, str] | None = None,
+        returncode: int = 0,
+        user: str | int | None = None,
+        group: str | int | None = None,
+        umask: int | str = 0o022,
+        unless: str | Sequence[str] | None = None,
+        creates: str | None = None,
+        touch: str | None = None,
+        **common: Any,
+    ):
+        """
+        Args:
+            name: what to call it; by default the command itself
+            command: one command; a string is split into words as a shell would
+            commands: several, run in turn; give one or the other
+            cwd: the directory to run in
+            env: variables to set, beside those of the image
+            returncode: the exit status that means success
+            user: name or number of the user to run as; by default root
+            group: name or number of the group to run as; by default the user's own
+            umask: as a number or in octal digits
+            unless: a command; if it succeeds, nothing is run. A string is for the shell
+            creates: a path; if it is there, nothing is run
+            touch: a path; if it is there, nothing is run; made after the commands
+            common: see Resource
+        """
+        if (command is None) == (commands is None):
+            self._refuse('it has a command or commands: one of them')
+        if command is not None:
+            commands = [command]
+        if isinstance(commands, str) or not isinstance(commands, Sequence) or not commands:
+            self._refuse('commands is a list with at least one command')
+        self.commands = [self._words('command', each) for each in commands]
+        written = [each if isinstance(each, str) else shlex.join(each) for each in commands]
+        self.name = '; '.join(written) if name is None else self._text('name', name)
+        self.cwd = '/' if cwd == '/' else self._path('cwd', cwd)
+        self.env = {}
+        if not isinstance(env, Mapping) and env is not None:
+            self._refuse(f'env is a dict, not {kind(env)}')
+        for key, value in (env or {}).items():
+            if not isinstance(key, str) or not _VARIABLE.fullmatch(key):
+                self._refuse(f'env: {key!r} is no name for a variable: letters, digits and _')
+            self.env[key] = self._text(f'env {key}', value, empty=True)
+        if not isinstance(returncode, int) or not 0 <= returncode <= 255:
+            self._refuse(f'returncode is a number from 0 to 255, not {returncode!r}')
+        self.returncode = int(returncode)
+        self.user = self._account('user', user)
+        self.group = self._account('group', group)
+        self.umask = self._mode(umask)
+        if self.umask is None or self.umask > 0o777:
+            self._refuse(f'umask is an octal number up to 0o777, not {umask!r}')
+        self.unless: list[str] | None = None
+        if isinstance(unless, str) and unless:
+            self.unless = ['/bin/sh', '-c', self._text('unless', unless)]
+        elif unless:
+            self.unless = self._words('unless', unless)
+        self.creates = None if creates is None else self._path('creates', creates)
+        self.touch = None if touch is None else self._path('touch', touch)
+        super().__init__(**common)
+
+    @property
+    def conditional(self) -> bool:
+        """Whether the commands may find that there is nothing to do."""
+        return bool(self.unless or self.creates or self.touch)
+
+    def _words(self, argument: str, value: Any) -> list[str]:
+        if isinstance(value, str):
+            try:
+                words = shlex.split(self._text(argument, value))
+            except ValueError as error:
+                self._refuse(f'{argument} {value!r}: {error}')
+        elif isinstance(value, Sequence) and not isinstance(value, bytes):
+            words = [self._text(argument, word, empty=True) for word in value]
+        else:
+            self._refuse(f'{argument} is a str or a list of words, not {kind(value)}')
+        if not words or not words[0] or words[0].startswith('-'):
+            self._refuse(f'{argument} names no program')
+        return words
+
+    @property
+    def titles(self) -> list[str]:
+        """Each of its commands, on one line."""
+        return [shell.one_line(shlex.join(words)) for words in self.commands]
+
+    @property
+    def title(self) -> str:
+        return '; '.join(self.titles)
+
+    @property
+    def always_changes(self) -> bool:
+        return not self.watches and not self.conditional
+
+    def write(self, script: scripts.Script) -> None:
+        conditions = [
+            f'! [ -e {quote(path)} ]' for path in (self.creates, self.touch) if path is not None
+        ]
+        if self.unless:
+            conditions.append(f'! {self._run(script, self.unless)} >/dev/null 2>&1')
+        indent = ''
+        if conditions:
+            script.add(f'if {" && ".join(conditions)}; then')
+            indent = '    '
+        for words in self.commands:
+            if len(self.commands) > 1:
+                script.add(f'{indent}{say("+ " + shlex.join(words))}')
+            if self.returncode == 0:
+                script.add(f'{indent}{self._run(script, words)}')
+            else:
+                script.add(
+                    f'{indent}{self._run(script, words)} && set -- 0 || set -- $?',
+                    f'{indent}[ $1 = {self.returncode} ] || '
+                    f'{{ echo "exit status $1, expected {self.returncode}" >&2; '
+                    'exit $(($1 ? $1 : 1)); }',
+                )
+        if self.touch is not None:
+            script.add(f'{indent}: >{quote(self.touch)}')
+        if script.news:
+            script.add(f'{indent}{script.news}=1')
+        if conditions:
+            script.add('fi')
+
+    def _run(self, script: scripts.Script, words: Iterable[str]) -> str:
+        """Write the command that runs `words` as its user, in its directory and environment."""
+        setting = [f'umask {self.umask:04o}']
+        setting += [f'export {key}={quote(value)}' for key, value in self.env.items()]
+        setting += [f'cd {quote(self.cwd)}']
+        body = '; '.join(setting) + f' && exec {" ".join(map(quote, words))}'
+        if self.user in (None, '0', 'root') and self.group is None:
+            return f'({body})'
+        script.functions['as'] = _AS
+        return f'as {quote(self.user or "0")} {quote(self.group or "")} {quote(body)}'

@@ -1,0 +1,51 @@
+"""A group of users."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from charm_image.resources import accounts, scripts
+from charm_image.resources.resource import Resource
+
+
+class Group(Resource):
+    """A group of users, in the image's own files (group(5))."""
+
+    policies = {'apply': (), 'remove': ('gid', 'system')}
+    verb = 'add group'
+
+    def __init__(self, name: str, gid: int | None = None, system: bool = False, **common: Any):
+        """
+        Args:
+            name: the name
+            gid: the number
+            system: whether the number is one of a system group
+            common: see Resource
+        """
+        self.name = self._account_name('name', name)
+        self.gid = self._number('gid', gid)
+        self.system = self._flag('system', system)
+        super().__init__(**common)
+
+    @property
+    def snapshot(self) -> str:
+        return accounts.SNAPSHOT
+
+    def write(self, script: scripts.Script) -> None:
+        script.functions['accounts'] = accounts.FUNCTIONS
+        name = self.name
+        if self.removes:
+            script.add(
+                f'[ ! -e /etc/group ] || entry /etc/group {name}',
+                f'[ ! -e /etc/gshadow ] || entry /etc/gshadow {name}',
+            )
+            return
+        script.add('touch /etc/passwd /etc/group', f'_gid=$(field /etc/group {name} 3)')
+        if self.gid is None:
+            first, last = accounts.first_and_last(self.system)
+            script.add(f'[ -n "$_gid" ] || _gid=$(unused {first} {last})')
+        else:
+            script.add(
+                f'[ "$_gid" = {self.gid} ] || free /etc/group {self.gid}', f'_gid={self.gid}'
+            )
+        script.add(f'group {name} "$_gid"')

@@ -1,0 +1,196 @@
+"""A user."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from charm_image.resources import accounts, ownership, scripts
+from charm_image.resources.resource import Resource
+from charm_image.resources.shell import quote, stop
+
+# of passwd(5), from the third on
+_FIELDS = ('uid', 'gid', 'full', 'home', 'shell')
+
+
+class User(Resource):
+    """A user, in the image's own files (passwd(5), shadow(5), group(5)).
+
+    Without gid and group, the user has a group of its own name; if the base has the user with
+    another one, say which. A user that is there is changed as far as arguments say so.
+    """
+
+    policies = {
+        'apply': (),
+        'remove': (
+            *('password', 'fullname', 'home', 'uid', 'gid', 'group', 'groups', 'shell'),
+            *('disabled_password', 'disabled_login'),
+        ),
+    }
+    verb = 'add user'
+
+    def __init__(
+        self,
+        name: str,
+        password: str | None = None,
+        fullname: str | None = None,
+        home: str | None = None,
+        uid: int | None = None,
+        gid: int | None = None,
+        group: str | None = None,
+        groups: Sequence[str] = (),
+        append: bool = True,
+        system: bool = True,
+        shell: str | None = None,
+        disabled_password: bool = False,
+        disabled_login: bool = False,
+        **common: Any,
+    ):
+        """
+        Args:
+            name: the name
+            password: encrypted, as crypt(3) does it; kept out of the Dockerfile
+            fullname: the comment, usually the full name
+            home: the home directory, which is made; without it, none is
+            uid: the number
+            gid: the number of the first group; or
+            group: its name
+            groups: names of further groups
+            append: whether the user stays in groups that are not named
+            system: whether the number is one of a system user
+            shell: the login shell; /bin/sh by default
+            disabled_password: no password opens the account
+            disabled_login: the account is locked
+            common: see Resource
+        """
+        self.name = self._account_name('name', name)
+        self.password = self._field('password', password)
+        self.fullname = self._field('fullname', fullname)
+        self.home = None if home is None else self._path('home', home)
+        self.uid = self._number('uid', uid)
+        self.gid = self._number('gid', gid)
+        self.group = None if group is None else self._account_name('group', group)
+        if self.gid is not None and self.group is not None:
+            self._refuse('it has a gid or a group, not both')
+        self.groups = tuple(
+            self._account_name('groups', each) for each in self._several('groups', 'names', groups)
+        )
+        self.append = self._flag('append', append)
+        self.system = self._flag('system', system)
+        self.shell = None if shell is None else self._path('shell', shell)
+        self.disabled_password = self._flag('disabled_password', disabled_password)
+        self.disabled_login = self._flag('disabled_login', disabled_login)
+        if sum((self.password is not None, self.disabled_password, self.disabled_login)) > 1:
+            self._refuse('it has one of password, disabled_password and disabled_login')
+        for path in (self.home, self.shell):
+            self._field('a path in the list of users', path)
+        super().__init__(**common)
+
+    @property
+    def first_group(self) -> str:
+        """Name or number of the group that its files belong to."""
+        return self.group or (self.name if self.gid is None else str(self.gid))
+
+    def _field(self, argument: str, value: Any) -> str | None:
+        text = self._optional(argument, value)
+        if text is not None and re.search(r'[:\x00-\x1f\x7f]', text):
+            self._refuse(f'{argument} can have no colon, newline or control character')
+        return text
+
+    @property
+    def snapshot(self) -> str:
+        if not self.home:
+            return accounts.SNAPSHOT
+        return f'{accounts.SNAPSHOT}; {ownership.told(self.home)}'
+
+    def write(self, script: scripts.Script) -> None:
+        script.functions['accounts'] = accounts.FUNCTIONS
+        if self.removes:
+            self._write_removal(script)
+            return
+        name = self.name
+        script.add(
+            'touch /etc/passwd /etc/group',
+            *(f'_{each}=$(field /etc/passwd {name} {n})' for n, each in enumerate(_FIELDS, 3)),
+            f'_new=; if [ -z "$_uid" ]; then _new=1 _home=/home/{name} _shell=/bin/sh _full=; fi',
+        )
+        self._write_ids(script)
+        for variable, value in (
+            ('_full', self.fullname),
+            ('_home', self.home),
+            ('_shell', self.shell),
+        ):
+            if value is not None:
+                script.add(f'{variable}={quote(value)}')
+        script.add(f'entry /etc/passwd {name} "{name}:x:$_uid:$_gid:$_full:$_home:$_shell"')
+        self._write_password(script)
+        if self.groups and not self.append:
+            script.add(f"members {name} ''")
+        for each in self.groups:
+            script.add(accounts.group_exists(each), f'members {name} {each}')
+        self._write_home(script)
+
+    def _write_removal(self, script: scripts.Script) -> None:
+        name = self.name
+        script.add(
+            f'entry /etc/passwd {name}',
+            f'[ ! -e /etc/shadow ] || entry /etc/shadow {name}',
+            f"members {name} ''",
+            f'if [ -z "$(field /etc/group {name} 4)" ]; then',
+            f'    entry /etc/group {name}',
+            f'    [ ! -e /etc/gshadow ] || entry /etc/gshadow {name}',
+            'fi',
+        )
+
+    def _write_ids(self, script: scripts.Script) -> None:
+        name = self.name
+        first, last = accounts.first_and_last(self.system)
+        if self.uid is None:
+            script.add(f'[ -z "$_new" ] || _uid=$(unused {first} {last})')
+        else:
+            if self.uid != 0:
+                script.add(f'[ "$_uid" = {self.uid} ] || free /etc/passwd {self.uid}')
+            script.add(f'_uid={self.uid}')
+        if self.gid is not None:
+            script.add(f'_gid={self.gid}')
+        elif self.group is not None:
+            script.add(accounts.group_exists(self.group))
+            script.add(f'_gid=$(field /etc/group {self.group} 3)')
+        else:
+            script.add(
+                'if [ -n "$_new" ]; then',
+                f'    _gid=$(field /etc/group {name} 3)',
+                '    if [ -z "$_gid" ]; then',
+                f'        _gid=$(unused "$_uid" {last})',
+                f'        group {name} "$_gid"',
+                '    fi',
+                # files of the user are given to that group
+                f'elif [ "$(field /etc/group {name} 3)" != "$_gid" ]; then',
+                f'    {stop(f"user {name} has another group; say which by group or gid")}',
+                'fi',
+            )
+
+    def _write_password(self, script: scripts.Script) -> None:
+        if self.password is not None:
+            staged = quote(script.stage(self.password.encode()))
+            script.add(f'password {self.name} "$(cat {staged})"')
+        elif self.disabled_password or self.disabled_login:
+            script.add(f"password {self.name} '{'!' if self.disabled_login else '*'}'")
+        else:
+            script.add(f'[ -z "$_new" ] || password {self.name} \'!\'')
+
+    def _write_home(self, script: scripts.Script) -> None:
+        if self.home is None:
+            return
+        path = quote(self.home)
+        parent = self.home.rpartition('/')[0]
+        script.add(
+            f'if ! [ -d {path} ]; then',
+            *([f'    mkdir -p {quote(parent)}'] if parent else []),
+            f'    mkdir {path}',
+            f'    [ ! -d /etc/skel ] || cp -R /etc/skel/. {path}',
+            f'    chmod 0755 {path}',
+            f'    chown -R "$_uid:$_gid" {path}',
+            'fi',
+        )

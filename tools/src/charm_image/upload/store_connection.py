@@ -1,0 +1,267 @@
+"""Requests to Charmhub: credentials, repeats, and what its answers mean."""
+
+from __future__ import annotations
+
+import contextlib
+import email.utils
+import platform
+import re
+import time
+import urllib.parse
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import requests
+import requests.auth
+
+from charm_image.upload import credentials as credentials_
+from charm_image.upload import store_errors
+
+DELAYS = (0.5, 1, 2, 4)
+"""Seconds before the second, third… attempt."""
+
+_LONGEST_WAIT = 60  # seconds that a server may ask for
+_TIMEOUT = (10, 60)  # seconds to connect, to answer
+# plain http is for this machine, and a proxy is another one; '' goes before the environment
+_NO_PROXIES = {'http': '', 'all': ''}
+
+
+class Connection:
+    """Requests to Charmhub, with credentials; again where Charmhub has a fault.
+
+    `tell` hears, in a sentence, of each wait that the user should know about.
+
+    Raises:
+        store_errors.StoreError: from every method.
+    """
+
+    def __init__(
+        self, credentials: credentials_.Credentials, api_url: str, tell: Callable[[str], None]
+    ) -> None:
+        self.api_url = api_url
+        self._credentials = credentials
+        self._tell = tell
+        self._secrets = list(credentials.secrets)
+        self._session = requests.Session()
+        self._session.headers['User-Agent'] = (
+            f'charm-upload-resource python/{platform.python_version()}'
+        )
+        self._session.headers['Accept'] = 'application/json'
+        self._token = credentials.token
+
+    def hide(self, secret: str) -> None:
+        """Keep `secret` out of all messages."""
+        self._secrets.append(secret)
+
+    def get(self, path: str) -> dict[str, Any]:
+        """Return what Charmhub has at `path`."""
+        return self.content(self.request('GET', self.api_url + path))
+
+    def content(self, response: requests.Response) -> dict[str, Any]:
+        """Return the JSON object that is in `response`."""
+        with self.reading():
+            content = response.json()
+            if isinstance(content, dict):
+                return content
+            raise ValueError
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[None]:
+        """Raise an `Unavailable` where an answer has not the form that it ought to have."""
+        try:
+            yield
+        except (ValueError, KeyError, TypeError, AttributeError):
+            # not chained: the cause may hold the answer, and that a password
+            raise store_errors.Unavailable(
+                f'{host_of(self.api_url)} did not answer as Charmhub does.',
+                'Check the URL, and whether a proxy stands between.',
+            ) from None
+
+    def request(
+        self, method: str, url: str, *, repeat: bool = True, **kwargs: Any
+    ) -> requests.Response:
+        """Make a request; unless `repeat` is false, again where Charmhub has a fault."""
+        if not self._token:
+            self._token = self._exchange()
+        return self._persist(
+            lambda: self._once(method, url, f'Macaroon {self._token}', **kwargs), repeat
+        )
+
+    def _persist(
+        self, attempt: Callable[[], requests.Response], repeat: bool = True
+    ) -> requests.Response:
+        for delay in DELAYS:
+            try:
+                return attempt()
+            except store_errors.Unavailable as error:
+                wait = delay if error.retry_after is None else error.retry_after
+                # a request that was turned away at the door may be repeated, whatever it is
+                if not (repeat or isinstance(error, store_errors.Busy)) or wait > _LONGEST_WAIT:
+                    raise
+                self._tell(f'{error.message} Trying again in {wait:g} s.')
+            time.sleep(wait)
+        return attempt()
+
+    def _once(
+        self,
+        method: str,
+        url: str,
+        authorization: str,
+        *,
+        timeout: tuple[float, float] = _TIMEOUT,
+        **kwargs: Any,
+    ) -> requests.Response:
+        try:
+            response = self._session.request(
+                method,
+                url,
+                auth=_Authorization(authorization),
+                proxies=_NO_PROXIES if url.startswith('http:') else None,
+                timeout=timeout,
+                allow_redirects=False,
+                **kwargs,
+            )
+        except requests.RequestException as fault:
+            # not chained: the cause holds the request, and that the credentials
+            raise store_errors.Unavailable(
+                f'{host_of(url)} {_what_happened(fault)}.', 'Check the network, and try again.'
+            ) from None
+        if response.status_code >= 300:
+            raise self._refusal(response)
+        return response
+
+    def _exchange(self) -> str:
+        """Trade a login at Ubuntu One for a token of the store, as craft-store 3.4 does."""
+        root = self._credentials.root
+        discharge = credentials_.bind(root, self._credentials.discharge)
+        self._secrets.append(discharge)
+        response = self._persist(
+            lambda: self._once(
+                'POST',
+                f'{self.api_url}/v1/tokens/usso/exchange',
+                f'Macaroon root={root}, discharge={discharge}',
+                json={'client-description': 'charm-upload-resource'},
+            )
+        )
+        token = self.content(response).get('macaroon')
+        if not isinstance(token, str) or not credentials_.is_token(token):
+            raise store_errors.StoreError(
+                'Charmhub gave no token for the login.', self._credentials.renewal
+            )
+        self._secrets.append(token)
+        return token
+
+    def _refusal(self, response: requests.Response) -> store_errors.StoreError:
+        status = response.status_code
+        try:
+            errors = response.json().get('error-list') or response.json().get('error_list') or []
+            codes = [str(error.get('code', '')) for error in errors]
+            said = '; '.join(self.clean(str(error.get('message', ''))) for error in errors)
+        except (ValueError, TypeError, AttributeError):
+            codes, said = [], ''
+        code = codes[0] if codes else ''
+        said = said or f'{status} {self.clean(response.reason or "")}'.strip()
+        host = host_of(response.url)
+        # the code first: a missing right comes as 401 or as 403
+        if 'permission-required' in codes or status == 403:
+            return store_errors.NotAllowed(f'Charmhub says: {said}.'.replace('..', '.'), code=code)
+        if status == 401:
+            return store_errors.NotLoggedIn(
+                f'Charmhub does not accept the credentials from {self._credentials.origin}: '
+                'they are expired, revoked or not for it.',
+                self._credentials.renewal,
+                code,
+            )
+        if status == 404:
+            return store_errors.NotFound(f'{host} says: {said}.', code=code)
+        if status == 429 or status >= 500:
+            wait = _retry_after(response)
+            later = 'Try again later.' if wait is None else f'Try again in {wait:g} s.'
+            if status == 429:
+                return store_errors.Busy(f'{host} is busy (429).', later, code, wait)
+            return store_errors.Unavailable(f'{host} has a fault ({said}).', later, code, wait)
+        if status == 413:
+            return store_errors.StoreError(f'{host} does not take so large a file.', code=code)
+        if 300 <= status < 400:
+            return store_errors.StoreError(
+                f'{host} sends us elsewhere ({status}).', 'Check the URL.'
+            )
+        return store_errors.StoreError(f'Charmhub refused: {said}.', code=code)
+
+    def clean(self, text: str) -> str:
+        """Return a server's words without secrets and control characters."""
+        for secret in self._secrets:
+            text = text.replace(secret, '***')
+        return (
+            ''.join(char if char.isprintable() else ' ' for char in text)[:500].strip().rstrip('.')
+        )
+
+
+class _Authorization(requests.auth.AuthBase):
+    """A header that no .netrc replaces and no repr shows."""
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers['Authorization'] = self._value
+        return request
+
+
+def secure(url: str) -> str:
+    """Return `url` without a slash at its end, and without a user and password.
+
+    Raises:
+        InsecureURL: it is neither https nor on this machine.
+    """
+    try:
+        parts = urllib.parse.urlsplit(url)
+        host = parts.hostname if parts.scheme in ('https', 'http') and parts.port != 0 else None
+    except ValueError:  # an address or a port that is none
+        host = None
+    if not host:
+        raise store_errors.InsecureURL(
+            f'{_shown(url)} is not the URL of a server.', 'Give one like https://HOST.'
+        )
+    local = host in ('localhost', '::1') or re.fullmatch(r'127(\.\d{1,3}){3}', host)
+    if parts.scheme == 'http' and not local:
+        raise store_errors.InsecureURL(
+            f'{_shown(url)} would carry your credentials unencrypted.', 'Give an https:// URL.'
+        )
+    return parts._replace(netloc=host_of(url)).geturl().rstrip('/')
+
+
+def _shown(url: str) -> str:
+    """Return `url` without the user and password that someone may have put into it."""
+    return re.sub('//.*@', '//', url)
+
+
+def host_of(url: str) -> str:
+    """Return host and port of `url`."""
+    return urllib.parse.urlsplit(url).netloc.rpartition('@')[2]
+
+
+def _retry_after(response: requests.Response) -> float | None:
+    """Return the seconds that a server asks for, RFC 9110 10.2.3."""
+    value = response.headers.get('Retry-After', '')
+    if value.isdecimal():
+        return float(value)
+    try:
+        date = email.utils.parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return max(0.0, date.timestamp() - time.time())
+
+
+def _what_happened(fault: requests.RequestException) -> str:
+    """Say why there is no answer, without the library's repr of its objects."""
+    if isinstance(fault, requests.exceptions.SSLError):
+        return 'has a certificate that is not trusted'
+    if isinstance(fault, requests.exceptions.ProxyError):
+        return 'cannot be reached through the proxy'
+    if isinstance(fault, requests.Timeout):
+        return 'does not answer'
+    reason = str(fault)
+    if 'refused' in reason or 'NewConnectionError' in reason or 'NameResolution' in reason:
+        return 'cannot be reached'
+    return 'cut the connection'
