@@ -119,7 +119,7 @@ def test_what_the_classic_one_cannot_do_then_is_refused():
     made = resources.File(name='/a', contents='x')
     with pytest.raises(charm_image.BuildError) as caught:
         build(engine, made, platform='linux/arm64')
-    assert 'copies no files for linux/arm64: upgrade it' in str(caught.value)
+    assert 'cannot copy files for linux/arm64: upgrade Docker' in str(caught.value)
     assert len(engine.builds) == 1
 
 

@@ -138,9 +138,7 @@ def test_a_name_of_neither_a_context_nor_a_builder_is_told_with_how_to_have_one(
     (tmp_path / 'config/buildx/instances/my-cluster').unlink()
     with pytest.raises(charm_image.BuildError) as caught:
         build(tmp_path)
-    assert "neither a docker context nor a builder of buildx called 'my-cluster'" in str(
-        caught.value
-    )
+    assert "no docker context or buildx builder is named 'my-cluster'" in str(caught.value)
     assert 'install buildx (apt install docker-buildx; ' in str(caught.value)
     assert 'docker context use' not in str(caught.value)
 

@@ -163,7 +163,7 @@ def test_a_sensitive_line_is_not_in_the_script(shell, path):
 def test_a_line_of_no_file_is_refused(shell, path):
     status, output = shell(resources.Line(name=f'{path} none', match='a', line='b'))
     assert status == 1
-    assert output == f'{path} none is no file\n'
+    assert output == f'{path} none is not a file\n'
 
 
 def test_a_link_says_what_it_was_told_to_the_letter(shell, tmp_path):
@@ -187,7 +187,7 @@ def test_a_link_replaces_a_file_and_no_directory(shell, tmp_path):
     assert status == 0
     assert not (tmp_path / 'file').is_symlink()
     status, output = shell(resources.Link(name=f'{tmp_path}/directory', policy='remove'))
-    assert (status, output) == (1, f'{tmp_path}/directory is no link\n')
+    assert (status, output) == (1, f'{tmp_path}/directory is not a symbolic link\n')
 
 
 def test_directories_are_removed_empty_or_with_all_in_them(shell, tmp_path):

@@ -188,8 +188,8 @@ def test_a_platform_that_the_engine_cannot_run_is_told_before_anything_is_built(
     with pytest.raises(charm_image.BuildError) as caught:
         build(MACHINE, platform=[AMD, 'linux/s390x'])
     assert str(caught.value) == (
-        'linux/s390x: linux/s390x needs qemu-user-static here (apt install qemu-user-static), or '
-        'an engine of its own: --engine linux/s390x=CONTEXT_OR_URL'
+        'linux/s390x: building for linux/s390x needs qemu-user-static (apt install qemu-user-'
+        'static), or a different engine: --engine linux/s390x=CONTEXT_OR_URL'
     )
 
 

@@ -24,7 +24,7 @@ def test_an_error_is_raised_at_the_yield_that_caused_it():
         yield resources.File(name='/a', contents='again')
         raise AssertionError('not reached')
 
-    with pytest.raises(charm_image.ResourceError, match='in the bundle already') as caught:
+    with pytest.raises(charm_image.ResourceError, match='already in the bundle') as caught:
         charm_image.ResourceBundle.from_iterator(twice())
     assert last_line_of(caught.value) == "yield resources.File(name='/a', contents='again')"
 
@@ -32,7 +32,7 @@ def test_an_error_is_raised_at_the_yield_that_caused_it():
 @pytest.mark.parametrize(
     ('wrong', 'said'),
     [
-        ('a string', 'a bundle holds resources, not str'),
+        ('a string', 'a bundle can contain only resources, not str'),
         (None, 'not NoneType'),
         (resources.File, 'not File'),
     ],
@@ -73,7 +73,7 @@ def test_a_generator_may_go_on_after_an_error():
 
 
 def test_a_function_that_does_not_yield_is_told_so():
-    with pytest.raises(charm_image.ResourceError, match='does the function yield?'):
+    with pytest.raises(charm_image.ResourceError, match='does the function yield them?'):
         charm_image.ResourceBundle.from_iterator(None)
 
 
@@ -91,5 +91,5 @@ def test_a_bundle_is_ordered_and_knows_its_resources_by_name():
     assert [repr(each) for each in bundle] == ['File[/a]', 'Directory[/d]']
     assert bundle['File[/a]'] is bundle.get_resource_by_name('/a') is made
     assert len(bundle) == 2
-    with pytest.raises(charm_image.ResourceError, match='no kind'):
+    with pytest.raises(charm_image.ResourceError, match='unknown type of resource'):
         bundle.create('Files', name='/a')

@@ -68,7 +68,7 @@ def test_ctrl_c_ends_a_build_and_leaves_nothing(fab, dockerd, tmp_path):
         assert 'begun\n' in iter(lambda: process.stdout.readline().lstrip(), '')
         process.send_signal(signal.SIGINT)
         _, message = process.communicate(timeout=60)
-    assert (process.returncode, message) == (130, 'Stopped; no image was built.\n')
+    assert (process.returncode, message) == (130, 'Interrupted: no image was built.\n')
     deadline = time.monotonic() + 60
     while {container.id for container in dockerd.client.containers.list(all=True)} - before:
         assert time.monotonic() < deadline

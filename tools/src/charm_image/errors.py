@@ -1,4 +1,4 @@
-"""Why an image can't be built."""
+"""Errors of an image's build."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 
 class BuildError(Exception):
-    """An image can't be built; the message says why, and what to do."""
+    """An image cannot be built; the message says why, and what to do."""
 
 
 class ResourceError(BuildError, ValueError):
-    """A resource, or an argument of the builder, can't be as it was asked for.
+    """An argument of a resource or of the builder is not valid.
 
-    `location` is the file and line that asked for it, where they are known.
+    `location` is the file and line that made it, '' if they are not known.
     """
 
     def __init__(self, reason: str, location: str = ''):
@@ -23,9 +23,9 @@ class ResourceError(BuildError, ValueError):
 class StepError(BuildError):
     """A resource could not be applied.
 
-    `resource` names it, as in `Execute[make]`, or those that were applied at once; `command` is
-    what was run for it, and `status` the exit status of that, if it came to run; `output` has the
-    last lines that it wrote.
+    `resource` names it, as in `Execute[make]`, or several that one command applied; `command` is
+    the command that failed, and `status` its exit status, None if it did not start; `output` has
+    the last lines that it wrote.
     """
 
     def __init__(

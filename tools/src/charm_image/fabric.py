@@ -1,4 +1,4 @@
-"""Images as tasks of Fabric 3 (or Invoke): `fab app-server --tag=myproject:latest`."""
+"""Builds images as tasks of Fabric 3 or Invoke: `fab app-server --tag=myproject:latest`."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ tracebacks.begin_at_the_fabfile()
 _Function: TypeAlias = Callable[..., Iterable[resources.Resource] | None]
 
 _OPTIONS = {
-    'from_image': 'The image to build on.',
-    'tag': 'The name to give to the image.',
-    'env': 'NAME=VALUE: a variable, while building and later. Repeatable.',
-    'volumes': 'A directory to be a volume; several with commas. Repeatable.',
-    'ports': 'A port to expose; several with commas, as in 80,81/udp. Repeatable.',
-    'cmd': 'The default command: words, or a list in JSON.',
-    'maintainer': 'Who made the image, for its label of authors.',
-    'platform': 'A platform to build for, as linux/arm64; several with commas. Repeatable.',
+    'from_image': 'The base image: a name, an ID or scratch.',
+    'tag': 'The name of the image.',
+    'env': 'NAME=VALUE: an environment variable, for the build and for containers. Repeatable.',
+    'volumes': 'The path of a volume; separate several with commas. Repeatable.',
+    'ports': 'A port to expose; separate several with commas: 80,81/udp. Repeatable.',
+    'cmd': 'The default command: words as in a shell, or a JSON list.',
+    'maintainer': 'The value of the label org.opencontainers.image.authors.',
+    'platform': 'A platform such as linux/arm64; separate several with commas. Repeatable.',
     'labels': 'NAME=VALUE: a label. Repeatable.',
-    'dry_run': 'Print the Dockerfile and the steps; build nothing.',
-    'output': 'A file to write the image to as well, an OCI archive.',
-    'network': 'The network of commands while building, such as host.',
-    'engine': 'PLATFORM=CONTEXT_OR_URL: the engine that builds for a platform. Repeatable.',
+    'dry_run': 'Print the Dockerfile and the steps, without building.',
+    'output': 'Also write the image to this file, as an OCI archive.',
+    'network': 'The network of commands during the build, such as host.',
+    'engine': 'PLATFORM=NAME: docker context, buildx builder or URL for a platform. Repeatable.',
 }
 _SETTINGS = {name: name for name in _OPTIONS} | {'engine': 'engines'}
 _PAIRS = ('env', 'labels', 'engine')
@@ -71,19 +71,19 @@ def docker_container(
     network: str | None = None,
     engines: Mapping[str, str] | None = None,
 ) -> Any:
-    """Make a task of a function that yields resources; the task builds an image of them.
+    """Turn a function that yields resources into a task that builds an image of them.
 
-    The function is given a ResourceBundle, then what was given on the command line for its own
-    parameters, which are typed by their defaults. If it takes `platform`, it is called for each
-    platform, with its name, such as linux/arm64. If it takes `**kwargs`, these are the settings of
-    the image. The settings here can be overridden on the command line and by a caller;
-    see DockerBuilder for what they mean.
+    The function gets a ResourceBundle and the values of its own parameters from the command line,
+    converted to the types of their defaults. If it has a parameter `platform`, it is called for
+    each platform, with a name such as linux/arm64. If it takes `**kwargs`, these are the settings
+    of the image. The command line and callers of the task can override the settings here, which
+    are those of DockerBuilder.
 
-    The task prints the progress and, last, the image's ID, which it returns too (None for a dry
-    run). For several hosts (`fab -H a,b`) it builds once.
+    The task prints the progress and, as the last line, the image's ID, which it also returns (None
+    for a dry run). For several hosts (`fab -H a,b`) it builds once.
 
     Raises:
-        TypeError: the function can't be made a task; the message says why
+        TypeError: the function cannot become a task; the message says why
     """
     settings = {name: value for name, value in locals().items() if name != 'function'}
     if function is None:
@@ -97,7 +97,7 @@ def _task(function: _Function, settings: Mapping[str, Any]) -> invoke.tasks.Task
 
     def body(context: invoke.context.Context, /, **arguments: Any) -> str | None:
         key = repr(sorted(arguments.items()))
-        # of all contexts only Fabric's connections have a host, and each gets the same image
+        # only Fabric's connections have a host; all of them get the same image
         if not (hasattr(context, 'host') and key in built):
             given = {name: value for name, value in arguments.items() if value not in (None, [])}
             values = {
@@ -105,7 +105,7 @@ def _task(function: _Function, settings: Mapping[str, Any]) -> invoke.tasks.Task
                 for name, parameter in own.items()
                 if name in given
             }
-            if 'engines' in given:  # a caller's, which is called as in the decorator
+            if 'engines' in given:  # from a caller, under the decorator's name for it
                 given['engine'] = given.pop('engines')
             chosen = {
                 setting: _chosen(name, settings[setting], given.get(name))
@@ -136,7 +136,7 @@ def _filled(function: _Function, values: Mapping[str, Any]) -> bundle.ResourceBu
     try:
         made = function(contents, **values)
         if made is not None or not len(contents):
-            contents.extend(made)  # type: ignore[arg-type]  # it refuses None in clear words
+            contents.extend(made)  # type: ignore[arg-type]  # None raises a clear error
     except errors.ResourceError as error:
         if error.location:
             raise
@@ -151,15 +151,15 @@ def _filled_for(
 
 
 def _own_platform(dry_run: bool) -> str:
-    """The platform for which an image is built if none is named."""
-    if dry_run:  # which asks no engine
+    """Return the platform to build for if none is set."""
+    if dry_run:  # without an engine
         return str(platforms.of_this_machine())
     with places.connect() as engine, places.told():
         return str(emulation.engines_own(engine.client))
 
 
 def _of_platforms(engines: Any, chosen: Any) -> Any:
-    """Those of the decorator's engines whose platforms are built."""
+    """Return the decorator's engines for the platforms that are built."""
     if not isinstance(engines, Mapping) or not chosen:
         return engines
     names = [chosen] if isinstance(chosen, str) else chosen
@@ -167,13 +167,13 @@ def _of_platforms(engines: Any, chosen: Any) -> Any:
         wanted = {platforms.parse(name) for name in names}
         return {name: each for name, each in engines.items() if platforms.parse(name) in wanted}
     except (errors.ResourceError, TypeError):
-        return engines  # which the builder refuses
+        return engines  # the builder reports the error
 
 
 def _check(function: _Function, settings: Mapping[str, Any]) -> None:
-    """Refuse what is wrong in the decorator itself, which a command line need not override."""
+    """Check the decorator's settings, including those that the command line overrides."""
     try:
-        # what only a command line may complete is checked with it
+        # without what the command line may complete
         alone = {**settings, 'dry_run': True, 'platform': settings['platform']}
         if settings['engines'] and not settings['platform']:
             alone['platform'] = list(settings['engines'])
@@ -198,7 +198,7 @@ def _build(
     except errors.BuildError as error:
         raise invoke.exceptions.Exit(str(error), code=1) from error
     except KeyboardInterrupt:
-        raise invoke.exceptions.Exit('Stopped; no image was built.', code=130) from None
+        raise invoke.exceptions.Exit('Interrupted: no image was built.', code=130) from None
     if image.image_id:
         print(image.image_id, flush=True)
     return image.image_id or None
@@ -210,11 +210,11 @@ def _where(function: _Function) -> str:
 
 
 def _parameters(function: _Function) -> tuple[dict[str, inspect.Parameter], set[str]]:
-    """The function's own parameters, and which it takes of the image's settings and platform."""
+    """Return its own parameters, and whether it takes the settings and the platform."""
     if not inspect.isfunction(function):
         raise TypeError(
-            f'docker_container decorates a function, not {type(function).__name__}; '
-            "its settings are named, as in @docker_container(tag='name')"
+            f'docker_container decorates a function, not {type(function).__name__}: '
+            "pass settings by name, as in @docker_container(tag='name')"
         )
     where = _where(function)
     parameters = list(inspect.signature(function).parameters.values())
@@ -222,7 +222,7 @@ def _parameters(function: _Function) -> tuple[dict[str, inspect.Parameter], set[
         inspect.Parameter.POSITIONAL_ONLY,
         inspect.Parameter.POSITIONAL_OR_KEYWORD,
     ):
-        raise TypeError(f'{where} has to take the bundle first')
+        raise TypeError(f'{where}: its first parameter must be the bundle')
     own = {}
     takes = set()
     for parameter in parameters[1:]:
@@ -232,13 +232,15 @@ def _parameters(function: _Function) -> tuple[dict[str, inspect.Parameter], set[
             inspect.Parameter.VAR_POSITIONAL,
             inspect.Parameter.POSITIONAL_ONLY,
         ):
-            raise TypeError(f'{where}: {parameter} has no name that a command line could use')
+            raise TypeError(
+                f'{where}: {parameter} cannot be a command-line option: use a named parameter'
+            )
         elif parameter.name == 'platform':
             takes.add('platform')
         elif parameter.name in (*_SETTINGS, *_SETTINGS.values()):
             raise TypeError(
-                f'{where}: its parameter {parameter.name} is a setting of the image; '
-                'call it otherwise, or take it from **kwargs'
+                f'{where}: its parameter {parameter.name} is a setting of the image: '
+                'rename it, or take it from **kwargs'
             )
         else:
             own[parameter.name] = parameter
@@ -246,11 +248,11 @@ def _parameters(function: _Function) -> tuple[dict[str, inspect.Parameter], set[
 
 
 def _signature(own: Mapping[str, inspect.Parameter]) -> inspect.Signature:
-    """The signature from which Invoke makes the options of the command line."""
+    """Return the signature from which Invoke makes the command-line options."""
     keyword = inspect.Parameter.KEYWORD_ONLY
     parameters = [inspect.Parameter('_context', inspect.Parameter.POSITIONAL_ONLY)]
     for name, parameter in own.items():
-        # all but flags come as text, because Invoke has no words for text that is no number
+        # only flags keep their type: Invoke has no clear error for a word that is not a number
         flag = isinstance(parameter.default, bool)
         required = parameter.default is inspect.Parameter.empty
         default = parameter.default if flag or required else None
@@ -279,21 +281,21 @@ def _kind(parameter: inspect.Parameter) -> type[Any]:
 
 
 def _own(parameter: inspect.Parameter, value: Any) -> Any:
-    """The value for a parameter of the function's own, of the type that its default has."""
+    """Convert the value of the function's own parameter to the type of its default."""
     kind = _kind(parameter)
     if kind is dict and isinstance(value, list):
         return {**parameter.default, **_pairs(parameter.name, value)}
-    # other types come from a caller in Python
+    # a value of a different type comes from a caller in Python
     if not isinstance(value, list if kind in _SEVERAL else str):
         return value
     try:
         return kind(value)
     except (TypeError, ValueError):
-        _refuse(parameter.name, f'{value!r} is no {kind.__name__}')
+        _refuse(parameter.name, f'{value!r} is not a valid {kind.__name__}')
 
 
 def _chosen(name: str, default: Any, value: Any) -> Any:
-    """The setting `name`: the decorator's, or what was given instead of it."""
+    """Return the setting `name`: from the command line or caller, else from the decorator."""
     if name == 'dry_run':
         return bool(default or value)
     if value is None:
@@ -341,9 +343,9 @@ def _words(text: str) -> list[str]:
     try:
         words = json.loads(text)
     except ValueError as error:
-        _refuse('cmd', f'{text!r} begins like a list in JSON, but is none: {error}')
+        _refuse('cmd', f'{text!r} is not a valid JSON list: {error}')
     if not all(isinstance(word, str) for word in words):
-        _refuse('cmd', f'{text!r} is not a list of texts')
+        _refuse('cmd', f'{text!r} is not a list of strings')
     return list(words)
 
 

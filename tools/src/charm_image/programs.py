@@ -1,4 +1,4 @@
-"""Where the installed programs begin: importing what they need takes a moment."""
+"""The entry points of the installed programs, which import the rest with Ctrl-C handled."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import NoReturn
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM came. Unwinds like Ctrl-C, so that temporary files are removed."""
+    """SIGTERM was received. Unwinds like Ctrl-C, so that temporary files are removed."""
 
 
 def unwind_on_sigterm() -> None:
-    """From now on, SIGTERM raises Terminated."""
+    """Make SIGTERM raise Terminated."""
     signal.signal(signal.SIGTERM, _terminate)
 
 

@@ -1,4 +1,4 @@
-"""What a command shows: results on stdout, everything else on stderr."""
+"""The output of a command: results on stdout, everything else on stderr."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from typing import Any, TextIO
 
 
 class Terminal:
-    """Shows bars where stderr is a terminal, else a line for each step, and how far it is.
+    """Shows progress: as bars if stderr is a terminal, else as lines.
 
-    `quiet` leaves the result and errors; `as_json` makes the result JSON, alone on stdout;
-    `interval` is the time between two lines about the same step, in seconds.
+    `quiet` shows only the result and errors; `as_json` prints the result as JSON, and nothing else
+    on stdout; `interval` is the time between two lines about the same step, in seconds.
     """
 
     def __init__(
@@ -30,28 +30,28 @@ class Terminal:
             self._bars = _bars()
 
     def say(self, sentence: str) -> None:
-        """Print what was asked for."""
+        """Print a line of the command's output: on stdout, or on stderr with `as_json`."""
         if not self._quiet:
             self._print(sentence, sys.stderr if self._as_json else sys.stdout)
 
     def tell(self, sentence: str) -> None:
-        """Print what one wants to know while waiting."""
+        """Print a line about the progress on stderr."""
         if not self._quiet:
             self._print(sentence, sys.stderr)
 
     def result(self, sentence: str, content: Mapping[str, Any]) -> None:
-        """Print what came of it."""
+        """Print the result: `sentence`, or `content` as JSON."""
         self._print(json.dumps(content) if self._as_json else sentence, sys.stdout)
 
     def error(self, sentence: str, errors: Sequence[Mapping[str, str]]) -> None:
-        """Print why nothing came of it; `errors` are for JSON."""
+        """Print why the command failed; `errors` are printed as JSON, if that is asked for."""
         self._print(f'{self._program}: {sentence}', sys.stderr)
         if self._as_json:
             self._print(json.dumps({'errors': list(errors)}), sys.stdout)
 
     @contextlib.contextmanager
     def step(self, name: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
-        """Show that one thing is going on, and how many of its `total` bytes are done."""
+        """Show one step; the yielded function takes how many of its `total` bytes are done."""
         if self._bars is not None and total is None:
             with self._showing(self._bars.console.status(_text(name))):
                 yield lambda done: None
@@ -62,7 +62,7 @@ class Terminal:
 
     @contextlib.contextmanager
     def steps(self) -> Iterator[Callable[[str, int, int | None], None]]:
-        """Show several things that go on at once: their names, bytes done, and in all."""
+        """Show several steps at a time; the yielded function takes name, bytes done and total."""
         if self._quiet:
             yield lambda name, done, total: None
             return
@@ -96,27 +96,27 @@ class Terminal:
             self._live = None
 
     def _print(self, line: str, file: TextIO | None) -> None:
-        if file is None:  # closed by whoever started us
+        if file is None:  # closed by the calling program
             return
         if self._live:  # both streams may be the same screen
             self._live.stop()
         try:
             print(line, file=file, flush=True)
         except BrokenPipeError:
-            # nobody reads on: no reason to fail, now or when Python flushes at its end
+            # the reader has gone: do not fail, now or when Python flushes at exit
             os.dup2(os.open(os.devnull, os.O_WRONLY), file.fileno())
         if self._live:
             self._live.start()
 
 
 class _Lines:
-    """A line for each step when it begins, and every `interval` seconds how far it is."""
+    """Prints a line when a step begins, and its progress every `interval` seconds."""
 
     def __init__(self, tell: Callable[[str], None], interval: float) -> None:
         self._tell, self._interval = tell, interval
         self._steps: dict[str, Step] = {}
         self._ended = threading.Event()
-        # a step may be silent for long: one that is told by nobody is told by the clock
+        # a step may report nothing for a long time, so a thread prints its line
         self._clock = threading.Thread(target=self._watch, name='progress', daemon=True)
 
     def __enter__(self) -> _Lines:
@@ -141,7 +141,7 @@ class _Lines:
 
 
 class Step:
-    """Something that goes on: set `done` and `total`, in bytes, as it does."""
+    """A step in progress: set `done` and `total`, in bytes, as it goes on."""
 
     def __init__(self, name: str) -> None:
         self.done, self.total = 0, None  # type: int, int | None
@@ -150,7 +150,7 @@ class Step:
         self._told_done = 0
 
     def line(self, interval: float) -> str:
-        """Say how far it is, if it isn't at its end and was not told for so many seconds."""
+        """Return a line about the progress; '' if done, or if `interval` has not passed."""
         now, done, total = time.monotonic(), self.done, self.total
         seconds = now - self._told
         if seconds < interval or (total is not None and done >= total):
@@ -165,7 +165,7 @@ class Step:
 
 
 def amount(size: float) -> str:
-    """Write a number of bytes as people do."""
+    """Format a number of bytes, such as 1.23 MB."""
     for unit in ('bytes', 'kB', 'MB'):
         if size < 999.5:
             return f'{size:.3g} {unit}'
@@ -180,7 +180,7 @@ def _text(line: str) -> Any:
 
 
 def _bars() -> Any:
-    import rich.console  # imported only here: a script has no use for it
+    import rich.console  # imported only here: scripts need no bars
     import rich.progress as progress
 
     return progress.Progress(

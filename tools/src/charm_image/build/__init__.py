@@ -1,1 +1,1 @@
-"""From resources to an image: bundle, plan, Dockerfile, builders."""
+"""Builds an image from resources: bundle, plan, Dockerfile, builders."""

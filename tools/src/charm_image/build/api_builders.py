@@ -1,7 +1,7 @@
-"""The builders behind Docker's API.
+"""Builds through Docker's API: with Docker's classic builder, BuildKit or podman's buildah.
 
-Docker's classic one, BuildKit, and podman's. Which one an engine is asked for follows the docker
-command: DOCKER_BUILDKIT, else what the engine says is its default.
+The choice between the first two is that of the docker command: DOCKER_BUILDKIT, else the engine's
+default.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from charm_image.image import platforms
 if TYPE_CHECKING:
     import docker
 
-# what Docker 25 to 27 say with containerd's store: https://github.com/moby/moby/pull/49178
+# the error of Docker 25 to 27 with containerd's image store: https://github.com/moby/moby/pull/49178
 _UNREADABLE = 'failed to read downloaded context'
 _UNREADING = (
-    "this engine's BuildKit cannot read the build context with containerd's image store, which "
-    'Docker 28 mends'
+    "BuildKit in Docker 25 to 27 cannot read the build context with containerd's image store, "
+    'which Docker 28 fixes'
 )
 
 
@@ -38,22 +38,22 @@ class Engine:
     """An engine that builds images."""
 
     def __init__(self, client: docker.APIClient):
-        self._client: Any = client  # its stubs say little
+        self._client: Any = client  # its type stubs are incomplete
         self._response: Any = None
         self._stopped = False
 
     def identify(self, image: str) -> str:
-        """The whole ID of `image`."""
+        """Return the full ID of `image`."""
         if re.fullmatch('sha256:[0-9a-f]{64}', image):
             return image
         return str((self._inspect(image) or {'Id': image})['Id'])
 
     def tag(self, image: str, name: str) -> None:
-        """Give `image` the name `name`."""
+        """Tag `image` as `name`."""
         self._client.tag(image, *bases.split(name))
 
     def stop(self) -> None:
-        """End the build that another thread is at."""
+        """End the build that another thread is running."""
         self._stopped = True
         if self._response is not None:
             _hang_up(self._response)
@@ -68,10 +68,10 @@ class Engine:
         return content
 
     def export(self, image: str) -> Iterator[bytes]:
-        """Give the archive that `docker save` writes."""
+        """Return the archive that `docker save` writes, in chunks."""
         waits, self._client.timeout = self._client.timeout, None
         try:
-            # graph drivers write all of it to the engine's disk before the first byte
+            # with a graph driver, the engine writes all of it to its disk first
             chunks: Iterator[bytes] = self._client.get_image(image)
         finally:
             self._client.timeout = waits
@@ -80,23 +80,23 @@ class Engine:
     def build(
         self, context: IO[bytes], options: Mapping[str, Any], instructions: Sequence[str]
     ) -> Generator[builder_reports.Event, None, None]:
-        """Build; if that fails or is given up, nothing remains but BuildKit's cache.
+        """Build; if it fails or is closed early, only BuildKit's cache remains.
 
         Args:
             context: the tar archive
-            options: further parameters of Docker's API
-            instructions: those in the Dockerfile
+            options: additional parameters of Docker's API
+            instructions: the instructions in the Dockerfile
         """
         import requests
 
         try:
             ping = self._client.get(f'{self._client.base_url}/_ping').headers
         except (requests.RequestException, OSError) as error:
-            raise errors.BuildError(f'the engine does not answer: {error}') from None
+            raise errors.BuildError(f'the engine does not respond: {error}') from None
         podman = 'Libpod-Api-Version' in ping
-        # BuildKit takes an ID for a name, and would ask a registry
+        # BuildKit reads an ID as a name, and would look for it in a registry
         named = not instructions[0].startswith('FROM sha256:')
-        # the classic one takes its own platform for that of scratch
+        # the classic builder gives scratch its own platform
         from_nothing = instructions[0] == 'FROM scratch' and 'platform' in options
         if not podman and named and _wants_buildkit(ping, default=from_nothing):
             identity = secrets.token_hex(16)
@@ -112,7 +112,7 @@ class Engine:
                     return
             self._refuse_foreign(options, instructions)
             yield builder_reports.Event(
-                'note', text=f'{_UNREADING}: building with its classic builder'
+                'note', text=f'{_UNREADING}: building with the classic builder'
             )
             context.seek(0)
         classic = builder_reports.Classic()
@@ -122,13 +122,13 @@ class Engine:
         )
 
     def _refuse_foreign(self, options: Mapping[str, Any], instructions: Sequence[str]) -> None:
-        """Refuse what the classic builder can't do with containerd's image store."""
+        """Raise BuildError if the classic builder cannot do it with containerd's image store."""
         wanted = options.get('platform')
         copies = any(each.startswith('COPY ') for each in instructions)
         if wanted and copies and platforms.parse(wanted) != emulation.engines_own(self._client):
             raise errors.BuildError(
-                f'{_UNREADING}, and its classic builder copies no files for {wanted}: upgrade it, '
-                f'or name another engine: --engine {wanted}=CONTEXT_OR_URL'
+                f'{_UNREADING}, and its classic builder cannot copy files for {wanted}: upgrade '
+                f'Docker, or use a different engine with --engine {wanted}=CONTEXT_OR_URL'
             )
 
     def _events(
@@ -153,15 +153,15 @@ class Engine:
                 if self._stopped:
                     _hang_up(response)
                 if response.status_code != 200:
-                    raise errors.BuildError(f'the engine refuses to build: {_message(response)}')
+                    raise errors.BuildError(f'the engine rejected the build: {_message(response)}')
                 for document in _documents(response.iter_content(None)):
                     for event in reports.read(document):
                         built = built or event.kind == 'image'
                         yield event
             if not built:
-                raise errors.BuildError('the engine stopped before the image was built')
+                raise errors.BuildError('the engine ended the build without an image')
         except (requests.RequestException, OSError) as error:
-            raise errors.BuildError(f'the engine stopped in the middle: {error}') from None
+            raise errors.BuildError(f'the engine stopped during the build: {error}') from None
         finally:
             self._response = None
             if not built:
@@ -173,12 +173,12 @@ class Engine:
     def _cancel(self, identity: str) -> None:
         import requests
 
-        # one that has ended is none any more
+        # a build that has ended cannot be cancelled
         with contextlib.suppress(requests.RequestException, OSError):
             self._client.post(self._url('/build/cancel'), params={'id': identity}, timeout=10)
 
     def _remove(self, images: list[str], since: float, podman: bool) -> None:
-        """Remove what unfinished builds leave, last first."""
+        """Remove the images of an unfinished build, last first."""
         import docker
         import requests
 
@@ -186,7 +186,7 @@ class Engine:
         with contextlib.suppress(requests.RequestException, OSError):
             for image in reversed(images):
                 found = self._inspect(image)
-                # commands could write what builders do: remove nothing that was there before
+                # a command's output may look like a builder's: remove only images made since
                 if not found or found.get('RepoTags') or _created(found) < since:
                     continue
                 while True:
@@ -195,7 +195,7 @@ class Engine:
                     except docker.errors.NotFound:
                         pass
                     except docker.errors.APIError:
-                        # its container ends a little after the connection
+                        # its container ends shortly after the connection
                         if time.monotonic() < deadline:
                             time.sleep(0.1)
                             continue
@@ -203,9 +203,9 @@ class Engine:
 
 
 def _hang_up(response: Any) -> None:
-    """Have another thread that reads the response come to its end."""
+    """Close the connection, so that the thread that reads the response ends."""
     connection = getattr(response.raw, '_connection', None)
-    # http.client leaves the socket to the response where no other one follows on it
+    # http.client hands the socket over to the last response on a connection
     file = getattr(getattr(response.raw, '_fp', None), 'fp', None)
     sockets = [
         getattr(connection, 'sock', None),
@@ -259,7 +259,7 @@ def _documents(chunks: Iterator[bytes]) -> Iterator[dict[str, Any]]:
             try:
                 document, end = decoder.raw_decode(text)
             except ValueError:
-                break  # the rest of it is to come
+                break  # the rest is in the next chunk
             text = text[end:].lstrip()
             if isinstance(document, dict):
                 yield document

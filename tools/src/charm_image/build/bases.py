@@ -1,4 +1,4 @@
-"""The image that a build starts from, in an engine."""
+"""The base image of a build, in an engine."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from charm_image.image import platforms
 if TYPE_CHECKING:
     import docker
 
-# from then on, inspecting an image takes a platform
+# since that API version, inspecting an image takes a platform
 _INSPECTS_PLATFORMS = (1, 49)
 _PINNED = 'localhost/charm-image/base'
 
 
 class Base:
-    """The base of an image, for one platform."""
+    """The base image, for one platform."""
 
     def __init__(
         self, client: docker.APIClient, name: str, platform: platforms.Platform | None
@@ -28,9 +28,9 @@ class Base:
         Args:
             client: the engine
             name: the name or ID of the base, or scratch
-            platform: the one that is wanted; None for whichever the engine has
+            platform: the platform of the base; None for any that the engine has
         """
-        self._client: Any = client  # its stubs say little
+        self._client: Any = client  # its type stubs are incomplete
         self._name = name
         self._platform = platform
         self._config: dict[str, Any] = {}
@@ -39,10 +39,10 @@ class Base:
         self._pin = ''
 
     def pull(self) -> Iterator[str]:
-        """Have it, pulled if it isn't there; yield what the engine reports.
+        """Pull it if the engine does not have it; yield what the engine reports.
 
         Raises:
-            errors.BuildError: it can't be had
+            errors.BuildError: it cannot be pulled
         """
         if self._name == 'scratch' or self.found():
             return
@@ -52,12 +52,14 @@ class Base:
         self._before = str((self._inspect() or {}).get('Id') or '')
         yield from self._pull()
         if not self.found():
-            raise errors.BuildError(f'{self._name} was pulled, but not{wanted or " found then"}')
+            raise errors.BuildError(
+                f'the engine pulled {self._name}, but does not have it{wanted}'
+            )
 
     def pin(self) -> str:
-        """Give it, once pulled, a name that no pull of another platform takes away; tell that.
+        """Return a name for the pulled image that a pull for a different platform does not move.
 
-        Only with containerd's image store a name may have several platforms.
+        Only with containerd's image store can one name have several platforms.
         """
         if self._name == 'scratch' or self._name.startswith('sha256:'):
             return self._name
@@ -70,7 +72,7 @@ class Base:
         return self._pin
 
     def unpin(self) -> None:
-        """Take that name away, and give the base's own back to what had it before."""
+        """Remove that name, and tag the image that had the base's name before."""
         if self._pin:
             self._client.remove_image(self._pin, noprune=True)
             self._pin = ''
@@ -79,15 +81,15 @@ class Base:
 
     @property
     def user(self) -> str:
-        """Whom it runs as once it was pulled; '' for root.
+        """The user that it runs as, once pulled; '' for root.
 
         Raises:
-            errors.BuildError: it is nobody whom a Dockerfile could name
+            errors.BuildError: a Dockerfile cannot name the user
         """
         return user_of(self._name, self._config)
 
     def found(self) -> bool:
-        """Tell whether the engine has it."""
+        """Return whether the engine has it."""
         config = self._configuration()
         self._config = config or {}
         return config is not None
@@ -97,7 +99,7 @@ class Base:
         self._id = str((found or {}).get('Id') or '')
         if found is None or self._platform is None or self._platform.is_of(found):
             return None if found is None else found.get('Config') or {}
-        # with containerd's image store, a name may have other platforms beside the one told
+        # with containerd's image store, a name may have more platforms than the one reported
         version = tuple(map(int, self._client.api_version.split('.')))
         if version >= _INSPECTS_PLATFORMS:
             found = self._inspect(platform=self._platform)
@@ -122,7 +124,7 @@ class Base:
         return ['driver-type', 'io.containerd.snapshotter.v1'] in status
 
     def _configuration_of_container(self) -> dict[str, Any] | None:
-        """What a container of that platform would have; None where the image lacks it."""
+        """Return the configuration of a container for the platform; None if the image lacks it."""
         import docker
 
         try:
@@ -144,7 +146,7 @@ class Base:
         platform = str(self._platform) if self._platform else None
         step = terminal.Step(self._name)
         bytes_of: dict[str, tuple[int, int]] = {}
-        told: dict[str, str] = {}  # layers come at once, each repeating what it does
+        told: dict[str, str] = {}  # layers are pulled in parallel, and repeat their status
         try:
             for line in self._client.pull(
                 repository, reference, stream=True, decode=True, platform=platform
@@ -156,7 +158,7 @@ class Base:
                     told[layer] = status
                     yield f'{self._name}: {f"{layer} {status}".strip()}'
                 detail = line.get('progressDetail') or {}
-                if status == 'Downloading':  # no layer's size is known before
+                if status == 'Downloading':  # the size of a layer is not known earlier
                     sizes = detail.get('current') or 0, detail.get('total') or 0
                     bytes_of[layer] = max(0, sizes[0]), max(0, sizes[1])
                 elif status == 'Download complete' and layer in bytes_of:
@@ -171,7 +173,7 @@ class Base:
 
 
 def split(name: str) -> tuple[str, str]:
-    """The repository of a reference, and its digest or tag."""
+    """Return the repository of a reference, and its digest or tag."""
     name, _, digest = name.partition('@')
     if ':' in name.rpartition('/')[2]:
         repository, _, tag = name.rpartition(':')
@@ -180,15 +182,15 @@ def split(name: str) -> tuple[str, str]:
 
 
 def user_of(name: str, config: Mapping[str, Any]) -> str:
-    """Whom the image `name` runs as, by its configuration; '' for root.
+    """Return the user in the configuration of the image `name`; '' for root.
 
     Raises:
-        errors.BuildError: it is nobody whom a Dockerfile could name
+        errors.BuildError: a Dockerfile cannot name the user
     """
     user = str(config.get('User') or '')
     if not user.isprintable():
         raise errors.BuildError(
-            f'{name} runs as the user {user!r:.80}, which has an unprintable '
-            'character: build from an image that was made without it'
+            f'{name} runs as user {user!r:.80}, whose name contains an unprintable character: '
+            'use a different base image'
         )
     return '' if user.partition(':')[0] in ('', '0', 'root') else user

@@ -1,4 +1,4 @@
-"""What is to be built for one platform."""
+"""The image to build for one platform."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from charm_image.image import platforms
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-    """An image for `platform`, or for the engine's own if that is None."""
+    """An image for `platform`, or for the engine's platform if that is None."""
 
     plan: plan.Plan
     settings: dockerfile.Settings
@@ -23,18 +23,18 @@ class Target:
 
     @property
     def dockerfile(self) -> str:
-        """The Dockerfile, as far as it is known without asking the engine about its base."""
+        """The Dockerfile; the base's user is in it only after the engine was asked for it."""
         return self.plan.dockerfile(self.settings)
 
     @property
     def runs_programs(self) -> bool:
-        """Whether its engine has to be able to run programs of its platform."""
+        """Whether the build runs programs of its platform."""
         instructions = (each for step in self.plan.steps for each in step.instructions)
         return any(each.startswith('RUN ') for each in instructions)
 
     @property
     def options(self) -> dict[str, str]:
-        """Parameters of a build by Docker's API."""
+        """The parameters of the build in Docker's API."""
         options = {
             'buildargs': json.dumps(self.settings.arguments),
             't': self.tag,
@@ -44,7 +44,7 @@ class Target:
         return {name: value for name, value in options.items() if value}
 
     def on(self, base: str, user: str) -> Target:
-        """The same on `base`, which runs as `user`."""
+        """Return the same image on `base`, which runs as `user`."""
         settings = dataclasses.replace(self.settings, from_image=base, user=user)
         return dataclasses.replace(self, settings=settings)
 
@@ -53,4 +53,4 @@ class Target:
         try:
             context.archive(self.plan.files, self.dockerfile, output)
         except OSError as error:
-            raise errors.BuildError(f'the context cannot be made: {error}') from error
+            raise errors.BuildError(f'cannot make the build context: {error}') from error

@@ -1,4 +1,4 @@
-"""Images from bundles, built by Docker's engine or podman's through Docker's API.
+"""Builds images from bundles, with Docker or podman through Docker's API.
 
 See the Docker Engine API, https://docs.docker.com/reference/api/engine, from version 1.24 on.
 """
@@ -36,33 +36,33 @@ Progress = events.Progress
 
 
 class DockerBuilder:
-    """An image to be built from a bundle.
+    """Builds an image from a bundle.
 
-    Building with ``docker build`` what `write_context` writes gives the same image.
+    ``docker build`` makes the same image from what `write_context` writes.
 
     Args:
-        bundle: what is in the image; or a function that is given a platform, such as
-            linux/arm64, and returns what is in the image for that
-        from_image: the image to start from, a name, an ID or `scratch`; `ubuntu:24.04` by
-            default. It is pulled if the engine doesn't have it
+        bundle: the resources of the image; or a function that takes a platform, such as
+            linux/arm64, and returns the resources for it
+        from_image: the base image: a name, an ID or `scratch`; default: `ubuntu:24.04`. The
+            engine pulls it if it does not have it
         tag: the name of the image
-        env: variables, for what is run while building and for what the image runs
-        volumes: directories to share
-        ports: those to expose, such as 80, '53/udp' or '8000-8010'
-        cmd: what the image runs by default, word by word
-        maintainer: whom to ask; the label org.opencontainers.image.authors
-        platform: what to build for, as in linux/arm64; or several, with `output`
-        labels: further labels
-        dry_run: whether to build nothing, and to yield the Dockerfile and the steps instead
-        output: a file to write the image to, too, as an OCI archive; of several platforms,
-            one image with an index
-        network: the network of commands while building, as in `docker build --network`
-        client: the engine; by default that which the docker command would use
-        engines: an engine of its own for a platform: a docker context, a builder of buildx, or
-            a URL as in DOCKER_HOST
+        env: environment variables, for the build and for containers
+        volumes: absolute paths of directories that are volumes
+        ports: ports to expose, such as 80, '53/udp' or '8000-8010'
+        cmd: the default command, as a list of words
+        maintainer: the value of the label org.opencontainers.image.authors
+        platform: the platform to build for, such as linux/arm64; or several, with `output`
+        labels: additional labels
+        dry_run: build nothing, but yield the Dockerfile and the steps
+        output: the path of an OCI archive to write as well; several platforms become one image
+            index in it
+        network: the network of commands during the build, as in `docker build --network`
+        client: the engine; default: the one that the docker command would use
+        engines: the engine for each of some platforms: a docker context, a buildx builder, or a
+            URL as in DOCKER_HOST
 
     Raises:
-        errors.ResourceError: an argument is wrong
+        errors.ResourceError: an argument is not valid
     """
 
     def __init__(
@@ -84,8 +84,8 @@ class DockerBuilder:
         engines: Mapping[str, str] | None = None,
     ):
         self.image_id = ''
-        """The ID of the image, sha256:…, of several platforms the digest of its index; empty until
-        it is built."""
+        """The image's ID, sha256:…; for several platforms, the digest of the index. Empty until it
+        is built."""
         self.dry_run = dry_run
         self.tag = None if tag is None else arguments.tag('tag', tag)
         self.platform = platform
@@ -104,52 +104,52 @@ class DockerBuilder:
         )
         if len(self._platforms) > 1 and self.output is None and not dry_run:
             raise errors.ResourceError(
-                'an image for several platforms needs a file to be written to: '
-                'output=PATH (--output=PATH)'
+                'an image for several platforms must be written to a file: '
+                'set output=PATH (--output=PATH)'
             )
         self._bundles = arguments.bundles_of(bundle, self._platforms)
 
     @property
     def dockerfile(self) -> str:
-        """The Dockerfile, as far as it is known without asking the engine about from_image.
+        """The Dockerfile; the base's user is in it only after `build`.
 
         Raises:
-            errors.BuildError: it is not the same for all platforms
+            errors.BuildError: it differs by platform
         """
         return self._common().dockerfile
 
     @property
     def steps(self) -> list[str]:
-        """The names of the resources of each step."""
+        """The resources of each step, as one line."""
         return [step.title for step in self._common().plan.steps]
 
     def write_context(self, directory: str | os.PathLike[str]) -> None:
-        """Write the Dockerfile and all that it copies, for `docker build`.
+        """Write the Dockerfile and the files that it copies, for `docker build`.
 
         Raises:
-            errors.BuildError: it can't be written, or a file to copy not be read, or it is not the
-                same for all platforms
+            errors.BuildError: they cannot be written, a file to copy cannot be read, or the
+                Dockerfile differs by platform
         """
         target = self._common()
         try:
             context.write(target.plan.files, target.dockerfile, directory)
         except OSError as error:
-            raise errors.BuildError(f'the context cannot be written: {error}') from error
+            raise errors.BuildError(f'cannot write the build context: {error}') from error
 
     def context(self) -> bytes:
-        """The same as a tar archive."""
+        """Return the same as a tar archive. Raises errors.BuildError."""
         return _context(self._common())
 
     def build(self) -> Iterator[Progress]:
-        """Build the image, which `image_id` names then; yield what happens as it does.
+        """Build the image and set `image_id`; yield the progress.
 
-        A build that fails, or whose generator is closed, leaves nothing behind but BuildKit's
-        cache; podman ends the command that it is at first. Of several platforms, one that fails
-        ends the others.
+        A build that fails, or whose generator is closed, leaves only BuildKit's cache behind;
+        podman finishes the running command first. If the build for one platform fails, the others
+        are ended.
 
         Raises:
-            errors.StepError: a resource can't be applied
-            errors.BuildError: the image can't be built for another reason
+            errors.StepError: a resource cannot be applied
+            errors.BuildError: the image cannot be built for a different reason
         """
         self.image_id = ''
         if self.dry_run:
@@ -165,12 +165,12 @@ class DockerBuilder:
             build = self._open(target, stack)
             if isinstance(build, buildx.BuildxBuild) and self.output is None:
                 raise errors.BuildError(
-                    'a builder of buildx keeps no images: give output=PATH (--output=PATH), too'
+                    'a buildx builder does not store images: set output=PATH (--output=PATH)'
                 )
             yield from build.prepare()
             yield from build.build()
             self.image_id = build.image_id
-            # whose settings now know the base
+            # these settings include the base's user
             self._settings = build.target.settings
             yield Progress('built', f'{self.image_id}{f" {self.tag}" if self.tag else ""}')
             if self.output is not None:
@@ -222,9 +222,7 @@ class DockerBuilder:
     def _common(self) -> build_target.Target:
         first, *others = self._targets()
         if any(_context(each) != _context(first) for each in others):
-            raise errors.BuildError(
-                'the Dockerfile differs by platform: give one platform at a time'
-            )
+            raise errors.BuildError('the Dockerfile differs by platform: set one platform')
         return first
 
     def _planned(self) -> Iterator[Progress]:

@@ -1,4 +1,4 @@
-"""What builders report while they build, by Docker's API: its classic one, BuildKit, buildah."""
+"""Reads the reports of builders in Docker's API: the classic builder, BuildKit and buildah."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from charm_image.build import trace
 
 _COLOR = re.compile(r'\x1b\[[0-9;]*m')
 _STATUS = re.compile(r'(?:exit code|exit status|non-zero code):? ([0-9]+)')
-# what comes before and after the script in BuildKit's messages, of 20.10 and of today
+# the text before and after the script in BuildKit's messages, in 20.10 and in later versions
 _SCRIPTS = (
     ('executor failed running [', '\n]: '),
     ('process "', '" did not complete successfully: '),
@@ -23,10 +23,10 @@ _SCRIPTS = (
 
 @dataclasses.dataclass(frozen=True)
 class Event:
-    """What a builder reports.
+    """An event of a build.
 
-    `kind` is one of started, output, cached, done (of an instruction), image (whose ID is the
-    text), failed and note. `instruction` counts from 0.
+    `kind` is one of started, output, cached, done (of an instruction), image (`text` is its ID),
+    failed and note. `instruction` counts from 0.
     """
 
     kind: str
@@ -36,18 +36,18 @@ class Event:
 
 
 class _Lines:
-    """Output, which comes in pieces, line by line."""
+    """Splits output that arrives in pieces into lines."""
 
     def __init__(self) -> None:
         self._rest = ''
 
     def add(self, text: str) -> list[str]:
-        """Give the lines that `text` ends."""
+        """Return the lines that `text` completes."""
         *lines, self._rest = (self._rest + _COLOR.sub('', text)).split('\n')
         return [line.rstrip('\r').rpartition('\r')[2] for line in lines]
 
     def end(self) -> list[str]:
-        """Give the last line, if it has no end."""
+        """Return the last line, if it has no newline."""
         return self.add('\n') if self._rest else []
 
 
@@ -62,7 +62,7 @@ def _failure(report: Mapping[str, Any], instruction: int) -> Event | None:
 
 
 def _reason(message: str) -> str:
-    """The engine's own reason, without the script that BuildKit puts before it."""
+    """Return the reason, without the script that BuildKit puts before it."""
     for prefix, end in _SCRIPTS:
         if prefix in message[:100] and end in message:
             return message.rpartition(end)[2].strip()
@@ -70,7 +70,7 @@ def _reason(message: str) -> str:
 
 
 class Classic:
-    """What Docker's classic builder writes, and buildah in its stead."""
+    """Reads the reports of Docker's classic builder and of buildah."""
 
     _START = re.compile(r'(?i:step) ([0-9]+)/[0-9]+ ?: ')
     _IMAGE = re.compile(r' ?--(?:->|>) ([0-9a-f]{11,64})\n')
@@ -85,7 +85,7 @@ class Classic:
         self._lines = _Lines()
 
     def read(self, report: Mapping[str, Any]) -> Iterator[Event]:
-        """Give what `report` says."""
+        """Yield the events in `report`."""
         failure = _failure(report, self._instruction)
         if failure:
             yield from self._output(self._lines.end())
@@ -122,12 +122,12 @@ class Classic:
 
 
 class BuildKit:
-    """What BuildKit traces. It counts only instructions that change files: FROM is its first."""
+    """Reads BuildKit's trace, which numbers FROM and the instructions that change files."""
 
     _NAME = re.compile(r'\[(?:\S+ )? *([0-9]+)/[0-9]+\] ')
 
     def __init__(self, instructions: Sequence[str]) -> None:
-        self.made: list[str] = []  # it keeps its cache to itself
+        self.made: list[str] = []  # BuildKit makes no intermediate images
         self._counted = [
             index
             for index, each in enumerate(instructions)
@@ -139,7 +139,7 @@ class BuildKit:
         self._failed = -1
 
     def read(self, report: Mapping[str, Any]) -> Iterator[Event]:
-        """Give what `report` says."""
+        """Yield the events in `report`."""
         failure = _failure(report, self._failed)
         if failure:
             yield failure
@@ -151,7 +151,7 @@ class BuildKit:
                     yield from self.follow(each)
 
     def follow(self, traced: trace.Vertex | trace.Log) -> Iterator[Event]:
-        """Give what a part of the trace says."""
+        """Yield the events in a part of the trace."""
         yield from (
             self._vertex(traced) if isinstance(traced, trace.Vertex) else self._log(traced)
         )

@@ -1,7 +1,7 @@
-"""The image for one platform, built by a builder of buildx, such as a cluster's.
+"""Builds the image for one platform with a buildx builder, such as one in a cluster.
 
-Whatever its driver is (kubernetes, remote, docker-container), buildx sends the context there; the
-result comes back as a file. See https://docs.docker.com/build/builders.
+With every driver (kubernetes, remote, docker-container), buildx sends the context to the builder
+and receives the image as a file. See https://docs.docker.com/build/builders.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from charm_image.build import bases, build_target, builder_reports, events, trac
 from charm_image.image import images
 
 INSTALL = (
-    'install buildx (apt install docker-buildx; docker-buildx-plugin of the packages of Docker, '
-    'Inc.)'
+    'install buildx (apt install docker-buildx, or docker-buildx-plugin from the packages of '
+    'Docker, Inc.)'
 )
 
 
 def is_builder(name: str, environ: Mapping[str, str] = os.environ) -> bool:
-    """Tell whether buildx has a builder of that name that was made by `docker buildx create`."""
+    """Return whether `docker buildx create` made a builder of that name."""
     if '/' in name or name in ('', '.', '..'):
         return False
     home = environ.get('HOME') or os.path.expanduser('~')
@@ -61,26 +61,26 @@ class BuildxBuild:
         self._directory.cleanup()
 
     def prepare(self, shared: bool = False) -> Iterator[events.Progress]:
-        """Find buildx, and whom the base runs as.
+        """Find buildx, and the user of the base.
 
         Raises:
-            errors.BuildError: there is no buildx, or no such base
+            errors.BuildError: buildx is not installed, or the base does not exist
         """
         if not self._succeeds('version'):
-            raise errors.BuildError(f'{self._builder} is a builder of buildx: {INSTALL}')
+            raise errors.BuildError(f'{self._builder} is a buildx builder: {INSTALL}')
         name = self.target.settings.from_image
         if name.startswith('sha256:'):
             raise errors.BuildError(
-                f'the builder {self._builder} has no images of its own: name the base with its '
-                'registry, not by its ID'
+                f'the builder {self._builder} does not store images: use a reference for '
+                'from_image, not an ID'
             )
         if name != 'scratch':
-            yield events.Progress('pull', f'{name}: asking its registry')
+            yield events.Progress('pull', f'{name}: reading its configuration from the registry')
             user = bases.user_of(name, self._configuration(name))
             self.target = self.target.on(name, user)
 
     def build(self) -> Iterator[events.Progress]:
-        """Have the builder build it. Raises as EngineBuild.build does."""
+        """Build it with the builder. Raises the errors of EngineBuild.build."""
         target = self.target
         instructions = target.plan.instructions(target.settings)
         follower = events.Follower(instructions)
@@ -99,23 +99,23 @@ class BuildxBuild:
         if self._process is None or self._process.returncode:
             message = next((each for each in reversed(last) if each.startswith('ERROR')), '')
             reason = message.removeprefix('ERROR: ').removeprefix('failed to solve: ')
-            report = {'error': reason or '\n'.join(last) or 'buildx ended without a reason'}
+            report = {'error': reason or '\n'.join(last) or 'buildx failed without a message'}
             for event in reports.read(report):
                 yield from follower.follow(event)
         self.image_id = self._identify()
 
     def save(self, output: IO[bytes]) -> Iterator[events.Progress]:
-        """Write what `docker save` would write of the image."""
+        """Write the archive that `docker save` would write of the image."""
         yield events.Progress('saving', 'saving the image')
         with self._result.open('rb') as result:
             shutil.copyfileobj(result, output, 1 << 20)
 
     def name(self, tag: str) -> bool:
-        """Do nothing: a builder keeps no images."""
+        """Do nothing: a builder does not store images."""
         return False
 
     def stop(self) -> None:
-        """End the build; also from another thread."""
+        """End the build; can be called from any thread."""
         self._stopped = True
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
@@ -136,7 +136,7 @@ class BuildxBuild:
 
     def _lines(self, command: list[str], stdin: IO[bytes]) -> Iterator[str]:
         try:
-            # a session of its own: Ctrl-C is for this program, which then ends the build
+            # in a new session: Ctrl-C goes to this program only, which then ends the build
             with subprocess.Popen(
                 command,
                 stdin=stdin,
@@ -154,7 +154,7 @@ class BuildxBuild:
                     if process.poll() is None and self._stopped:
                         process.terminate()
         except OSError as error:
-            raise errors.BuildError(f'buildx cannot be run: {error}') from None
+            raise errors.BuildError(f'cannot run buildx: {error}') from None
 
     def _succeeds(self, *arguments: str) -> bool:
         try:
@@ -168,12 +168,12 @@ class BuildxBuild:
         command += ['--format={{json .Image}}', name]
         done = subprocess.run(command, capture_output=True, check=False, text=True)
         if done.returncode:
-            reason = (done.stderr.strip().splitlines() or ['no reason given'])[-1]
+            reason = (done.stderr.strip().splitlines() or ['no reason was given'])[-1]
             reason = reason.removeprefix('ERROR: ')
-            raise errors.BuildError(f'{name} cannot be read from its registry: {reason}')
+            raise errors.BuildError(f'cannot read {name} from its registry: {reason}')
         try:
             found = json.loads(done.stdout)
-            if 'config' not in found:  # one for each platform
+            if 'config' not in found:  # one configuration for each platform
                 found = next(
                     each
                     for each in found.values()
@@ -181,9 +181,11 @@ class BuildxBuild:
                 )
             config: Mapping[str, Any] = found.get('config') or {}
         except StopIteration:
-            raise errors.BuildError(f'{name} is not for {self.target.platform}') from None
+            raise errors.BuildError(f'{name} has no image for {self.target.platform}') from None
         except (ValueError, AttributeError, TypeError) as error:
-            raise errors.BuildError(f'buildx said nothing of {name}: {error}') from None
+            raise errors.BuildError(
+                f'buildx returned no configuration of {name}: {error}'
+            ) from None
         return config
 
     def _identify(self) -> str:
@@ -192,11 +194,11 @@ class BuildxBuild:
         try:
             return archives.open(self._result).id
         except images.ImageError as error:
-            raise errors.BuildError(f'buildx wrote no image: {error}') from None
+            raise errors.BuildError(f'buildx did not write a valid image: {error}') from None
 
 
 def _traced(line: str) -> list[trace.Vertex | trace.Log] | None:
-    """What a line of --progress=rawjson (client.SolveStatus) says; None if it is another one."""
+    """Read a line of --progress=rawjson (client.SolveStatus); None for other lines."""
     try:
         status = json.loads(line)
         found: list[trace.Vertex | trace.Log] = [

@@ -1,4 +1,4 @@
-"""Resources in the order in which they are applied."""
+"""An ordered collection of resources."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from charm_image.resources.resource import caller, location
 
 
 class ResourceBundle:
-    """An ordered collection of resources, each of which is there once."""
+    """Resources in the order in which they are applied; each `typed_id` occurs once."""
 
     def __init__(self) -> None:
         self._resources: list[resources.Resource] = []
@@ -18,7 +18,7 @@ class ResourceBundle:
 
     @classmethod
     def from_iterator(cls, iterator: Iterable[resources.Resource]) -> ResourceBundle:
-        """Make a bundle of all that `iterator` yields; see extend."""
+        """Return a bundle of the resources in `iterator`; see extend."""
         bundle = cls()
         bundle.extend(iterator)
         return bundle
@@ -33,37 +33,40 @@ class ResourceBundle:
         return self._by_id[typed_id]
 
     def get_resource_by_name(self, target: str) -> resources.Resource:
-        """Give the first resource whose id is `target`; raise KeyError where there is none."""
+        """Return the first resource whose id is `target`. Raises KeyError if there is none."""
         for resource in self._resources:
             if resource.id == target:
                 return resource
-        raise KeyError(f'there is no resource of the name {target!r}')
+        raise KeyError(f'the bundle has no resource with the id {target!r}')
 
     def create(self, typename: str, **arguments: Any) -> resources.Resource:
-        """Make a resource of the kind `typename`, such as 'File', and add it."""
+        """Create a resource of the type `typename`, such as 'File', and add it."""
         if typename not in resources.__all__:
             kinds = ', '.join(resources.__all__)
-            raise errors.ResourceError(f'there is no kind {typename!r} of resource: {kinds}')
+            raise errors.ResourceError(
+                f'unknown type of resource {typename!r}: use one of {kinds}'
+            )
         made: resources.Resource = getattr(resources, typename)(**arguments)
         return self.add(made)
 
     def add(self, resource: resources.Resource) -> resources.Resource:
-        """Add `resource` behind all others.
+        """Append `resource`.
 
         Raises:
-            errors.ResourceError: it is no resource, is there already, or watches what is not
+            errors.ResourceError: it is not a resource, is already in the bundle, or watches a
+                resource that is not
         """
         return self._add(resource, caller())
 
     def _add(self, resource: resources.Resource, where: str) -> resources.Resource:
         if not isinstance(resource, resources.Resource):
             kind = getattr(resource, '__name__', type(resource).__name__)
-            raise errors.ResourceError(f'a bundle holds resources, not {kind}', where)
+            raise errors.ResourceError(f'a bundle can contain only resources, not {kind}', where)
         there = self._by_id.get(resource.typed_id)
         if there is not None:
             raise errors.ResourceError(
-                f'{resource} is in the bundle already, '
-                f'from {there.location}; if both are meant, give one an id of its own',
+                f'{resource} is already in the bundle ({there.location}): to keep both, give one '
+                'its own id',
                 resource.location,
             )
         for watched in resource.watches:
@@ -77,19 +80,19 @@ class ResourceBundle:
         return resource
 
     def extend(self, iterator: Iterable[resources.Resource]) -> None:
-        """Add all that `iterator` yields.
+        """Append all resources in `iterator`.
 
-        An error is thrown into a generator, at the `yield` that caused it.
+        In a generator, the error is raised at the `yield` that caused it.
 
         Raises:
-            errors.ResourceError: as add does
+            errors.ResourceError: see add
         """
         try:
             source = iter(iterator)
         except TypeError:
             raise errors.ResourceError(
-                f'a bundle takes a generator or a list of resources, not '
-                f'{type(iterator).__name__}; does the function yield?'
+                f'a bundle needs a generator or a list of resources, not '
+                f'{type(iterator).__name__}: does the function yield them?'
             ) from None
         throw = getattr(source, 'throw', None)
         error: Exception | None = None
@@ -107,7 +110,7 @@ class ResourceBundle:
                 error = refused
 
     def named(self, name: str) -> resources.Resource | None:
-        """The resource with that id, typed (`File[/etc/motd]`) or not."""
+        """Return the resource with that id, with its type (`File[/etc/motd]`) or without."""
         if name in self._by_id:
             return self._by_id[name]
         try:
@@ -117,7 +120,7 @@ class ResourceBundle:
 
 
 def _line_of(source: object) -> str:
-    """File and line at which a generator waits; '' for other iterators."""
+    """Return file and line of the `yield` of a generator; '' for other iterators."""
     while hasattr(inner := getattr(source, 'gi_yieldfrom', None), 'gi_frame'):
         source = inner
     frame = getattr(source, 'gi_frame', None)

@@ -1,4 +1,4 @@
-"""The context of a build: the Dockerfile and the files that it copies, the same each time."""
+"""Writes the context of a build: the Dockerfile and the files that it copies, reproducibly."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ import tarfile
 from collections.abc import Iterator, Mapping
 from typing import IO, TypeAlias
 
-#: Files have this time, in seconds: 1980-01-01, the first that archives of every kind can say.
+#: The modification time of files, in seconds: 1980-01-01, which every archive format supports.
 MTIME = 315532800
 
 Content: TypeAlias = bytes | str | None
-"""The bytes of a file, the path of the file that has them, or None for a directory."""
+"""The content of a file, the path of a file that has it, or None for a directory."""
 
 Files: TypeAlias = Mapping[str, tuple[Content, int]]
 """Content and mode by path in the context."""
 
 
 def write(files: Files, dockerfile: str, directory: str | os.PathLike[str]) -> None:
-    """Write the context into `directory`, which must be empty or not be there.
+    """Write the context into `directory`, which must be empty or missing.
 
     Raises:
-        OSError: it can't be written
+        OSError: it cannot be written
     """
     root = pathlib.Path(directory)
     root.mkdir(parents=True, exist_ok=True)
     if any(root.iterdir()):
-        raise FileExistsError(f'{root} is not empty; a context needs a directory of its own')
+        raise FileExistsError(f'{root} is not empty: use an empty or new directory')
     for name, content, mode in _all(files, dockerfile):
         path = root / name
         path.parent.mkdir(exist_ok=True)

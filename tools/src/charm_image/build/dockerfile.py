@@ -1,7 +1,7 @@
-"""The instructions of a Dockerfile, as every builder reads them.
+"""Writes the instructions of a Dockerfile.
 
-The same input gives the same bytes. Instructions are those that every builder has: Docker's
-classic one, BuildKit and buildah. See the Dockerfile reference,
+The same input gives the same bytes. Every builder supports these instructions: Docker's classic
+builder, BuildKit and buildah. See the Dockerfile reference,
 https://docs.docker.com/reference/dockerfile.
 """
 
@@ -13,15 +13,15 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 NEWLINE = 'CHARM_IMAGE_NEWLINE'
-"""The build argument that is a newline, for which ENV and LABEL have no spelling."""
+"""The build argument that contains a newline, which ENV and LABEL cannot spell."""
 
-# Docker's parser takes no line above 64 KiB
+# Docker's parser does not accept lines above 64 KiB
 _LONGEST_LINE = 8_000
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What an image starts from and says about itself; all of it valid."""
+    """The base and the configuration of an image, already checked."""
 
     from_image: str
     env: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -29,7 +29,7 @@ class Settings:
     ports: Sequence[str] = ()
     cmd: Sequence[str] | None = None
     labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    user: str = ''  #: whom the base runs as, if not root
+    user: str = ''  #: the user of the base, if not root
 
     @property
     def arguments(self) -> dict[str, str]:
@@ -39,19 +39,19 @@ class Settings:
 
 
 def copy(source: str, target: str, chown: str = '') -> str:
-    """Copy what is in the directory `source` of the context into `target`."""
+    """Return the instruction that copies the files in the directory `source` into `target`."""
     if re.fullmatch('[A-Za-z0-9._/+@-]+', target):
         return f'COPY {chown}{source}/ {target}'
     return f'COPY {chown}{_words([source + "/", target])}'
 
 
 def run(lines: Iterable[str]) -> str:
-    """Run the script of these lines."""
+    """Return the instruction that runs a script."""
     return f'RUN ["/bin/sh", "-euc", "{_written(lines)}"]'
 
 
 def before(settings: Settings, has_steps: bool) -> list[str]:
-    """The instructions that come before all steps."""
+    """Return the instructions before all steps."""
     instructions = [f'FROM {settings.from_image}']
     instructions += [f'ARG {name}' for name in settings.arguments]
     instructions += [f'ENV {name}={_quoted(value)}' for name, value in settings.env.items()]
@@ -61,7 +61,7 @@ def before(settings: Settings, has_steps: bool) -> list[str]:
 
 
 def after(settings: Settings, has_steps: bool) -> list[str]:
-    """The instructions that come after all steps."""
+    """Return the instructions after all steps."""
     instructions = []
     if settings.user and has_steps:
         instructions.append(f'USER {_word(settings.user)}')
@@ -77,7 +77,7 @@ def after(settings: Settings, has_steps: bool) -> list[str]:
 
 
 def _json(text: str) -> str:
-    """Write a JSON string that no parser of Dockerfiles takes for more than that."""
+    """Return a JSON string in which Dockerfile parsers find no syntax of theirs."""
     written = json.dumps(text, ensure_ascii=False)
     # << would begin a here-document
     return ''.join(
@@ -90,10 +90,10 @@ def _escaped(character: str) -> str:
 
 
 def _written(lines: Iterable[str]) -> str:
-    """Write a script inside a JSON string, a line of it on a line.
+    """Return a script for a JSON string, with a line of the Dockerfile for each of its lines.
 
-    The line ends in the backslash that Dockerfiles continue lines with, so none must begin as a
-    comment does. Parsers may drop spaces at its start, which indent.
+    Lines are continued with a backslash, so none may begin like a comment. Parsers may drop the
+    spaces at the start of a line, which are only indentation.
     """
     written = ['\\\n']
     for line in lines:
@@ -103,16 +103,16 @@ def _written(lines: Iterable[str]) -> str:
 
 
 def _wrapped(text: str) -> str:
-    """Continue a line that is too long for Docker's parser on further ones."""
+    """Split a line that is too long for Docker's parser into continued lines."""
     if len(text) <= _LONGEST_LINE:
         return text
-    # not after a backslash, nor before what a parser may drop at the start of a line
+    # not after a backslash, nor before characters that a parser drops at the start of a line
     pieces = re.findall(rf'.{{{_LONGEST_LINE},}}?(?<=[^\\\s])(?=[^\\\s#])|.+', text, re.DOTALL)
     return '\\\n'.join(pieces)
 
 
 def _quoted(value: str) -> str:
-    """Write a value of ENV or LABEL, which both expand, so that it stays as it is."""
+    """Quote a value of ENV or LABEL, whose variables the builder would expand."""
     escaped = re.sub(r'([\\"$])', r'\\\1', value).replace('\n', f'${{{NEWLINE}}}')
     return _wrapped(f'"{escaped}"')
 
@@ -122,5 +122,5 @@ def _word(text: str) -> str:
 
 
 def _words(texts: Iterable[str]) -> str:
-    """Write a JSON list whose strings are expanded afterwards, as those of COPY and VOLUME are."""
+    """Return a JSON list for COPY or VOLUME, whose variables the builder would expand."""
     return f'[{", ".join(_json(_word(text)) for text in texts)}]'

@@ -1,4 +1,4 @@
-"""Whether an engine can run the programs of a platform: its own, or by QEMU and binfmt_misc."""
+"""Checks whether an engine can run programs of a platform, natively or with QEMU."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from charm_image.image import platforms
 if TYPE_CHECKING:
     import docker
 
-# what processors run of others
+# architectures whose programs a processor also runs
 _ALSO = {'amd64': ('386',), 'arm64': ('arm',)}
 _FAILURE = 'exec format error'
 
 
 def check(client: docker.APIClient, image: str, platform: platforms.Platform, place: str) -> None:
-    """Refuse a platform whose programs the engine can't run.
+    """Check that the engine can run the programs of a platform.
 
     Args:
         client: the engine
-        image: one for that platform, which the engine has
-        platform: what to run
-        place: what the author calls the engine; '' if it is that of the docker command
+        image: an image for that platform, in the engine
+        platform: the platform of the programs
+        place: the author's name for the engine; '' for the engine of the docker command
 
     Raises:
-        errors.BuildError: it can't; the message says what helps
+        errors.BuildError: it cannot; the message says what to install
     """
     native = engines_own(client)
     if platform.architecture in (native.architecture, *_ALSO.get(native.architecture, ())):
@@ -38,19 +38,19 @@ def check(client: docker.APIClient, image: str, platform: platforms.Platform, pl
             'install qemu-user-static there (apt install qemu-user-static)'
         )
     raise errors.BuildError(
-        f'{platform} needs qemu-user-static here (apt install qemu-user-static), '
-        f'or an engine of its own: --engine {platform}=CONTEXT_OR_URL'
+        f'building for {platform} needs qemu-user-static (apt install qemu-user-static), or a '
+        f'different engine: --engine {platform}=CONTEXT_OR_URL'
     )
 
 
 def engines_own(client: docker.APIClient) -> platforms.Platform:
-    """The platform of the engine itself."""
+    """Return the platform of the engine."""
     version = client.version()
     return platforms.parse(f'{version["Os"]}/{version["Arch"]}'.lower())
 
 
 def _fails(client: Any, image: str, platform: platforms.Platform) -> bool:
-    """Run the shell, as each step does; any other fault is for the build to tell."""
+    """Try to run the shell, as each step does; the build reports any other error."""
     import docker
 
     made = client.create_container(

@@ -1,4 +1,4 @@
-"""The image for one platform, built by an engine through Docker's API."""
+"""Builds the image for one platform with an engine, through Docker's API."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class EngineBuild:
     """One build; `image_id` is the image's ID once it is built.
 
-    `place` is what the author calls the engine, '' if it is the docker command's.
+    `place` is the author's name for the engine, '' for the engine of the docker command.
     """
 
     def __init__(self, target: build_target.Target, client: docker.APIClient, place: str = ''):
@@ -31,7 +31,7 @@ class EngineBuild:
 
     @property
     def home(self) -> str:
-        """What is the same for every address of one engine."""
+        """Identifies the engine, whatever its address."""
         with places.told():
             info: dict[str, object] = self._client.info()
         return f'{info.get("Name")} {info.get("DockerRootDir")}'
@@ -43,9 +43,9 @@ class EngineBuild:
             return not self._base.found()
 
     def prepare(self, shared: bool = False) -> Iterator[events.Progress]:
-        """Have the base, and tell whether the engine can run what is in it.
+        """Pull the base, and check that the engine can run its programs.
 
-        `shared` is whether the engine builds for other platforms at the same time.
+        `shared`: the engine builds for several platforms at the same time.
         """
         with places.told():
             for line in self._base.pull():
@@ -57,11 +57,11 @@ class EngineBuild:
                 emulation.check(self._client, name, self.target.platform, self._place)
 
     def build(self) -> Iterator[events.Progress]:
-        """Build what was prepared.
+        """Build the image; call `prepare` first.
 
         Raises:
-            errors.StepError: a resource can't be applied
-            errors.BuildError: the image can't be built for another reason
+            errors.StepError: a resource cannot be applied
+            errors.BuildError: the image cannot be built for a different reason
         """
         target = self.target
         instructions = target.plan.instructions(target.settings)
@@ -75,11 +75,11 @@ class EngineBuild:
                 for event in reported:
                     yield from follower.follow(event)
             if follower.image_id is None:
-                raise errors.BuildError('the engine built something, but did not say what')
+                raise errors.BuildError('the engine did not report the ID of the built image')
             self.image_id = self._engine.identify(follower.image_id)
 
     def save(self, output: IO[bytes]) -> Iterator[events.Progress]:
-        """Write what `docker save` writes of the built image. Raises errors.BuildError."""
+        """Write the archive that `docker save` writes of the image. Raises errors.BuildError."""
         step = terminal.Step('saving the image')
         yield events.Progress('saving', step.name)
         with places.told():
@@ -90,13 +90,13 @@ class EngineBuild:
                     yield events.Progress('saving', line)
 
     def name(self, tag: str) -> bool:
-        """Give the built image a name; tell that it has it."""
+        """Tag the built image; return True."""
         with places.told():
             self._engine.tag(self.image_id, tag)
         return True
 
     def stop(self) -> None:
-        """End the build, from another thread."""
+        """End the build; can be called from any thread."""
         self._stopped = True
         self._engine.stop()
 
@@ -105,6 +105,6 @@ class EngineBuild:
             raise errors.BuildError('stopped')
 
     def close(self) -> None:
-        """Forget what only this build needed."""
+        """Remove the names that only this build needed."""
         with contextlib.suppress(errors.BuildError), places.told():
             self._base.unpin()

@@ -1,4 +1,4 @@
-"""What happens while an image is built, for those who watch, and the errors that end it."""
+"""The progress of a build, and the errors that end it."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from charm_image.resources import shell
 
 _LAST_LINES = 20
 INTERVAL = 10
-"""After how many seconds it is told again how far long work is."""
+"""Seconds between two reports about the progress of long work."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Progress:
-    """What just happened.
+    """An event of a build.
 
     `state` is one of pull; note; started, output, cached, done (of a step); built, saving, written
-    (of the image); plan and planned (of a dry run). `resource` names the resources of step number
-    `step` of `steps`, from 1; for the image as a whole it is empty, and `step` 0. `text` is a line
-    of output, or says more. `platform` is for which of several platforms it is.
+    (of the image); plan, planned (of a dry run). `resource` names the resources of step number
+    `step` of `steps`, from 1; for events of the whole image it is '', and `step` is 0. `text` is a
+    line of output, or a detail. `platform` is the platform, if the image has several.
     """
 
     state: str
@@ -43,7 +43,7 @@ class Progress:
 
 
 class Follower:
-    """Makes progress, and errors, of what an engine reports."""
+    """Turns the events of a builder into progress and errors."""
 
     def __init__(self, instructions: Sequence[tuple[plan.Step | None, str]]):
         self.image_id: str | None = None
@@ -58,7 +58,7 @@ class Follower:
         self._output: list[str] = []
 
     def follow(self, event: builder_reports.Event) -> Iterator[Progress]:
-        """Yield what `event` means to those who watch; raise errors.BuildError if it failed."""
+        """Yield the progress that `event` reports. Raises errors.BuildError if it is a failure."""
         if event.kind == 'image':
             self.image_id = event.text
         elif event.kind == 'failed':

@@ -1,4 +1,4 @@
-"""An image for several platforms, each built where it is at home, all at the same time."""
+"""Builds an image for several platforms, each with its engine, at the same time."""
 
 from __future__ import annotations
 
@@ -19,37 +19,37 @@ _Progress = events.Progress
 
 
 class Build(Protocol):
-    """The build for one platform: by an engine, or by a builder of buildx."""
+    """The build for one platform: with an engine, or with a buildx builder."""
 
     target: build_target.Target
 
     @property
     def home(self) -> str:
-        """What is the same for all builds of one engine."""
+        """Identifies the engine."""
 
     @property
     def needs_pull(self) -> bool:
         """Whether its engine lacks the base."""
 
     def prepare(self, shared: bool = False) -> Iterator[_Progress]:
-        """Do what comes before any build; `shared`: its engine has other builds, too."""
+        """Prepare the build; `shared`: its engine builds for several platforms."""
 
     def build(self) -> Iterator[_Progress]:
         """Build the image."""
 
     def save(self, output: IO[bytes]) -> Iterator[_Progress]:
-        """Write what `docker save` writes."""
+        """Write the archive that `docker save` writes."""
 
     def name(self, tag: str) -> bool:
-        """Name the image in its engine; tell whether that keeps it."""
+        """Tag the image in its engine; return whether the engine stores images."""
 
     def stop(self) -> None:
-        """End it, from another thread."""
+        """End it; can be called from any thread."""
 
 
 @dataclasses.dataclass
 class Images:
-    """The builds of an image, by platform; `digest` is that of the index once all are built."""
+    """The builds of an image by platform; `digest` is the index's, once all are built."""
 
     builds: Mapping[platforms.Platform, Build]
     digest: str = ''
@@ -57,10 +57,10 @@ class Images:
     def make(self, output: str | os.PathLike[str], tag: str | None) -> Iterator[_Progress]:
         """Build all, and write an OCI archive of them to `output`.
 
-        Where one fails, the others are ended, and nothing is written.
+        If one fails, the others are ended, and nothing is written.
 
         Raises:
-            errors.BuildError: one can't be built; the message begins with its platform
+            errors.BuildError: one cannot be built; the message begins with its platform
         """
         yield from side_by_side.run([self._prepared(each) for each in self._engines()])
         directory = pathlib.Path(output).parent
@@ -80,7 +80,7 @@ class Images:
                     yield _Progress('note', f'tagged {name}', platform=str(platform))
 
     def _engines(self) -> list[list[platforms.Platform]]:
-        """The platforms of each engine, first those whose base it has already."""
+        """Return the platforms of each engine, those whose base it already has first."""
         groups: dict[str, list[platforms.Platform]] = {}
         for platform, build in self.builds.items():
             groups.setdefault(build.home, []).append(platform)
@@ -120,7 +120,7 @@ class Images:
 def _of(
     platform: platforms.Platform, steps: Callable[[], Iterator[_Progress]]
 ) -> Generator[_Progress, None, None]:
-    """Say of each step, and of what ends them, for which platform it is."""
+    """Add the platform to the progress and to the error of a build."""
     try:
         for progress in steps():
             yield dataclasses.replace(progress, platform=str(platform))
@@ -130,7 +130,7 @@ def _of(
 
 
 def _once(steps: Iterator[_Progress]) -> Iterator[_Progress]:
-    """Leave out what was noted already, such as about an engine that two platforms share."""
+    """Leave out repeated notes, such as about an engine that builds for two platforms."""
     noted: set[str] = set()
     for progress in steps:
         if progress.state != 'note' or progress.text not in noted:

@@ -1,4 +1,4 @@
-"""Where platforms are built: the engines that DOCKER_HOST, contexts and URLs lead to."""
+"""Connects to the engines that build: by DOCKER_HOST, docker context or URL."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ def connect(name: str = '', environ: Mapping[str, str] = os.environ) -> engine.E
     """Connect to an engine.
 
     Args:
-        name: a docker context or a URL as in DOCKER_HOST; '' for what the docker command would use
+        name: a docker context or a URL as in DOCKER_HOST; '' for the engine of the docker command
         environ: the environment
 
     Raises:
-        errors.BuildError: it can't be reached
+        errors.BuildError: it cannot be reached
     """
     from charm_image.image import engine, images, local_image
 
@@ -37,9 +37,9 @@ def connect(name: str = '', environ: Mapping[str, str] = os.environ) -> engine.E
         if not name:
             raise errors.BuildError(str(error)) from None
         raise errors.BuildError(
-            f'there is neither a docker context nor a builder of buildx called {name!r}: '
-            '`docker context ls` and `docker buildx ls` list them. If buildx is missing, '
-            f'{buildx.INSTALL}, and create the builder with `docker buildx create`'
+            f'no docker context or buildx builder is named {name!r}: check with '
+            '`docker context ls` and `docker buildx ls`. If buildx is missing, '
+            f'{buildx.INSTALL}, then create the builder with `docker buildx create`'
         ) from None
     except images.ImageError as error:
         raise errors.BuildError(str(error)) from None
@@ -47,7 +47,7 @@ def connect(name: str = '', environ: Mapping[str, str] = os.environ) -> engine.E
 
 @contextlib.contextmanager
 def told() -> Iterator[None]:
-    """Tell what an engine answers, or that it doesn't, as an error of ours."""
+    """Raise the errors of an engine, or of its connection, as errors.BuildError."""
     import docker
     import requests
 
@@ -55,6 +55,6 @@ def told() -> Iterator[None]:
         yield
     except docker.errors.APIError as error:
         reason = error.explanation or error
-        raise errors.BuildError(f'the engine refuses: {reason}') from None
+        raise errors.BuildError(f'the engine reported an error: {reason}') from None
     except (docker.errors.DockerException, requests.RequestException) as error:
-        raise errors.BuildError(f'the engine does not answer: {error}') from None
+        raise errors.BuildError(f'the engine does not respond: {error}') from None

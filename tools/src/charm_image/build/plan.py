@@ -1,4 +1,4 @@
-"""What a bundle of resources is to a builder: steps, and the files that they copy."""
+"""Turns a bundle of resources into the steps of a build, and the files that they copy."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from charm_image import errors, resources
 from charm_image.build import bundle, context, dockerfile
 from charm_image.resources import ownership, package_managers, scripts, shell
 
-# an overlay takes some 125 layers, and the base has its own
+# overlayfs supports about 125 layers, including those of the base
 _MOST_INSTRUCTIONS = 90
-# Linux gives a program no argument above 128 KiB
+# Linux limits an argument of a program to 128 KiB
 _LONGEST_SCRIPT = 120_000
 
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """What applies some resources: one or two instructions."""
+    """One or two instructions that apply some resources."""
 
     resources: tuple[resources.Resource, ...]
     instructions: tuple[str, ...]
 
     @property
     def title(self) -> str:
-        """The names of its resources, on one line."""
+        """Its resources, as one line."""
         return ', '.join(shell.one_line(repr(each)) for each in self.resources)
 
 
 @dataclasses.dataclass(frozen=True)
 class _Part:
-    """A resource in a step: `finish` is what COPY leaves to do for a file."""
+    """A resource in a step; `finish`: only what COPY leaves to do for a file."""
 
     resource: resources.Resource
     finish: bool = False
@@ -42,19 +42,20 @@ class _Part:
 @dataclasses.dataclass
 class _Unit:
     parts: list[_Part]
-    key: object  # neighbours with the same one make one step; None: it stays alone
+    key: object  # neighbours with the same key share a step; None: not shared
     copy: bool = False
     bound: bool = False  # by watches
 
 
 class Plan:
-    """The steps for a bundle, and the files that they copy."""
+    """The steps of a bundle, and the files that they copy."""
 
     def __init__(self, resource_bundle: bundle.ResourceBundle, arguments: Iterable[str] = ()):
         """
         Args:
-            resource_bundle: what to apply
-            arguments: build arguments, which commands shall not see
+            resource_bundle: the resources
+            arguments: names of build arguments, which are hidden from commands
+
         Raises:
             errors.ResourceError: a resource is too large for a shell
         """
@@ -104,7 +105,7 @@ class Plan:
     def _bound_end(
         self, everything: list[resources.Resource], position: Mapping[str, int], start: int
     ) -> int:
-        """The last of the resources that have to share a step with the one at `start`."""
+        """Return the last resource that must share a step with the one at `start`."""
         end = start
         for index in range(start + 1, len(everything)):
             watched = [position[each.typed_id] for each in self._watched(everything[index])]
@@ -113,7 +114,7 @@ class Plan:
         return end
 
     def _watched(self, resource: resources.Resource) -> list[resources.Resource]:
-        """What decides whether `resource` is applied; nothing if it is in any case."""
+        """Return the resources that decide whether `resource` is applied; [] if it always is."""
         watched = [self._bundle.named(each) for each in resource.watches]
         present = [each for each in watched if each is not None]
         return [] if any(each.always_changes for each in present) else present
@@ -134,10 +135,10 @@ class Plan:
             yield _Unit(part, 'quick')
 
     def _chown_flags(self) -> dict[str, str | None]:
-        """The flag of COPY for each file; None where a script has to give it its owner.
+        """Return the flag of COPY for each file; None if a script must set the owner.
 
-        BuildKit takes a name that the image doesn't have for root's, so COPY is told only numbers,
-        and names that the bundle has made by then.
+        BuildKit treats an unknown name as root, so COPY gets only IDs, and names that the bundle
+        has created before.
         """
         made = {'0', 'root'}
         flags: dict[str, str | None] = {}
@@ -156,14 +157,14 @@ class Plan:
                 flags[resource.typed_id] = flag if all(sure) else None
         return flags
 
-    # COPY of a directory, not of a file: a file would end up inside a directory of its name
+    # copy a directory, not the file, which would go into an existing directory of its name
     def _copy(self, unit: _Unit) -> list[Step]:
         files = [part.resource for part in unit.parts if isinstance(part.resource, resources.File)]
         parent = files[0].name.rpartition('/')[0] + '/'
         chown = self._chowns[files[0].typed_id] or ''
         instructions = []
         if chown and parent not in self._directories:
-            # made here, it is root's; COPY would give it to the file's owner
+            # create it as root; COPY --chown would give it to the file's owner
             self.files['files/none'] = (None, 0o755)
             instructions.append(dockerfile.copy('files/none', parent))
         parts = parent.split('/')
@@ -197,8 +198,8 @@ class Plan:
                 return [step for each in halves for step in self._run(each)]
             first = unit.parts[0].resource
             raise errors.ResourceError(
-                f'{cut(repr(first))} makes a script of {size} bytes, '
-                f'and a shell can be given {_LONGEST_SCRIPT}; put what is large into a File',
+                f'{cut(repr(first))} needs a script of {size} bytes, above the limit of '
+                f'{_LONGEST_SCRIPT}: put large content into a File',
                 first.location,
             )
         if staged:
@@ -261,7 +262,7 @@ class Plan:
                 yield repr(resource), self._watched(resource), script.lines
 
     def instructions(self, settings: dockerfile.Settings) -> list[tuple[Step | None, str]]:
-        """Give all instructions, each with the step that it belongs to."""
+        """Return all instructions, each with its step."""
         steps = [(step, instruction) for step in self.steps for instruction in step.instructions]
         return [
             *((None, each) for each in dockerfile.before(settings, bool(steps))),
@@ -270,7 +271,7 @@ class Plan:
         ]
 
     def dockerfile(self, settings: dockerfile.Settings) -> str:
-        """Write the Dockerfile."""
+        """Return the Dockerfile."""
         lines = ['# Made by charm_image from resources in Python.']
         if settings.arguments:
             lines.append(
@@ -290,7 +291,7 @@ def _first_group(resource: resources.User | resources.Group) -> set[str]:
 
 
 def _merged(units: list[_Unit], most: int) -> list[_Unit]:
-    """Make `most` steps of more, each a script."""
+    """Merge units into `most` steps, each a script."""
     size = -(-len(units) // most)
     merged = []
     for start in range(0, len(units), size):
@@ -298,7 +299,7 @@ def _merged(units: list[_Unit], most: int) -> list[_Unit]:
         if len(chunk) == 1:
             merged.append(chunk[0])
             continue
-        # a file that a script places needs no finish
+        # a file that a script copies needs no finish
         parts = [part for unit in chunk for part in unit.parts]
         placed = {id(part.resource) for part in parts if not part.finish}
         parts = [part for part in parts if not part.finish or id(part.resource) not in placed]
@@ -307,12 +308,12 @@ def _merged(units: list[_Unit], most: int) -> list[_Unit]:
 
 
 def _key(resource: resources.Resource) -> str:
-    """A name in the context, that stays the same while others come and go."""
+    """Return a name for the context that does not depend on other resources."""
     digest = hashlib.sha256(resource.typed_id.encode()).hexdigest()[:12]
     readable = re.sub(r'[^A-Za-z0-9]+', '-', resource.id)[-40:].strip('-').lower()
     return f'{digest}-{readable}' if readable else digest
 
 
 def cut(title: str) -> str:
-    """Shorten `title` to what fits a few lines."""
+    """Shorten `title` to 200 characters."""
     return title if len(title) <= 200 else title[:199] + '…'

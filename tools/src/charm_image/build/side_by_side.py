@@ -1,4 +1,4 @@
-"""Several works at the same time, of which one that fails ends the others."""
+"""Runs several works at the same time; if one fails, the others are ended."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ T = TypeVar('T')
 
 @dataclasses.dataclass(frozen=True)
 class Work(Generic[T]):
-    """A generator, and what makes it come to its end soon, called from another thread."""
+    """A generator, and a function that ends it soon, called from a different thread."""
 
     steps: Callable[[], Generator[T, None, None]]
     stop: Callable[[], None]
 
 
 class _Failed(Exception):
-    """Carries what a work raised."""
+    """Wraps the error of a work."""
 
 
 _ENDED = object()
 
 
 def run(works: Sequence[Work[T]]) -> Iterator[T]:
-    """Run each in a thread of its own, and yield what they yield, as it comes.
+    """Run each in its own thread, and yield what they yield.
 
-    When one raises, or this generator is closed, the others are stopped and waited for; what the
-    first one raised is raised then.
+    When one raises an error, or this generator is closed, the others are stopped and waited for;
+    then the first error is raised.
     """
     results: queue.SimpleQueue[object] = queue.SimpleQueue()
     stopped = threading.Event()
@@ -65,7 +65,7 @@ def run(works: Sequence[Work[T]]) -> Iterator[T]:
                 yield result  # type: ignore[misc]
     finally:
         stopped.set()
-        # a thread that has told its end may be there for another moment
+        # a thread may be alive for a moment after it has put _ENDED
         for work, thread in zip(works, threads, strict=True):
             if running and thread.is_alive():
                 work.stop()

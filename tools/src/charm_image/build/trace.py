@@ -1,4 +1,4 @@
-"""BuildKit's progress, as Docker's API gives it: protobuf moby.buildkit.v1.StatusResponse.
+"""Decodes BuildKit's progress in Docker's API: protobuf moby.buildkit.v1.StatusResponse.
 
 See api/services/control/control.proto in moby/buildkit; unknown fields are skipped.
 """
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 
 class Vertex(NamedTuple):
-    """A step of BuildKit's, as far as it is known now."""
+    """The current state of a step in BuildKit."""
 
     digest: str
     name: str
@@ -28,10 +28,10 @@ class Log(NamedTuple):
 
 
 def decode(message: bytes) -> Iterator[Vertex | Log]:
-    """Give the vertexes and logs of one message.
+    """Yield the vertexes and logs in one message.
 
     Raises:
-        ValueError: it is none
+        ValueError: the message is not valid
     """
     for number, value in _fields(message):
         if number not in (1, 3) or not isinstance(value, bytes):
@@ -69,9 +69,9 @@ def _fields(message: bytes) -> Iterator[tuple[int, bytes | int]]:
         elif kind in (1, 5):
             size = 8 if kind == 1 else 4
         else:
-            raise ValueError(f'protobuf has no wire type {kind}')
+            raise ValueError(f'unknown protobuf wire type {kind}')
         if position + size > len(message):
-            raise ValueError('the message is cut short')
+            raise ValueError('the message is truncated')
         yield tag >> 3, message[position : position + size]
         position += size
 
@@ -80,7 +80,7 @@ def _varint(message: bytes, position: int) -> tuple[int, int]:
     value = shift = 0
     while True:
         if position >= len(message) or shift > 63:
-            raise ValueError('the message is cut short')
+            raise ValueError('the message is truncated')
         byte = message[position]
         position += 1
         value |= (byte & 0x7F) << shift

@@ -1,4 +1,4 @@
-"""Tracebacks of fabfiles, from the author's own line on."""
+"""Shortens tracebacks of fabfiles: they begin at the author's code."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _Hook = Callable[[type[BaseException], BaseException, TracebackType | None], obj
 
 
 def begin_at_the_fabfile() -> None:
-    """Leave the frames of fab out of tracebacks, if a fabfile is being loaded."""
+    """Leave the frames of fab out of tracebacks while a fabfile is loaded."""
     frame = sys._getframe(1)
     while frame.f_back and frame.f_globals.get('__name__') != 'invoke.loader':
         frame = frame.f_back

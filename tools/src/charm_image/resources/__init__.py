@@ -1,11 +1,11 @@
-"""What an image is made of: files, packages, users, commands.
+"""The resources of an image: files, packages, users, commands.
 
-Names, arguments and policies are fuselage's (https://github.com/yaybu/fuselage), as far as they
-make sense while an image is built. Every resource takes `id`, the name under which others watch
-it; `policy`; and `watches`, ids of earlier resources: it is applied only if one of them changed
-something.
+Names, arguments and policies are those of fuselage (https://github.com/yaybu/fuselage), as far as
+they can be used in the build of an image. Every resource takes `id`, the name by which others can
+watch it; `policy`; and `watches`, the ids of earlier resources: it is applied only if one of them
+changed something.
 
-Each kind is a file of its own here: what it takes, and what it is to a shell.
+Each kind of resource is a module here: its arguments, and its shell script.
 """
 
 from charm_image.resources.directory import Directory

@@ -1,9 +1,9 @@
-"""The files of users and groups in an image, edited by a shell and awk."""
+"""Edits the files of users and groups in an image, with a shell and awk."""
 
 from charm_image.resources.shell import stop
 
-# passwd(5), group(5), shadow(5), gshadow(5). Bases differ in the programs that edit them, or have
-# none, and shadow's write the date into what they make
+# passwd(5), group(5), shadow(5), gshadow(5). Bases have different programs to edit them, or none,
+# and those of shadow write the current date into their entries
 FUNCTIONS = r"""
 field() { _key=$2 awk -F: -v n="$3" '$1 == ENVIRON["_key"] { print $n; exit }' "$1"; }
 edit() {
@@ -25,7 +25,7 @@ unused() {
 }
 free() {
     [ -n "$(awk -F: -v n="$2" '$3 == n { print $1 }' "$1")" ] || return 0
-    echo "$2 is taken in $1" >&2
+    echo "the ID $2 is already in use in $1" >&2
     exit 1
 }
 group() {
@@ -53,15 +53,16 @@ password() {
 }
 """.strip().splitlines()
 
-#: A command that tells all users and groups.
+#: A command that prints all users and groups.
 SNAPSHOT = 'cat /etc/passwd /etc/group /etc/shadow /etc/gshadow 2>/dev/null || :'
 
 
 def first_and_last(system: bool) -> tuple[int, int]:
-    """The number that is tried first for a new account, and the last one."""
+    """Return the first and the last ID to try for a new account."""
     return (999, 100) if system else (1000, 59999)
 
 
 def group_exists(name: str) -> str:
-    """A command that ends the script if there is no group `name`."""
-    return f'[ -n "$(field /etc/group {name} 1)" ] || {{ {stop(f"there is no group {name}")}; }}'
+    """Return a command that ends the script if the group `name` does not exist."""
+    missing = stop(f'the group {name} does not exist')
+    return f'[ -n "$(field /etc/group {name} 1)" ] || {{ {missing}; }}'

@@ -10,7 +10,7 @@ from charm_image.resources.shell import quote, stop
 
 
 class Directory(Resource):
-    """A directory: made if it is missing, with owner, group and mode in any case."""
+    """A directory; owner, group and mode are also set if it already exists."""
 
     policies = {
         'apply': (),
@@ -30,11 +30,11 @@ class Directory(Resource):
     ):
         """
         Args:
-            name: the full path
-            owner: a user's name or number; by default root
-            group: a group's name or number; by default the owner's own, and root's for a number
-            mode: permissions, as a number or in octal digits; by default 0o755
-            parents: whether missing directories above are made too, with owner, group and mode
+            name: the absolute path
+            owner: name or ID of a user; default: root
+            group: name or ID of a group; default: the owner's group, or root if owner is an ID
+            mode: permissions, as a number or a string of octal digits; default: 0o755
+            parents: also create missing parent directories, with the same owner, group and mode
             common: see Resource
         """
         self.name = self._path('name', name)
@@ -54,7 +54,7 @@ class Directory(Resource):
             remove = 'rm -rf' if self.policy == 'remove-recursive' else 'rmdir'
             script.add(
                 f'if [ -d {name} ]; then {remove} {name}',
-                f'elif [ -e {name} ]; then {stop(self.name + " is no directory")}; fi',
+                f'elif [ -e {name} ]; then {stop(self.name + " is not a directory")}; fi',
             )
             return
         mode = 0o755 if self.mode is None else self.mode

@@ -13,7 +13,7 @@ from charm_image.resources.shell import quote, say
 
 _VARIABLE = re.compile(r'[A-Za-z_][A-Za-z0-9_]*')
 
-# USER GROUP COMMAND. A shell can't become somebody else, and bases differ in what can
+# USER GROUP COMMAND. A shell cannot change its user, and bases have different programs for it
 _AS = r"""
 as() (
     _user=$1 _uid= _gid= _first= _home=/
@@ -29,8 +29,8 @@ as() (
             if [ "$_name" = "$2" ] || [ "$_id" = "$2" ]; then _gid=$_id; break; fi
         done </etc/group
     fi
-    case ${_uid:-$1} in *[!0-9]*) echo "there is no user $1" >&2; exit 1 ;; esac
-    case ${_gid:-${2:-0}} in *[!0-9]*) echo "there is no group $2" >&2; exit 1 ;; esac
+    case ${_uid:-$1} in *[!0-9]*) echo "the user $1 does not exist" >&2; exit 1 ;; esac
+    case ${_gid:-${2:-0}} in *[!0-9]*) echo "the group $2 does not exist" >&2; exit 1 ;; esac
     export HOME="$_home" USER="$_user" LOGNAME="$_user"
     set -- "$3" "${_uid:-$1}" "${_gid:-${2:-0}}" "${_uid:+--init-groups}"
     if setpriv --reuid=0 true 2>/dev/null; then
@@ -47,7 +47,7 @@ as() (
 
 
 class Execute(Resource):
-    """A command, or several; no shell reads them (for one, run `sh -c`)."""
+    """One or more commands, run without a shell (to use one, run `sh -c`)."""
 
     policies = {'execute': (), 'apply': ()}
 
@@ -69,45 +69,47 @@ class Execute(Resource):
     ):
         """
         Args:
-            name: what to call it; by default the command itself
-            command: one command; a string is split into words as a shell would
-            commands: several, run in turn; give one or the other
-            cwd: the directory to run in
-            env: variables to set, beside those of the image
+            name: a name for it; default: the command
+            command: the command; a string is split into words as a shell does
+            commands: several commands, run in order, instead of `command`
+            cwd: the working directory
+            env: environment variables, in addition to those of the image
             returncode: the exit status that means success
-            user: name or number of the user to run as; by default root
-            group: name or number of the group to run as; by default the user's own
-            umask: as a number or in octal digits
-            unless: a command; if it succeeds, nothing is run. A string is for the shell
-            creates: a path; if it is there, nothing is run
-            touch: a path; if it is there, nothing is run; made after the commands
+            user: name or ID of the user to run as; default: root
+            group: name or ID of the group to run as; default: the user's group
+            umask: as a number or a string of octal digits
+            unless: a command; if it succeeds, nothing is run. A string is run by the shell
+            creates: a path; if it exists, nothing is run
+            touch: a path; if it exists, nothing is run; created after the commands
             common: see Resource
         """
         if (command is None) == (commands is None):
-            self._refuse('it has a command or commands: one of them')
+            self._refuse('give either command or commands')
         if command is not None:
             commands = [command]
         if isinstance(commands, str) or not isinstance(commands, Sequence) or not commands:
-            self._refuse('commands is a list with at least one command')
+            self._refuse('commands must be a list of at least one command')
         self.commands = [self._words('command', each) for each in commands]
         written = [each if isinstance(each, str) else shlex.join(each) for each in commands]
         self.name = '; '.join(written) if name is None else self._text('name', name)
         self.cwd = '/' if cwd == '/' else self._path('cwd', cwd)
         self.env = {}
         if not isinstance(env, Mapping) and env is not None:
-            self._refuse(f'env is a dict, not {kind(env)}')
+            self._refuse(f'env must be a dict, not {kind(env)}')
         for key, value in (env or {}).items():
             if not isinstance(key, str) or not _VARIABLE.fullmatch(key):
-                self._refuse(f'env: {key!r} is no name for a variable: letters, digits and _')
+                self._refuse(
+                    f'env: {key!r} is not a valid variable name: use letters, digits and _'
+                )
             self.env[key] = self._text(f'env {key}', value, empty=True)
         if not isinstance(returncode, int) or not 0 <= returncode <= 255:
-            self._refuse(f'returncode is a number from 0 to 255, not {returncode!r}')
+            self._refuse(f'returncode must be a number from 0 to 255, not {returncode!r}')
         self.returncode = int(returncode)
         self.user = self._account('user', user)
         self.group = self._account('group', group)
         self.umask = self._mode(umask)
         if self.umask is None or self.umask > 0o777:
-            self._refuse(f'umask is an octal number up to 0o777, not {umask!r}')
+            self._refuse(f'umask must be an octal number up to 0o777, not {umask!r}')
         self.unless: list[str] | None = None
         if isinstance(unless, str) and unless:
             self.unless = ['/bin/sh', '-c', self._text('unless', unless)]
@@ -119,7 +121,7 @@ class Execute(Resource):
 
     @property
     def conditional(self) -> bool:
-        """Whether the commands may find that there is nothing to do."""
+        """Whether a condition may skip the commands."""
         return bool(self.unless or self.creates or self.touch)
 
     def _words(self, argument: str, value: Any) -> list[str]:
@@ -131,14 +133,14 @@ class Execute(Resource):
         elif isinstance(value, Sequence) and not isinstance(value, bytes):
             words = [self._text(argument, word, empty=True) for word in value]
         else:
-            self._refuse(f'{argument} is a str or a list of words, not {kind(value)}')
+            self._refuse(f'{argument} must be a str or a list of str, not {kind(value)}')
         if not words or not words[0] or words[0].startswith('-'):
-            self._refuse(f'{argument} names no program')
+            self._refuse(f'{argument} must begin with the name of a program')
         return words
 
     @property
     def titles(self) -> list[str]:
-        """Each of its commands, on one line."""
+        """Each of its commands, as one line."""
         return [shell.one_line(shlex.join(words)) for words in self.commands]
 
     @property
@@ -179,7 +181,7 @@ class Execute(Resource):
             script.add('fi')
 
     def _run(self, script: scripts.Script, words: Iterable[str]) -> str:
-        """Write the command that runs `words` as its user, in its directory and environment."""
+        """Return the shell command that runs `words` as its user, in its directory."""
         setting = [f'umask {self.umask:04o}']
         setting += [f'export {key}={quote(value)}' for key, value in self.env.items()]
         setting += [f'cd {quote(self.cwd)}']

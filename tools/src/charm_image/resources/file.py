@@ -12,10 +12,10 @@ from charm_image.resources.shell import quote, stop
 
 
 class File(Resource):
-    """A file, made anew with the given contents or those of a file here.
+    """A file, with the given contents or those of a file on this machine.
 
-    With neither, a file that is there keeps its contents; one that isn't becomes an empty one.
-    Directories above it that are missing are made as root's, mode 755. A link of its name is
+    With neither, an existing file keeps its contents, and a missing one is created empty. Missing
+    parent directories are created, owned by root, with mode 755. A symbolic link of that name is
     replaced, not followed.
     """
 
@@ -35,26 +35,26 @@ class File(Resource):
     ):
         """
         Args:
-            name: the full path
-            contents: what is in it; text becomes UTF-8
-            source: the path of a file here, for what is in it
-            owner: a user's name or number; by default root
-            group: a group's name or number; by default the owner's own, and root's for a number
-            mode: permissions, as a number or in octal digits; by default 0o644
-            sensitive: accepted for fuselage's sake. No contents are ever shown
+            name: the absolute path
+            contents: its content; a str is encoded as UTF-8
+            source: the path of a file on this machine that has the content
+            owner: name or ID of a user; default: root
+            group: name or ID of a group; default: the owner's group, or root if owner is an ID
+            mode: permissions, as a number or a string of octal digits; default: 0o644
+            sensitive: accepted for compatibility with fuselage; contents are never shown
             common: see Resource
         """
         self.name = self._path('name', name)
         if contents is not None and source is not None:
-            self._refuse('it has contents or a source, not both')
+            self._refuse('give either contents or source')
         if contents is not None and not isinstance(contents, (str, bytes)):
-            self._refuse(f'contents are str or bytes, not {kind(contents)}')
+            self._refuse(f'contents must be str or bytes, not {kind(contents)}')
         self.contents = None
         if isinstance(contents, str):
             try:
                 self.contents = contents.encode()
             except UnicodeEncodeError:
-                self._refuse('contents are not Unicode text; give them as bytes')
+                self._refuse('contents cannot be encoded as UTF-8: give bytes')
         elif contents is not None:
             self.contents = contents
         self.source = self._source(source)
@@ -70,21 +70,21 @@ class File(Resource):
         try:
             path: str = os.path.abspath(os.fsdecode(source))
         except TypeError:
-            self._refuse(f'source is the path of a file here, not {kind(source)}')
+            self._refuse(f'source must be a path, not {kind(source)}')
         if not os.path.isfile(path):
-            self._refuse(f'its source {path} is no file here')
+            self._refuse(f'source {path} does not exist or is not a file')
         if not os.access(path, os.R_OK):
-            self._refuse(f'its source {path} may not be read')
+            self._refuse(f'no permission to read source {path}')
         return path
 
     @property
     def content(self) -> bytes | str | None:
-        """What is in it: bytes, or the path of the file that has them; None: what was there."""
+        """Its content as bytes, or the path of the file that has it; None to keep what exists."""
         return self.source if self.source is not None else self.contents
 
     @property
     def permissions(self) -> int:
-        """Its mode."""
+        """Its mode, with the default applied."""
         return 0o644 if self.mode is None else self.mode
 
     @property
@@ -114,7 +114,7 @@ class File(Resource):
         )
 
     def finish(self, owners: Mapping[str, str], owned: bool) -> list[str]:
-        """What COPY left to do, or nothing; `owned` is whether that is to give it its owner."""
+        """Return the commands to run after COPY; `owned`: whether they set the owner."""
         lines = []
         if owned:
             lines.append(ownership.chown(self.owner, self.group, owners, self.name))

@@ -18,8 +18,8 @@ class Group(Resource):
         """
         Args:
             name: the name
-            gid: the number
-            system: whether the number is one of a system group
+            gid: the group ID; default: a free one
+            system: whether to take a free ID from the range of system groups
             common: see Resource
         """
         self.name = self._account_name('name', name)

@@ -10,7 +10,7 @@ from charm_image.resources.shell import quote, stop
 
 
 class Line(Resource):
-    """A line of a text file: the first one that matches is replaced, else one is added."""
+    """A line of a text file: replaces the first line that matches, or is added at the end."""
 
     policies = {'apply': (), 'remove': ('line',)}
     verb = 'edit'
@@ -26,13 +26,14 @@ class Line(Resource):
     ):
         r"""
         Args:
-            name: the full path of the file, which has to be there
-            match: a regular expression in Python's syntax, searched for in each line. What POSIX's
-                extended expressions can't say (lookaround, backreferences, `\b`) is refused;
-                classes such as `\w` mean ASCII, and a character outside ASCII is its UTF-8 bytes
-            line: the line to have, without its end
-            linesep: what ends a line, '\n' or '\r\n'
-            sensitive: keeps `line` out of the Dockerfile and of every message
+            name: the absolute path of an existing file
+            match: a regular expression in Python's syntax, searched for in each line. Constructs
+                without an equivalent in POSIX extended expressions (lookaround, backreferences,
+                `\b`) are an error; classes such as `\w` match ASCII only, and a character outside
+                ASCII matches as its UTF-8 bytes
+            line: the line to write, without its end
+            linesep: the end of a line, '\n' or '\r\n'
+            sensitive: whether to keep `line` out of the Dockerfile and of all messages
             common: see Resource
         """
         self.name = self._path('name', name)
@@ -43,27 +44,27 @@ class Line(Resource):
             self._refuse(f'match {self.match!r}: {error}')
         self.line = self._optional('line', line) or ''
         if '\n' in self.line:
-            self._refuse('line has a newline; it is one line, without its end')
+            self._refuse('line must not contain a newline')
         if linesep not in ('\n', '\r\n'):
-            self._refuse(r"linesep is '\n' or '\r\n'")
+            self._refuse(r"linesep must be '\n' or '\r\n'")
         self.linesep = linesep
         self.sensitive = self._flag('sensitive', sensitive)
         super().__init__(**common)
         if line is None and not self.removes:
-            self._refuse('line is missing: the line to have')
+            self._refuse('line is missing: the line to write')
 
     def _implicit_id(self) -> str:
         return f'{self.name}:{self.match}'
 
     @property
     def snapshot(self) -> str:
-        # what $() takes is newlines at the end, so one more character follows
+        # $() strips trailing newlines, so print one more character
         return f'cat {quote(self.name)} 2>/dev/null || :; echo x'
 
     def write(self, script: scripts.Script) -> None:
         name = quote(self.name)
         temporary = quote(self.name + '.charm-image~')
-        script.add(f'[ -f {name} ] || {{ {stop(self.name + " is no file")}; }}')
+        script.add(f'[ -f {name} ] || {{ {stop(self.name + " is not a file")}; }}')
         variables = f'LC_ALL=C charm_image_match={quote(self.expression)}'
         if not self.removes and self.sensitive:
             text = f'"$(cat {quote(script.stage(self.line.encode() + b"x"))})"'
@@ -80,10 +81,10 @@ class Line(Resource):
         )
 
     def _awk(self) -> str:
-        """Write the program that edits; its variables in the environment are never expanded."""
+        """Return the awk program that edits; it reads its values, unexpanded, from ENVIRON."""
         strip = 'sub(/\\r$/, "", line); ' if self.linesep == '\r\n' else ''
         end = '\\r\\n' if self.linesep == '\r\n' else '\\n'
-        # the end of a line is written before the next one, so that the last may have none
+        # the end of a line is written before the next line, so that the last one may have none
         put = f'BEGIN {{ ORS = "" }} function put(line) {{ print end line; end = "{end}" }} '
         if self.removes:
             return (

@@ -10,7 +10,7 @@ from charm_image.resources.shell import quote, stop
 
 
 class Link(Resource):
-    """A symbolic link. It replaces a file of its name, never a directory."""
+    """A symbolic link. It replaces an existing file, but not a directory."""
 
     policies = {'apply': (), 'remove': ('to', 'owner', 'group')}
     verb = 'ln -s'
@@ -25,10 +25,10 @@ class Link(Resource):
     ):
         """
         Args:
-            name: the full path of the link
-            to: what it says; need not be there yet
-            owner: a user's name or number, for the link itself; by default root
-            group: a group's name or number; by default the owner's own, and root's for a number
+            name: the absolute path of the link
+            to: the path that it points to, which need not exist
+            owner: name or ID of a user, for the link itself; default: root
+            group: name or ID of a group; default: the owner's group, or root if owner is an ID
             common: see Resource
         """
         self.name = self._path('name', name)
@@ -37,7 +37,7 @@ class Link(Resource):
         self.group = self._account('group', group)
         super().__init__(**common)
         if to is None and not self.removes:
-            self._refuse('to is missing: what the link points to')
+            self._refuse('to is missing: the path that the link points to')
 
     @property
     def snapshot(self) -> str:
@@ -48,13 +48,13 @@ class Link(Resource):
         if self.removes:
             script.add(
                 f'if [ -L {name} ]; then rm {name}',
-                f'elif [ -e {name} ]; then {stop(self.name + " is no link")}; fi',
+                f'elif [ -e {name} ]; then {stop(self.name + " is not a symbolic link")}; fi',
             )
             return
         own = ownership.chown(self.owner, self.group, script.owners, self.name)
         script.add(
             f'if [ -d {name} ] && ! [ -L {name} ]; then {stop(self.name + " is a directory")}; fi',
-            # what $() takes is newlines at the end, so one more character follows
+            # $() strips trailing newlines, so print one more character
             f'if ! [ -L {name} ] || '
             f'[ "$(readlink {name}; echo x)" != {quote(self.to)}"$(echo; echo x)" ]; then',
             f'    rm -f {name}',

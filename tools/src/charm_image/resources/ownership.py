@@ -1,4 +1,4 @@
-"""Whose a file is."""
+"""Owner and group of files."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from charm_image.resources.shell import quote
 
 
 def of(owner: str | None, group: str | None, owners: Mapping[str, str]) -> tuple[str, str | None]:
-    """Tell owner and group; None where it is the owner's own, which only the image knows.
+    """Return owner and group; the group is None if only the image knows the owner's group.
 
-    `owners` are the first groups of the users that the bundle makes.
+    `owners` are the primary groups of the users that the bundle creates.
     """
     if group is not None:
         return owner or '0', group
@@ -20,19 +20,19 @@ def of(owner: str | None, group: str | None, owners: Mapping[str, str]) -> tuple
 
 
 def chown(owner: str | None, group: str | None, owners: Mapping[str, str], path: str) -> str:
-    """The command that gives `path` its owner and group."""
+    """Return the command that sets owner and group of `path`."""
     user, its_group = of(owner, group, owners)
-    # "user:" is the user's own group to every chown there is, though not to POSIX
+    # every chown takes "user:" for the user's own group, although POSIX does not say so
     return f'chown {quote(user + ":" + (its_group or ""))} {quote(path)}'
 
 
 def told(path: str) -> str:
-    """A command that tells kind, mode, owner and group of `path`."""
-    # sizes and times differ once a file is in the new layer
+    """Return a command that prints type, mode, owner and group of `path`."""
+    # sizes and times change once a file is in the new layer
     return f"ls -ldn {quote(path)} 2>&1 | awk '{{ print $1, $3, $4 }}'"
 
 
 def snapshot(path: str, read: str = ':') -> str:
-    """The same with the content, which the command `read` prints."""
-    # what $() takes is newlines at the end, so one more character follows
+    """Return a command that also prints the content, as the command `read` does."""
+    # $() strips trailing newlines, so print one more character
     return f'{told(path)}; {read} 2>/dev/null || :; echo x'

@@ -13,10 +13,10 @@ _VERSION = re.compile(r'[A-Za-z0-9][A-Za-z0-9.+:~^_-]*')
 
 
 class Package(Resource):
-    """A package of the image's distribution. One that is installed already stays as it is.
+    """A package of the image's distribution. An installed package is not upgraded.
 
-    What it only recommends is not installed: name what is needed. Neither package lists nor
-    archives stay in the image. To remove one that is not installed is no error.
+    Recommended packages are not installed: name those that you need. Package lists and archives
+    are removed from the image. Removing a package that is not installed is not an error.
     """
 
     policies = {
@@ -37,29 +37,31 @@ class Package(Resource):
     ):
         """
         Args:
-            name: its name; on Debian with `:ARCHITECTURE` behind it if need be
-            version: the version to have, as the distribution writes it
-            purge: whether its configuration goes too when it is removed (apt, apk)
-            backend: apt, apk, dnf, microdnf or yum; by default the one that the image has
+            name: the name; on Debian optionally followed by `:ARCHITECTURE`
+            version: the exact version, as the distribution writes it
+            purge: whether removal includes its configuration (apt, apk)
+            backend: apt, apk, dnf, microdnf or yum; default: the first one found in the image
             common: see Resource
         """
         if isinstance(name, (list, tuple)):
-            self._refuse('name is one package; make a Package of each')
+            self._refuse('name must be one package: make a Package of each')
         self.name = self._text('name', name)
         if not _NAME.fullmatch(self.name) or self.name.endswith('-'):
-            self._refuse(f'{self.name!r} is no name of a package')
+            self._refuse(f'{self.name!r} is not a valid package name')
         self.version = self._optional('version', version)
         if self.version is not None and not _VERSION.fullmatch(self.version):
-            self._refuse(f'{self.version!r} is no version of a package')
+            self._refuse(f'{self.version!r} is not a valid package version')
         self.purge = self._flag('purge', purge)
         if backend not in (None, *package_managers.NAMES):
-            self._refuse(f'backend is one of {", ".join(package_managers.NAMES)}, not {backend!r}')
+            self._refuse(
+                f'backend must be one of {", ".join(package_managers.NAMES)}, not {backend!r}'
+            )
         self.backend = backend
         super().__init__(**common)
 
     @property
     def together(self) -> tuple[object, ...]:
-        """What it has in common with packages that one run of a package manager applies."""
+        """A key: packages with the same one are applied by one run of the package manager."""
         return 'package', self.removes, self.purge, self.backend
 
     @property

@@ -1,4 +1,4 @@
-"""What a Package is to each package manager: apt, apk, dnf, microdnf and yum."""
+"""The scripts of Package for each package manager: apt, apk, dnf, microdnf and yum."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from charm_image.resources.shell import quote, stop
 if TYPE_CHECKING:
     from charm_image.resources.package import Package
 
-#: Those that are known, in the order in which an image is searched for them.
+#: The supported package managers, in the order in which an image is searched for them.
 NAMES = ('apt', 'apk', 'dnf', 'microdnf', 'yum')
 
-#: A command that tells what is installed, by every package manager that the image has.
+#: A command that prints the installed packages, with every package manager in the image.
 INSTALLED = (
     "{ dpkg-query -W -f '${binary:Package} ${Version} ${db:Status-Status}\\n' || :; "
     'apk info -v || :; rpm -qa | sort || :; } 2>/dev/null'
@@ -21,7 +21,7 @@ INSTALLED = (
 
 
 def script(group: list[Package]) -> list[str]:
-    """Write the script that installs, or removes, packages of one backend at once."""
+    """Return the script that installs or removes packages of one backend together."""
     backend = group[0].backend
     tools = (backend,) if backend else NAMES
     lines: list[str] = []
@@ -33,7 +33,7 @@ def script(group: list[Package]) -> list[str]:
     return [
         *lines,
         'else',
-        f'    echo "the image has no {wanted}, by which packages are installed" >&2',
+        f'    echo "the image has no package manager: it needs {wanted}" >&2',
         '    exit 127',
         'fi',
     ]
@@ -46,7 +46,7 @@ def _apt(group: list[Package]) -> list[str]:
         for package in group:
             name = quote(package.name)
             status = f"dpkg-query -W -f '${{db:Status-Status}}' {name} 2>/dev/null || :"
-            # what was removed without its configuration is still known
+            # a package that was removed without its configuration is still listed
             there = f'[ -z "$({status})" ]' if purge else f'[ "$({status})" != installed ]'
             lines.append(f'{there} || set -- "$@" {name}')
         verb = 'purge' if purge else 'remove'
@@ -61,7 +61,7 @@ def _apt(group: list[Package]) -> list[str]:
             f'[ "$(dpkg-query -W -f {quote(form)} {quote(package.name)} 2>/dev/null || :)" = '
             f'{quote(have)} ] || set -- "$@" {quote(wanted)}'
         )
-    # apt takes a name that it doesn't know for a regular expression, if it has one of these
+    # apt reads an unknown name with one of these characters as a regular expression
     unclear = sorted({each.name.partition(':')[0] for each in group if set('.+') & set(each.name)})
     return [
         *lines,
@@ -88,11 +88,11 @@ def _apk(group: list[Package]) -> list[str]:
     there = 'apk info 2>/dev/null | grep -Fqx -e'
     return [
         'set --',
-        # what isn't installed is an error to apk
+        # apk fails for a package that is not installed
         *(f'! {there} {quote(each.name)} || set -- "$@" {quote(each.name)}' for each in group),
         'if [ $# != 0 ]; then',
         f'    apk del --no-cache{purge} "$@"',
-        # what others need stays, and apk succeeds
+        # apk succeeds, but keeps packages that others depend on
         '    for _name in "$@"; do',
         f'        ! {there} "$_name" || {{ echo "apk did not remove $_name" >&2; exit 1; }}',
         '    done',
@@ -113,7 +113,7 @@ def _rpm(tool: str) -> Callable[[list[Package]], list[str]]:
         install = [f'{tool} install -y {weak} {names}']
         if tool == 'yum':
             install = [
-                # yum 3 knows no weak dependencies; a later one is dnf
+                # yum 3 does not know weak dependencies; later versions are dnf
                 f'case $(yum --version) in 3.*) set -- ;; *) set -- {weak} ;; esac',
                 f'yum install -y "$@" {names}',
             ]

@@ -1,7 +1,7 @@
-"""Python's regular expressions in the words of POSIX's extended ones.
+"""Translates Python's regular expressions to POSIX extended ones.
 
-Only whether a line matches is asked, so what differs in which part matches doesn't matter. The
-result is for awk in the C locale (POSIX.1-2017, 9.4); it has no intervals, which mawk lacks.
+Both match the same lines; the part of a line that matches may differ. The result is for awk in the
+C locale (POSIX.1-2017, 9.4), without intervals, which mawk does not support.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ _LONGEST = 10_000
 
 
 def posix(pattern: str) -> str:
-    """Write `pattern` as an extended regular expression that matches the same lines.
+    """Return `pattern` as a POSIX extended regular expression that matches the same lines.
 
     Raises:
-        ValueError: it is no expression, or has what POSIX can't say
+        ValueError: it is not valid, or has no equivalent in POSIX
     """
     try:
         parsed = _parser.parse(pattern)
     except re.error as error:
-        raise ValueError(f'no regular expression: {error}') from None
+        raise ValueError(f'not a valid regular expression: {error}') from None
     except RecursionError:
-        raise ValueError('it is nested too deeply') from None
+        raise ValueError('nested too deeply') from None
     return _sequence(parsed, parsed.state.flags, 'first last') or '^'
 
 
@@ -63,7 +63,7 @@ def _sequence(items: Any, flags: int, place: str) -> str:
         written.append(_item(str(op), argument, flags, here))
     joined = ''.join(written)
     if len(joined) > _LONGEST:
-        raise ValueError('without intervals it would be far too long')
+        raise ValueError('too long when its repetitions are written out')
     return joined
 
 
@@ -86,7 +86,7 @@ def _item(op: str, argument: Any, flags: int, place: str) -> str:
     if op in ('MAX_REPEAT', 'MIN_REPEAT'):
         least, most, items = argument
         return _repeat(_sequence(items, flags, ''), least, most)
-    raise ValueError(f'POSIX has no way to say {_REFUSED.get(op, op)}')
+    raise ValueError(f'POSIX has no equivalent of {_REFUSED.get(op, op)}')
 
 
 def _anchor(name: str, place: str) -> str:
@@ -95,9 +95,9 @@ def _anchor(name: str, place: str) -> str:
     elif name in ('AT_END', 'AT_END_STRING'):
         sign, needed = '$', 'last'
     else:
-        raise ValueError(f'POSIX has no way to say {_REFUSED.get(name, name)}')
+        raise ValueError(f'POSIX has no equivalent of {_REFUSED.get(name, name)}')
     if needed not in place:
-        raise ValueError(f'{sign} may stand only {needed} in it, or in an alternative')
+        raise ValueError(f'{sign} must come {needed} in it or in an alternative')
     return sign
 
 
@@ -105,7 +105,7 @@ def _branch(alternatives: list[str]) -> str:
     wanted = [each for each in alternatives if each]
     if not wanted:
         return ''
-    # an empty alternative has no meaning in POSIX
+    # POSIX does not define an empty alternative
     return f'({"|".join(wanted)})' + ('?' if len(wanted) < len(alternatives) else '')
 
 
@@ -115,7 +115,7 @@ def _repeat(item: str, least: int, most: Any) -> str:
     item = f'({item})'
     endless = most is _parser.MAXREPEAT
     if len(item) * (least if endless else int(most)) > _LONGEST:
-        raise ValueError('without intervals it would be far too long')
+        raise ValueError('too long when its repetitions are written out')
     if endless:
         return item * (least - 1) + f'{item}+' if least else f'{item}*'
     optional = ''
@@ -162,14 +162,14 @@ def _class(members: Iterable[str], negated: bool, flags: int, exact: bool = Fals
     beyond = sorted(each for each in members if each >= '\x80')
     if negated:
         if beyond:
-            raise ValueError('what is excluded by [^...] must be ASCII')
+            raise ValueError('characters in [^...] must be ASCII')
         return f'[^{_bracket(plain)}]' if plain else '.'
     written = (
         [_literal(min(plain)) if len(plain) == 1 else f'[{_bracket(plain)}]'] if plain else []
     )
     written += beyond
     if not written:
-        raise ValueError('part of it can match nothing in a line')
+        raise ValueError('a part of it cannot match anything in a line')
     return written[0] if len(written) == 1 and len(written[0].encode()) < 2 else _group(written)
 
 
@@ -186,7 +186,7 @@ def _literal(character: str) -> str:
 
 
 def _bracket(members: set[str]) -> str:
-    """Write what stands between brackets: awks differ in what a backslash means there."""
+    """Return the inside of a bracket expression: awks read a backslash there differently."""
     special = {each for each in ']\\^-' if each in members}
     codes = sorted(map(ord, members - special))
     ranges = []

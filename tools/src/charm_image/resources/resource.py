@@ -1,4 +1,4 @@
-"""What all kinds of resource have in common: their arguments, and what they give to a build."""
+"""The base of all resources: how arguments are checked, and what a build asks of them."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _LARGEST_ID = 2**32 - 2  # the last is the kernel's "no change"
 
 
 class Resource:
-    """One thing that an image shall have, or shall not have any more."""
+    """Something that an image should have, or no longer have."""
 
-    #: Policies by name, with the arguments that make no sense beside each; the first is default.
+    #: Policies by name, with the arguments that each does not accept; the first is the default.
     policies: ClassVar[Mapping[str, Sequence[str]]] = {'apply': ()}
 
-    #: What it does to the image, in a word, for messages.
+    #: What it does to the image, in one or two words, for messages.
     verb: ClassVar[str] = ''
 
     name: str
-    location: str  #: file and line of the author's that made it
+    location: str  #: the file and line of the author's code that made it
     watches: tuple[str, ...]
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Resource:
@@ -40,7 +40,7 @@ class Resource:
         for argument in kwargs:
             if argument not in accepted:
                 close = difflib.get_close_matches(argument, accepted, 1) or [', '.join(accepted)]
-                self._refuse(f'there is no argument {argument}; did you mean {close[0]}?')
+                self._refuse(f'unknown argument {argument}: did you mean {close[0]}?')
         try:
             signature.bind(self, *args, **kwargs)
         except TypeError as error:
@@ -58,14 +58,14 @@ class Resource:
         self.policy = default if policy is None else policy
         if not isinstance(self.policy, str) or self.policy not in self.policies:
             known = ', '.join(self.policies)
-            self._refuse(f'there is no policy {policy!r}; its policies are {known}')
+            self._refuse(f'unknown policy {policy!r}: use one of {known}')
         self.id = self._text('id', id) if id is not None else self._implicit_id()
         self.watches = tuple(
             self._text('watches', watched) for watched in self._several('watches', 'ids', watches)
         )
         for argument in self.policies[self.policy]:
             if getattr(self, argument) not in (None, False, (), ''):
-                self._refuse(f'{argument} makes no sense with the policy {self.policy}')
+                self._refuse(f'{argument} cannot be used with policy {self.policy}')
 
     def __repr__(self) -> str:
         return self.typed_id
@@ -77,29 +77,29 @@ class Resource:
 
     @property
     def removes(self) -> bool:
-        """Whether the policy is to remove what the resource names."""
+        """Whether the policy removes what the resource names."""
         return self.policy in ('remove', 'remove-recursive', 'uninstall')
 
     @property
     def title(self) -> str:
-        """What is done, on one line without control characters."""
+        """What it does, as one line without control characters."""
         return f'{"rm" if self.removes else self.verb} {shell.one_line(self.name)}'
 
     @property
     def always_changes(self) -> bool:
-        """Whether to apply it is to change something, whatever the image was before."""
+        """Whether applying it always counts as a change."""
         return False
 
     @property
     def snapshot(self) -> str:
-        """A command whose output differs if the resource changed something.
+        """A command whose output changes if the resource changed something.
 
-        It succeeds whatever is missing, and is '' if the script says it itself.
+        It never fails; '' if the script reports changes itself.
         """
         return ''
 
     def write(self, script: scripts.Script) -> None:
-        """Write the lines that apply it into `script`."""
+        """Append the lines that apply it to `script`."""
         raise NotImplementedError
 
     def _implicit_id(self) -> str:
@@ -112,15 +112,15 @@ class Resource:
 
     def _text(self, argument: str, value: Any, *, empty: bool = False) -> str:
         if not isinstance(value, str):
-            self._refuse(f'{argument} is a str, not {kind(value)}')
+            self._refuse(f'{argument} must be a str, not {kind(value)}')
         if '\0' in value:
-            self._refuse(f'{argument} has a NUL character, which no program can be given')
+            self._refuse(f'{argument} must not contain a NUL character')
         if not value and not empty:
-            self._refuse(f'{argument} is empty')
+            self._refuse(f'{argument} must not be empty')
         try:
             value.encode()
         except UnicodeEncodeError:
-            self._refuse(f'{argument} is not Unicode text, so no Dockerfile can have it')
+            self._refuse(f'{argument} cannot be encoded as UTF-8')
         return value
 
     def _optional(self, argument: str, value: Any) -> str | None:
@@ -129,12 +129,12 @@ class Resource:
     def _path(self, argument: str, value: Any) -> str:
         path = self._text(argument, os.fspath(value) if isinstance(value, os.PathLike) else value)
         if not path.startswith('/'):
-            self._refuse(f'{argument} is a full path, beginning with /, not {path!r}')
+            self._refuse(f'{argument} must be an absolute path, not {path!r}')
         parts = path.rstrip('/').split('/')[1:]
         if not parts or not all(parts) or {'.', '..'} & set(parts):
-            self._refuse(f'{argument} is the path of something below /, without //, . or ..')
+            self._refuse(f'{argument} must be a path below /, without //, . or ..')
         if len(path.encode()) > 4000 or max(len(part.encode()) for part in parts) > 255:
-            self._refuse(f'{argument} is longer than any file system can have it')
+            self._refuse(f'{argument} is too long for a file system')
         return '/' + '/'.join(parts)
 
     def _mode(self, value: Any) -> int | None:
@@ -143,9 +143,9 @@ class Resource:
         if isinstance(value, str) and re.fullmatch('(0o)?[0-7]+', value):
             value = int(value, 8)
         if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 0o7777:
-            self._refuse(f"mode is an octal number such as 0o644 or '644', not {value!r}")
+            self._refuse(f"mode must be an octal number such as 0o644 or '644', not {value!r}")
         if value > 0o777 and re.fullmatch('[0-7]{3}', str(value)):
-            self._refuse(f'mode {value} is {value:#o}; write 0o{value} or {str(value)!r}')
+            self._refuse(f'mode {value} is {value:#o} in octal: write 0o{value} or {str(value)!r}')
         return int(value)
 
     def _account(self, argument: str, value: Any) -> str | None:
@@ -159,8 +159,8 @@ class Resource:
         text = self._text(argument, value)
         if not _ACCOUNT.fullmatch(text):
             self._refuse(
-                f'{argument} {text!r} is no name for an account: up to 32 letters, digits, '
-                '_ . and -, no digit or - first'
+                f'{argument} {text!r} is not a valid account name: use up to 32 letters, digits, '
+                '_ . and -, and begin with a letter or _'
             )
         return text
 
@@ -170,27 +170,27 @@ class Resource:
         if isinstance(value, str) and re.fullmatch('[0-9]{1,10}', value):
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _LARGEST_ID:
-            self._refuse(f'{argument} is a number from 0 to {_LARGEST_ID}, not {value!r}')
+            self._refuse(f'{argument} must be a number from 0 to {_LARGEST_ID}, not {value!r}')
         return int(value)
 
     def _several(self, argument: str, what: str, value: Any) -> list[Any]:
         if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
-            self._refuse(f'{argument} is a list of {what}, not {kind(value)}')
+            self._refuse(f'{argument} must be a list of {what}, not {kind(value)}')
         return list(value)
 
     def _flag(self, argument: str, value: Any) -> bool:
         if not isinstance(value, bool):
-            self._refuse(f'{argument} is True or False, not {value!r}')
+            self._refuse(f'{argument} must be True or False, not {value!r}')
         return value
 
 
 def kind(value: Any) -> str:
-    """Name the type of `value`, as messages do."""
+    """Return the name of the type of `value`, for messages."""
     return 'None' if value is None else type(value).__name__
 
 
 def caller() -> str:
-    """File and line outside this package that called into it."""
+    """Return the file and line outside this package that called into it."""
     frame = sys._getframe(1)
     while frame.f_code.co_filename.startswith(_PACKAGE) and frame.f_back:
         frame = frame.f_back
@@ -198,5 +198,5 @@ def caller() -> str:
 
 
 def location(frame: types.FrameType) -> str:
-    """Tell file and line of `frame`, as errors do."""
+    """Return file and line of `frame`, for messages."""
     return f'{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}'

@@ -1,7 +1,6 @@
-"""Scripts for a POSIX shell (POSIX.1-2017, XCU) with the utilities beside it.
+"""Scripts for a POSIX shell and its utilities (POSIX.1-2017, XCU).
 
-They run under `set -eu`. They set no variable that programs would see, and every value stands in
-them quoted.
+They run with `set -eu`. They export no variables to programs, and quote every value.
 """
 
 from __future__ import annotations
@@ -12,27 +11,27 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from charm_image.resources import Resource
 
-#: Where files for scripts are while they run.
+#: The directory in the image where scripts find their files.
 STAGE = '/.charm-image'
 
 
 class Script:
-    """The lines for one resource, and what has to be beside them."""
+    """The script for one resource, and the files and functions that it needs."""
 
     def __init__(
         self, owners: Mapping[str, str], stage: Callable[[bytes | str], str], news: str = ''
     ):
         """
         Args:
-            owners: the first group of each user that the bundle makes
-            stage: brings contents, or the file with that path, to the image; tells where it is
-            news: the variable that says whether something changed, or ''
+            owners: the primary group of each user that the bundle creates
+            stage: brings contents, or the file at a path, to the image; returns the path there
+            news: the shell variable to set if something changed, or ''
         """
         self.owners = owners
         self.stage = stage
         self.news = news
         self.lines: list[str] = []
-        #: Shell functions by name, which the lines call.
+        #: Shell functions that the lines call, by name.
         self.functions: dict[str, list[str]] = {}
 
     def add(self, *lines: str) -> None:
@@ -40,7 +39,7 @@ class Script:
         self.lines += lines
 
     def apply(self, resource: Resource) -> None:
-        """Append what applies `resource`, and sets `news` if that changed something."""
+        """Append the lines that apply `resource`, and set `news` if that changed something."""
         snapshot = resource.snapshot if self.news else ''
         if snapshot:
             self.add(f'{self.news}_before=$({snapshot})')

@@ -1,4 +1,4 @@
-"""Words and lines for a POSIX shell."""
+"""Quoting and messages for a POSIX shell."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ quote = shlex.quote
 
 
 def say(text: str) -> str:
-    """The command that writes `text` as one line to standard error."""
+    """Return the command that prints `text` as one line on stderr."""
     return f"printf '%s\\n' {quote(one_line(text))} >&2"
 
 
 def stop(reason: str, status: int = 1) -> str:
-    """The commands that end a script with `status`, and say why."""
+    """Return the commands that print `reason` and end the script with `status`."""
     return f'{say(reason)}; exit {status}'
 
 
 def one_line(text: str) -> str:
-    """Write `text` without characters that would end a line, or move a terminal's cursor."""
+    """Return `text` with newlines and control characters escaped."""
     return ''.join(
         each if each.isprintable() else each.encode('unicode_escape').decode() for each in text
     )

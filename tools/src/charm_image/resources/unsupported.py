@@ -1,4 +1,4 @@
-"""Kinds that fuselage has, and that make no sense in an image: each says what to do instead."""
+"""Resources of fuselage that cannot be used in an image: each says what to do instead."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ class _Unsupported(Resource):
 
 
 class Service(_Unsupported):
-    """Makes no sense in an image: nothing runs while one is built."""
+    """Cannot be used in an image: no service runs while it is built."""
 
-    reason = 'no service runs while an image is built; give the image a cmd'
+    reason = 'no service runs while an image is built: set cmd'
 
 
 class Mount(_Unsupported):
-    """Makes no sense in an image: whoever runs it decides what is mounted."""
+    """Cannot be used in an image: mounts are made when it runs."""
 
-    reason = 'nothing can be mounted while an image is built; give the image volumes'
+    reason = 'nothing can be mounted while an image is built: set volumes'
 
 
 class Checkout(_Unsupported):
-    """Makes no sense in an image, which would keep the program that checks out."""
+    """Cannot be used in an image, which would have to contain the version control program."""
 
-    reason = 'check out here, and bring what is needed into the image as Files'
+    reason = 'check out on this machine, and copy what is needed into the image with File'
 
 
 class Patch(_Unsupported):
-    """Makes no sense in an image: what is changed is best changed here."""
+    """Cannot be used in an image: patch the file on this machine."""
 
-    reason = 'patch here, and bring the result into the image as a File'
+    reason = 'patch on this machine, and copy the result into the image with File'
 
 
 class Special(_Unsupported):
-    """Makes no sense in an image: whoever runs it provides devices."""
+    """Cannot be used in an image: devices are provided when it runs."""
 
-    reason = 'whoever runs an image provides its devices; for a pipe, Execute mkfifo'
+    reason = 'devices are provided when an image runs: for a pipe, use Execute with mkfifo'

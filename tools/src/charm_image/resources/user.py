@@ -10,15 +10,15 @@ from charm_image.resources import accounts, ownership, scripts
 from charm_image.resources.resource import Resource
 from charm_image.resources.shell import quote, stop
 
-# of passwd(5), from the third on
+# the fields of passwd(5), from the third on
 _FIELDS = ('uid', 'gid', 'full', 'home', 'shell')
 
 
 class User(Resource):
     """A user, in the image's own files (passwd(5), shadow(5), group(5)).
 
-    Without gid and group, the user has a group of its own name; if the base has the user with
-    another one, say which. A user that is there is changed as far as arguments say so.
+    Without gid and group, the primary group has the user's name; if the base has the user with a
+    different group, name that one. Of an existing user, only what the arguments say is changed.
     """
 
     policies = {
@@ -50,18 +50,18 @@ class User(Resource):
         """
         Args:
             name: the name
-            password: encrypted, as crypt(3) does it; kept out of the Dockerfile
+            password: encrypted as by crypt(3); kept out of the Dockerfile
             fullname: the comment, usually the full name
-            home: the home directory, which is made; without it, none is
-            uid: the number
-            gid: the number of the first group; or
-            group: its name
+            home: the home directory, which is created; default: none is created
+            uid: the user ID; default: a free one
+            gid: the ID of the primary group
+            group: the name of the primary group, instead of `gid`
             groups: names of further groups
-            append: whether the user stays in groups that are not named
-            system: whether the number is one of a system user
-            shell: the login shell; /bin/sh by default
-            disabled_password: no password opens the account
-            disabled_login: the account is locked
+            append: whether the user stays in groups that `groups` does not name
+            system: whether to take a free ID from the range of system users
+            shell: the login shell; default: /bin/sh
+            disabled_password: disable login by password
+            disabled_login: lock the account
             common: see Resource
         """
         self.name = self._account_name('name', name)
@@ -72,7 +72,7 @@ class User(Resource):
         self.gid = self._number('gid', gid)
         self.group = None if group is None else self._account_name('group', group)
         if self.gid is not None and self.group is not None:
-            self._refuse('it has a gid or a group, not both')
+            self._refuse('give either gid or group')
         self.groups = tuple(
             self._account_name('groups', each) for each in self._several('groups', 'names', groups)
         )
@@ -82,20 +82,20 @@ class User(Resource):
         self.disabled_password = self._flag('disabled_password', disabled_password)
         self.disabled_login = self._flag('disabled_login', disabled_login)
         if sum((self.password is not None, self.disabled_password, self.disabled_login)) > 1:
-            self._refuse('it has one of password, disabled_password and disabled_login')
+            self._refuse('give only one of password, disabled_password and disabled_login')
         for path in (self.home, self.shell):
-            self._field('a path in the list of users', path)
+            self._field('a path of a user', path)
         super().__init__(**common)
 
     @property
     def first_group(self) -> str:
-        """Name or number of the group that its files belong to."""
+        """Name or ID of its primary group."""
         return self.group or (self.name if self.gid is None else str(self.gid))
 
     def _field(self, argument: str, value: Any) -> str | None:
         text = self._optional(argument, value)
         if text is not None and re.search(r'[:\x00-\x1f\x7f]', text):
-            self._refuse(f'{argument} can have no colon, newline or control character')
+            self._refuse(f'{argument} must not contain a colon, newline or control character')
         return text
 
     @property
@@ -165,9 +165,9 @@ class User(Resource):
                 f'        _gid=$(unused "$_uid" {last})',
                 f'        group {name} "$_gid"',
                 '    fi',
-                # files of the user are given to that group
+                # the user's files get that group
                 f'elif [ "$(field /etc/group {name} 3)" != "$_gid" ]; then',
-                f'    {stop(f"user {name} has another group; say which by group or gid")}',
+                f'    {stop(f"user {name} has a different primary group: set group or gid")}',
                 'fi',
             )
 
