@@ -1,16 +1,14 @@
 """What engines answer, and what the builder makes of it."""
 
-import io
 import json
 import urllib.parse
-from unittest import mock
 
 import docker
 import pytest
 
 import charm_image
 from charm_image import resources
-from charm_image.build import bases, build_target, engine_build, events
+from charm_image.build import bases
 from charm_image.image import platforms
 from services import loopback
 
@@ -82,36 +80,6 @@ def test_a_buildkit_that_cannot_read_the_context_is_told_once_and_the_classic_on
     assert [each.get('version') for each in engine.builds] == ['2', None]
     assert progress[-1].state == 'built'
     assert [each.text for each in progress if each.state == 'output'] == ['said']
-
-
-def test_a_long_pull_tells_its_bytes_of_all(monkeypatch):
-    monkeypatch.setattr(events, 'INTERVAL', 1e-9)
-    lines = [
-        {'id': 'a', 'status': 'Downloading', 'progressDetail': {'current': 1000, 'total': 5000}},
-        {'id': 'b', 'status': 'Downloading', 'progressDetail': {'current': 1000, 'total': 3000}},
-        {'id': 'a', 'status': 'Download complete', 'progressDetail': {}},
-        {'id': 'b', 'status': 'Downloading', 'progressDetail': {'total': 3000}},
-    ]
-    client = mock.Mock(pull=lambda *args, **kwargs: iter(lines))
-    told = [line for line in bases.Base(client, 'base', None)._pull() if '/s' in line]
-    progress = [line.rpartition(', ')[0] for line in told]
-    assert progress == [
-        'base: 1 kB of 5 kB', 'base: 2 kB of 8 kB', 'base: 6 kB of 8 kB', 'base: 5 kB of 8 kB'
-    ]  # fmt: skip
-
-
-def test_a_long_export_tells_its_bytes(monkeypatch):
-    monkeypatch.setattr(events, 'INTERVAL', 1e-9)
-    target = build_target.Target(None, mock.Mock(from_image='scratch'))
-    build = engine_build.EngineBuild(target, mock.Mock())
-    build._engine = mock.Mock(export=lambda image: iter([bytes(2000), bytes(3000)]))
-    output = io.BytesIO()
-    told = [str(each) for each in build.save(output)]
-    assert told[0] == 'saving the image'
-    assert [line.rpartition(', ')[0] for line in told[1:]] == [
-        'saving the image: 2 kB', 'saving the image: 5 kB'
-    ]  # fmt: skip
-    assert len(output.getvalue()) == 5000
 
 
 def test_what_the_classic_one_cannot_do_then_is_refused():

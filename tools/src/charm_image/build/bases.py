@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from charm_image import errors, terminal
-from charm_image.build import events
+from charm_image import errors
+from charm_image.build import events, pull_progress, ticks
 from charm_image.image import platforms
 
 if TYPE_CHECKING:
@@ -144,29 +144,18 @@ class Base:
 
         repository, reference = split(self._name)
         platform = str(self._platform) if self._platform else None
-        step = terminal.Step(self._name)
-        bytes_of: dict[str, tuple[int, int]] = {}
-        told: dict[str, str] = {}  # layers are pulled in parallel, and repeat their status
-        try:
-            for line in self._client.pull(
+
+        def reports() -> Iterator[dict[str, Any]]:
+            yield from self._client.pull(
                 repository, reference, stream=True, decode=True, platform=platform
-            ):
-                if 'error' in line:
-                    raise errors.BuildError(f'{self._name} cannot be pulled: {line["error"]}')
-                layer, status = line.get('id') or '', line.get('status') or ''
-                if told.get(layer) != status:
-                    told[layer] = status
-                    yield f'{self._name}: {f"{layer} {status}".strip()}'
-                detail = line.get('progressDetail') or {}
-                if status == 'Downloading':  # the size of a layer is not known earlier
-                    sizes = detail.get('current') or 0, detail.get('total') or 0
-                    bytes_of[layer] = max(0, sizes[0]), max(0, sizes[1])
-                elif status == 'Download complete' and layer in bytes_of:
-                    bytes_of[layer] = bytes_of[layer][1], bytes_of[layer][1]
-                step.done = sum(done for done, _ in bytes_of.values())
-                step.total = sum(total for _, total in bytes_of.values()) or None
-                if progress := step.line(events.INTERVAL):
-                    yield progress
+            )
+
+        progress = pull_progress.PullProgress(self._name, events.INTERVAL)
+        try:
+            for report in ticks.between(reports()):
+                if report and 'error' in report:
+                    raise errors.BuildError(f'{self._name} cannot be pulled: {report["error"]}')
+                yield from progress.follow(report)
         except docker.errors.APIError as error:
             reason = error.explanation or error
             raise errors.BuildError(f'{self._name} cannot be pulled: {reason}') from None

@@ -178,7 +178,10 @@ class DockerBuilder:
                     directory = os.path.dirname(self.output) or '.'
                     file = stack.enter_context(tempfile.TemporaryFile(dir=directory))
                 yield from build.save(file)
-                oci_archive.write(oci_archive.Saved(file), self.output, self.tag)
+                saved = oci_archive.Saved(file)
+                yield from events.watched('reading the image', saved.measure())
+                archive = oci_archive.Archive.of(saved, self.tag)
+                yield from events.watched(f'writing {self.output}', archive.write(self.output))
                 yield Progress('written', self.output)
 
     def _build_several(self, output: str) -> Iterator[Progress]:

@@ -12,20 +12,21 @@ import collections
 import json
 import os
 import pathlib
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
-from charm_image import errors
-from charm_image.build import bases, build_target, builder_reports, events, trace
+from charm_image import errors, terminal
+from charm_image.build import bases, build_target, builder_reports, events, ticks, trace
 from charm_image.image import images
 
 INSTALL = (
     'install buildx (apt install docker-buildx, or docker-buildx-plugin from the packages of '
     'Docker, Inc.)'
 )
+
+_CHUNK = 1 << 20
 
 
 def is_builder(name: str, environ: Mapping[str, str] = os.environ) -> bool:
@@ -89,7 +90,13 @@ class BuildxBuild:
         with tempfile.TemporaryFile() as archive:
             target.archive(archive)
             archive.seek(0)
+            arriving = terminal.Step('saving the image')
             for line in self._lines(self._command(), archive):
+                if line is None:
+                    arriving.done = self._result.stat().st_size if self._result.exists() else 0
+                    if arriving.done and (text := arriving.line(events.INTERVAL)):
+                        yield events.Progress('saving', text)
+                    continue
                 traced = _traced(line)
                 if traced is None:
                     last.append(line)
@@ -106,9 +113,16 @@ class BuildxBuild:
 
     def save(self, output: IO[bytes]) -> Iterator[events.Progress]:
         """Write the archive that `docker save` would write of the image."""
-        yield events.Progress('saving', 'saving the image')
+        name = 'saving the image'
+        yield events.Progress('saving', name)
+        yield from events.watched(name, self._copy(output))
+
+    def _copy(self, output: IO[bytes]) -> Iterator[tuple[int, int]]:
+        done, total = 0, self._result.stat().st_size
         with self._result.open('rb') as result:
-            shutil.copyfileobj(result, output, 1 << 20)
+            while chunk := result.read(_CHUNK):
+                done += output.write(chunk)
+                yield done, total
 
     def name(self, tag: str) -> bool:
         """Do nothing: a builder does not store images."""
@@ -134,7 +148,8 @@ class BuildxBuild:
             *('--provenance=false', f'--output=type=docker,dest={self._result}', *options, '-'),
         ]
 
-    def _lines(self, command: list[str], stdin: IO[bytes]) -> Iterator[str]:
+    def _lines(self, command: list[str], stdin: IO[bytes]) -> Iterator[str | None]:
+        """Run a command; yield what it writes, and None where it writes nothing for a while."""
         try:
             # in a new session: Ctrl-C goes to this program only, which then ends the build
             with subprocess.Popen(
@@ -146,13 +161,14 @@ class BuildxBuild:
             ) as process:
                 self._process = process
                 try:
-                    for line in process.stderr or ():
+                    for line in ticks.between(process.stderr or ()):
                         if self._stopped:
+                            process.terminate()
                             break
-                        yield line.decode(errors='replace').rstrip('\n')
-                finally:
-                    if process.poll() is None and self._stopped:
-                        process.terminate()
+                        yield None if line is None else line.decode(errors='replace').rstrip('\n')
+                except BaseException:  # whatever it was, nobody reads on
+                    process.terminate()
+                    raise
         except OSError as error:
             raise errors.BuildError(f'cannot run buildx: {error}') from None
 

@@ -8,7 +8,15 @@ from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING
 
 from charm_image import errors, terminal
-from charm_image.build import api_builders, bases, build_target, emulation, events, places
+from charm_image.build import (
+    api_builders,
+    bases,
+    build_target,
+    emulation,
+    events,
+    places,
+    ticks,
+)
 
 if TYPE_CHECKING:
     import docker
@@ -83,8 +91,8 @@ class EngineBuild:
         step = terminal.Step('saving the image')
         yield events.Progress('saving', step.name)
         with places.told():
-            for chunk in self._engine.export(self.image_id):
-                step.done += output.write(chunk)
+            for chunk in ticks.between(self._engine.export(self.image_id)):
+                step.done += output.write(chunk or b'')
                 self._go_on()
                 if line := step.line(events.INTERVAL):
                     yield events.Progress('saving', line)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from charm_image import errors, resources
+from charm_image import errors, resources, terminal
 from charm_image.build import builder_reports, plan
 from charm_image.resources import shell
 
@@ -40,6 +40,14 @@ class Progress:
             return f'{prefix}    {self.text}'
         title = plan.cut(self.resource)
         return f'{prefix}[{self.step}/{self.steps}] {title}: {self.state}'
+
+
+def watched(name: str, counts: Iterable[tuple[int, int]]) -> Iterator[Progress]:
+    """Go through `counts`, of bytes done and in all; yield every INTERVAL how far `name` is."""
+    step = terminal.Step(name)
+    for step.done, step.total in counts:
+        if line := step.line(INTERVAL):
+            yield Progress('saving', line)
 
 
 class Follower:

@@ -72,7 +72,10 @@ class Images:
                     file = stack.enter_context(tempfile.TemporaryFile(dir=directory))
                 works.append(self._built(platform, build, file, saved))
             yield from _once(side_by_side.run(works))
-            self.digest = oci_archive.write_index(saved, output, tag)
+            archive = oci_archive.Archive.of_several(saved, tag)
+            name = f'writing {os.fspath(output)}'
+            yield from events.watched(name, archive.write(output))
+            self.digest = archive.digest
         if tag is not None:
             for platform, build in self.builds.items():
                 name = _tag_of(tag, platform)
@@ -112,7 +115,10 @@ class Images:
             yield from build.build()
             yield _Progress('built', 'built')
             yield from build.save(file)
-            saved[platform] = oci_archive.Saved(file)
+            image = oci_archive.Saved(file)
+            # while others are still built
+            yield from events.watched('reading the image', image.measure())
+            saved[platform] = image
 
         return side_by_side.Work(lambda: _of(platform, steps), build.stop)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import io
 import json
 import os
 import pathlib
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any
 
 from charm_image import errors
@@ -25,6 +26,7 @@ _RUNNING = (
     *('StopSignal', 'Healthcheck', 'OnBuild', 'Shell'),
 )
 _BUILDERS_LABEL = 'io.buildah.version'
+_EXPORTED = 'what the engine exported'
 
 
 class Saved:
@@ -35,19 +37,37 @@ class Saved:
     """
 
     def __init__(self, archive: IO[bytes]):
-        with told('what the engine exported'):
+        with told(_EXPORTED):
             archive.seek(0)
             self._tar = tarfile.open(fileobj=archive)  # noqa: SIM115
             [image] = json.loads(self._member('manifest.json').read())
             self.config: bytes = self._member(image['Config']).read()
             self._layers: list[str] = image['Layers']
-            # measured while others are still built
-            self._measured = [_measure(self._layer(name)) for name in self._layers]
+        self._measured: list[tuple[str, int]] = []
 
-    def layers(self) -> Iterator[tuple[str, int, images.Content]]:
-        """Give digest, size in bytes and content of each layer, uncompressed."""
+    def measure(self) -> Iterator[tuple[int, int]]:
+        """Read the layers, once before all else; yield the bytes read so far and in all.
+
+        Raises:
+            errors.BuildError: one cannot be read
+        """
+        with told(_EXPORTED):
+            files = [self._member(name) for name in self._layers]
+            before, total = 0, sum(_size(file) for file in files)
+            for file in files:
+                digest, size = hashlib.sha256(), 0
+                content = layers.decompressed(file)
+                while chunk := content.read(_CHUNK):
+                    digest.update(chunk)
+                    size += len(chunk)
+                    yield before + file.tell(), total
+                before += _size(file)
+                self._measured.append((digest.hexdigest(), size))
+
+    def layers(self) -> Iterator[tuple[str, int, Callable[[], images.Content]]]:
+        """Give digest, size in bytes and what opens the content of each layer, uncompressed."""
         for name, (digest, size) in zip(self._layers, self._measured, strict=True):
-            yield digest, size, self._layer(name)
+            yield digest, size, functools.partial(self._layer, name)
 
     def reproducible_config(self, platform: platforms.Platform) -> bytes:
         """The configuration without what differs by builder and time.
@@ -85,73 +105,80 @@ class Saved:
         return content
 
 
-def write(saved: Saved, path: str | os.PathLike[str], name: str | None) -> None:
-    """Make an OCI archive of an image; the same image gives the same bytes.
+class Archive:
+    """An OCI archive to be made of images that were measured; the same ones give the same bytes.
 
-    Raises:
-        errors.BuildError: it can't be written
+    `digest` is that of what it holds: of a manifest, or of an index.
     """
-    with _layout(path) as to:
-        entry = to.manifest(saved, saved.config)
+
+    def __init__(self) -> None:
+        self.digest = ''
+        self._members: dict[str, tuple[int, Callable[[], images.Content]]] = {}
+        self._file('oci-layout', _encode({'imageLayoutVersion': '1.0.0'}))
+
+    @classmethod
+    def of(cls, saved: Saved, name: str | None) -> Archive:
+        """Return that of one image, with the tag that `name` has."""
+        made = cls()
         described = json.loads(saved.config)
-        entry['platform'] = {key: described[key] for key in ('architecture', 'os')}
-        to.index(entry, name)
+        platform = {key: described[key] for key in ('architecture', 'os')}
+        made._lead_to({**made._manifest(saved, saved.config), 'platform': platform}, name)
+        return made
 
+    @classmethod
+    def of_several(cls, saved: Mapping[platforms.Platform, Saved], name: str | None) -> Archive:
+        """Return that of an image for several platforms.
 
-def write_index(
-    saved: Mapping[platforms.Platform, Saved], path: str | os.PathLike[str], name: str | None
-) -> str:
-    """Make an OCI archive of an image for several platforms; give the digest of its index.
+        The same layers and settings give the same digest, whatever built them, and when.
 
-    The same layers and settings give the same digest, whatever built them, and when.
-
-    Raises:
-        errors.BuildError: it can't be written, or an image is for another platform
-    """
-    with _layout(path) as to:
+        Raises:
+            errors.BuildError: an image is for another platform
+        """
+        made = cls()
         entries = []
         for platform, image in sorted(saved.items()):
-            entry = to.manifest(image, image.reproducible_config(platform))
+            entry = made._manifest(image, image.reproducible_config(platform))
             entries.append({**entry, 'platform': platform.descriptor})
         media = f'{_MEDIA}.index.v1+json'
         index = {'schemaVersion': 2, 'mediaType': media, 'manifests': entries}
-        described = to.document(index, media)
-        to.index(described, name)
-    return str(described['digest'])
+        made._lead_to(made._blob(_encode(index), media), name)
+        return made
 
+    def write(self, path: str | os.PathLike[str]) -> Iterator[tuple[int, int]]:
+        """Write it; yield the bytes written so far and in all.
 
-class _Layout:
-    """An archive that is being written."""
+        Raises:
+            errors.BuildError: it can't be written
+        """
+        done, total = 0, sum(size for size, _ in self._members.values())
+        with told(os.fspath(path)), _replaced(pathlib.Path(path)) as output:
+            for name, (size, content) in self._members.items():
+                info = tarfile.TarInfo(name)
+                info.size, info.mode = size, 0o644
+                output.write(info.tobuf(tarfile.PAX_FORMAT))
+                file = content()
+                while chunk := file.read(_CHUNK):
+                    done += output.write(chunk)
+                    yield done, total
+                output.write(bytes(-size % tarfile.BLOCKSIZE))
+            output.write(bytes(2 * tarfile.BLOCKSIZE))
+            output.write(bytes(-output.tell() % tarfile.RECORDSIZE))
 
-    def __init__(self, output: IO[bytes]):
-        self._tar = tarfile.open(fileobj=output, mode='w', format=tarfile.PAX_FORMAT)  # noqa: SIM115
-        self._written: set[str] = set()
-
-    def __enter__(self) -> _Layout:
-        self._file('oci-layout', _encode({'imageLayoutVersion': '1.0.0'}))
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._tar.close()
-
-    def manifest(self, image: Saved, config: bytes) -> dict[str, Any]:
-        """Write an image; give the descriptor of its manifest."""
+    def _manifest(self, image: Saved, config: bytes) -> dict[str, Any]:
+        """Add an image; give the descriptor of its manifest."""
         described = self._blob(config, f'{_MEDIA}.config.v1+json')
         listed = []
         for digest, size, content in image.layers():
-            self._add(f'blobs/sha256/{digest}', content, size)
+            self._members.setdefault(f'blobs/sha256/{digest}', (size, content))
             media = f'{_MEDIA}.layer.v1.tar'
             listed.append({'mediaType': media, 'digest': f'sha256:{digest}', 'size': size})
         media = f'{_MEDIA}.manifest.v1+json'
         manifest = {'schemaVersion': 2, 'mediaType': media, 'config': described, 'layers': listed}
-        return self.document(manifest, media)
+        return self._blob(_encode(manifest), media)
 
-    def document(self, content: dict[str, Any], media: str) -> dict[str, Any]:
-        """Write a blob of JSON; give its descriptor."""
-        return self._blob(_encode(content), media)
-
-    def index(self, entry: dict[str, Any], name: str | None) -> None:
-        """Write index.json, which leads to `entry`."""
+    def _lead_to(self, entry: dict[str, Any], name: str | None) -> None:
+        """Add index.json."""
+        self.digest = entry['digest']
         if name is not None:
             tag = name.rpartition(':')[2] if ':' in name.rpartition('/')[2] else 'latest'
             entry = {**entry, 'annotations': {'org.opencontainers.image.ref.name': tag}}
@@ -163,20 +190,7 @@ class _Layout:
         return {'mediaType': media, 'digest': f'sha256:{digest}', 'size': len(content)}
 
     def _file(self, path: str, content: bytes) -> None:
-        self._add(path, io.BytesIO(content), len(content))
-
-    def _add(self, path: str, content: images.Content, size: int) -> None:
-        if path not in self._written:
-            self._written.add(path)
-            info = tarfile.TarInfo(path)
-            info.size, info.mode = size, 0o644
-            self._tar.addfile(info, content)  # type: ignore[arg-type]  # it only reads
-
-
-@contextlib.contextmanager
-def _layout(path: str | os.PathLike[str]) -> Iterator[_Layout]:
-    with told(os.fspath(path)), _replaced(pathlib.Path(path)) as output, _Layout(output) as layout:
-        yield layout
+        self._members.setdefault(path, (len(content), functools.partial(io.BytesIO, content)))
 
 
 @contextlib.contextmanager
@@ -201,12 +215,8 @@ def _replaced(target: pathlib.Path) -> Iterator[IO[bytes]]:
         unfinished.unlink(missing_ok=True)
 
 
-def _measure(content: images.Content) -> tuple[str, int]:
-    digest, size = hashlib.sha256(), 0
-    while chunk := content.read(_CHUNK):
-        digest.update(chunk)
-        size += len(chunk)
-    return digest.hexdigest(), size
+def _size(file: IO[bytes]) -> int:
+    return file.seek(0, os.SEEK_END) - file.seek(0)
 
 
 def _without(mapping: Mapping[str, Any], name: str) -> dict[str, Any]:

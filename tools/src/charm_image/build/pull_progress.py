@@ -1,0 +1,81 @@
+"""How far a pull is, by what engines report of it.
+
+See POST /images/create of the Docker Engine API. Docker tells the bytes of a layer that are there
+and those that are extracted, with containerd's store the seconds of the latter; podman extracts
+without a word.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from charm_image import terminal
+
+_DOWNLOADED = ('Download complete', 'Extracting', 'Pull complete')
+
+
+@dataclasses.dataclass
+class _Layer:
+    """Numbers of bytes, as they are in the registry."""
+
+    size: int = 0
+    downloaded: int = 0
+    extracted: int = 0
+    complete: bool = False
+
+
+class PullProgress:
+    """Tells each report about the pull of `name`, and every `interval` seconds how far it is."""
+
+    def __init__(self, name: str, interval: float):
+        self._name = name
+        self._interval = interval
+        self._layers: dict[str, _Layer] = {}
+        self._told: dict[str, str] = {}  # layers are pulled in parallel, and repeat their status
+        self._download = terminal.Step(name)
+        self._extraction: terminal.Step | None = None
+
+    def follow(self, report: Mapping[str, Any] | None) -> Iterator[str]:
+        """Yield what to tell after a report, or after a while without any."""
+        if report is not None:
+            layer, status = str(report.get('id') or ''), str(report.get('status') or '')
+            if self._told.get(layer) != status:
+                self._told[layer] = status
+                yield f'{self._name}: {f"{layer} {status}".strip()}'
+            self._read(layer, status, report.get('progressDetail') or {})
+        if line := self._step().line(self._interval):
+            yield line
+
+    def _read(self, layer: str, status: str, detail: Mapping[str, Any]) -> None:
+        if status in ('Pulling fs layer', 'Waiting'):
+            self._layers.setdefault(layer, _Layer())
+        elif status == 'Already exists':
+            self._layers.pop(layer, None)
+        elif status == 'Downloading':
+            found = self._layers.setdefault(layer, _Layer())
+            found.downloaded = max(0, detail.get('current') or 0)
+            found.size = max(0, detail.get('total') or 0)  # not known earlier
+        elif layer in self._layers and status in _DOWNLOADED:
+            found = self._layers[layer]
+            found.complete, found.downloaded = True, found.size
+            if status == 'Pull complete':
+                found.extracted = found.size
+            elif status == 'Extracting' and not detail.get('units'):
+                found.extracted = max(0, detail.get('current') or 0)
+
+    def _step(self) -> terminal.Step:
+        layers = self._layers.values()
+        size = sum(layer.size for layer in layers) or None
+        if not layers or not all(layer.complete for layer in layers):
+            self._extraction = None
+            self._download.done = sum(layer.downloaded for layer in layers)
+            self._download.total = size
+            return self._download
+        if self._extraction is None:
+            self._extraction = terminal.Step(f'{self._name}: extracting')
+        self._extraction.done = sum(layer.extracted for layer in layers)
+        # where that is never told, only the time is
+        self._extraction.total = size if self._extraction.done else None
+        return self._extraction

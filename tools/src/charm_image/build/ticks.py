@@ -1,0 +1,60 @@
+"""What comes at its own pace, and a tick whenever it is silent for a second."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+T = TypeVar('T')
+
+SECOND = 1.0
+_AHEAD = 4  # items, which may be large
+
+
+class _End:
+    """Follows the last item; `error` is what was raised instead of another."""
+
+    def __init__(self, error: BaseException | None = None):
+        self.error = error
+
+
+def between(items: Iterable[T]) -> Iterator[T | None]:
+    """Yield what `items` yields, read in another thread, and None for each second without any.
+
+    What `items` raises is raised. When this is closed early, that thread ends with its next item.
+    """
+    waiting: queue.Queue[T | _End] = queue.Queue(_AHEAD)
+    closed = threading.Event()
+
+    def read() -> None:
+        try:
+            for item in items:
+                waiting.put(item)
+                if closed.is_set():
+                    return
+            waiting.put(_End())
+        except BaseException as error:
+            waiting.put(_End(error))
+
+    threading.Thread(target=read, name='read', daemon=True).start()
+    try:
+        while True:
+            try:
+                item = waiting.get(timeout=SECOND)
+            except queue.Empty:
+                yield None
+                continue
+            if not isinstance(item, _End):
+                yield item
+            elif item.error:
+                raise item.error
+            else:
+                return
+    finally:
+        closed.set()
+        with contextlib.suppress(queue.Empty):
+            while True:  # makes room for a put that waits
+                waiting.get_nowait()
