@@ -231,7 +231,8 @@ def _stored(client, repository, name):
 
 PUSH = r"""
 import pathlib, re, sys
-from charm_image import engine, push, pushed
+from charm_image.image import engine
+from charm_image.upload import push, pushed
 from container_image import registry
 host, to, repository, digest = sys.argv[1:]
 with engine.connect({'DOCKER_HOST': host}) as local, registry.Client(to) as client:

@@ -159,7 +159,8 @@ _NEVER = 600  # seconds: nothing takes so long but what would not end by itself
 
 PUSH = r"""
 import sys
-from charm_image import engine, push, pushed
+from charm_image.image import engine
+from charm_image.upload import push, pushed
 from container_image import registry
 host, to, repository, digest = sys.argv[1:]
 # what hangs does so until the signal, however slow the machine is

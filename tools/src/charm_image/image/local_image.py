@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import io
+import queue
+import threading
 import urllib.parse
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -18,6 +21,7 @@ _TIMEOUT = 120
 # Docker Engine's graph drivers write the whole export to the engine's disk before its first byte
 _EXPORT_TIMEOUT = 3600
 _BLOCK = 1 << 20
+_BLOCKS_AHEAD = 8
 
 
 class EngineError(images.ImageError):
@@ -110,12 +114,13 @@ class LocalImage:
     def members(self) -> Generator[images.Member]:
         """Let the engine export the image, and read that as it comes. Raises ImageError."""
         documents = images.Documents()
-        for member in tar.read(_Stream(self._export())):
-            data = documents.add_member(member)
-            yield member if data is None else member._replace(content=io.BytesIO(data))
+        with contextlib.closing(_ahead(self._export())) as blocks:
+            for member in tar.read(_Stream(blocks)):
+                data = documents.add_member(member)
+                yield member if data is None else member._replace(content=io.BytesIO(data))
         self._read[:] = [documents]
 
-    def _export(self) -> Iterator[bytes]:
+    def _export(self) -> Generator[bytes]:
         import requests
         import urllib3
 
@@ -205,6 +210,48 @@ def _docker_errors() -> Any:
     import docker
 
     return docker.errors
+
+
+def _ahead(chunks: Generator[bytes]) -> Generator[bytes]:
+    """Read chunks in a thread, some MiB ahead, so that no processor waits for another.
+
+    Closing it closes `chunks` as soon as the thread comes back from them.
+    """
+    ready: queue.Queue[bytes | BaseException] = queue.Queue(_BLOCKS_AHEAD)
+    closed = threading.Event()
+
+    def put(item: bytes | BaseException) -> None:
+        while not closed.is_set():
+            try:
+                ready.put(item, timeout=0.1)
+                break
+            except queue.Full:
+                pass
+
+    def read() -> None:
+        block = bytearray()
+        try:
+            with contextlib.closing(chunks):
+                for chunk in chunks:
+                    block += chunk  # engines send 32 KiB at a time
+                    if len(block) >= _BLOCK:
+                        put(bytes(block))
+                        block.clear()
+                    if closed.is_set():
+                        return
+            put(bytes(block))
+            put(b'')
+        except BaseException as error:
+            put(error)
+
+    threading.Thread(target=read, name='export', daemon=True).start()
+    try:
+        while block := ready.get():
+            if isinstance(block, BaseException):
+                raise block
+            yield block
+    finally:
+        closed.set()
 
 
 class _Stream:
