@@ -71,19 +71,19 @@ def test_a_script_of_operators_commands_is_obeyed(charm, typed, tmp_path):
 @pytest.mark.parametrize(
     ('script', 'error'),
     [
-        ('atach web a', 'atach is not a command: `help` lists them'),
+        ('atach web a', 'atach is not a command: type `help` to list them'),
         ('attach web', 'usage: attach RESOURCE REFERENCE|FILE [USERNAME PASSWORD]'),
         ('attach wbe a/b', 'the charm has no resource wbe: it has data, web'),
         ('detach wbe', 'the charm has no resource wbe'),
         ('break wbe', 'the charm has no resource wbe'),
         ('repair wbe', 'the charm has no resource wbe'),
-        ('config port', 'port is not of the form KEY=VALUE'),
+        ('config port', 'port must be of the form KEY=VALUE'),
         ('attach "web', 'No closing quotation'),
-        ('attach data no-file', 'data is a file: no-file is none, give its path'),
-        ('action backup p=*', 'p=*: the value is not YAML'),
-        ('action backup p=@x', 'p=@x: the value is not YAML'),
-        ('action backup p=[', 'p=[: the value is not YAML'),
-        ('action backup p=2024-13-01', 'p=2024-13-01: the value is not YAML'),
+        ('attach data no-file', 'data has the type file, and no-file is not a file: pass a path'),
+        ('action backup p=*', 'p=*: the value is not valid YAML'),
+        ('action backup p=@x', 'p=@x: the value is not valid YAML'),
+        ('action backup p=[', 'p=[: the value is not valid YAML'),
+        ('action backup p=2024-13-01', 'p=2024-13-01: the value is not valid YAML'),
     ],
 )
 def test_a_wrong_command_ends_a_script(charm, typed, script, error):

@@ -43,7 +43,9 @@ def test_a_plugin_that_is_installed_too_is_registered_once(charm, tmp_path):
     entries = re.sub(r'(?m)^#.*\n|"', '', entries)
     distribution = tmp_path / 'installed' / 'charm_image-0.dist-info'
     distribution.mkdir(parents=True)
-    (distribution / 'METADATA').write_text('Metadata-Version: 2.1\nName: charm-image\n')
+    (distribution / 'METADATA').write_text(
+        'Metadata-Version: 2.1\nName: charm-image\nVersion: 0\n'
+    )
     (distribution / 'entry_points.txt').write_text(f'[pytest11]\n{entries}')
     done = _pytest(tmp_path, '--charm', charm({'update-status': 'printf $JUJU_VERSION'}))
     assert 'charm-image-0' in done.stdout

@@ -2,6 +2,7 @@
 # ruff: noqa: E501 (which are as long as they are)
 
 import pytest
+import yaml
 
 from charm_unit import spec
 
@@ -73,3 +74,26 @@ def test_version_3_is_unknown_to_older_jujus():
         spec.Invalid, match='latest supported version 2, but got podspec version 3'
     ):
         spec.check(f'version: 3\ncontainers: [{C}]', latest=2)
+
+
+def _with_data(value):
+    secret = {'name': 'keys', 'type': 'Opaque', 'data': {'key': value}}
+    return yaml.safe_dump(
+        {
+            'version': 3,
+            'containers': [{'name': 'web', 'imageDetails': {'imagePath': 'nginx'}}],
+            'kubernetesResources': {'secrets': [secret]},
+        }
+    )
+
+
+def test_bytes_of_a_charm_are_a_string():
+    text = _with_data(b'c2VjcmV0')
+    assert '!!binary' in text
+    (secret,) = spec.check(text)['kubernetesResources']['secrets']
+    assert secret['data'] == {'key': 'c2VjcmV0'}
+
+
+def test_bytes_that_are_none_are_rejected():
+    with pytest.raises(spec.Invalid, match='yaml: '):
+        spec.check(_with_data(b'x').replace('eA==', 'e'))

@@ -111,7 +111,7 @@ def test_after_a_failed_hook_no_other_runs_until_it_succeeds(charm, tmp_path):
 
 def test_a_hook_that_hangs_is_ended_with_what_it_printed(charm):
     with charm_unit.Unit(charm({'install': 'echo so far; sleep 600; echo on'}), timeout=1) as unit:
-        with pytest.raises(charm_unit.HookFailed, match='was ended after(.|\n)*so far') as caught:
+        with pytest.raises(charm_unit.HookFailed, match='timed out after(.|\n)*so far') as caught:
             unit.deploy()
         assert caught.value.run.ended
 
@@ -175,7 +175,7 @@ def test_a_hook_runs_with_the_interpreter_that_is_asked_for(charm):
     )
     with charm_unit.Unit(built, python=sys.executable) as unit:
         assert unit.install().output == f'{sys.version_info[:2]} Ubuntu\n'
-    with pytest.raises(charm_unit.EnvironmentFailed, match='no interpreter python9'):
+    with pytest.raises(charm_unit.EnvironmentFailed, match='interpreter python9 does not exist'):
         charm_unit.Unit(built, python='python9')
 
 
@@ -184,8 +184,8 @@ def test_a_hook_runs_with_the_interpreter_that_is_asked_for(charm):
     [
         ('#!/no/such/program\n', 0o755, 127, "No such file or directory .*'#!/no/such/program'"),
         ('#!"/bin/sh\n', 0o755, 127, 'No such file or directory .*"/bin/sh'),
-        ('true\n', 0o755, 126, 'no line such as #!/bin/sh'),
-        ('', 0o755, 126, 'no line such as #!/bin/sh'),
+        ('true\n', 0o755, 126, 'must name an interpreter, as in #!/bin/sh'),
+        ('', 0o755, 126, 'must name an interpreter, as in #!/bin/sh'),
         ('#!/bin/sh\n', 0o644, 126, 'not executable: chmod'),
     ],
 )
@@ -248,7 +248,5 @@ def test_a_charm_without_its_framework_is_told_what_it_lacks(charm, tmp_path):
     shutil.rmtree(built / 'lib' / 'charmhelpers')
     environment = tmp_path / 'bare'
     subprocess.run([sys.executable, '-m', 'venv', '--without-pip', environment], check=True)
-    with pytest.raises(
-        charm_unit.EnvironmentFailed, match='no charmhelpers in lib/ or wheelhouse/'
-    ):
+    with pytest.raises(charm_unit.EnvironmentFailed, match='charmhelpers: missing from'):
         charm_unit.Unit(built, python=environment / 'bin' / 'python')

@@ -10,7 +10,7 @@ import yaml
 
 from charm_unit import errors
 
-_MAKES_ONE = 'run `charm-build` on its source, and give the folder that it makes'
+_MAKES_ONE = 'run `charm-build` on its source and pass the folder that it creates'
 
 
 class BuiltCharm:
@@ -97,7 +97,7 @@ def _read(file: pathlib.Path, *_changed: int) -> dict[str, typing.Any]:
 
 def _check(folder: pathlib.Path) -> None:
     if folder.is_file():
-        raise errors.NotABuiltCharm(f'{folder} is a file: unpack it, and give the folder')
+        raise errors.NotABuiltCharm(f'{folder} is a file: unpack it and pass the folder')
     if not folder.is_dir():
         raise errors.NotABuiltCharm(f'{folder} is not a folder: {_MAKES_ONE}')
     for sign in ('src/charm.py', 'venv/ops', 'lib/ops/main.py'):

@@ -31,7 +31,7 @@ def status(state: str, message: str) -> rich.text.Text:
 def told(run: runs.Run) -> typing.Iterator[Told]:
     """Yield everything that a hook changed, as an operator would want to know it."""
     if run.exit_code:
-        how = 'took too long, and was ended' if run.ended else f'exit code {run.exit_code}'
+        how = 'timed out' if run.ended else f'exit code {run.exit_code}'
         yield 'failed', rich.text.Text(how, 'bold red')
         reason = _last_line(run)
         if reason:
@@ -84,9 +84,9 @@ def table(done: typing.Sequence[runs.Run]) -> rich.table.Table:
     grid.add_column(style='dim', no_wrap=True)
     grid.add_column(overflow='fold')
     for run in done:
-        rows = list(told(run)) or [('', rich.text.Text('nothing changes', 'dim'))]
+        rows = list(told(run)) or [('', rich.text.Text('no changes', 'dim'))]
         for number, (kind, text) in enumerate(rows):
             grid.add_row('' if number else run.hook, kind, text)
     if not done:
-        grid.add_row('', '', rich.text.Text('no hook runs', 'dim'))
+        grid.add_row('', '', rich.text.Text('no hooks run', 'dim'))
     return grid

@@ -66,16 +66,17 @@ def find(charm: pathlib.Path, python: 'str | os.PathLike[str] | None' = None) ->
     given = os.fspath(python or sys.executable)
     program = shutil.which(given)
     if not program:
-        raise errors.EnvironmentFailed(f'there is no interpreter {given}: check --python')
+        raise errors.EnvironmentFailed(f'the interpreter {given} does not exist: check --python')
     program = os.path.abspath(program)  # not resolved: that of a virtual environment is a link
     about = _about(program)
     lacking = [name for name in _NEEDED if not _brings(charm, name)]
     absent = [name for name in lacking if not about['found'][name]]
     if absent:
         raise errors.EnvironmentFailed(
-            f'the charm has no {" and ".join(absent)} in lib/ or wheelhouse/, and {program} '
-            f'does not have it either: build the charm with layer:caas-base or layer:basic, or '
-            f'install {" ".join(name.replace("yaml", "PyYAML") for name in absent)} there'
+            f"{', '.join(absent)}: missing from the charm's lib/ and wheelhouse/, and from "
+            f'{program}. Build the charm with layer:caas-base or layer:basic, or '
+            f'install {" ".join(name.replace("yaml", "PyYAML") for name in absent)} for that '
+            'interpreter'
         )
     return _kept(charm, program, about, about['paths'] if lacking else [])
 

@@ -29,7 +29,7 @@ class HookFailed(CharmUnitError, AssertionError):
     """
 
     def __init__(self, failed: 'runs.Run') -> None:
-        how = f'was ended after {failed.seconds:.0f} s' if failed.ended else 'exited'
+        how = f'timed out after {failed.seconds:.0f} s' if failed.ended else 'exited'
         code = '' if failed.ended else f' {failed.exit_code}'
         log = '\n'.join(message for _level, message in failed.log)
         super().__init__(f'{failed.hook} {how}{code}:\n{log}\n{failed.output}')
@@ -39,4 +39,6 @@ class HookFailed(CharmUnitError, AssertionError):
 def unknown(kind: str, name: str, known: 'typing.Iterable[str]') -> str:
     """Return the message for a name that the charm does not have."""
     listed = ', '.join(sorted(known))
-    return f'the charm has no {kind} {name}: ' + (f'it has {listed}' if listed else 'it has none')
+    return f'the charm has no {kind} {name}: ' + (
+        f'it has {listed}' if listed else f'it declares no {kind}'
+    )

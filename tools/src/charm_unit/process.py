@@ -186,7 +186,7 @@ def run(
 def _why(error: OSError, program: str) -> str:
     """Return why a program could not be started, and what to do."""
     if error.errno == errno.ENOEXEC:
-        return 'it has no line such as #!/bin/sh that names its interpreter'
+        return 'its first line must name an interpreter, as in #!/bin/sh'
     first = ''
     if os.path.isfile(program):
         if not os.access(program, os.X_OK):

@@ -13,10 +13,11 @@ import yaml
 
 from charm_unit import display, errors, resources, runs, unit, unit_options
 
-HELP = 'play an operator: attach, configure, relate at a prompt, or in a script on stdin'
-DESCRIPTION = """Run the hooks of a built charm as an operator's commands bring them.
+HELP = 'run operator commands (attach, config, relate) at a prompt or from a script on stdin'
+DESCRIPTION = """Run a built charm in a simulated unit, and do to it what an operator does.
 
-Commands come from a prompt, or from stdin, one a line; `help` lists them:
+Reads commands from a prompt or from stdin, one per line, and runs the hooks that follow each.
+`help` lists the commands:
 
     attach my-resource nginx:1.28
     config port=80
@@ -24,7 +25,7 @@ Commands come from a prompt, or from stdin, one a line; `help` lists them:
     idle
     status
 
-The exit status of a script is 1 if a hook failed, 2 if a command was wrong.
+The exit status of a script is 1 if a hook failed, 2 if a command was invalid.
 """
 _PROMPT = '{} > '
 
@@ -32,10 +33,12 @@ _PROMPT = '{} > '
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
     parser.add_argument(
-        '--not-leader', action='store_true', help='begin as a unit that does not lead'
+        '--not-leader', action='store_true', help='start as a unit that is not the leader'
     )
     parser.add_argument(
-        '--no-deploy', action='store_true', help='leave the first hooks to the command `deploy`'
+        '--no-deploy',
+        action='store_true',
+        help='do not run the first hooks before the command `deploy`',
     )
 
 
@@ -58,7 +61,7 @@ def _read(operator: 'Operator', name: str, console: rich.console.Console) -> int
     interactive = sys.stdin.isatty()
     if interactive:
         _complete_with(operator)
-        console.print(rich.text.Text('`help` lists the commands, Ctrl-D ends.', 'dim'))
+        console.print(rich.text.Text('Type `help` to list the commands, Ctrl-D to quit.', 'dim'))
     while not operator.quit:
         try:
             line = input(_PROMPT.format(name)) if interactive else sys.stdin.readline()
@@ -118,7 +121,7 @@ class Operator:
             return
         command = self.commands.get(words[0])
         if command is None:
-            raise errors.WrongUse(f'{words[0]} is not a command: `help` lists them')
+            raise errors.WrongUse(f'{words[0]} is not a command: type `help` to list them')
         try:
             inspect.signature(command).bind(*words[1:])
         except TypeError:
@@ -150,47 +153,49 @@ class Operator:
     def do_attach(
         self, resource: str, image: str, username: str = '', password: str = ''
     ) -> list[runs.Run]:
-        """Attach an image, or a file: attach RESOURCE REFERENCE|FILE [USERNAME PASSWORD]"""
+        """Attach an image or a file: attach RESOURCE REFERENCE|FILE [USERNAME PASSWORD]"""
         declared = self._declared(resource)
         file = pathlib.Path(image)
         content: str | bytes = image
         if declared['type'] == 'file':
             if not file.is_file():
-                raise errors.WrongUse(f'{resource} is a file: {image} is none, give its path')
+                raise errors.WrongUse(
+                    f'{resource} has the type file, and {image} is not a file: pass a path'
+                )
             content = file.read_bytes()
         elif file.is_file():
             content = resources.from_file(file)
         return self.unit.attach(resource, content, username, password)
 
     def do_detach(self, resource: str) -> list[runs.Run]:
-        """Take an image away: detach RESOURCE"""
+        """Detach what is attached: detach RESOURCE"""
         self._declared(resource)
         return self.unit.detach(resource)
 
     def do_break(self, resource: str, *reason: str) -> None:
-        """Have resource-get fail from now on: break RESOURCE [REASON]"""
+        """Make resource-get fail: break RESOURCE [REASON]"""
         self._declared(resource)
         self.unit.fail_resource_get(resource, ' '.join(reason) or 'the store is down')
 
     def do_repair(self, resource: str) -> None:
-        """Have resource-get deliver again: repair RESOURCE"""
+        """Make resource-get succeed again: repair RESOURCE"""
         self._declared(resource)
         self.unit.repair_resource_get(resource)
 
     def do_config(self, *pairs: str) -> 'list[runs.Run] | None':
-        """Set options, or show them: config [OPTION=VALUE …]"""
+        """Set or show options: config [OPTION=VALUE …]"""
         if pairs:
             return self.unit.configure(_split(pairs))
         self._say(self.unit.config)
         return None
 
     def do_relate(self, endpoint: str, *words: str) -> list[runs.Run]:
-        """Have a remote unit say something: relate ENDPOINT [UNIT] [KEY=VALUE …]"""
+        """Set the relation data of a remote unit: relate ENDPOINT [UNIT] [KEY=VALUE …]"""
         remote = words[0] if words and '=' not in words[0] else None
         return self.unit.relate(endpoint, remote, _split(words[1:] if remote else words))
 
     def do_depart(self, endpoint: str, remote_unit: str) -> list[runs.Run]:
-        """Have a remote unit leave: depart ENDPOINT UNIT"""
+        """Remove a remote unit from a relation: depart ENDPOINT UNIT"""
         return self.unit.depart(endpoint, remote_unit)
 
     def do_unrelate(self, endpoint: str) -> list[runs.Run]:
@@ -198,23 +203,23 @@ class Operator:
         return self.unit.break_relation(endpoint)
 
     def do_upgrade(self, built: 'str | None' = None) -> list[runs.Run]:
-        """Refresh to another build, or to the same: upgrade [BUILT_CHARM]"""
+        """Refresh to a different build or to the same one: upgrade [BUILT_CHARM]"""
         return self.unit.upgrade(built)
 
     def do_lead(self) -> list[runs.Run]:
-        """Have the unit elected: lead"""
+        """Make this unit the leader: lead"""
         return self.unit.lead()
 
     def do_stop_leading(self) -> list[runs.Run]:
-        """Have another unit elected: stop-leading"""
+        """Make another unit the leader: stop-leading"""
         return self.unit.stop_leading()
 
     def do_idle(self) -> runs.Run:
-        """Let five minutes pass: idle"""
+        """Run update-status, or retry the hook that failed: idle"""
         return self.unit.idle()
 
     def do_resolve(self) -> list[runs.Run]:
-        """Go on without the hook that failed: resolve"""
+        """Mark the failed hook as resolved without a retry: resolve"""
         return self.unit.resolve()
 
     def do_hook(self, hook: str) -> runs.Run:
@@ -234,14 +239,14 @@ class Operator:
 
     def do_spec(self) -> None:
         """Show the pod spec: spec"""
-        self._say(self.unit.pod_spec or 'none has been sent')
+        self._say(self.unit.pod_spec or 'no pod spec has been sent')
 
     def do_flags(self) -> None:
         """Show the flags: flags"""
         self._say('\n'.join(sorted(self.unit.flags)))
 
     def do_relations(self) -> None:
-        """Show what was said in relations: relations"""
+        """Show relation data: relations"""
         self._say(
             {
                 rid: {**known.units, self.unit.name: known.said}
@@ -250,7 +255,7 @@ class Operator:
         )
 
     def do_log(self, hooks: str = '1') -> None:
-        """Show the log of the last hook, or of the last N: log [N]"""
+        """Show the log of the last hook, or of the last N hooks: log [N]"""
         if not hooks.isdigit():
             raise errors.WrongUse('usage: log [N]')
         for run in self.unit.runs[-int(hooks) :]:
@@ -267,7 +272,7 @@ class Operator:
         self._say('\n'.join(f'{usage:{width}}  {purpose}' for usage, purpose in lines))
 
     def do_quit(self) -> None:
-        """Leave: quit"""
+        """Quit: quit"""
         self.quit = True
 
 
@@ -286,7 +291,8 @@ def _value(key: str, text: str) -> typing.Any:
     except (yaml.YAMLError, ValueError) as error:  # ValueError: of a day that no month has
         why = ' '.join(str(getattr(error, 'problem', None) or error).split())
         raise errors.WrongUse(
-            f'{key}={text}: the value is not YAML ({why}): quote a string, as in {key}=\'"…"\''
+            f'{key}={text}: the value is not valid YAML ({why}): '
+            f'quote a string, as in {key}=\'"…"\''
         ) from error
 
 
@@ -295,6 +301,6 @@ def _split(pairs: typing.Iterable[str]) -> dict[str, str]:
     for pair in pairs:
         key, equals, value = pair.partition('=')
         if not equals or not key:
-            raise errors.WrongUse(f'{pair} is not of the form KEY=VALUE')
+            raise errors.WrongUse(f'{pair} must be of the form KEY=VALUE')
         found[key] = value
     return found

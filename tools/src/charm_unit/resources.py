@@ -25,7 +25,7 @@ def from_file(file: pathlib.Path) -> bytes:
     try:
         read = yaml.load(content, yaml.BaseLoader)  # noqa: S506 (strings only)
     except yaml.YAMLError as error:
-        raise errors.WrongUse(f'{file} is not YAML: {error}') from error
+        raise errors.WrongUse(f'{file} is not valid YAML: {error}') from error
     if not isinstance(read, dict):
         raise errors.WrongUse(f'{file} is not a mapping with the key registrypath')
     if content.lstrip().startswith(b'{'):

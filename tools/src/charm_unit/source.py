@@ -25,8 +25,8 @@ def build(source: pathlib.Path, into: pathlib.Path) -> charm.BuiltCharm:
     program = str(beside) if beside.exists() else shutil.which('charm-build')
     if not program:
         raise errors.NotABuiltCharm(
-            f'{source} is the source of a charm, and there is no charm-build to build it: '
-            'pip install charm-tools'
+            f'{source} is the source of a charm, and charm-build is not installed: run '
+            '`pip install charm-tools`'
         )
     # The name of the folder that it makes is that of the source's.
     done = subprocess.run(

@@ -61,7 +61,7 @@ class Unit:
             self._finalizer = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         self.folder = pathlib.Path(folder).resolve()
         if (self.folder / 'agents').exists():
-            raise errors.WrongUse(f'{self.folder} is the folder of another unit: give a new one')
+            raise errors.WrongUse(f'{self.folder} is the folder of another unit: pass a new one')
         self.juju = juju_version.JujuVersion(juju)
         self.check = check
         found = charm.BuiltCharm(built)

@@ -9,13 +9,13 @@ from charm_unit import unit
 def add(parser: argparse.ArgumentParser) -> None:
     """Add them to the parser of a command."""
     parser.add_argument(
-        'built_charm', metavar='BUILT_CHARM', help='the folder that `charm-build` made'
+        'built_charm', metavar='BUILT_CHARM', help='the folder that `charm-build` created'
     )
     parser.add_argument(
         '--python',
         metavar='INTERPRETER',
         help='the interpreter that runs the hooks, such as python3.8 '
-        '(default: the one that runs this)',
+        '(default: the one that runs charm-unit)',
     )
     parser.add_argument(
         '--juju',
@@ -28,7 +28,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar='SECONDS',
         type=_seconds,
         default=120,
-        help='end a hook that takes longer (default: %(default)s)',
+        help='stop a hook that takes longer (default: %(default)s)',
     )
 
 

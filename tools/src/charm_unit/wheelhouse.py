@@ -197,5 +197,5 @@ def _build(
         last = (done.stderr or done.stdout).strip().splitlines()[-1:]
         raise errors.EnvironmentFailed(
             f'{archive.name} must be built before {module} can be imported, and pip failed: '
-            f'{"".join(last)}. Install it for another interpreter, and give that with --python'
+            f'{"".join(last)}. Install it for a different interpreter and pass that to --python'
         )

@@ -15,18 +15,18 @@ import rich.console
 from charm_unit import charm, environment, errors, unit_options
 from charm_unit.check import circumstances, lives, report, verdicts
 
-HELP = 'judge what a charm does with its images'
-DESCRIPTION = """Run the hooks of a built charm through the life of each of its image resources.
+HELP = 'check what a charm does with its images'
+DESCRIPTION = """Run a built charm in simulated units and check what it does with its images.
 
-Shows what every hook did, then a line for each sentence that a charm with images has to keep:
-✓ it holds, ✗ it does not, with what was seen, – it can't be told, with why.
+Prints what every hook did, then one line for each requirement: ✓ it is met; ✗ it is not, with
+what was seen; – it cannot be told, with the reason.
 
-A charm that waits for a relation or an option before it sends a pod spec is to be given that:
+If the charm waits for a relation or an option before it sends a pod spec, pass that:
 
     charm-unit check ./my-charm --config port=80 --relate mysql:host=10.1.0.9,port=3306
     charm-unit check ./my-charm --given circumstances.yaml --from ./older/my-charm
 
-The exit status is 1 if a sentence does not hold, 2 if the check could not be made.
+The exit status is 0 if there is no ✗, 1 if there is one, 2 if the charm could not be checked.
 """
 _FILE_COLUMNS = 160
 """What a table may take where there is no terminal."""
@@ -39,22 +39,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--from',
         dest='older',
         metavar='OLDER_BUILD',
-        help='an earlier build of the charm: units of it are upgraded, and judged as well',
+        help='an earlier build of the charm: also check units that are upgraded from it',
     )
     parser.add_argument(
         '--format',
         choices=('text', 'json'),
         default='text',
-        help='what goes to stdout (default: %(default)s)',
+        help='format of what is printed (default: %(default)s)',
     )
     parser.add_argument(
-        '--junit', metavar='FILE', type=pathlib.Path, help='write the verdicts as JUnit XML, too'
+        '--junit',
+        metavar='FILE',
+        type=pathlib.Path,
+        help='also write the verdicts to FILE as JUnit XML',
     )
     parser.add_argument(
         '--svg',
         metavar='FILE',
         type=pathlib.Path,
-        help='write a picture of what the terminal shows, too',
+        help='also write what the terminal shows to FILE as a picture',
     )
 
 
@@ -64,14 +67,14 @@ def main(arguments: argparse.Namespace) -> int:
     older = _older(arguments.older, built)
     if not built.image_resources:
         raise errors.WrongUse(
-            f'{built.name} has no image resources in its metadata.yaml: there is nothing to '
-            'judge. `charm-unit run` runs its hooks all the same'
+            f'{built.name} declares no image resources in metadata.yaml: there is nothing to '
+            'judge. To run its hooks, use `charm-unit run`'
         )
     given = circumstances.given(arguments)
     given.check(built)
     for file in (arguments.junit, arguments.svg):
         if file and not file.parent.is_dir():
-            raise errors.WrongUse(f'cannot write {file}: there is no folder {file.parent}')
+            raise errors.WrongUse(f'cannot write {file}: the folder {file.parent} does not exist')
     keywords = unit_options.keywords(arguments)
     for build in (built, older):
         if build:
@@ -109,8 +112,8 @@ def _older(folder: 'str | None', built: charm.BuiltCharm) -> 'charm.BuiltCharm |
     older = charm.BuiltCharm(folder)
     if older.name != built.name:
         raise errors.WrongUse(
-            f'{folder} is a build of {older.name}, not of {built.name}: give one of the same '
-            'charm with --from'
+            f'{folder} is a build of {older.name}, not of {built.name}: pass a build of '
+            'the same charm to --from'
         )
     return older
 
@@ -164,7 +167,7 @@ def _pool() -> typing.Iterator[tuple[concurrent.futures.Executor, threading.Even
 def _progress(stop: threading.Event) -> typing.Iterator[lives.Heard]:
     """Yield what shows on a terminal's stderr how far the lives are."""
     hooks = 0
-    with rich.console.Console(stderr=True).status('making the units') as status:
+    with rich.console.Console(stderr=True).status('preparing the units') as status:
 
         def heard(life: lives.Life, step: lives.Step) -> None:
             nonlocal hooks

@@ -91,7 +91,7 @@ class Circumstances:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what describes them to the parser of a command."""
-    group = parser.add_argument_group('what the charm is given')
+    group = parser.add_argument_group('what to give the charm')
     group.add_argument(
         '--config',
         metavar='KEY=VALUE',
@@ -104,27 +104,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='ENDPOINT[:KEY=VALUE,…]',
         action='append',
         default=[],
-        help='relate an endpoint to a unit that says this; again for one unit more (repeatable)',
+        help='relate an endpoint to a remote unit with this relation data (repeatable)',
     )
     group.add_argument(
         '--image',
         metavar='NAME=REFERENCE',
         action='append',
         default=[],
-        help='the image that is attached at first (repeatable; default: an invented one)',
+        help='the image to attach at first (repeatable; default: an invented reference)',
     )
     group.add_argument(
         '--file',
         metavar='NAME=PATH',
         action='append',
         default=[],
-        help='what is attached to a resource of type file (repeatable; default: nothing)',
+        help='the file to attach to a resource of type file (repeatable; default: none)',
     )
     group.add_argument(
         '--given',
         metavar='FILE',
         type=pathlib.Path,
-        help='a YAML file with all of this: mappings config, relate, images, files',
+        help='a YAML file with all of these, below the keys config, relate, images and files',
     )
 
 

@@ -22,9 +22,9 @@ def missing(lived: known.Known) -> str:
     if step.status[0] in known.WAITING and name.search(step.status[1]):
         return known.status(step)
     if not lived.asked_for:
-        raise known.Untold(f'no hook asked for it; {known.status(step)}')
+        raise known.Untold(f'no hook calls resource-get for it; {known.status(step)}')
     if deployed.pod_spec is None and deployed.status == step.status:
-        raise known.Untold(f'it says what else it waits for: {lived.waits()}')
+        raise known.Untold(lived.waits())
     raise known.Fails(known.status(step))
 
 
@@ -39,16 +39,20 @@ def sends(lived: known.Known) -> str:
             raise known.Fails(lived.waits())
         raise known.Untold(lived.waits())
     if not lived.asked_for and not in_pod_spec.has_image(deployed.pod_spec, image):
-        raise known.Untold('no hook asked for it, and the pod spec is sent without')
-    known.must_have(deployed, image, 'deployed with it')
+        raise known.Untold(
+            'no hook calls resource-get for it, and the pod spec is sent without it'
+        )
+    known.must_have(deployed, image, 'after the deployment with it')
     if lived['missing'].step('deploy').failed:
         return ''  # which is said elsewhere
     later = lived['missing'].step('attach')
     known.must_succeed(later)
     if later.pod_spec is None:
-        raise known.Fails(f'attached after the deployment, it is not sent; {known.status(later)}')
+        raise known.Fails(
+            f'attached after the deployment, it is not in a pod spec; {known.status(later)}'
+        )
     known.must_have(later, image, 'attached after the deployment')
-    return '' if lived['attached'].step('deploy').pod_spec else 'only in update-status'
+    return '' if lived['attached'].step('deploy').pod_spec else 'only in the first update-status'
 
 
 def again(lived: known.Known) -> str:
@@ -59,10 +63,10 @@ def again(lived: known.Known) -> str:
     lived.need_pod_spec()
     differs = in_pod_spec.difference(before.pod_spec, step.pod_spec)
     if differs:
-        raise known.Fails(f'a different pod spec is sent: {differs} changes')
+        raise known.Fails(f'a different pod spec is sent: {differs} differs')
     if before.status[0] == 'active' and step.status[0] in ('error', *known.WAITING):
         raise known.Fails(known.status(step))
-    return 'the pod spec is sent again, and is the same' if step.sent else ''
+    return 'the same pod spec is sent again' if step.sent else ''
 
 
 def another(lived: known.Known) -> str:
@@ -78,7 +82,7 @@ def another(lived: known.Known) -> str:
             raise known.Fails(f'the pod spec has {step.image} only after the next update-status')
     known.must_have(step, step.image, 'after the hooks that follow')
     if in_pod_spec.has_image(step.pod_spec, lived.subject.first):
-        raise known.Fails(f'{lived.subject.first} is still in the pod spec, too')
+        raise known.Fails(f'{lived.subject.first} is still in the pod spec as well')
     return ''
 
 
@@ -116,10 +120,10 @@ def credentials(lived: known.Known) -> str:
 def _which_credentials(step: lives.Step, name: str) -> str:
     when = 'a private image' if name == 'private' else 'a new password'
     if in_pod_spec.has_password(step.pod_spec, lives.USERNAME, lives.PASSWORDS[0]):
-        return f'after {when}, the pod spec has the old password still'
+        return f'after {when}, the pod spec still has the old password'
     if not in_pod_spec.has_image(step.pod_spec, step.image):
         there = ', '.join(in_pod_spec.images(step.pod_spec))
-        return f'after {when}, the pod spec has {there} still'
+        return f'after {when}, the pod spec still has {there}'
     return f'after {when}, the pod spec has no password for {step.image}'
 
 
@@ -160,7 +164,7 @@ def _must_be_alone(before: lives.Step, step: lives.Step) -> None:
         raise known.Fails(f'{step.title}: a pod spec with {there} is sent')
     differs = in_pod_spec.difference(before.pod_spec, step.pod_spec)
     if differs:
-        raise known.Fails(f'{step.title}: a different pod spec is sent: {differs} changes')
+        raise known.Fails(f'{step.title}: a different pod spec is sent: {differs} differs')
 
 
 def recovers(lived: known.Known) -> str:
@@ -174,7 +178,7 @@ def recovers(lived: known.Known) -> str:
     for life, name, when in (
         ('store', 'healed', 'when the store is back'),
         ('store', 'healed again', 'when the store is back'),
-        ('broken', 'idle after repair', 'with a right image after broken ones'),
+        ('broken', 'idle after repair', 'with a valid image after broken ones'),
     ):
         step = lived[life].step(name)
         known.must_succeed(step, when)
@@ -182,7 +186,7 @@ def recovers(lived: known.Known) -> str:
         worse = step.status[0] in ('error', *known.WAITING)
         if worse and lived[life].step('deploy').status[0] not in known.WAITING:
             raise known.Fails(f'{when}: {known.status(step)}')
-    return '' if takes else 'by its status: it takes no other image, whether one was broken or not'
+    return '' if takes else 'by its status only: the charm never sends a different image'
 
 
 def silent(lived: known.Known) -> str:
@@ -218,7 +222,7 @@ def leads(lived: known.Known) -> str:
     """A unit that does not lead fails no hook; elected, it sends what was attached last."""
     life = lived['follower']
     lived.need_success()
-    for name, when in (('deploy', 'not leader'), ('private', 'not leader'), ('lead', 'leader')):
+    for name, when in (('deploy', 'not leader'), ('private', 'not leader'), ('lead', 'elected')):
         known.must_succeed(life.step(name), when)
     lived.need_pod_spec()
     lead, idle = life.step('lead'), life.step('idle')
@@ -226,6 +230,6 @@ def leads(lived: known.Known) -> str:
         return ''
     known.must_succeed(idle)
     if idle.pod_spec is None:
-        raise known.Fails(f'it leads, and sends no pod spec; {known.status(idle)}')
-    known.must_have(idle, idle.image, 'once it leads')
-    return 'only in the update-status after it was elected'
+        raise known.Fails(f'as leader, it sends no pod spec; {known.status(idle)}')
+    known.must_have(idle, idle.image, 'as leader')
+    return 'only in the update-status after the election'

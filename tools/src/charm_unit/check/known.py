@@ -51,7 +51,7 @@ class Known:
         """Raise Untold if the charm's hooks fail with a good image, too."""
         failed = self.deployed.failed
         if failed:
-            raise Untold(f'even with a good image, {error(failed)}')
+            raise Untold(f'even with a valid image, {error(failed)}')
 
     def need_pod_spec(self) -> None:
         """Raise Untold if not even a good image gets into a pod spec."""
@@ -68,7 +68,9 @@ class Known:
         if state in WAITING and message:
             return f'it waits for: {message}' + (f' ({lacking})' if lacking else '')
         said = f'no pod spec was sent; {status(self.deployed)}'
-        return said + (f' (it may wait for what it was not given: {lacking})' if lacking else '')
+        return said + (
+            f' (it may wait for something that it was not given: {lacking})' if lacking else ''
+        )
 
     def lacking(self) -> list[str]:
         """Return what the charm was not given, and may wait for."""
@@ -106,9 +108,9 @@ def error(run: runs.Run) -> str:
         logged = [text for level, text in run.log if level == 'ERROR' and '\n' not in text]
         printed += [line for line in printed if line.startswith('ERROR ')] + logged
     printed = printed or [line for _level, text in run.log for line in text.splitlines()]
-    last = masked(printed[-1].strip()) if printed else 'nothing'
+    last = masked(printed[-1].strip()) if printed else '(no output)'
     if run.ended:
-        return f'{run.hook} hung and was ended after {run.seconds:.0f} s; it printed last: {last}'
+        return f'{run.hook} timed out after {run.seconds:.0f} s; its last output: {last}'
     return f'{run.hook} ended in error: {last}'
 
 
@@ -120,8 +122,9 @@ def not_its_fault(run: runs.Run) -> str:
     module = _NO_MODULE.fullmatch(last)
     if module and module[1].split('.')[0] not in ('charms', 'reactive', 'relations'):
         return (
-            f'it imports the module {module[1]}, which neither the build nor the interpreter has: '
-            'add it to wheelhouse.txt, or choose an interpreter with --python'
+            f'it imports the module {module[1]}, which is missing from the build and the '
+            'interpreter: add it to wheelhouse.txt, or install it for an interpreter and pass '
+            'that to --python'
         )
     return ''
 

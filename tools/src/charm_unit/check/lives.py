@@ -237,7 +237,7 @@ def _attached(living: _Living) -> None:
 
     living.note(
         'again',
-        'Attach the same again, and refresh',
+        'Attach the same image again, and refresh',
         f'juju attach-resource {subject.name} {subject.resource}={subject.first}; '
         f'juju refresh {subject.name}',
         again,
@@ -247,7 +247,10 @@ def _attached(living: _Living) -> None:
     living.attach('another', 'Attach another image', resources.details(second), second, second)
     living.idle('idle after another')
     for number, (name, title) in enumerate(
-        (('private', 'Attach a private image'), ('credentials', 'Attach it with a new password'))
+        (
+            ('private', 'Attach a private image'),
+            ('credentials', 'Attach the private image with a new password'),
+        )
     ):
         content = resources.details(third, USERNAME, PASSWORDS[number])
         living.attach(name, title, content, './private.yaml', third)
@@ -263,9 +266,9 @@ def _bare(living: _Living) -> None:
         living.begin_well()
         image = living.subject.another(2)
         bare = f'registrypath: {image}\n'.encode()
-        living.attach('bare', 'Attach one without credentials', bare, shown, image)
+        living.attach('bare', 'Attach details without credentials', bare, shown, image)
     content = resources.details(image)
-    living.attach('full', 'Attach it with empty credentials', content, image, image)
+    living.attach('full', 'Attach the image with empty credentials', content, image, image)
 
 
 BROKEN = {
@@ -282,10 +285,10 @@ BROKEN = {
 def _broken(living: _Living) -> None:
     living.begin_well()
     for what, content in BROKEN.items():
-        living.attach(what, f'Attach what is broken: {what}', content.encode(), './broken.yaml')
+        living.attach(what, f'Attach a broken image: {what}', content.encode(), './broken.yaml')
     living.idle('idle')
     second = living.subject.another(2)
-    living.attach('repaired', 'Attach a right image', resources.details(second), second, second)
+    living.attach('repaired', 'Attach a valid image', resources.details(second), second, second)
     living.idle('idle after repair')
 
 
@@ -316,10 +319,8 @@ def _follower(living: _Living) -> None:
     living.begin_well()
     third = living.subject.another(3)
     content = resources.details(third, USERNAME, PASSWORDS[0])
-    living.attach(
-        'private', 'Attach another image, a private one', content, './private.yaml', third
-    )
-    living.note('lead', 'The leader is gone, this unit is elected', '', living.unit.lead)
+    living.attach('private', 'Attach another, private image', content, './private.yaml', third)
+    living.note('lead', 'Elect this unit as leader', '', living.unit.lead)
     living.idle('idle')
 
 
@@ -329,7 +330,7 @@ _LIVES: dict[str, tuple[str, typing.Callable[[_Living], None]]] = {
     'bare': ('with details that have no credentials', _bare),
     'broken': ('with broken details', _broken),
     'store': ('while the store is down', _store),
-    'follower': ('as a unit that is not leader', _follower),
+    'follower': ('as a unit that is not the leader', _follower),
 }
 NAMES = tuple(_LIVES)
 

@@ -50,8 +50,8 @@ def tell_life(console: rich.console.Console, life: lives.Life) -> None:
 def _tell_output(console: rich.console.Console, run: runs.Run) -> None:
     """Print what a hook that hung had to say until then."""
     said = [*(message for _level, message in run.log), run.output.strip()]
-    console.print(rich.text.Text(f'What {run.hook} printed before it was ended:', 'red'))
-    console.print(rich.text.Text('\n'.join(text for text in said if text) or 'nothing', 'dim'))
+    console.print(rich.text.Text(f'Output of {run.hook} until the time limit:', 'red'))
+    console.print(rich.text.Text('\n'.join(text for text in said if text) or '(no output)', 'dim'))
 
 
 def tell_verdicts(console: rich.console.Console, judged: Judged) -> None:

@@ -64,7 +64,7 @@ def judge(subject: lives.Subject, lived: typing.Mapping[str, lives.Life]) -> lis
 
 def _ended(life: lives.Life) -> str:
     failed = next((step.failed for step in life.steps if step.failed), None)
-    return known.error(failed) if failed else 'its life ended before'
+    return known.error(failed) if failed else 'its hooks were stopped earlier'
 
 
 def judge_upgrade(
@@ -97,4 +97,4 @@ def judge_upgrade(
 def no_upgrade() -> Verdict:
     """Return the verdict without an older build."""
     sentence = _UPGRADE_SENTENCE.format('an older build')
-    return Verdict(UPGRADE, sentence, UNTOLD, 'give the older build with --from')
+    return Verdict(UPGRADE, sentence, UNTOLD, 'pass the older build to --from')

@@ -9,7 +9,7 @@ import sys
 import pytest
 import small_charms
 
-_SOURCES = pathlib.Path(__file__).resolve().parents[2] / 'tools' / 'src'
+_SOURCES = pathlib.Path(__file__).resolve().parents[3] / 'tools' / 'src'
 
 
 class Check:
@@ -30,7 +30,6 @@ class Check:
             env={
                 **os.environ,
                 'PYTHONPATH': str(_SOURCES),
-                'XDG_CACHE_HOME': str(self.folder / 'cache'),
                 'COLUMNS': '100',
             },
             capture_output=True,

@@ -117,3 +117,13 @@ def make(
     for hook in hooks:
         os.link(script, charm / 'hooks' / hook)
     return charm
+
+
+def marks(verdicts):
+    """Return the marks of all requirements, in their order."""
+    return ''.join(mark for mark, _seen in verdicts.values())
+
+
+def failing(verdicts):
+    """Return the ids of the requirements that are not met."""
+    return {name for name, (mark, _seen) in verdicts.items() if mark == '✗'}
