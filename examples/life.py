@@ -4,6 +4,9 @@ Builds examples/charms/my-charm with the real `charm build`, then runs its hooks
 Juju unit, and shows what each one did to flags, status and pod spec. In the end comes a release
 of the charm with the option verify-image, and a registry on this machine for it to ask. Exits
 with 1 if life goes otherwise than it must.
+
+With --svg, the README's picture of it is drawn too: five chapters, and only hooks that changed
+something.
 """
 
 import argparse
@@ -22,9 +25,11 @@ import rich.text
 
 import building
 import charm_unit
+import terminal_picture
 from charm_unit import display
 
 _CHARM = building.ROOT / 'examples' / 'charms' / 'my-charm'
+_PICTURE = building.ROOT / 'docs' / 'life.svg'
 _RESOURCE = 'my-resource'
 _PREFIX = f'layer.docker-resource.{_RESOURCE}.'
 _FIRST = 'docker.io/library/nginx:1.27'
@@ -70,29 +75,41 @@ class _Wrong(Exception):
 
 
 class _Life:
-    """What an operator does to a unit, told to a console."""
+    """What an operator does to a unit, told to a console, and the main chapters to a picture."""
 
     def __init__(self, console, subject):
         self.unit = subject
+        self.picture = terminal_picture.console()
         self._console = console
+        self._pictured = False
         self._chapters = 0
 
-    def chapter(self, title, command, runs):
+    def chapter(self, title, command, runs, *, pictured=False):
         """Tell what the operator does and what each of the hooks that it brings did."""
         self._chapters += 1
-        title = rich.text.Text(f'{self._chapters}. {title}', 'bold')
+        command = rich.text.Text(f'$ {command}', 'dim')
         self._console.print()
-        self._console.print(rich.rule.Rule(title, align='left', style='dim'))
-        self._console.print(rich.text.Text(f'$ {command}', 'dim'))
+        self._console.print(_rule(f'{self._chapters}. {title}'))
+        self._console.print(command)
         runs = runs()
         self._console.print(display.table(runs))
+        self._pictured = pictured
+        if pictured:
+            self.picture.print(_rule(title))
+            self.picture.print(command)
+            self.picture.print(display.table([run for run in runs if any(display.told(run))]))
         return runs
 
     def must(self, sentence, *facts):
         """Go on if all the facts are true."""
         if not all(facts):
             raise _Wrong(sentence)
-        self._console.print(rich.text.Text.assemble(('✓ ', 'green'), sentence))
+        for console in [self._console, *([self.picture] if self._pictured else [])]:
+            console.print(rich.text.Text.assemble(('✓ ', 'green'), sentence))
+
+
+def _rule(title):
+    return rich.rule.Rule(rich.text.Text(title, 'bold'), align='left', style='dim')
 
 
 def _flags(subject):
@@ -107,7 +124,9 @@ def _live(life):
     """Tell the life until the charm's next release; raise _Wrong."""
     subject = life.unit
 
-    life.chapter('Deploy without the image', 'juju deploy ./my-charm', subject.deploy)
+    life.chapter(
+        'Deploy without the image', 'juju deploy ./my-charm', subject.deploy, pictured=True
+    )
     life.must(
         'It is blocked, and says which resource is missing and how to give it.',
         _flags(subject) == {'fetched', 'failed'},
@@ -120,6 +139,7 @@ def _live(life):
         'Attach an image',
         f'juju attach-resource my-charm {_RESOURCE}={_FIRST}',
         lambda: subject.attach(_RESOURCE, _FIRST),
+        pictured=True,
     )
     life.must(
         'It is available, in the pod spec, and the unit active.',
@@ -140,6 +160,7 @@ def _live(life):
         'Attach another image, a private one',
         f'juju attach-resource my-charm {_RESOURCE}=./private.yaml',
         lambda: subject.attach(_RESOURCE, _SECOND, _USERNAME, _PASSWORD),
+        pictured=True,
     )
     life.must(
         'It has changed, and there is a new pod spec.',
@@ -158,6 +179,7 @@ def _live(life):
         lambda: subject.attach_bytes(
             _RESOURCE, b'registrypath: https://registry.example.com/web\n'
         ),
+        pictured=True,
     )
     life.must(
         'It is blocked, and says why; the pod spec stays as it was.',
@@ -171,6 +193,7 @@ def _live(life):
         'Repair it',
         f'juju attach-resource my-charm {_RESOURCE}=./private.yaml',
         lambda: subject.attach(_RESOURCE, _SECOND, _USERNAME, _PASSWORD),
+        pictured=True,
     )
     life.must(
         'It is available again; being the last good image, it has not changed.',
@@ -262,11 +285,19 @@ def main(arguments=None):
     parser.add_argument(
         '--folder', type=pathlib.Path, help='build and live in this folder, and leave it there'
     )
-    folder = parser.parse_args(arguments).folder
+    parser.add_argument(
+        '--svg',
+        type=pathlib.Path,
+        nargs='?',
+        const=_PICTURE,
+        metavar='PATH',
+        help='draw the main chapters, too (default: docs/life.svg)',
+    )
+    args = parser.parse_args(arguments)
     console = rich.console.Console(highlight=False)
     begun = time.monotonic()
     with tempfile.TemporaryDirectory() as temporary:
-        folder = (folder or pathlib.Path(temporary)).resolve()
+        folder = (args.folder or pathlib.Path(temporary)).resolve()
         try:
             with console.status('charm build'):
                 charm = building.build(_CHARM, folder)
@@ -279,6 +310,8 @@ def main(arguments=None):
             with console.status('charm build'):
                 release = _build_verifying(folder / 'verifying')
             _live_with_a_registry(life, release)
+            if args.svg:
+                terminal_picture.write(life.picture, args.svg, './dev life')
         except (_Wrong, building.BuildError, charm_unit.CharmUnitError, OSError) as error:
             said = 'Life must be so, and is not: ' if isinstance(error, _Wrong) else ''
             console.print(rich.text.Text(f'\n✗ {said}{error}', 'bold red'))

@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,10 +13,16 @@ import building
 
 
 @pytest.fixture(scope='module')
-def told(tmp_path_factory):
+def picture(tmp_path_factory):
+    """Return where the program draws its picture."""
+    return tmp_path_factory.mktemp('docs') / 'life.svg'
+
+
+@pytest.fixture(scope='module')
+def told(picture):
     """Return how the program ended and what it printed, for a dumb terminal of 80 columns."""
     return subprocess.run(
-        [sys.executable, building.ROOT / 'examples' / 'life.py'],
+        [sys.executable, building.ROOT / 'examples' / 'life.py', f'--svg={picture}'],
         env={
             **os.environ,
             'PYTHONPATH': os.pathsep.join(
@@ -55,6 +62,16 @@ def test_what_hooks_did_is_told(told, words):
 def test_plain_text_of_80_columns_is_told_to_a_pipe(told):
     assert '\x1b' not in told.stdout
     assert max(len(line) for line in told.stdout.splitlines()) <= 80
+
+
+def test_the_picture_in_the_readme_is_what_is_drawn_today(told, picture):
+    committed = building.ROOT / 'docs' / 'life.svg'
+    drawn = picture.read_text()
+    assert drawn == committed.read_text(), 'it is out of date: run `./dev life --svg`'
+
+
+def test_the_picture_refers_to_nothing_elsewhere(told, picture):
+    assert not re.search(r'url\((?!#)|href|@import|@font-face', picture.read_text())
 
 
 def test_a_life_that_goes_wrong_is_told_and_fails(tmp_path, monkeypatch, capsys):
