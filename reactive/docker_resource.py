@@ -9,5 +9,5 @@ hookenv.atstart(docker_resource.begin_hook)
 
 @reactive.when('layer.docker-resource.pending')
 def read_pending_resources() -> None:
-    """Read what the charm's handlers asked for in this hook."""
+    """Read the resources that the charm's handlers asked for in this hook."""
     docker_resource.read_pending()

@@ -1,1 +1,1 @@
-"""OCI image references, the contents of image resources, and registries. Knows no Juju."""
+"""OCI image references, contents of image resources, and registries. Independent of Juju."""

@@ -1,4 +1,4 @@
-"""The addresses that a registry is asked at, and those that it sends its client to."""
+"""The URLs of a registry, and those that it redirects to."""
 
 import ipaddress
 import typing
@@ -8,7 +8,7 @@ from container_image import registry_errors as errors
 
 
 def is_address(netloc: str) -> bool:
-    """Return whether this can be the host of a URL, with its port or without."""
+    """Return whether this can be the host of a URL, with or without a port."""
     try:
         parts = urllib.parse.urlsplit(f'//{netloc}')
         return bool(parts.hostname) and parts.port != 0
@@ -17,10 +17,10 @@ def is_address(netloc: str) -> bool:
 
 
 def checked(url: str, source: str) -> str:
-    """Return `url`, which came in an answer from `source`, if it may be asked.
+    """Return `url`, which was in a response from `source`, if it may be used.
 
-    That is over HTTPS, or over plain HTTP on loopback if the answer came from there, too: what
-    listens on a unit's loopback is no business of a registry elsewhere.
+    It may if it is HTTPS, or plain HTTP on loopback if the response came from loopback, too: a
+    remote registry must not reach what listens on a unit's loopback.
     """
     try:
         parts = urllib.parse.urlsplit(url)
@@ -36,7 +36,7 @@ def checked(url: str, source: str) -> str:
 
 
 def joined(base: str, url: str) -> str:
-    """Return the absolute form of a `url` found in an answer from `base`, checked."""
+    """Return the absolute form of a `url` in a response from `base`, checked."""
     try:
         url = urllib.parse.urljoin(base, url)
     except ValueError:
@@ -55,7 +55,7 @@ def host(url: str) -> str:
 
 
 def origin(url: str) -> str:
-    """Return what has to be equal for two addresses to be of the same server."""
+    """Return the origin: scheme, host and port."""
     parts = urllib.parse.urlsplit(url)
     port = parts.port or {'https': 443, 'http': 80}.get(parts.scheme)
     return f'{parts.scheme}://{parts.hostname}:{port}'

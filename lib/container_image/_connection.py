@@ -1,4 +1,4 @@
-"""One registry, asked with one account or none: authentication, repetition, refusals.
+"""Requests to one registry, with one account or none: authentication, retries, errors.
 
 Authentication follows docs/content/spec/auth of the distribution project, RFC 7235 and 7617.
 """
@@ -39,9 +39,9 @@ _T = typing.TypeVar('_T')
 
 
 class Connection:
-    """Asks one registry; safe to use from several threads. The arguments are `registry.Client`'s.
+    """Sends requests to one registry; safe to use from several threads.
 
-    In messages, `image` is what was asked about.
+    The arguments are those of `registry.Client`. `image` is the name to use in messages.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Connection:
         hub = host in ('docker.io', 'index.docker.io')
         self._address = 'registry-1.docker.io' if hub else host
         if not _addresses.is_address(self._address):
-            raise Refused(f'{host} is not an address: check host and port')
+            raise Refused(f'{host} is not a valid address: check host and port')
         # On loopback plain HTTP goes first: a server that speaks it may wait for ever for the end
         # of a TLS hello, and the first request never has credentials.
         loopback = _addresses.is_loopback(f'//{self._address}')
@@ -81,7 +81,7 @@ class Connection:
         self._http.close()
 
     def url(self, repository: str, kind: str, name: str) -> str:
-        """Return the address of a manifest, a blob or an upload."""
+        """Return the URL of a manifest, a blob or an upload."""
         path = urllib.parse.quote(f'/v2/{repository}/{kind}/{name}', safe='/:')
         return self._base + path
 
@@ -97,7 +97,7 @@ class Connection:
         operation: typing.Callable[[], _T],
         also: typing.Tuple[typing.Type[RegistryError], ...] = (),
     ) -> _T:
-        """Return what `operation` returns, tried again where that may help, and after `also`."""
+        """Return what `operation` returns; retry if that may help, and after the errors `also`."""
         tried = 0
         while True:
             try:
@@ -113,23 +113,23 @@ class Connection:
             if tried == self._tries or wait > min(_LONGEST_WAIT, self._http.left()):
                 raise failure
             _log.debug('%s; again in %.1f s', failure, wait)
-            self._tell(f'{failure} (waiting {wait:.3g} s)')
+            self._tell(f'{failure} (retrying in {wait:.3g} s)')
             time.sleep(wait)
 
     def expect(self, answer: _http.Answer, image: str, *statuses: int) -> None:
-        """Raise what an answer means that has none of these statuses."""
+        """Raise the error that a response means, unless it has one of `statuses`."""
         if answer.status in statuses:
             return
         where = _addresses.host(answer.url)
         if _addresses.origin(answer.url) != _addresses.origin(self._base):
             raise Misbehaving(
-                f'{where}, to which {self._name} sends on, does not give {image} '
+                f'{where}, where {self._name} redirects, did not return {image} '
                 f'(HTTP {answer.status}): try again'
             )
         if answer.status in (400, 404) and 'MANIFEST_BLOB_UNKNOWN' in codes(answer):
             raise BlobUnknown(
                 f'{self._name} rejected {image} (HTTP {answer.status}, MANIFEST_BLOB_UNKNOWN): '
-                f'a blob that it names is missing'
+                f'a blob that it references is missing'
             )
         if answer.status == 404:
             raise NotFound(f'{image} is not in the registry: check its name and tag')
@@ -137,26 +137,26 @@ class Connection:
             raise self._no_right(image)
         if 400 <= answer.status < 500:
             listed = ''.join(f', {code}' for code in codes(answer))
-            raise Refused(f'{self._name} refuses {image} (HTTP {answer.status}{listed})')
+            raise Refused(f'{self._name} rejected {image} (HTTP {answer.status}{listed})')
         raise Misbehaving(
-            f'{where} gives an answer that no registry gives '
-            f'(HTTP {answer.status}) about {image}: check that it is a registry'
+            f'{where} returned an unexpected response (HTTP {answer.status}) for {image}: check '
+            f'that it is a registry'
         )
 
     def _bad_credentials(self, image: str) -> BadCredentials:
         return BadCredentials(
-            f'the registry refuses the username or the password for {image}: check both'
+            f'the registry rejected the username or password for {image}: check both'
         )
 
     def _no_right(self, image: str) -> NoRight:
         if self._basic:
             return NoRight(
-                f'this username may not use {image}, or there is none: check the name, and what '
-                f'the account may do'
+                f'{image} does not exist or this account has no access: check the name and '
+                f'permissions'
             )
         return NoRight(
-            f'{image} needs a username and a password, or there is none: check the name, or '
-            f'give both'
+            f'{image} does not exist or needs credentials: check the name, or add username and '
+            f'password'
         )
 
     def ask(
@@ -170,7 +170,7 @@ class Connection:
         most: int = _http.MOST_TEXT,
         stream: bool = False,
     ) -> _http.Answer:
-        """Make one request, and again with a new authorization if the registry wants one."""
+        """Make one request, and repeat it with new credentials if the registry requires that."""
         token = self._tokens.get(repository)
         if token and token.expires < time.monotonic():
             self._renew(repository, token, token.realm, token.service, token.scopes, image)
@@ -203,8 +203,8 @@ class Connection:
                 )
             elif bearer is None and 'basic' not in wanted:
                 raise Misbehaving(
-                    f'{self._name} wants an authentication for {image} that is neither Basic nor '
-                    f'Bearer: check that it is a registry'
+                    f'{self._name} requires an authentication scheme other than Basic or Bearer '
+                    f'for {image}: check that it is a registry'
                 )
             elif bearer is not None or not self._basic:
                 raise self._no_right(image)
@@ -306,7 +306,7 @@ def _json(answer: _http.Answer) -> typing.Dict[str, typing.Any]:
 
 
 def codes(answer: _http.Answer) -> typing.List[str]:
-    """Return the error codes of the distribution-spec in an answer."""
+    """Return the error codes of the distribution-spec in a response."""
     errors = _json(answer).get('errors')
     found = (
         [error.get('code') for error in errors if isinstance(error, dict)]

@@ -1,4 +1,4 @@
-"""The download of one blob, as a stream that outlives its connections."""
+"""The download of one blob, as a stream that continues over new connections."""
 
 import hashlib
 import re
@@ -47,7 +47,7 @@ class Download:
     def read(self, size: int = -1) -> bytes:
         """Return at most `size` bytes, and at most 1 MiB; none at the end.
 
-        Raise `RegistryError`, after other tries where these may help.
+        Raise `RegistryError`, after retries if those may help.
         """
         wanted = min(_BLOCK if size < 0 else size, self._size - self._at)
         if not wanted:
@@ -93,7 +93,7 @@ class Download:
         return typing.cast(_http.Stream, answer.stream)
 
     def _skip(self) -> None:
-        """Read what was read before, where the registry knows no ranges."""
+        """Skip what was read before, if the registry does not support ranges."""
         while self._left_out and self._stream:
             block = self._stream.read(min(_BLOCK, self._left_out))
             if not block:

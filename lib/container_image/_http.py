@@ -1,6 +1,6 @@
-"""HTTP as a registry's client needs it: bounded, encrypted, and silent about secrets.
+"""HTTP for a registry client: bounded, encrypted, and silent about secrets.
 
-What requests does by itself about redirects, ~/.netrc, cookies and proxies is switched off.
+The automatisms of requests for redirects, ~/.netrc, cookies and proxies are switched off.
 """
 
 import email.utils
@@ -54,7 +54,7 @@ class Stream:
         self._proxies = proxies
 
     def read(self, size: int) -> bytes:
-        """Return at most `size` bytes; none at the end, or where the connection broke."""
+        """Return at most `size` bytes; none at the end, or if the connection broke."""
         try:
             return typing.cast(bytes, self._response.raw.read(size, decode_content=False))
         except Exception as exc:
@@ -62,14 +62,14 @@ class Stream:
         raise failure
 
     def close(self) -> None:
-        """Drop what was not read."""
+        """Drop the unread rest."""
         self._response.close()
 
 
 class Answer(typing.NamedTuple):
-    """What came back, from wherever redirects led to.
+    """A response, after redirects.
 
-    A body that was asked for as a stream is in `stream`, if the status is 200 or 206.
+    A body that was requested as a stream is in `stream` if the status is 200 or 206.
     """
 
     status: int
@@ -99,7 +99,7 @@ _NOBODY = Authorization('')  # requests takes a user from the address or ~/.netr
 
 class _Session(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """Find no redirect: of one, requests reads all the body even if it is not to follow."""
+        """Return no target: requests would read the body of a redirect that it must not follow."""
 
 
 class Http:
@@ -142,7 +142,7 @@ class Http:
         most: int = MOST_TEXT,
         stream: bool = False,
     ) -> Answer:
-        """Make a request, follow redirects, read at most `most` bytes, or none yet to `stream`.
+        """Make a request and follow redirects; read at most `most` bytes, or none with `stream`.
 
         Only the origin `home` gets `authorization`. `body` returns a new body for each attempt.
         Raise `registry_errors.RegistryError`, also for 429 and 5xx.
@@ -154,14 +154,17 @@ class Http:
                 return answer
             location = answer.headers.get('Location')
             if not location or (method not in ('GET', 'HEAD') and answer.status < 307):
-                raise errors.Misbehaving(f'{_addresses.host(url)} redirects a {method} to nowhere')
+                raise errors.Misbehaving(
+                    f'{_addresses.host(url)} sent an invalid redirect for {method}: check that it '
+                    f'is a registry'
+                )
             url = _addresses.joined(url, location)
         raise errors.Misbehaving(
-            f'{_addresses.host(url)} redirects without end: check that it is a registry'
+            f'{_addresses.host(url)} redirected too many times: check that it is a registry'
         )
 
     def speaks_tls(self, netloc: str) -> bool:
-        """Return whether a server on loopback speaks TLS, be its certificate trusted or not."""
+        """Return whether a server on loopback speaks TLS, with a trusted certificate or not."""
         try:
             with self._request(
                 'HEAD',
@@ -187,7 +190,7 @@ class Http:
         left = self.left()
         if left <= 0:
             raise errors.NotReachable(
-                f'{_addresses.host(url)} was not asked within {self._limit:g} s'
+                f'{_addresses.host(url)} was not asked: the limit of {self._limit:g} s was reached'
             )
         verify = _bundle()
         connect, read = self._timeouts
@@ -222,7 +225,7 @@ class Http:
         status = answer.status
         if status in (408, 429) or (status >= 500 and status != 501):
             wait = _retry_after(answer.headers.get('Retry-After', ''))
-            trouble = 'limits how often it is asked' if status == 429 else 'has trouble'
+            trouble = 'is rate-limiting requests' if status == 429 else 'is unavailable'
             again = 'later' if wait is None or wait > 86400 else f'in {wait:.0f} s'
             raise errors.Overloaded(
                 f'{_addresses.host(url)} {trouble} (HTTP {status}): try again {again}', wait
@@ -253,7 +256,8 @@ class Http:
             raise _http_failures.proxy_refuses(url)
         if status < 300 and response.headers.get('Content-Encoding', 'identity') != 'identity':
             raise errors.Misbehaving(
-                f'{_addresses.host(url)} compresses its answer, which it was not to do'
+                f'{_addresses.host(url)} sent a compressed response, which was not requested: '
+                f'check for a proxy'
             )
         while len(content) <= most:
             block = response.raw.read(min(_BLOCK, most + 1 - len(content)), decode_content=False)
@@ -262,13 +266,16 @@ class Http:
             content += block
             if self.left() <= 0:
                 raise errors.NotReachable(
-                    f'{_addresses.host(url)} did not end within {self._limit:g} s'
+                    f'{_addresses.host(url)} did not finish its response within {self._limit:g} s'
                 )
         if method != 'HEAD' and len(content) < min(_length(response), most):
-            raise errors.NotReachable(f'{_addresses.host(url)} broke off its answer: try again')
+            raise errors.NotReachable(
+                f'{_addresses.host(url)} closed the connection before the end of its response: '
+                f'try again'
+            )
         if len(content) > most and status < 300:
             raise errors.Misbehaving(
-                f'{_addresses.host(url)} sends more than {most} bytes, and may not'
+                f'{_addresses.host(url)} sent a response over the limit of {most} bytes'
             )
         return Answer(status, response.headers, content, url)
 
@@ -283,7 +290,7 @@ class Http:
 
 
 def _bypasses(url: str, no_proxy: str) -> bool:
-    """Return whether NO_PROXY names the host: itself, its domain, its network, or all."""
+    """Return whether NO_PROXY covers the host: by name, domain, network, or all."""
     parts = urllib.parse.urlsplit(url)
     name = parts.hostname or ''
     for entry in no_proxy.lower().replace(',', ' ').split():
@@ -305,7 +312,8 @@ def _bundle() -> typing.Union[bool, str]:
         path = os.environ.get(variable)
         if path and not os.path.exists(path):
             raise errors.CertificateNotTrusted(
-                f'no certificate can be checked: {variable} names {path}, which is not there'
+                f'{variable} names {path}, which does not exist: set it to a bundle of CA '
+                f'certificates'
             )
         if path:
             return path
@@ -313,13 +321,13 @@ def _bundle() -> typing.Union[bool, str]:
 
 
 def _length(response: requests.Response) -> int:
-    """Return the length that an answer claims; urllib3 1 does not compare it."""
+    """Return the Content-Length of a response, which urllib3 1 does not check."""
     value = response.headers.get('Content-Length', '')
     return int(value) if re.match(r'[0-9]{1,18}\Z', value) else 0
 
 
 def _retry_after(value: str) -> typing.Optional[float]:
-    """Return the seconds that a Retry-After header means, RFC 7231: a number or a date."""
+    """Return the seconds in a Retry-After header (RFC 7231), which is a number or a date."""
     if re.match(r'[0-9]{1,9}\Z', value):
         return float(value)
     try:

@@ -1,4 +1,4 @@
-"""What the exceptions of requests and urllib3 mean, in words for an operator."""
+"""Translates the exceptions of requests and urllib3 into errors for an operator."""
 
 import re
 import socket
@@ -16,7 +16,7 @@ from container_image import registry_errors as errors
 def failure(
     error: BaseException, url: str, proxies: typing.Mapping[str, str]
 ) -> errors.RegistryError:
-    """Return what an exception of requests or urllib3 means, in our words alone."""
+    """Return the error for an exception of requests or urllib3, without its text."""
     causes = _causes(error)
     where = _addresses.host(url)
     proxy = requests.utils.select_proxy(url, proxies)
@@ -29,12 +29,12 @@ def failure(
         return any(isinstance(cause, types) for cause in causes)
 
     if has(socket.gaierror):
-        return errors.NotResolved(f'DNS does not know {where}: check the name, and the network')
+        return errors.NotResolved(f'cannot resolve {where}: check the name and the network')
     distrust = _distrust(causes)
     if distrust:
         return errors.CertificateNotTrusted(
-            f'the certificate of {where} is not trusted ({distrust}): REQUESTS_CA_BUNDLE can '
-            f'name a bundle with its CA'
+            f'the certificate of {where} is not trusted ({distrust}): set REQUESTS_CA_BUNDLE to '
+            f'a bundle that contains its CA'
         )
     nowhere = has(
         requests.exceptions.InvalidURL, urllib3.exceptions.LocationValueError, UnicodeError
@@ -44,30 +44,30 @@ def failure(
     if has(requests.exceptions.ProxyError) or (proxy and nowhere):
         return errors.NotReachable(f'{where} cannot be reached: check the proxy')
     if nowhere:
-        return errors.Refused(f'{where} is not an address: check host and port')
+        return errors.Refused(f'{where} is not a valid address: check host and port')
     if has(ssl.SSLError):
-        return errors.NotReachable(f'{where} does not speak TLS as it should: check the port')
+        return errors.NotReachable(f'TLS with {where} failed: check the port')
     if has(ConnectionRefusedError):
-        return errors.NotReachable(f'{where} refuses connections: check host and port')
+        return errors.NotReachable(f'{where} refused the connection: check host and port')
     if has(requests.exceptions.Timeout, urllib3.exceptions.TimeoutError, socket.timeout):
-        return errors.NotReachable(f'{where} does not answer in time: check host and firewall')
-    return errors.NotReachable(f'the connection to {where} broke: try again, check the network')
+        return errors.NotReachable(f'{where} did not respond in time: check host and firewall')
+    return errors.NotReachable(f'the connection to {where} broke: check the network and try again')
 
 
 def proxy_refuses(url: str) -> errors.NotReachable:
-    """Return what HTTP status 407 means."""
+    """Return the error for HTTP status 407."""
     return errors.NotReachable(
         f'the proxy for {_addresses.host(url)} requires valid credentials: check the proxy URL'
     )
 
 
 def is_distrust(error: BaseException) -> bool:
-    """Return whether the server's certificate was what was wrong."""
+    """Return whether the error is about the server's certificate."""
     return _distrust(_causes(error)) is not None
 
 
 def _causes(error: BaseException) -> typing.List[BaseException]:
-    """Return all that an exception of requests or urllib3 wraps, in any of its ways."""
+    """Return all exceptions that one of requests or urllib3 wraps, in any way."""
     causes: typing.List[BaseException] = []
     waiting: typing.List[typing.Any] = [error]
     while waiting:
@@ -80,14 +80,14 @@ def _causes(error: BaseException) -> typing.List[BaseException]:
 
 
 def _distrust(causes: typing.Iterable[BaseException]) -> typing.Optional[str]:
-    """Return why a certificate is not trusted, or None if something else is wrong."""
+    """Return why a certificate is not trusted, or None if the error is a different one."""
     for cause in causes:
         if isinstance(cause, ssl.SSLError) and cause.library in ('PEM', 'X509'):
             return 'the bundle cannot be read'
         match = re.search(r'certificate verify failed(?:: (.*?))?\.? ?(\(_ssl|$)', str(cause))
         if isinstance(cause, ssl.SSLError) and match:
             # Python 3.6 does not say which.
-            return match.group(1) or 'signed by no known CA, or out of date'
+            return match.group(1) or 'not signed by a known CA, or expired'
         if type(cause).__name__ == 'CertificateError':  # urllib3 1 has one of its own
-            return 'it is for another host'
+            return 'it is for a different host'
     return None

@@ -1,4 +1,4 @@
-"""The upload of one blob, as the distribution-spec has it: POST, one PATCH, PUT."""
+"""The upload of one blob by the distribution-spec: POST, one PATCH, PUT."""
 
 import typing
 
@@ -9,7 +9,7 @@ _BLOCK = 1 << 20
 
 
 class Upload:
-    """Sends a blob as often as `run` is called. The arguments are those of `Client.push_blob`."""
+    """Sends a blob each time `run` is called. The arguments are those of `Client.push_blob`."""
 
     def __init__(
         self,
@@ -30,7 +30,7 @@ class Upload:
         self._progress = progress
 
     def run(self) -> None:
-        """Send it. Raise `RegistryError`, and what reading the blob raises."""
+        """Send the blob. Raise `RegistryError`, and the errors of reading the blob."""
         url = self._connection.url(self._repository, 'blobs', 'uploads/')
         answer = self._ask('POST', url)
         self._connection.expect(answer, self._image, 202)
@@ -67,7 +67,8 @@ class Upload:
         location = answer.headers.get('Location')
         if not location:
             raise Misbehaving(
-                f'{_addresses.host(answer.url)} does not say where to upload {self._image}'
+                f'{_addresses.host(answer.url)} returned no upload location for {self._image}: '
+                f'check that it is a registry'
             )
         return _addresses.joined(answer.url, location)
 
@@ -82,7 +83,7 @@ class Upload:
 
 
 class _Body:
-    """A file's content as requests sends it fastest: blocks, and a length known before."""
+    """A file's content as requests sends it fastest: in blocks, with a known length."""
 
     def __init__(
         self,
@@ -107,9 +108,7 @@ class _Body:
                 while True:
                     block = blob.read(_BLOCK)
                     if sent + len(block) > self._size or (not block and sent < self._size):
-                        raise ValueError(
-                            f'the blob does not have the {self._size} bytes it should'
-                        )
+                        raise ValueError(f'the blob does not have the expected {self._size} bytes')
                     if not block:
                         return
                     yield block

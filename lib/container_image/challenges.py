@@ -1,4 +1,4 @@
-"""What a registry wants to see: the WWW-Authenticate header and the scopes of tokens."""
+"""The authentication that a registry requires: WWW-Authenticate headers and token scopes."""
 
 import re
 import typing

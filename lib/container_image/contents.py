@@ -1,7 +1,7 @@
-"""The file that `resource-get` leaves for an image resource.
+"""The contents of an image resource: the file that resource-get returns.
 
-Juju 2.5 to 4.0 write YAML with the keys `registrypath`, `username` and `password`. Operators and
-tests also have the JSON that `juju attach-resource` takes, whose key is `ImageName`.
+Juju 2.5 to 4.0 write YAML with the keys `registrypath`, `username` and `password`. Files may also
+have the JSON form of `juju attach-resource`, with the key `ImageName`.
 """
 
 import json
@@ -27,7 +27,7 @@ _STANDARD = {_NULL, _STR} | _TYPED | _OTHERS
 
 
 class _NotText:
-    """A value that is neither text nor null."""
+    """A value that is neither a string nor null."""
 
 
 _Text = typing.Union[str, None, _NotText]
@@ -35,15 +35,15 @@ _Pairs = typing.List[typing.Tuple[str, _Text]]
 
 
 class _Typed(str):
-    """A number, a truth value or a time, as it is written."""
+    """A number, a boolean or a time, as it is written."""
 
 
 class InvalidContents(ValueError):
-    """The file names no image. The message says why, and quotes nothing that is in it."""
+    """The file does not describe an image. The message says why, and quotes nothing from it."""
 
 
 class UnreadableFile(InvalidContents):
-    """The file can't be read, so that nobody knows what is in it."""
+    """The file can't be read."""
 
 
 class ImageDetails(
@@ -51,7 +51,7 @@ class ImageDetails(
         'ImageDetails', [('registry_path', str), ('username', str), ('password', str)]
     )
 ):
-    """An image and what its registry wants to see; '' where there are no credentials."""
+    """An image reference and the credentials for its registry, '' if there are none."""
 
     __slots__ = ()
 
@@ -67,7 +67,7 @@ def read(path: str) -> ImageDetails:
     except OSError as error:
         problem = error.strerror
     except ValueError:
-        problem = 'its path is impossible'
+        problem = 'its path is invalid'
     if problem:
         raise UnreadableFile(f'its file cannot be read: {problem}')
     if data is None:
@@ -95,7 +95,7 @@ def parse(data: bytes) -> ImageDetails:
 
 
 def _read_regular_file(path: str) -> typing.Optional[bytes]:
-    """Return the bytes in the file at `path`, as far as they count; None for other files."""
+    """Return the first bytes of the file at `path`, None if it is not a regular file."""
     # Without O_NONBLOCK, a FIFO would be waited for.
     flags = os.O_NONBLOCK | os.O_NOCTTY
     with open(path, 'rb', opener=lambda path, mode: os.open(path, mode | flags)) as file:
@@ -110,16 +110,16 @@ def _details(pairs: _Pairs) -> ImageDetails:
     path_key = 'registrypath' if is_yaml else 'ImageName'
     registry_path = _value(pairs, path_key)
     if isinstance(registry_path, _Typed):
-        raise InvalidContents(f'its {path_key} is no text')
+        raise InvalidContents(f'its {path_key} is not a string: put it in quotes')
     if not registry_path.strip():
-        raise InvalidContents('its registrypath, the reference of an image, is missing')
+        raise InvalidContents('its registrypath, the image reference, is missing')
     problem = None
     try:
         reference.Reference.parse(registry_path)
     except reference.InvalidReference as error:
         problem = str(error)
     if problem:
-        raise InvalidContents(f'its registrypath is no valid image reference: {problem}')
+        raise InvalidContents(f'its registrypath is not a valid image reference: {problem}')
     # A password 0123 is meant as it is written, and goes on as a plain str.
     return ImageDetails(
         registry_path, str(_value(pairs, 'username')), str(_value(pairs, 'password'))
@@ -127,20 +127,22 @@ def _details(pairs: _Pairs) -> ImageDetails:
 
 
 def _value(pairs: _Pairs, key: str) -> str:
-    """Return the text of `key`, '' for null or none; its case matters only beside a twin."""
+    """Return the string of `key`, in any case but best in this one; '' if null or missing."""
     values = [value for name, value in pairs if name == key] or [
         value for name, value in pairs if name.lower() == key.lower()
     ]
     if len(values) > 1:
         raise InvalidContents(f'its {key} is given twice')
     value = values[0] if values else None
-    if isinstance(value, _NotText) or not _is_unicode(value or ''):
-        raise InvalidContents(f'its {key} is no text')
+    if isinstance(value, _NotText):
+        raise InvalidContents(f'its {key} is not a string: put it in quotes')
+    if not _is_unicode(value or ''):
+        raise InvalidContents(f'its {key} is not valid Unicode text')
     return value or ''
 
 
 def _is_unicode(text: str) -> bool:
-    """Tell whether `text` has no lone surrogates, which escapes can spell but no file can hold."""
+    """Return whether `text` has no lone surrogates, which escapes can spell but UTF-8 can't."""
     try:
         text.encode('utf-8')
     except UnicodeEncodeError:
@@ -149,7 +151,7 @@ def _is_unicode(text: str) -> bool:
 
 
 def _json_pairs(text: str) -> typing.Optional[_Pairs]:
-    """Return the pairs in `text`, or None where it isn't JSON, but may be YAML all the same."""
+    """Return the pairs in `text`, or None if it is not JSON: it may be YAML."""
     if not text.lstrip().startswith('{'):
         return None
     try:
@@ -172,11 +174,11 @@ def _json_text(value: object) -> _Text:
 
 
 class _TooMuch(Exception):
-    """More nodes, or nested more deeply, than image details could ever be."""
+    """There are more nodes, or more levels, than image details can have."""
 
 
 class _Loader(yaml.SafeLoader):
-    """Composes nodes, which keep scalars as they are written, up to a limit."""
+    """Composes nodes up to a limit, with scalars as they are written."""
 
     _depth = 0
     _nodes = 0
@@ -194,14 +196,14 @@ class _Loader(yaml.SafeLoader):
 
 
 def _yaml_pairs(text: str) -> _Pairs:
-    """Return the pairs in `text`; raise InvalidContents where it isn't one YAML mapping."""
+    """Return the pairs in `text`; raise InvalidContents if it is not one YAML mapping."""
     root, problem = None, None
     try:
         root = _Loader(text).get_single_node()
         if _size(root, {}) > _NODES_MAX:
             raise _TooMuch
     except yaml.composer.ComposerError as error:
-        has = 'more than one document' if error.context else 'an alias to nothing'
+        has = 'more than one YAML document' if error.context else 'an undefined YAML alias'
         problem = f'its content has {has}'
     except yaml.MarkedYAMLError as error:
         line = f' (line {error.problem_mark.line + 1})' if error.problem_mark else ''
@@ -209,7 +211,7 @@ def _yaml_pairs(text: str) -> _Pairs:
     except InvalidContents as error:
         problem = str(error)
     except _TooMuch:
-        problem = 'its content is far more than the details of an image'
+        problem = 'its content is too large or too deeply nested for image details'
     except Exception:
         # PyYAML lets some of Python's own errors through, for impossible escapes for one.
         problem = 'its content is not YAML'
@@ -218,7 +220,7 @@ def _yaml_pairs(text: str) -> _Pairs:
     if root is None:
         raise InvalidContents('its content is empty')
     if not isinstance(root, yaml.MappingNode):
-        raise InvalidContents('its content is no mapping with the key registrypath')
+        raise InvalidContents('its content is not a mapping with the key registrypath')
     return [
         (key.value, _yaml_text(value))
         for key, value in root.value
@@ -235,8 +237,9 @@ def _yaml_text(node: yaml.Node) -> _Text:
 
 
 def _size(node: typing.Optional[yaml.Node], sizes: typing.Dict[int, typing.Optional[int]]) -> int:
-    """Return how many nodes `node` stands for, aliases followed; raise InvalidContents for loops
-    and for tags that mean something to one program only.
+    """Return how many nodes `node` stands for, aliases followed.
+
+    Raise InvalidContents for recursive aliases and for tags that are not standard YAML.
     """
     if node is None:
         return 0
@@ -250,5 +253,5 @@ def _size(node: typing.Optional[yaml.Node], sizes: typing.Dict[int, typing.Optio
         sizes[id(node)] = 1 + sum(_size(child, sizes) for child in children)
     size = sizes[id(node)]
     if size is None:
-        raise InvalidContents('its content contains itself, through an alias')
+        raise InvalidContents('its content has a recursive YAML alias')
     return size

@@ -1,4 +1,4 @@
-"""References to images, as operators write them: `registry.example.com/team/app:1.2@sha256:…`.
+"""Image references such as `registry.example.com/team/app:1.2@sha256:…`.
 
 The grammar is that of distribution/reference 0.5.0, which Juju 3.6 uses.
 """
@@ -27,7 +27,7 @@ def is_digest(text: str) -> bool:
 
 
 class InvalidReference(ValueError):
-    """The text is no image reference; the message says why, and never quotes the text."""
+    """The text is not an image reference; the message says why, and never quotes the text."""
 
 
 class Reference(
@@ -35,37 +35,37 @@ class Reference(
 ):
     """An image reference, normalised: Docker Hub's short names are spelled out.
 
-    `domain` is the registry's host, with its port where one is given; `path` the repository in it;
-    `tag` and `digest` are '' where the reference has none. Where it has both, the digest rules.
+    `domain` is the registry's host, with its port if it has one, and `path` the repository; `tag`
+    and `digest` are '' if the reference has none. If it has both, the digest decides.
     """
 
     __slots__ = ()
 
     @classmethod
     def parse(cls, text: str) -> 'Reference':
-        """Return the Reference that `text` (a str) spells; raise InvalidReference."""
+        """Return the Reference in `text` (a str); raise InvalidReference."""
         _check_characters(text)
         rest, has_digest, digest = text.partition('@')
         domain, path_and_tag = _split_domain(rest)
         path, has_tag, tag = path_and_tag.partition(':')
         if has_digest and not is_digest(digest):
             raise InvalidReference(
-                'only a digest may follow "@", sha256: and 64 or sha512: and 128 lower-case hex'
-                ' digits; credentials go into username and password'
+                'only a digest may follow "@": sha256: and 64, or sha512: and 128, lower-case hex'
+                ' digits; put credentials into username and password'
             )
         if not _DOMAIN.fullmatch(domain):
             raise InvalidReference('the registry, before the first "/", is not a valid host')
         if path != path.lower():
-            raise InvalidReference('the repository has to be in lower case')
+            raise InvalidReference('the repository must be in lower case')
         if not all(map(_PATH_COMPONENT.fullmatch, path.split('/'))):
             raise InvalidReference(
-                'the repository has to be words of a-z and 0-9, joined by single "/", ".", "_" or'
+                'the repository must be words of a-z and 0-9, separated by single "/", ".", "_" or'
                 ' "-"'
             )
         if has_tag and not _TAG.fullmatch(tag):
             raise InvalidReference(
-                'the tag, after ":", has to be at most 128 of A-Z, a-z, 0-9, "_", "." and "-", and'
-                ' may not begin with "." or "-"'
+                'the tag, after ":", must be at most 128 characters of A-Z, a-z, 0-9, "_", "." and'
+                ' "-", and must not begin with "." or "-"'
             )
         if not has_digest and not has_tag and _BARE_IDENTIFIER.fullmatch(rest):
             raise InvalidReference('64 hex digits are an image ID, not the name of a repository')
@@ -81,19 +81,19 @@ class Reference(
 
 
 def _split_domain(name: str) -> typing.Tuple[str, str]:
-    """Return the registry's host and the rest of `name`, as distribution/reference tells them."""
+    """Return the registry's host and the rest of `name`, as distribution/reference splits them."""
     first, slash, rest = name.partition('/')
     is_domain = '.' in first or ':' in first or first == 'localhost' or first != first.lower()
     return (first, rest) if slash and is_domain else (_DEFAULT_DOMAIN, name)
 
 
 def _check_characters(text: str) -> None:
-    """Raise InvalidReference for what no part of a reference may hold."""
+    """Raise InvalidReference for characters that no part of a reference may have."""
     if not text.strip():
         raise InvalidReference('it is blank')
     if '://' in text:
-        raise InvalidReference('it has to begin with the registry\'s host, without "http://"')
+        raise InvalidReference('it must begin with the registry\'s host, without "http://"')
     if any(character.isspace() for character in text):
-        raise InvalidReference('it has a space or a line break in it')
+        raise InvalidReference('it contains a space or a line break')
     if not all('!' <= character <= '~' for character in text):
-        raise InvalidReference('it has control characters, or others that are not ASCII, in it')
+        raise InvalidReference('it contains control or non-ASCII characters')

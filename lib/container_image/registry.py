@@ -1,4 +1,4 @@
-"""A client for image registries: looks images up inside a unit, pushes them from a workstation.
+"""A client for image registries: units look images up, workstations push and copy them.
 
 It speaks the OCI distribution-spec 1.1 and the token protocol of the CNCF distribution project.
 
@@ -6,21 +6,21 @@ A charm asks for all its images at once, within one limit::
 
     answers = registry.look_up({'db': (reference, username, password), ...}, limit=30)
 
-and gets, for each, the digest of the manifest (str), a `Refused`, which lasts until someone
-changes the image, the credentials or the rights, or an `Unavailable`, which may be gone the next
-time. Nothing is raised. To push::
+and gets, for each, the digest of the manifest (str), a `Refused`, which lasts until somebody
+changes the image, the credentials or the rights, or an `Unavailable`, after which a retry may
+succeed. Nothing is raised. To push::
 
     with registry.Client(host, username, password) as client:
         if not client.has_blob(repository, digest):
             client.push_blob(repository, digest, size, lambda: open(path, 'rb'))
         client.put_manifest(repository, 'latest', content, media_type)
 
-HTTPS always; a registry on localhost or 127.0.0.0/8 may speak plain HTTP, and is never asked
-through a proxy. [::1] is no exception to HTTPS. The CA bundle is what REQUESTS_CA_BUNDLE or
-CURL_CA_BUNDLE names, or certifi's. Proxies come from the caller or else from the environment.
+It always uses HTTPS, except that a registry on localhost or 127.0.0.0/8 may speak plain HTTP;
+[::1] may not. No proxy is used on loopback. The CA bundle is that of REQUESTS_CA_BUNDLE or
+CURL_CA_BUNDLE, or certifi's. Proxies are those of the caller or else of the environment.
 ~/.netrc is not read.
 
-It takes a tenth of a second to import, because of requests.
+Importing it takes a tenth of a second, because of requests.
 """
 
 import hashlib
@@ -82,7 +82,7 @@ Outcome = typing.Union[str, RegistryError]
 
 
 class Image(typing.NamedTuple):
-    """What to look up: a `reference.Reference`, and '' for both others where it is public."""
+    """What to look up: a `reference.Reference`, and '' twice if it is public."""
 
     reference: references.Reference
     username: str = ''
@@ -93,7 +93,7 @@ class Image(typing.NamedTuple):
 
 
 class Manifest(typing.NamedTuple):
-    """A manifest as the registry stores it, to the byte."""
+    """A manifest with exactly the bytes that the registry stores."""
 
     digest: str
     media_type: str
@@ -105,13 +105,13 @@ def look_up(
     limit: float = 30.0,
     proxies: typing.Optional[typing.Mapping[str, str]] = None,
 ) -> typing.Dict[str, Outcome]:
-    """Ask the registries of all `images` at the same time which manifests they mean.
+    """Look up the manifests of all `images` at the same time.
 
-    Return, under each name in `images`, the manifest's digest or a `RegistryError`, after at most
+    Return, by the names in `images`, the manifest's digest or a `RegistryError`, after at most
     `limit` seconds in all. `proxies` is as for `Client`.
     """
-    # Time-outs alone do not hold a limit: they start anew with every byte, and DNS has none. So
-    # each question has a thread that can be left behind, even by an interpreter that exits.
+    # Time-outs alone do not keep a limit: they start again with every byte, and DNS has none. So
+    # each look-up has a thread that can be left behind, even by an interpreter that exits.
     deadline = time.monotonic() + limit
     answered: queue.Queue[typing.Tuple[str, Outcome]] = queue.Queue()
 
@@ -119,7 +119,7 @@ def look_up(
         reference = image.reference
         answer: Outcome
         try:
-            # A little less, so that what is wrong can still be told.
+            # A little less, so that there is time to report the error.
             with Client(
                 reference.domain,
                 image.username,
@@ -136,7 +136,9 @@ def look_up(
             answer = exc.with_traceback(None)  # it leads to the password
         except Exception as exc:
             # Its text is not ours, so it may hold anything.
-            answer = Misbehaving(f'asking {reference.domain} failed ({type(exc).__name__})')
+            answer = Misbehaving(
+                f'the request to {reference.domain} failed ({type(exc).__name__})'
+            )
         answered.put((name, answer))
 
     answers: typing.Dict[str, Outcome] = {}
@@ -144,7 +146,7 @@ def look_up(
         image = Image(*image)
         domain = image.reference.domain
         answers[name] = NotReachable(
-            f'{domain} did not answer in the {limit:.0f} s there were: check the network'
+            f'{domain} did not respond within {limit:.0f} s: check the network'
         )
         threading.Thread(target=ask, args=(name, image), daemon=True).start()
     for _ in images:
@@ -159,13 +161,19 @@ def look_up(
 class Client:
     """One registry, with one account or none; safe to use from several threads.
 
-    `host` is a registry's name as references have it, with its port if any. Without a `password`
-    all is asked anonymously. `proxies` maps `http`, `https` and `no_proxy` to what the environment
-    variables of these names would hold, and goes before those. `limit` ends all that the
-    client does, that many seconds from its making; `tries` is how often each operation is tried
-    where the registry is overloaded or the connection breaks; `timeouts` are requests'
-    connect and read time-outs in seconds; `tell` hears, in a sentence, of each wait before another
-    try. Methods raise `RegistryError`.
+    Methods raise `RegistryError`.
+
+    Args:
+        host: the registry's host as in references, with its port if it has one
+        username: the account
+        password: its password; without one, all requests are anonymous
+        proxies: maps `http`, `https` and `no_proxy` to what the environment variables of these
+            names would have, and takes precedence over those
+        limit: the seconds from now after which the client gives up whatever it does
+        tries: how often each operation is tried if the registry is overloaded or the connection
+            breaks
+        timeouts: the connect and read time-outs of requests, in seconds
+        tell: is called with a sentence before each wait for a retry
     """
 
     def __init__(
@@ -213,7 +221,7 @@ class Client:
     def put_manifest(
         self, repository: str, tag_or_digest: str, content: bytes, media_type: str
     ) -> str:
-        """Store these very bytes as a manifest; return its digest."""
+        """Store exactly these bytes as a manifest; return its digest."""
         digest = 'sha256:' + hashlib.sha256(content).hexdigest()
         image = self._image(repository, tag_or_digest)
 
@@ -229,7 +237,9 @@ class Client:
             self._registry.expect(answer, image, 200, 201, 202)
             stored = answer.headers.get('Docker-Content-Digest', digest)
             if stored.startswith('sha256:') and stored != digest:
-                raise Misbehaving(f'{self._name} stored {image} under another digest, {stored}')
+                raise Misbehaving(
+                    f'{self._name} stored {image} under a different digest: {stored}'
+                )
             return digest
 
         # docker-registry 2.8 says so, too, while something else is pushed to the repository.
@@ -248,16 +258,16 @@ class Client:
             answer = self._registry.ask('GET', url, repository, image, most=most)
             self._registry.expect(answer, image, 200)
             if _digest_of(answer.content, digest) != digest:
-                raise Misbehaving(f'{self._name} gave other bytes than those of {image}')
+                raise Misbehaving(f'{self._name} returned content that does not match {image}')
             return answer.content
 
         return self._registry.persist(get)
 
     def open_blob(self, repository: str, digest: str, size: int) -> Download:
-        """Return a blob of `size` bytes, to be read like a file; close it.
+        """Return a blob of `size` bytes, to be read like a file and closed.
 
-        Nothing is asked before the first read. A connection that breaks is made again, and goes on
-        where it broke. The last read raises `Misbehaving` where the digest is not the blob's.
+        The first read sends the first request. If the connection breaks, a new one continues where
+        it broke. The last read raises `Misbehaving` if the content does not match the digest.
         """
         image = self._image(repository, digest)
         return Download(self._registry, repository, image, digest, size)
@@ -272,10 +282,18 @@ class Client:
     ) -> None:
         """Upload a blob of `size` bytes.
 
-        `open_blob` returns a new binary file at its beginning each time, for an upload that was
-        cut off starts again; it is closed after use. `progress` is told how many bytes have gone,
-        from 0 again after a cut. Raise also what these two raise, and ValueError if the file
-        does not have `size` bytes.
+        Args:
+            repository: the repository
+            digest: the digest of the blob
+            size: its size in bytes
+            open_blob: returns the blob as a new binary file at its beginning, each time that the
+                upload starts again; the file is closed after use
+            progress: is called with the number of bytes sent, from 0 again after a restart
+
+        Raises:
+            RegistryError: the registry rejected it or is unavailable
+            ValueError: the file does not have `size` bytes
+            Exception: whatever `open_blob` and `progress` raise
         """
         image = self._image(repository, digest)
         upload = _upload.Upload(
@@ -307,10 +325,12 @@ class Client:
         self._registry.expect(answer, image, 200)
         algorithm = digest.partition(':')[0]
         if not references.is_digest(digest):
-            raise Misbehaving(f'{self._name} gives {image} a digest that is none')
+            raise Misbehaving(f'{self._name} returned an invalid digest for {image}')
         if ':' in tag_or_digest and tag_or_digest != digest:
             if tag_or_digest.startswith(algorithm + ':'):
-                raise Misbehaving(f'{self._name} gives another digest for {image}, {digest}')
+                raise Misbehaving(
+                    f'{self._name} returned a different digest for {image}: {digest}'
+                )
             return self._get_manifest(repository, tag_or_digest).digest
         return digest
 
@@ -334,14 +354,16 @@ class Client:
                 f'with a current tool'
             )
         if media_type not in MEDIA_TYPES:
-            kind = 'a web page' if media_type == 'text/html' else 'something else'
+            kind = 'a web page' if media_type == 'text/html' else 'unexpected content'
             raise Misbehaving(
-                f'{self._name} answers with {kind} instead of a manifest for {image}: check that '
-                f'it is a registry'
+                f'{self._name} returned {kind} instead of a manifest for {image}: check that it '
+                f'is a registry'
             )
         for digest in filter(None, (said, asked)):
             if references.is_digest(digest) and _digest_of(answer.content, digest) != digest:
-                raise Misbehaving(f'{self._name} gives a manifest of another digest for {image}')
+                raise Misbehaving(
+                    f'{self._name} returned a manifest that does not match the digest of {image}'
+                )
         digest = (
             asked or (said if references.is_digest(said) else '') or _digest_of(answer.content)
         )

@@ -1,18 +1,18 @@
-"""What can go wrong with a registry: `registry` has the same names, for its callers.
+"""The errors of a registry; callers find the same names in `registry`.
 
 The text of each error is one line for an operator: what is wrong, where, and what to do. Neither
-it nor anything that the error refers to holds credentials, tokens or signed addresses.
+it nor anything that the error refers to contains credentials, tokens or signed URLs.
 """
 
 import typing
 
 
 class RegistryError(Exception):
-    """Anything that a registry did not do."""
+    """A registry did not do what it was asked."""
 
 
 class Refused(RegistryError):
-    """The registry said no, and will go on saying so until somebody changes something."""
+    """The registry rejected the request, and will until image, credentials or rights change."""
 
 
 class BadCredentials(Refused):
@@ -20,21 +20,21 @@ class BadCredentials(Refused):
 
 
 class NoRight(Refused):
-    """These credentials, or nobody's, give no access to the repository, or it does not exist."""
+    """The repository does not exist, or the account, or an anonymous client, has no access."""
 
 
 class NotFound(Refused):
-    """There is no such repository, tag, manifest or blob."""
+    """The repository, tag, manifest or blob does not exist."""
 
 
 class BlobUnknown(Refused):
-    """A manifest names a blob that the repository lacks."""
+    """A manifest references a blob that is not in the repository."""
 
 
 class Unavailable(RegistryError):
-    """The registry gave no answer that counts; another time it may.
+    """The registry could not be asked, or its response was unusable; a retry may succeed.
 
-    `retry_after` is the time in seconds after which it wants to be asked again, or None.
+    `retry_after` is the number of seconds after which the registry asks to be retried, or None.
     """
 
     def __init__(self, message: str, retry_after: typing.Optional[float] = None) -> None:
@@ -43,20 +43,20 @@ class Unavailable(RegistryError):
 
 
 class NotResolved(Unavailable):
-    """A host name is not known to DNS."""
+    """A host name cannot be resolved."""
 
 
 class NotReachable(Unavailable):
-    """There is no connection, or it broke, or no answer came in time."""
+    """The connection failed or broke, or the response did not arrive in time."""
 
 
 class CertificateNotTrusted(Unavailable):
-    """The certificate is not signed by a trusted CA, is for another host, or is out of date."""
+    """The certificate is not signed by a trusted CA, is for a different host, or has expired."""
 
 
 class Overloaded(Unavailable):
-    """The answer is 408, 429 or 5xx."""
+    """The response is 408, 429 or 5xx."""
 
 
 class Misbehaving(Unavailable):
-    """The answer is not one that a registry may give: another digest, a web page, no end."""
+    """The response is not valid for a registry: a different digest, a web page, too large."""

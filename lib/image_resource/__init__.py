@@ -1,1 +1,1 @@
-"""An image resource as Juju has it: what metadata.yaml says of it, and the tool that gets it."""
+"""An image resource in a unit: its entry in metadata.yaml, resource-get, flags and memory."""

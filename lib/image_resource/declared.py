@@ -1,4 +1,4 @@
-"""The resources in the charm's metadata.yaml, and what its author may have got wrong."""
+"""The resources in the charm's metadata.yaml, and mistakes in it."""
 
 import difflib
 import typing
@@ -13,7 +13,7 @@ _FALSE = ('false', 'no', 'off', '0', '')
 
 
 class Unfit(Exception):
-    """An entry of metadata.yaml is not that of an image; the message says why."""
+    """An entry in metadata.yaml does not declare an image; the message says why."""
 
 
 def resources() -> typing.Dict[str, typing.Any]:
@@ -37,7 +37,7 @@ def check(name: str) -> None:
 
 
 def absence(name: str) -> str:
-    """Return that metadata.yaml lacks `name`, and what it has; '' unless it does."""
+    """Return a message that metadata.yaml does not have `name`, and what it has; '' if it does."""
     try:
         found = resources()
     except OSError:  # there is no charm here
@@ -49,7 +49,7 @@ def absence(name: str) -> str:
 
 
 def auto_fetched() -> typing.Tuple[typing.Set[str], typing.Dict[str, str]]:
-    """Return which images are to be fetched unasked; and what is wrong with an entry, by name."""
+    """Return the names of the images with auto-fetch, and why entries are invalid, by name."""
     wanted, wrong = set(), {}
     for name, entry in resources().items():
         if not isinstance(entry, dict):
@@ -64,7 +64,7 @@ def auto_fetched() -> typing.Tuple[typing.Set[str], typing.Dict[str, str]]:
 
 
 def warnings(options: object) -> typing.List[str]:
-    """Return what has no effect in metadata.yaml and in `options`, those of this layer."""
+    """Return a warning for each setting in metadata.yaml and `options` that has no effect."""
     found = [
         f'resource {name}: auto-fetch has no effect, since its type is not oci-image but'
         f' {entry.get("type")}'

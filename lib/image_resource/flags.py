@@ -10,7 +10,7 @@ STATES = ('fetched', 'available', 'failed', 'changed')
 
 
 def flag(name: str, state: str) -> str:
-    """Return the flag that the resource `name` has in that state."""
+    """Return the flag of the resource `name` for a state, one of `STATES`."""
     return f'{PREFIX}{name}.{state}'
 
 
@@ -20,7 +20,7 @@ def is_set(name: str, state: str) -> bool:
 
 
 def toggle(name: str, state: str, wanted: bool) -> None:
-    """Set or clear a flag, if need be: charms.reactive tests all handlers again after a clear."""
+    """Set or clear a flag, only if it changes: after a clear, all handlers are tested again."""
     if wanted != is_set(name, state):
         reactive.toggle_flag(flag(name, state), wanted)
 

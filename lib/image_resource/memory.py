@@ -1,6 +1,6 @@
-"""What a unit keeps of its image resources from hook to hook, beside their flags.
+"""What a unit remembers about its image resources between hooks, in addition to their flags.
 
-It is kept, as flags are, if the hook succeeds.
+Like flags, it is saved only if the hook succeeds.
 """
 
 import typing
@@ -16,7 +16,7 @@ RETRY = 'will be retried in the next hook'
 
 
 class Image(typing.NamedTuple):
-    """An image as the operator or Charmhub gave it, and its digest, '' unless it was verified."""
+    """An image as it was attached, and its digest, or '' if it was not verified."""
 
     registry_path: str
     username: str
@@ -32,13 +32,13 @@ class Image(typing.NamedTuple):
         return self.registry_path, self.username, self.password
 
     def is_other_than(self, image: 'Image') -> bool:
-        """Return whether image or credentials differ; a tag may mean another image by now."""
+        """Return whether image or credentials differ, or the digest that a tag refers to."""
         digests = {self.digest, image.digest}
         return self.details != image.details or ('' not in digests and len(digests) > 1)
 
 
 class Problem(typing.NamedTuple):
-    """Why a resource can't be used, what to do about it, and the status that this makes."""
+    """Why a resource can't be used, what to do about it, and the unit status to set."""
 
     status: str
     reason: str
@@ -46,7 +46,7 @@ class Problem(typing.NamedTuple):
 
 
 class Memory:
-    """All that is kept beside the images themselves; loaded when it is made."""
+    """Everything but the images themselves; loaded when it is created."""
 
     def __init__(self) -> None:
         kept = unitdata.kv().get(_KEY)
@@ -55,7 +55,7 @@ class Memory:
         self.problems: typing.Dict[str, Problem] = {
             name: Problem(*problem) for name, problem in kept.get('problems', {}).items()
         }
-        # What `get_info` last gave.
+        # What `get_info` last returned.
         self.given: typing.Dict[str, Image] = {
             name: Image(*image) for name, image in kept.get('given', {}).items()
         }
@@ -76,14 +76,14 @@ class Memory:
         self._kept = '' if self.is_new else repr(self._content())
 
     def save(self) -> None:
-        """Write it, if it changed."""
+        """Write it to the unit's key-value store if it changed."""
         content = repr(self._content())
         if content != self._kept:
             unitdata.kv().set(_KEY, self._content())
             self._kept = content
 
     def forget(self, name: str) -> None:
-        """Drop all that is known of the resource `name`."""
+        """Drop everything about the resource `name`."""
         for by_name in (self.problems, self.given, self.refused):
             by_name.pop(name, None)
         for names in (self.asked, self.unread, self.unasked):
@@ -92,7 +92,7 @@ class Memory:
         unitdata.kv().unset(_image_key(name))
 
     def names(self) -> typing.Set[str]:
-        """Return the names of all resources that anything is known of."""
+        """Return the names of all resources in it."""
         return {*self.problems, *self.given, *self.refused, *self.asked, *self.unread}
 
     def _content(self) -> typing.Dict[str, typing.Any]:
@@ -110,7 +110,7 @@ def _image_key(name: str) -> str:
 
 
 def last_good(name: str) -> typing.Optional[Image]:
-    """Return what was read last of `name` and was valid, available or not, or None."""
+    """Return the last valid image of `name`, available or not, or None."""
     stored = unitdata.kv().get(_image_key(name))
     # Older releases kept whatever the file had: null, 83 for the password 0123, even a list.
     if not isinstance(stored, dict) or not stored.get('registrypath'):
@@ -122,6 +122,6 @@ def last_good(name: str) -> typing.Optional[Image]:
 
 
 def keep(name: str, image: Image) -> None:
-    """Keep what was read of `name`, and was valid."""
+    """Store a valid image as the last good one of `name`."""
     keys = ('registrypath', 'username', 'password', 'digest')
     unitdata.kv().set(_image_key(name), dict(zip(keys, image)))

@@ -1,4 +1,4 @@
-"""Reads image resources: gets their details from Juju, and has the registries confirm them."""
+"""Reads image resources: gets their details from Juju and verifies them with their registries."""
 
 import os
 import time
@@ -11,8 +11,10 @@ _REGISTRIES_SECONDS = 30  # for all of a hook's look-ups together
 
 
 class Unusable(Exception):
-    """An image can't be used. `is_unread`: what is attached could not be read, whatever it is;
-    `is_left_over`: since there was no time for it.
+    """An image can't be used.
+
+    `is_unread`: its file could not be read, whatever is in it. `is_left_over`: because there was
+    no time for it in this hook.
     """
 
     def __init__(
@@ -33,7 +35,7 @@ Outcome = typing.Union[memory.Image, Unusable]
 
 
 class Reader:
-    """Reads in one hook; all its calls of `resource-get` together have `seconds`."""
+    """Reads the resources of one hook; all calls of resource-get share a limit of `seconds`."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -43,7 +45,7 @@ class Reader:
     def read(
         self, names: typing.Iterable[str], verify: bool, kept: memory.Memory
     ) -> typing.Dict[str, Outcome]:
-        """Return what comes of each resource in `names`, with what `kept` has of it in mind."""
+        """Return the outcome for each resource in `names`; `kept` has the earlier ones."""
         outcomes: typing.Dict[str, Outcome] = {}
         for name in names:
             try:
@@ -79,7 +81,7 @@ class Reader:
     def _path(self, name: str) -> str:
         """Return the path of the file of the resource `name`; raise Unusable."""
         left_over = Unusable(
-            f'not read yet: resource-get took {self._seconds:.2g} s for others',
+            f'not read yet: resource-get took {self._seconds:.2g} s for other resources',
             'will be read in the next hook',
             status='waiting',
             is_unread=True,
@@ -102,7 +104,7 @@ class Reader:
     def _verified(
         self, images: typing.Mapping[str, memory.Image], kept: memory.Memory
     ) -> typing.Dict[str, Outcome]:
-        """Return what the registries make of `images`."""
+        """Return the outcomes after asking the registries for `images`."""
         from container_image import registry  # takes a tenth of a second
 
         if self._registries_end is None:
@@ -128,7 +130,7 @@ def _judged(
     answer: typing.Union[str, registry_errors.RegistryError],
     kept: memory.Memory,
 ) -> Outcome:
-    """Return what a registry's answer makes of an image."""
+    """Return the outcome for an image, given its registry's answer."""
     if isinstance(answer, str):
         return image._replace(digest=answer)
     last = memory.last_good(name)
@@ -148,7 +150,7 @@ def _judged(
 
 
 def _proxies() -> typing.Dict[str, str]:
-    """Return the proxies that the model's configuration has for charms, as registry takes them."""
+    """Return the model's proxies for charms, in the form that `registry.look_up` takes."""
     variables = {
         'http': 'JUJU_CHARM_HTTP_PROXY',
         'https': 'JUJU_CHARM_HTTPS_PROXY',

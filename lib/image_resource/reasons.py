@@ -1,7 +1,7 @@
-"""Why a hook tool failed, as a status or a log may say it, which anybody can read.
+"""Why a hook tool failed, without credentials, since statuses and logs are open to everybody.
 
-Tools quote what they were given: addresses with a user and a password, signed ones, headers. What
-is not surely harmless is left out: better too little is kept than too much.
+Tools quote their input: URLs with a user and a password, signed URLs, headers. Whatever may be
+part of a credential is left out, even if harmless text is lost with it.
 """
 
 import re
@@ -35,15 +35,15 @@ _KNOWN = re.compile(
 
 
 def from_stderr(stderr: bytes, is_whole: bool = True) -> str:
-    """Return the reason in the last line of `stderr`, without credentials; '' if it has none.
+    """Return the reason in the last line of `stderr`, without credentials, or ''.
 
-    Unless `is_whole`, the beginning of it is missing.
+    If not `is_whole`, the beginning of `stderr` was cut off.
     """
     return without_credentials(_last_line(stderr, is_whole))[:_LONGEST]
 
 
 def is_absent(stderr: bytes, is_whole: bool = True) -> bool:
-    """Return whether `stderr` says that nothing is attached, whatever it is called."""
+    """Return whether `stderr` says that nothing is attached to the resource."""
     return bool(_ABSENT.search(_last_line(stderr, is_whole)[-_LOOKED_AT:]))
 
 
@@ -58,14 +58,14 @@ def _last_line(stderr: bytes, is_whole: bool) -> str:
 
 
 def without_credentials(line: str) -> str:
-    """Return `line` without all that may be part of a credential."""
+    """Return `line` without anything that may be part of a credential."""
     kept = _OPAQUE.sub(_LEFT_OUT, _cut(_without_userinfo(line)[:_LOOKED_AT]))
     known = [found for found in _KNOWN.findall(line) if found not in kept]
     return f'{kept} {known[-1]}' if known else kept
 
 
 def _without_userinfo(line: str) -> str:
-    """Return `line` without what is before an "@": a password may have spaces, "/" and "@"."""
+    """Return `line` without the text before an "@": a password may have spaces, "/" and "@"."""
     before, at, after = line.rpartition('@')
     if not at:
         return line
@@ -84,6 +84,6 @@ def _cut(line: str) -> str:
 
 
 def _end(line: str) -> typing.Optional[int]:
-    """Return where in `line` a query or a named value begins, None if nowhere."""
+    """Return the index in `line` where a query or a named value begins, or None."""
     found = _VALUE.search(line)
     return found and (found.end() if found.group('name') else found.start())

@@ -1,4 +1,4 @@
-"""What an operator reads of image resources."""
+"""The status messages that an operator reads about image resources."""
 
 import collections
 import contextlib
@@ -13,7 +13,7 @@ _SLOW_SECONDS = 5
 
 
 def sentence(problems: typing.Mapping[str, memory.Problem]) -> str:
-    """Return what an operator has to know of `problems`, by name."""
+    """Return a message with each resource in `problems`, the reason, and what to do."""
     groups: typing.Dict[memory.Problem, typing.List[str]] = collections.OrderedDict()
     for name in sorted(problems):
         groups.setdefault(problems[name], []).append(name)
@@ -31,13 +31,13 @@ def sentence(problems: typing.Mapping[str, memory.Problem]) -> str:
 
 
 def listed(word: str, names: typing.Sequence[str]) -> str:
-    """Return that `names` are `word`."""
+    """Return `word` and the names, as in "fetching resources: a, b"."""
     return f'{word} resource{"s" if len(names) > 1 else ""}: {", ".join(names)}'
 
 
 @contextlib.contextmanager
 def told_if_slow(text: str, tell: typing.Callable[[str], object]) -> typing.Iterator[None]:
-    """Have `tell` say `text` if the block takes long enough for anybody to see it."""
+    """Call `tell` with `text` if the block takes longer than 5 s."""
     timer = threading.Timer(_SLOW_SECONDS, tell, [text])
     timer.start()
     try:

@@ -1,4 +1,4 @@
-"""The hook tool `resource-get`, which may fail, print anything or never end."""
+"""The hook tool resource-get, which may fail, print anything or never end."""
 
 import contextlib
 import os
@@ -21,9 +21,9 @@ _PARENT = 1
 
 
 class NoFile(Exception):
-    """`resource-get` named no file; the message says why.
+    """The tool resource-get returned no file; the message says why.
 
-    `is_absent`: because nothing is attached. `is_late`: because it did not end in time.
+    `is_absent`: nothing is attached. `is_late`: it did not end in time.
     """
 
     def __init__(self, message: str, is_absent: bool = False, is_late: bool = False) -> None:
@@ -35,8 +35,8 @@ class NoFile(Exception):
 def resource_get(name: str, seconds: float) -> str:
     """Return the path of the file of the resource `name`; raise NoFile after `seconds` at most.
 
-    It is asked for through hookenv, where the tests of charms put their mocks. That sets no
-    limits, and drops the reason of a failure: a _Watch has an eye on what it started.
+    It is called through hookenv, which the tests of charms mock. hookenv sets no limits and drops
+    the reason of a failure, so a `_Watch` observes the processes that it starts.
     """
     watch = _Watch(seconds)
     problem = ''
@@ -45,7 +45,7 @@ def resource_get(name: str, seconds: float) -> str:
         try:
             answer = hookenv.resource_get(name)
         except (NotImplementedError, OSError):
-            problem = 'the tool resource-get cannot be run'
+            problem = 'the hook tool resource-get cannot be run'
         except Exception:
             problem = 'resource-get printed unexpected output'
     # Raised outside of `except`: what a mock or a decoder raised may quote anything.
@@ -65,10 +65,10 @@ def resource_get(name: str, seconds: float) -> str:
 
 
 class _Watch:
-    """While it is entered, keeps what is written to stderr, and ends what runs for too long.
+    """A context manager that keeps what is written to stderr and ends processes at a limit.
 
-    It ends the processes, not the call: that returns once nobody has the other end of its pipe.
-    `is_over` is 'time' or 'output' if it had to, and '' if not.
+    It ends the processes, not the call, which returns once nobody has the other end of its pipe.
+    `is_over` names the limit that was exceeded: 'time', 'output' or ''.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -79,7 +79,7 @@ class _Watch:
         self._ended = threading.Event()
 
     def reason(self) -> str:
-        """Return the reason that was written to stderr, without credentials."""
+        """Return the reason on stderr, without credentials."""
         return reasons.from_stderr(self._stderr, self._written == len(self._stderr))
 
     def is_absent(self) -> bool:
@@ -129,7 +129,7 @@ class _Watch:
                                 os.kill(process, number)
 
     def _read_stderr(self) -> bool:
-        """Read what is there; return whether there was anything."""
+        """Read what is waiting on stderr; return whether there was anything."""
         try:
             block = os.read(self._reading, _STDERR_MAX)
         except OSError:
@@ -139,8 +139,10 @@ class _Watch:
         return bool(block)
 
     def _started(self, begun: int) -> typing.Set[int]:
-        """Return the processes below this one that are younger than the watch, and all that have
-        the other end of a pipe that this one opened since: their parents may be gone.
+        """Return the IDs of the processes that were started under the watch.
+
+        These are the younger ones below this process, and all that have the other end of a pipe
+        that this one opened since: their parents may be gone.
         """
         me = os.getpid()
         pipes = {file for file in _open_files(me) - self._files_before if file[:5] == 'pipe:'}
@@ -185,7 +187,7 @@ def _started_at(process: typing.Union[int, str]) -> int:
 
 
 def _open_files(process: int) -> typing.Set[str]:
-    """Return what the open files of `process` are, as far as they can be known."""
+    """Return the targets of the open files of `process`, as far as they are known."""
     found = set()
     with contextlib.suppress(OSError):
         for number in os.listdir(f'/proc/{process}/fd'):
@@ -195,7 +197,7 @@ def _open_files(process: int) -> typing.Set[str]:
 
 
 def _memory() -> int:
-    """Return how many bytes of memory this process takes, 0 where there is no /proc."""
+    """Return the memory of this process in bytes, 0 without /proc."""
     with contextlib.suppress(OSError), open('/proc/self/statm') as file:
         return int(file.read().split()[1]) * os.sysconf('SC_PAGE_SIZE')
     return 0

@@ -1,4 +1,4 @@
-"""What an upgrade changes: this layer's release, the charm's metadata.yaml and layer.yaml."""
+"""What an upgrade can change: the release of this layer, metadata.yaml and layer.yaml."""
 
 import contextlib
 import typing
@@ -13,7 +13,7 @@ _OLDER_KEYS = (flags.PREFIX + 'problems', flags.PREFIX + 'auto-fetch-done')
 
 
 def adopt_older_state(kept: memory.Memory) -> None:
-    """Take over what another release of this layer left behind; none if it is the first."""
+    """Adopt the state that an older release of this layer left behind, if any."""
     fetched = flags.names('fetched')
     auto_fetched, _ = declared.auto_fetched()
     for name in fetched:
@@ -33,7 +33,7 @@ def adopt_older_state(kept: memory.Memory) -> None:
 
 
 def _is_older_status() -> bool:
-    """Return whether the unit's status is one that older releases set, and never took back."""
+    """Return whether an older release set the unit's status; those never replaced it."""
     with contextlib.suppress(Exception):
         return str(hookenv.status_get()[1]).startswith(_OLDER_STATUS)
     return False
@@ -42,10 +42,10 @@ def _is_older_status() -> bool:
 def heed_metadata(
     kept: memory.Memory, is_other_charm: bool
 ) -> typing.Tuple[typing.Set[str], typing.Dict[str, str]]:
-    """Mark as fetched what metadata.yaml wants to be, and forget what it no longer has.
+    """Set ``fetched`` for resources with auto-fetch; forget those that metadata.yaml lost.
 
-    Return the names of all resources that anybody wants; and what is wrong in metadata.yaml with
-    those that nobody can have, by name.
+    Return the names of all resources that the charm wants, and the reasons, by name, why entries
+    in metadata.yaml can't be used.
     """
     images = declared.images()
     auto_fetched, wrong = declared.auto_fetched()
@@ -69,7 +69,7 @@ def heed_metadata(
 
 
 def drop_unwanted(kept: memory.Memory, wanted: typing.Collection[str]) -> typing.Set[str]:
-    """Forget what failed, if neither metadata.yaml nor a handler wants it; return the names."""
+    """Forget failed resources that neither metadata.yaml nor a handler wants; return the names."""
     dropped = {
         name
         for name, problem in kept.problems.items()
@@ -84,14 +84,14 @@ def drop_unwanted(kept: memory.Memory, wanted: typing.Collection[str]) -> typing
 
 
 def forget(kept: memory.Memory, name: str) -> None:
-    """Drop all that is known of the resource `name`."""
+    """Clear the flags of the resource `name`, and drop everything about it."""
     for state in flags.STATES:
         flags.toggle(name, state, False)
     kept.forget(name)
 
 
 def warn(kept: memory.Memory, options: object) -> None:
-    """Log, once, what has no effect in metadata.yaml and in `options`, those of this layer."""
+    """Log, once, the settings in metadata.yaml and the layer's `options` that have no effect."""
     warnings = declared.warnings(options)
     for warning in warnings:
         if warning not in kept.warned:
@@ -100,7 +100,7 @@ def warn(kept: memory.Memory, options: object) -> None:
 
 
 def warn_of_unasked(kept: memory.Memory) -> None:
-    """Log, once, which images nobody has asked for until now."""
+    """Log, once, the images that the charm has not asked for until now."""
     kept.is_checked = True
     for name in declared.unasked([*kept.asked, *kept.unasked, *flags.names('fetched')]):
         kept.unasked.append(name)

@@ -47,20 +47,20 @@ def test_wrong_contents_are_refused_and_not_quoted(case):
         ('a comment only', 'content is empty'),
         ('what is not YAML, with a password', r'not YAML \(line 3\)'),
         ('what is not UTF-8', 'not UTF-8'),
-        ('two documents', 'more than one document'),
-        ('a scalar', 'no mapping'),
+        ('two documents', 'more than one YAML document'),
+        ('a scalar', 'is not a mapping'),
         ('a null registrypath', 'registrypath.* is missing'),
         ('a path under another key', 'registrypath.* is missing'),
-        ('a registrypath that is a list', 'registrypath is no text'),
-        ('a registrypath that is a number', 'registrypath is no text'),
-        ('a password that is a mapping', 'password is no text'),
+        ('a registrypath that is a list', 'registrypath is not a string'),
+        ('a registrypath that is a number', 'registrypath is not a string'),
+        ('a password that is a mapping', 'password is not a string: put it in quotes'),
         ('two passwords', 'password is given twice'),
         ('a Python tag for the password', 'tag'),
-        ('an alias bomb', 'far more'),
-        ('a loop', 'contains itself'),
-        ('an alias to nothing', 'alias to nothing'),
+        ('an alias bomb', 'too large or too deeply nested'),
+        ('a loop', 'a recursive YAML alias'),
+        ('an alias to nothing', 'an undefined YAML alias'),
         ('more than a megabyte', '1024 KiB'),
-        ('a reference with credentials', 'credentials go into'),
+        ('a reference with credentials', 'put credentials into'),
     ],
 )
 def test_the_refusal_says_what_is_wrong(case, words):
@@ -207,5 +207,5 @@ def test_of_very_many_nodes_only_some_are_looked_at(data, monkeypatch):
         return compose(loader, parent, index)
 
     monkeypatch.setattr(yaml.SafeLoader, 'compose_node', counted)
-    assert 'far more' in refusal(contents.parse, data)
+    assert 'too deeply nested' in refusal(contents.parse, data)
     assert len(composed) <= 10000

@@ -141,7 +141,7 @@ def test_set_status_false_sets_no_status_and_logs_the_reason(unit):
     unit.options['set-status'] = False
     unit.attached['my-image'] = PRIVATE + b'---\n'
     unit.hook('install')
-    assert 'more than one document' in ''.join(unit.logged)
+    assert 'more than one YAML document' in ''.join(unit.logged)
     assert SECRET not in ''.join(unit.logged)
     unit.attached['my-image'] = IMAGE
     unit.hook('update-status')

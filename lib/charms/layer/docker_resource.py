@@ -1,12 +1,13 @@
-"""The charm's image resources: fetch them, and know which image each one is.
+"""What a charm calls to get the images that are attached to it as resources.
 
-Flags tell what became of the resource NAME:
+Flags tell the charm's handlers the state of each resource NAME:
 
-- ``layer.docker-resource.NAME.fetched``: it was asked for, by `fetch` or by ``auto-fetch: true``.
-- ``layer.docker-resource.NAME.available``: `get_info` gives its image.
-- ``layer.docker-resource.NAME.failed``: it can't be had, or isn't valid; the status says why.
-- ``layer.docker-resource.NAME.changed``: its image, or the credentials for it, are not those that
-  `get_info` last gave; cleared at the end of the hook in which it gives them.
+- ``layer.docker-resource.NAME.fetched``: the charm asked for it, with `fetch` or with
+  ``auto-fetch: true`` in metadata.yaml.
+- ``layer.docker-resource.NAME.available``: its image is valid, and `get_info` returns it.
+- ``layer.docker-resource.NAME.failed``: it is missing or invalid; the unit's status says why.
+- ``layer.docker-resource.NAME.changed``: the image or its credentials differ from what `get_info`
+  last returned. It is cleared at the end of the hook in which `get_info` returns the new ones.
 """
 
 import typing
@@ -24,6 +25,8 @@ if typing.TYPE_CHECKING:
 # Its attributes are the modules of all layers, some of which are yet to be imported.
 layer: typing.Any = _layer
 
+__all__ = ['DockerImageInfo', 'fetch', 'get_info']  # for charms; the rest is for our handlers
+
 _PENDING = flags.PREFIX + 'pending'  # as older releases of this layer have it
 
 # For all of a hook's together.
@@ -31,7 +34,11 @@ _RESOURCE_GET_SECONDS = 30
 
 
 class DockerImageInfo:
-    """An image, and what its registry wants to see before it gives it."""
+    """An image and the credentials for its registry.
+
+    All properties are plain ``str``, as a pod spec needs them, and ``''`` where there is nothing.
+    Neither ``repr`` nor ``str`` shows the password.
+    """
 
     def __init__(
         self, registry_path: str, username: str = '', password: str = '', digest: str = ''
@@ -43,29 +50,29 @@ class DockerImageInfo:
 
     @property
     def registry_path(self) -> str:
-        """The reference of the image, as the operator or Charmhub gave it."""
+        """The image reference, exactly as it was attached."""
         return self._registry_path
 
     @property
     def username(self) -> str:
-        """The user name for the registry, '' where it needs none."""
+        """The username for the registry, or ``''``."""
         return self._username
 
     @property
     def password(self) -> str:
-        """The password for the registry, '' where it needs none."""
+        """The password for the registry, or ``''``."""
         return self._password
 
     @property
     def digest(self) -> str:
-        """The digest that the registry returned for the image, '' without ``verify-image``."""
+        """The digest that the registry returned, or ``''`` without the option ``verify-image``."""
         return self._digest
 
     @property
     def pinned_path(self) -> str:
-        """The full reference, with the digest in place of a tag; `registry_path` without digest.
+        """The full reference with the digest instead of the tag; `registry_path` without a digest.
 
-        Every node that pulls it runs the image that was verified, wherever the tag moves.
+        Every node then runs the image that was verified, even if the tag moves.
         """
         if not self._digest:
             return self._registry_path
@@ -76,7 +83,10 @@ class DockerImageInfo:
 
     @property
     def image_details(self) -> typing.Dict[str, str]:
-        """The mapping that ``imageDetails`` wants in a pod spec, versions 1 to 3."""
+        """The value for ``imageDetails`` in a pod spec of version 1, 2 or 3.
+
+        A new mapping with the keys ``imagePath``, ``username`` and ``password``.
+        """
         return {
             'imagePath': self._registry_path,
             'username': self._username,
@@ -88,7 +98,7 @@ class DockerImageInfo:
 
 
 class _Hook:
-    """What counts in one hook only."""
+    """The state of one hook."""
 
     def __init__(self) -> None:
         self.read: typing.Set[str] = set()
@@ -110,7 +120,11 @@ _hook = _Hook()
 def fetch(resource_name: str) -> None:
     """Ask for the image resource `resource_name`.
 
-    It is read in this hook, unless it was already; the flags tell what came of it.
+    It is read in this hook, once, and again whenever it may have changed. Flags tell the result. A
+    resource with ``auto-fetch: true`` in metadata.yaml needs no call.
+
+    Args:
+        resource_name: the name of the resource in metadata.yaml, a ``str``
     """
     flags.toggle(resource_name, 'fetched', True)
     if resource_name not in _hook.memory.asked:
@@ -123,9 +137,14 @@ def fetch(resource_name: str) -> None:
 
 
 def get_info(resource_name: str) -> DockerImageInfo:
-    """Return the image of the resource `resource_name`.
+    """Return the `DockerImageInfo` of the resource `resource_name`.
 
-    Raises ValueError while the resource isn't available.
+    Args:
+        resource_name: the name of the resource in metadata.yaml, a ``str``
+
+    Raises:
+        ValueError: the resource is not available. The message names the flag to wait for, or the
+            resources that metadata.yaml has, if this is not one of them.
     """
     is_available = flags.is_set(resource_name, 'available')
     image = memory.last_good(resource_name) if is_available else None
@@ -136,7 +155,7 @@ def get_info(resource_name: str) -> DockerImageInfo:
         reason = declared.absence(resource_name) or f'wait for the flag {flag}'
         raise ValueError(f'resource {resource_name} is not available: {reason}')
     _hook.given[resource_name] = image
-    if _hook.has_ended:  # it is another callback at the end that asks
+    if _hook.has_ended:  # called by another callback at the end of the hook
         _note_given()
     return DockerImageInfo(*image)
 
@@ -177,7 +196,7 @@ def read_pending() -> None:
 
 
 def end_hook() -> None:
-    """Tell the operator what is wrong, and let changes that the charm took be over."""
+    """Set the status for resources with problems; clear ``changed`` for images that were taken."""
     _hook.has_ended = True
     kept = _hook.memory
     _note_given()
@@ -198,7 +217,7 @@ def end_hook() -> None:
 
 
 def _note_given() -> None:
-    """Let what `get_info` gave be no change any more."""
+    """Clear ``changed`` for the images that `get_info` returned."""
     for name, image in _hook.given.items():
         _hook.memory.given[name] = image
         last = memory.last_good(name)
@@ -209,7 +228,7 @@ def _note_given() -> None:
 
 
 def _take_back() -> None:
-    """Take back what the status says, once it is so no more."""
+    """Replace the status that reported problems, once there are none."""
     if _hook.memory.is_told and not _hook.memory.problems:
         _hook.memory.is_told = False
         if _option('set-status', True):
@@ -222,7 +241,7 @@ def _option(name: str, default: bool) -> bool:
 
 
 def _heed_charm(is_upgrade: bool, is_adopted: bool) -> typing.Set[str]:
-    """Do what the charm's metadata.yaml wants; return the names of the resources to be had."""
+    """Apply the charm's metadata.yaml; return the names of the resources that the charm wants."""
     from image_resource import reading, upgrades
 
     kept = _hook.memory
@@ -239,7 +258,7 @@ def _heed_charm(is_upgrade: bool, is_adopted: bool) -> typing.Set[str]:
 
 
 def _drop_abandoned() -> None:
-    """Forget the problems of resources whose flags the charm cleared: it can do without them."""
+    """Forget the problems of resources whose flags the charm cleared: they are optional to it."""
     problems = _hook.memory.problems
     fetched, failed = flags.names('fetched'), flags.names('failed')
     for name, problem in list(problems.items()):
@@ -249,7 +268,7 @@ def _drop_abandoned() -> None:
 
 
 def _take_pending() -> typing.List[str]:
-    """Return what `fetch` was called for since the last time."""
+    """Return the names that `fetch` was called with since the last time."""
     kv = unitdata.kv()
     names: typing.List[str] = kv.get(_PENDING, [])
     if names:
@@ -260,9 +279,9 @@ def _take_pending() -> typing.List[str]:
 
 
 def _read(names: typing.Iterable[str], may_stay: typing.Collection[str] = ()) -> None:
-    """Read the resources `names`, and let the flags tell what came of each.
+    """Read the resources `names` and set the flags of each.
 
-    Those in `may_stay` stay available if what is attached can't be read.
+    Those in `may_stay` stay available if their file can't be read.
     """
     names = [name for name in dict.fromkeys(names) if name not in _hook.read]
     if not names:
@@ -293,18 +312,18 @@ def _say_nothing(_text: str) -> None:
 
 
 def _conclude(name: str, outcome: 'reading.Outcome', may_stay: bool) -> None:
-    """Settle `name`, unless what is attached could not be read and nothing is to be lost by it."""
+    """Settle `name`, unless its file could not be read and the last image may stay."""
     problem = None if isinstance(outcome, memory.Image) else outcome
     if problem and problem.is_left_over or problem and problem.is_unread and may_stay:
         _hook.memory.unread.append(name)
     if problem and problem.is_unread and may_stay:
-        hookenv.log(f'resource {name} stays as it was: {problem}', level=hookenv.WARNING)
+        hookenv.log(f'resource {name} keeps its last image: {problem}', level=hookenv.WARNING)
     elif not (problem and problem.is_left_over and name in _hook.memory.problems):
         _settle(name, outcome)
 
 
 def _settle(name: str, outcome: 'reading.Outcome') -> None:
-    """Let flags and memory tell what came of `name`."""
+    """Set flags and memory to the outcome for `name`."""
     kept = _hook.memory
     if isinstance(outcome, memory.Image):
         kept.problems.pop(name, None)

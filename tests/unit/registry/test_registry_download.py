@@ -82,7 +82,7 @@ def test_a_registry_that_is_overloaded_is_waited_for_with_a_word(pauses):
         assert read(host, tell=told.append) == BLOB
     assert pauses == [7]
     assert len(told) == 1
-    assert 'waiting 7 s' in told[0]
+    assert 'retrying in 7 s' in told[0]
 
 
 @pytest.mark.parametrize('blob', [BLOB[:-1] + b'x', BLOB + b'x', b'x' + BLOB[1:]])
