@@ -21,6 +21,7 @@ class FakeEngine:
         self.images = {}
         self.exports = 0
         self.status = None
+        self.reason = 'no space left on device'
 
     def add(self, inspected, export=b'', cut_at=None):
         """Have an image: what the engine tells, and its export (or parts), cut off somewhere."""
@@ -104,7 +105,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if path == '/version':
             self._answer(200, {'ApiVersion': '1.44'})
         elif self.fake.status:
-            self._answer(self.fake.status, {'message': 'no space left on device'})
+            self._answer(self.fake.status, {'message': self.fake.reason})
         elif path == '/images/json':
             self._answer(200, [inspected for inspected, *_ in self.fake.images.values()])
         elif match := re.fullmatch('/images/([^/]+)/json', path):

@@ -87,6 +87,49 @@ def test_an_export_that_breaks_off_is_the_engines_fault(fake, local, client, rep
         push_export(fake, local, client, repository, IMAGE, GOOD, cut_at=2_000_000)
 
 
+PULL = 'pull it again (`docker pull registry.example/a@sha256:1`), or build it again'
+ONE = {'RepoDigests': ['registry.example/a@sha256:1'], 'RepoTags': ['registry.example/a:1']}
+
+
+@pytest.mark.parametrize(
+    'export',
+    [
+        GOOD[:3_000_000],  # as Docker with containerd's store ends it
+        layouts.docker_25(layouts.Image((SMALL,))),
+        replaced(GOOD, LARGE_BLOB, EMPTY),
+    ],
+)
+def test_where_a_layer_is_missing_in_the_engine_it_says_to_pull_it_again(
+    export, fake, local, client, repository
+):
+    fake.add({**IMAGE.inspected, **ONE}, export)
+    with pytest.raises(images.InvalidImageError) as caught:
+        push.push(local.find(IMAGE.id), client, repository)
+    assert PULL in str(caught.value)
+
+
+def test_where_all_content_is_missing_in_the_engine_it_says_to_pull_it_again(
+    fake, local, client, repository
+):
+    fake.add({**IMAGE.inspected, **ONE, 'Os': '', 'Architecture': '', 'RootFS': {}})
+    with pytest.raises(images.InvalidImageError) as caught:
+        push.push(local.find(IMAGE.id), client, repository)
+    assert f'has the image {IMAGE.id}, but its content is missing' in str(caught.value)
+    assert PULL in str(caught.value)
+    assert fake.exports == 0
+
+
+def test_what_the_engine_says_of_missing_content_is_told_with_what_to_do(
+    fake, local, client, repository
+):
+    fake.add({**IMAGE.inspected, **ONE})
+    fake.status, fake.reason = 500, 'failed to read config content: blob sha256:1: not found'
+    with pytest.raises(engine.EngineError) as caught:
+        local.find(IMAGE.id)
+    assert "a part of the image's content is missing: pull or build it again" in str(caught.value)
+    assert fake.reason in str(caught.value)
+
+
 def test_an_engine_without_room_for_the_export_says_so(fake, local, client, repository):
     fake.add(IMAGE.inspected, GOOD)
     image = local.find(IMAGE.id)

@@ -49,6 +49,11 @@ class Archive:
         """Charmhub's names of its architectures. Raises InvalidImageError where it has none."""
         return images.charmhub_architectures(self.configs)
 
+    @property
+    def remedy(self) -> str:
+        """What to do where some of its files are missing."""
+        return 'save the image again'
+
     def matches(self, configs: Sequence[images.Config]) -> bool:
         """Tell whether these are the configurations of this image, one for each platform."""
         return {c.digest for c in configs} == {c.digest for c in self.configs}

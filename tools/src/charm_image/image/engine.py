@@ -114,7 +114,7 @@ class Engine:
             raise
         except (docker.errors.DockerException, requests.RequestException, OSError) as error:
             raise EngineError(
-                f'the engine at {self.host} failed: {local_image.explain(error)}'
+                f'the engine at {self.host} failed: {local_image.explain_missing(error)}'
             ) from None
 
 

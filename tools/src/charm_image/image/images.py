@@ -117,6 +117,10 @@ class Image(Protocol):
         Its source may lack the files of some of them.
         """
 
+    @property
+    def remedy(self) -> str:
+        """What to do where some of its files are missing: an imperative."""
+
     def matches(self, configs: Sequence[Config]) -> bool:
         """Tell whether these are configurations of this image, one for each platform."""
 

@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import io
 import queue
+import re
 import threading
 import urllib.parse
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -45,13 +46,14 @@ class LocalImage:
     """An image in the engine, which is one for one platform where nothing else is said.
 
     `id` is the digest of its configuration; with containerd's image store, of its manifest or
-    index. `repo_digests` are the digests under which registries have it. `platform` is system and
-    architecture as the engine calls them. `size` is in bytes. `manifests` are those of an index,
-    which Docker 28 and later tells.
+    index. `repo_digests` are the digests under which registries have it, `names` its references.
+    `platform` is system and architecture as the engine calls them. `size` is in bytes. `manifests`
+    are those of an index, which Docker 28 and later tells.
     """
 
     id: str
     repo_digests: tuple[str, ...]
+    names: tuple[str, ...]
     platform: tuple[str, str]
     layers: tuple[str, ...]
     size: int
@@ -72,8 +74,18 @@ class LocalImage:
         return (self.layers,)
 
     @property
+    def remedy(self) -> str:
+        """What to do where some of its content is missing, as in containerd's store."""
+        how = f' (`docker pull {self.names[0]}`)' if self.names else ''
+        return f'pull it again{how}, or build it again'
+
+    @property
     def architectures(self) -> tuple[str, ...]:
         """Charmhub's name of its architecture. Raises InvalidImageError for one without."""
+        if self.platform == ('', ''):
+            raise images.InvalidImageError(
+                f'the engine has the image {self.id}, but its content is missing; {self.remedy}'
+            )
         return (images.charmhub_architecture(*self.platform),)
 
     @property
@@ -114,8 +126,10 @@ class LocalImage:
     def members(self) -> Generator[images.Member]:
         """Let the engine export the image, and read that as it comes. Raises ImageError."""
         documents = images.Documents()
+        # so ends an export for which the engine lacks a blob
+        hint = f". If a part of the image's content is missing in the engine, {self.remedy}"
         with contextlib.closing(_ahead(self._export())) as blocks:
-            for member in tar.read(_Stream(blocks)):
+            for member in tar.read(_Stream(blocks), hint):
                 data = documents.add_member(member)
                 yield member if data is None else member._replace(content=io.BytesIO(data))
         self._read[:] = [documents]
@@ -128,7 +142,9 @@ class LocalImage:
         try:
             yield from self._client.get_image(self.id, _BLOCK)
         except _docker_errors().DockerException as error:
-            raise EngineError(f'the engine cannot export the image: {explain(error)}') from None
+            raise EngineError(
+                f'the engine cannot export the image: {explain_missing(error, self.remedy)}'
+            ) from None
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise EngineError(
                 f'the engine stopped in the middle of exporting the image ({explain(error)}); '
@@ -155,6 +171,7 @@ def inspect(client: docker.APIClient, digest: str) -> LocalImage:
     return LocalImage(
         id=content['Id'],
         repo_digests=repo_digests(content),
+        names=(*(content.get('RepoDigests') or ()), *(content.get('RepoTags') or ())),
         platform=(content.get('Os', ''), content.get('Architecture', '')),
         layers=tuple((content.get('RootFS') or {}).get('Layers') or ()),
         size=content.get('Size', 0),
@@ -192,6 +209,14 @@ def explain(error: BaseException) -> str:
         if explanation := getattr(cause, 'explanation', None):
             return str(explanation).strip()
     return str(error)
+
+
+def explain_missing(error: BaseException, remedy: str = 'pull or build it again') -> str:
+    """Say why, and what to do if it is that containerd's store lacks a part of an image."""
+    reason = explain(error)
+    if re.search('(blob|content|manifest|layer).*not found', reason, re.DOTALL):
+        return f"a part of the image's content is missing: {remedy} ({reason})"
+    return reason
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:

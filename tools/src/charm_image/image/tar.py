@@ -14,10 +14,11 @@ _SKIP_SIZE = 1 << 20
 _NO_ARCHIVE = 'this is not a tar archive'
 
 
-def read(stream: images.Content) -> Generator[images.Member]:
+def read(stream: images.Content, hint: str = '') -> Generator[images.Member]:
     """Read the regular files of a tar (POSIX.1-2001 pax, or GNU's) as they come.
 
     Python's own tarfile keeps every header and reads extended ones whole, however large.
+    `hint` ends the message about one that is cut off.
 
     Raises:
         InvalidImageError: if the stream is not a tar, is damaged, or ends too early.
@@ -27,7 +28,7 @@ def read(stream: images.Content) -> Generator[images.Member]:
         header = stream.read(_BLOCK)
         if len(header) < _BLOCK and header.strip(b'\0'):
             raise images.InvalidImageError(
-                'the archive ends in the middle of a header: it is cut off'
+                f'the archive ends in the middle of a header: it is cut off{hint}'
                 if number
                 else _NO_ARCHIVE
             )
@@ -59,11 +60,11 @@ def read(stream: images.Content) -> Generator[images.Member]:
             raise images.InvalidImageError(
                 f'the archive gives {name!r} a negative size: it is damaged'
             )
-        content = _Part(stream, size, name)
+        content = _Part(stream, size, name, hint)
         if member.isreg():
             yield images.Member(name, size, content)
         content.skip()
-        _Part(stream, -size % _BLOCK, name).skip()
+        _Part(stream, -size % _BLOCK, name, hint).skip()
 
 
 def _parse_header(header: bytes, otherwise: str) -> tarfile.TarInfo:
@@ -104,16 +105,19 @@ def _read_extension(stream: images.Content, header: tarfile.TarInfo) -> dict[str
 class _Part:
     """The next `size` bytes of a stream."""
 
-    def __init__(self, stream: images.Content, size: int, name: str):
+    def __init__(self, stream: images.Content, size: int, name: str, hint: str = ''):
         self._stream = stream
         self._left = size
         self._name = name
+        self._hint = hint
 
     def read(self, size: int, /) -> bytes:
         wanted = min(size, self._left)
         data = self._stream.read(wanted) if wanted else b''
         if len(data) < wanted:
-            raise images.InvalidImageError(f'the archive ends in the middle of {self._name!r}')
+            raise images.InvalidImageError(
+                f'the archive ends in the middle of {self._name!r}{self._hint}'
+            )
         self._left -= wanted
         return data
 

@@ -62,7 +62,7 @@ def push(
         configs = [c for c in documents.configs() if blobs.keys() >= set(c.diff_ids)]
         if not configs or not image.matches(configs):
             raise images.InvalidImageError(
-                f'what was read is not the image {image.id}, or not all of it'
+                f'what was read is not the image {image.id}, or not all of it: {image.remedy}'
             )
         for config in configs:
             uploads.add_bytes(config.digest, config.data)
@@ -124,7 +124,7 @@ def _read(
         members.close()
     for diff_id in sorted(image.diff_ids - blobs.keys()):
         raise images.InvalidImageError(
-            f'the layer {diff_id} that the image names is missing, or was changed'
+            f'the layer {diff_id} that the image names is missing, or was changed: {image.remedy}'
         )
     return documents, blobs, sources
 
