@@ -25,17 +25,17 @@ LARGE_BLOB = f'blobs/sha256/{layouts.sha256(LARGE)}'
 CONFIG_BLOB = f'blobs/sha256/{layouts.sha256(IMAGE.config)}'
 
 BROKEN = {
-    'cut off in a layer': (GOOD[:3_000_000], 'ends in the middle'),
-    'cut off in a header': (GOOD[: 512 * 3 + 100], 'ends in the middle|cut off'),
+    'cut off in a layer': (GOOD[:3_000_000], 'truncated'),
+    'cut off in a header': (GOOD[: 512 * 3 + 100], 'truncated'),
     'nothing at all': (b'', 'missing'),
     'no tar': (b'<html>' * 1000, 'not a tar archive'),
-    'a changed layer': (replaced(GOOD, LARGE_BLOB, EMPTY), 'missing, or was changed'),
-    'a layer left out': (layouts.docker_25(layouts.Image((SMALL,))), 'missing, or was changed'),
+    'a changed layer': (replaced(GOOD, LARGE_BLOB, EMPTY), 'missing or damaged'),
+    'a layer left out': (layouts.docker_25(layouts.Image((SMALL,))), 'missing or damaged'),
     'no index': (replaced(GOOD, 'index.json', b'{}'), 'missing|lacks'),
     'an index that is no JSON': (replaced(GOOD, 'index.json', b'{' * 100_000), 'not JSON'),
     'a configuration without layers': (
         replaced(layouts.docker_20(IMAGE), f'{IMAGE.id[7:]}.json', b'{"os": "linux"}'),
-        'no architecture, system or layers',
+        'lacks the architecture, operating system or layers',
     ),
     'two files of one name': (
         layouts.tar([('index.json', b'{}'), ('index.json', b'[]')]),
@@ -83,7 +83,7 @@ def test_what_is_no_whole_image_is_refused_with_a_reason(fault, fake, local, cli
 
 
 def test_an_export_that_breaks_off_is_the_engines_fault(fake, local, client, repository):
-    with pytest.raises(engine.EngineError, match='stopped in the middle of exporting'):
+    with pytest.raises(engine.EngineError, match='stopped during the export'):
         push_export(fake, local, client, repository, IMAGE, GOOD, cut_at=2_000_000)
 
 
@@ -142,7 +142,7 @@ def test_a_known_layer_that_is_not_what_its_name_says_is_refused(fake, local, cl
     push_export(fake, local, client, repository, IMAGE, GOOD)
     again = layouts.Image(IMAGE.layers, command=('/other',))
     export = replaced(layouts.docker_25(again), LARGE_BLOB, LARGE[:-512] + bytes(511) + b'x')
-    with pytest.raises(images.InvalidImageError, match='not what its name says'):
+    with pytest.raises(images.InvalidImageError, match='does not match its name'):
         push_export(fake, local, client, repository, again, export)
 
 

@@ -180,7 +180,7 @@ def test_an_engine_that_the_user_may_not_use_is_said_so(fake):
 def test_something_else_that_answers_is_no_engine():
     with (
         loopback.serving(lambda exchange: exchange.reply(404)) as url,
-        pytest.raises(engine.EngineError, match='no engine answers'),
+        pytest.raises(engine.EngineError, match='no engine responds'),
     ):
         engine.connect({'DOCKER_HOST': url.replace('http', 'tcp')})
 
@@ -214,7 +214,7 @@ def test_an_engine_is_reached_through_ssh(dockerd, tmp_path, monkeypatch):
 def test_an_engine_that_ssh_cannot_reach_is_named(tmp_path, monkeypatch):
     _ssh(tmp_path, 'exit 255')
     monkeypatch.setenv('PATH', f'{tmp_path}:{os.environ["PATH"]}')
-    with pytest.raises(engine.EngineError, match='no engine answers at ssh://builder.*`ssh`'):
+    with pytest.raises(engine.EngineError, match='no engine responds at ssh://builder.*`ssh`'):
         engine.connect({'DOCKER_HOST': 'ssh://builder'})
 
 
@@ -309,7 +309,7 @@ def test_an_image_that_is_named_like_a_digest_is_not_taken_for_it(fake, local):
     ['', 'abc', 'A' * 12, 'name:tag', 'sha256:abcdefabcdef', 'sha512:' + 'a' * 64, 'g' * 12],
 )
 def test_what_is_no_digest_is_refused(digest, local):
-    with pytest.raises(ValueError, match='no digest'):
+    with pytest.raises(ValueError, match='not a valid digest'):
         local.find(digest)
 
 

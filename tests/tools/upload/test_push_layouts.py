@@ -192,7 +192,7 @@ def test_a_layer_of_docker_20_that_is_not_what_its_v1_id_says_is_refused(
     export = layouts.docker_20(EDITED)
     (name,) = [name for name, content in layouts.files(export).items() if content == LARGE]
     export = replaced(export, name, LARGE[:-512] + bytes(511) + b'x')
-    with pytest.raises(images.InvalidImageError, match='not what its name says'):
+    with pytest.raises(images.InvalidImageError, match='does not match its name'):
         push_export(fake, local, client, repository, EDITED, export)
 
 

@@ -62,8 +62,8 @@ def test_what_is_not_given_is_named_as_left_out(hub, upload_all, charm):
     assert done.returncode == 0, done.stderr
     assert rows(done.stdout)['local'] == ['-', '-', 'left out']
     assert rows(done.stdout)['data'] == ['-', '-', 'left out']
-    assert 'local: left out: give --image local=…' in done.stderr
-    assert 'data: left out: give --filepath data=…' in done.stderr
+    assert 'local: left out: to upload it, use --image local=…' in done.stderr
+    assert 'data: left out: to upload it, use --filepath data=…' in done.stderr
     assert '--resource=local' not in done.stdout
     assert hub.revisions('my-app', 'local') == []
 
@@ -82,7 +82,7 @@ def test_one_that_fails_does_not_stop_the_others_and_the_status_says_so(
     assert re.search('app: failed: .*absent:7 is not in the registry', done.stderr)
     assert '--resource=side:1 --resource=local:1' in done.stdout
     assert '--resource=app' not in done.stdout
-    assert 'Not in the release command, because it failed: app\n' in done.stderr
+    assert 'Not in the release command, because the upload failed: app\n' in done.stderr
 
 
 @pytest.mark.parametrize('source', ['https://hub.example/app', 'gcr.io/Foo/Bar:1', 'A B'])
@@ -97,7 +97,7 @@ def test_an_upstream_source_that_is_no_reference_fails_alone_and_only_if_it_is_u
     done = upload_all('charm', '--only', 'app', '--only', 'side')
     assert done.returncode == 1
     assert "app: failed: the upstream-source of 'app' is not a valid image ref" in done.stderr
-    assert 'give --image or --from app=…' in done.stderr
+    assert 'use --image or --from app=…' in done.stderr
     assert [rows(done.stdout)[name][2] for name in ('app', 'side')] == ['failed', '1']
     done = upload_all('charm', '--only', 'app', '--image', 'app=local.tar')
     assert (done.returncode, rows(done.stdout)['app'][2]) == (0, '1'), done.stderr
@@ -178,7 +178,7 @@ def test_a_dry_run_resolves_and_checks_and_sends_nothing(
     done = upload_all('charm', '--dry-run', '--from', f'app={name}')
     assert done.returncode == 1
     assert rows(done.stdout)['app'] == ['-', '-', 'failed']
-    assert 'another artifact' in done.stderr
+    assert 'a different artifact' in done.stderr
 
 
 def test_only_one_of_them_if_one_likes(hub, upload_all, charm):

@@ -71,7 +71,7 @@ def test_an_image_that_the_engine_does_not_have_is_told(hub, upload, local):
     done = upload('my-charm', 'my-image', '--image=aaaaaaaaaaaa', DOCKER_HOST=local.host)
     assert (done.returncode, done.stdout) == (1, '')
     assert 'has no image aaaaaaaaaaaa' in done.stderr
-    assert 'give its whole digest' in done.stderr
+    assert 'give its full digest' in done.stderr
 
 
 def test_a_repository_digest_of_a_local_image_will_do(hub, upload, podman):

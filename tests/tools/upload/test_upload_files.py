@@ -33,7 +33,7 @@ def test_an_empty_file_is_sent_with_a_word(hub, upload, tmp_path):
     (tmp_path / 'empty').touch()
     done = upload('my-charm', 'my-file', '--filepath=empty')
     assert done.returncode == 0, done.stderr
-    assert 'empty is empty: so will be the resource.' in done.stderr
+    assert 'empty is empty: the resource will be empty too.' in done.stderr
     assert hub.revisions('my-charm', 'my-file')[0].size == 0
 
 
@@ -69,7 +69,7 @@ def test_a_file_that_changes_while_it_is_sent_becomes_no_revision(
         fault.hold.set()
         _, stderr = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert 'The file changed while it was sent. No revision was created: try again.' in stderr
+    assert 'The file changed during the upload. No revision was created: try again.' in stderr
     assert hub.asked('POST', '/revisions$') == []
 
 
@@ -80,7 +80,9 @@ def test_a_slow_review_ends_with_the_way_to_wait_on(hub, upload, tmp_path):
     assert (done.returncode, done.stdout) == (1, '')
     (upload_id,) = hub.uploads
     resumption = f'charm-upload-resource my-charm my-file --resume={upload_id}'
-    assert done.stderr.rstrip().endswith(f'Nothing has to be sent again. To wait on: {resumption}')
+    assert done.stderr.rstrip().endswith(
+        f'Nothing needs to be sent again. To resume waiting: {resumption}'
+    )
     hub.requests.clear()
     done = upload(*resumption.split()[1:])
     assert done.returncode == 0, done.stderr

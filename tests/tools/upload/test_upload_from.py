@@ -136,7 +136,7 @@ def test_what_is_no_image_is_refused_before_a_byte_is_sent(hub, upload, there, r
     name = remote_images.artifact().push(there.host, repository)
     done = upload('my-charm', 'my-image', f'--from={name}')
     assert done.returncode == 1
-    assert 'is not an image but another artifact' in done.stderr
+    assert 'is not an image but a different artifact' in done.stderr
     assert sent(hub) == []
 
 
@@ -185,7 +185,7 @@ def test_the_tag_of_a_closed_registry_is_looked_up_with_the_login(
     stored.push(closed.host, repository, 'v1', username=username, password=password)
     refused = upload('my-charm', 'my-image', f'{option}={closed.host}/{repository}:v1')
     assert refused.returncode == 2
-    assert 'what it means today cannot be found out: ' in refused.stderr
+    assert 'its digest cannot be looked up: ' in refused.stderr
     assert 'needs credentials' in refused.stderr
     log_in(tmp_path, closed.host)
     done = upload('my-charm', 'my-image', f'{option}={closed.host}/{repository}:v1')
@@ -206,7 +206,7 @@ def test_where_that_cannot_be_found_out_the_reason_is_told(
 ):
     done = upload('my-charm', 'my-image', f'{option}={name.format(there=there.host)}')
     assert done.returncode == 2
-    assert 'what it means today cannot be found out: ' in done.stderr
+    assert 'its digest cannot be looked up: ' in done.stderr
     assert reason in done.stderr
     assert hub.requests == []
 

@@ -181,5 +181,5 @@ def test_no_secret_that_a_server_repeats_is_shown(hub, environment, upload, arch
     hub.fail('POST', '/blob$', status=400, body=json.dumps({'error-list': echo}).encode())
     done = upload('my-charm', 'my-image', f'--image={archive}', '--format=json')
     assert done.returncode == 1
-    assert 'Charmhub refused: *** ***' in done.stderr
+    assert 'Charmhub rejected the request: *** ***' in done.stderr
     assert secrets(done.stdout + done.stderr) == []

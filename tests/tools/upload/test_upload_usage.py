@@ -22,10 +22,10 @@ pytestmark = pytest.mark.holds('uploads')
         ('sha256:70aa', '64 hexadecimal digits'),
         ('sha256:' + 65 * 'a', '64 hexadecimal digits'),
         ('sha512:' + 128 * 'a', 'the one that begins with "sha256:"'),
-        ('70aa8983ec5', 'less than the first 12 digits'),
-        ('cafe', 'is a name, or less'),
-        ('./my.rock', 'there is no file'),
-        ('my.rock', 'there is no file'),
+        ('70aa8983ec5', 'fewer than 12 digits'),
+        ('cafe', 'is a name, or fewer'),
+        ('./my.rock', 'does not exist'),
+        ('my.rock', 'does not exist'),
         ('', 'give the digest'),
         ('; rm -rf $HOME', 'has a space'),
     ],
@@ -152,7 +152,7 @@ def test_credentials_that_may_upload_but_not_look_will_do(hub, upload, archive, 
     hub.permissions = ['package-manage']
     done = upload('my-charm', resource, option)
     assert done.returncode == 0, done.stderr
-    assert 'not checked before it is sent' in done.stderr
+    assert 'not checked before the upload' in done.stderr
 
 
 def test_expired_credentials_are_told_before_any_byte_is_sent(hub, upload, tmp_path):

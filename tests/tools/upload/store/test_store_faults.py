@@ -32,7 +32,7 @@ def test_what_makes_nothing_twice_is_asked_again(hub, client, told, call, fault)
     hub.fail(method, path, times=2, **fault)
     assert ask(client)
     assert len(hub.asked(method, path)) == 3
-    assert ['Trying again in 0.5 s' in told[0], 'Trying again in 1 s' in told[1]] == [True, True]
+    assert ['Retrying in 0.5 s' in told[0], 'Retrying in 1 s' in told[1]] == [True, True]
 
 
 def test_a_file_whose_upload_is_cut_off_is_sent_again_from_its_start(hub, client):
@@ -46,7 +46,9 @@ def test_a_file_whose_upload_is_cut_off_is_sent_again_from_its_start(hub, client
 
 def test_a_fault_that_stays_ends_in_an_error(hub, client, waits):
     hub.fail('GET', '/whoami', status=502, body=b'<html>', times=99)
-    with pytest.raises(store_errors.Unavailable, match='has a fault.*502.*Try again later'):
+    with pytest.raises(
+        store_errors.Unavailable, match='reported a server error.*502.*Try again later'
+    ):
         client.whoami()
     assert waits == [0.5, 1, 2, 4]
 
@@ -72,7 +74,7 @@ def test_a_time_to_come_back_may_be_a_date(hub, client, waits):
 
 def test_a_charmhub_that_is_busy_for_an_hour_is_not_waited_for(hub, client, waits):
     hub.fail('GET', '/whoami', status=429, headers={'Retry-After': '3600'})
-    with pytest.raises(store_errors.Busy, match='is busy.*Try again in 3600 s'):
+    with pytest.raises(store_errors.Busy, match='is rate-limiting.*Try again in 3600 s'):
         client.whoami()
     assert waits == []
 
@@ -135,7 +137,7 @@ def test_a_revision_that_is_refused_is_refused(hub, client):
 
 @pytest.mark.parametrize('size', [3, 9])
 def test_a_file_of_another_size_than_said_never_arrives(hub, client, size):
-    with pytest.raises(store_errors.FileChanged, match='changed while it was sent'):
+    with pytest.raises(store_errors.FileChanged, match='changed during the upload'):
         client.send(io.BytesIO(b'content'), size, 'name')
     assert hub.uploads == {}
 

@@ -93,7 +93,9 @@ def test_a_review_that_has_not_begun_yet_is_waited_for(hub, client, waits, answe
 @pytest.mark.parametrize('body', [b'{"error-list": 7}', b'{"error-list": ["odd"]}', b'[]', b'7'])
 def test_a_refusal_of_any_form_is_told_with_its_status(hub, client, body):
     hub.fail('GET', '/whoami', status=400, body=body)
-    with pytest.raises(store_errors.StoreError, match='Charmhub refused: 400 Bad Request'):
+    with pytest.raises(
+        store_errors.StoreError, match='Charmhub rejected the request: 400 Bad Request'
+    ):
         client.whoami()
 
 

@@ -149,7 +149,7 @@ class BuildxBuild:
         ]
 
     def _lines(self, command: list[str], stdin: IO[bytes]) -> Iterator[str | None]:
-        """Run a command; yield what it writes, and None where it writes nothing for a while."""
+        """Run a command; yield the lines that it writes, and None for each second without one."""
         try:
             # in a new session: Ctrl-C goes to this program only, which then ends the build
             with subprocess.Popen(
@@ -166,7 +166,7 @@ class BuildxBuild:
                             process.terminate()
                             break
                         yield None if line is None else line.decode(errors='replace').rstrip('\n')
-                except BaseException:  # whatever it was, nobody reads on
+                except BaseException:  # nobody will read the output
                     process.terminate()
                     raise
         except OSError as error:

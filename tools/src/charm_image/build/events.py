@@ -43,7 +43,7 @@ class Progress:
 
 
 def watched(name: str, counts: Iterable[tuple[int, int]]) -> Iterator[Progress]:
-    """Go through `counts`, of bytes done and in all; yield every INTERVAL how far `name` is."""
+    """Iterate over `counts` of bytes done and in total; yield the progress every INTERVAL s."""
     step = terminal.Step(name)
     for step.done, step.total in counts:
         if line := step.line(INTERVAL):

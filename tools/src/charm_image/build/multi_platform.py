@@ -116,7 +116,7 @@ class Images:
             yield _Progress('built', 'built')
             yield from build.save(file)
             image = oci_archive.Saved(file)
-            # while others are still built
+            # while images for other platforms are still built
             yield from events.watched('reading the image', image.measure())
             saved[platform] = image
 

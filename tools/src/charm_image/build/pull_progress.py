@@ -1,8 +1,8 @@
-"""How far a pull is, by what engines report of it.
+"""The progress of a pull, from the reports of engines.
 
-See POST /images/create of the Docker Engine API. Docker tells the bytes of a layer that are there
-and those that are extracted, with containerd's store the seconds of the latter; podman extracts
-without a word.
+See POST /images/create of the Docker Engine API. Docker reports the bytes of a layer that are
+downloaded and extracted, or with containerd's store the seconds of extraction; podman does not
+report extraction.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _DOWNLOADED = ('Download complete', 'Extracting', 'Pull complete')
 
 @dataclasses.dataclass
 class _Layer:
-    """Numbers of bytes, as they are in the registry."""
+    """Sizes in bytes, compressed as in the registry."""
 
     size: int = 0
     downloaded: int = 0
@@ -27,7 +27,7 @@ class _Layer:
 
 
 class PullProgress:
-    """Tells each report about the pull of `name`, and every `interval` seconds how far it is."""
+    """Turns reports about the pull of `name` into lines, and adds one every `interval` seconds."""
 
     def __init__(self, name: str, interval: float):
         self._name = name
@@ -38,7 +38,7 @@ class PullProgress:
         self._extraction: terminal.Step | None = None
 
     def follow(self, report: Mapping[str, Any] | None) -> Iterator[str]:
-        """Yield what to tell after a report, or after a while without any."""
+        """Yield lines after a report, or after a second without one (None)."""
         if report is not None:
             layer, status = str(report.get('id') or ''), str(report.get('status') or '')
             if self._told.get(layer) != status:
@@ -76,6 +76,6 @@ class PullProgress:
         if self._extraction is None:
             self._extraction = terminal.Step(f'{self._name}: extracting')
         self._extraction.done = sum(layer.extracted for layer in layers)
-        # where that is never told, only the time is
+        # if the engine does not report bytes, show only the time
         self._extraction.total = size if self._extraction.done else None
         return self._extraction

@@ -1,4 +1,4 @@
-"""What comes at its own pace, and a tick whenever it is silent for a second."""
+"""Adds ticks to an iterator: None for each second without an item."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _AHEAD = 4  # items, which may be large
 
 
 class _End:
-    """Follows the last item; `error` is what was raised instead of another."""
+    """Follows the last item; `error` is the error that the iterator raised, if any."""
 
     def __init__(self, error: BaseException | None = None):
         self.error = error
 
 
 def between(items: Iterable[T]) -> Iterator[T | None]:
-    """Yield what `items` yields, read in another thread, and None for each second without any.
+    """Yield the items, which a thread reads, and None for each second without one.
 
-    What `items` raises is raised. When this is closed early, that thread ends with its next item.
+    Errors of `items` are raised. If this is closed early, the thread ends after its next item.
     """
     waiting: queue.Queue[T | _End] = queue.Queue(_AHEAD)
     closed = threading.Event()
@@ -56,5 +56,5 @@ def between(items: Iterable[T]) -> Iterator[T | None]:
     finally:
         closed.set()
         with contextlib.suppress(queue.Empty):
-            while True:  # makes room for a put that waits
+            while True:  # makes room for a waiting put
                 waiting.get_nowait()

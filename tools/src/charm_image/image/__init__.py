@@ -1,1 +1,1 @@
-"""What an image is, and where it comes from: engines, files, registries. Knows no Charmhub."""
+"""Reads and writes images: in engines, files and registries. Independent of Charmhub."""

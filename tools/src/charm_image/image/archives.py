@@ -1,4 +1,4 @@
-"""Images on disk: OCI layouts, archives of them, and what `docker save` and `podman save` write.
+"""Images on disk: OCI layouts and archives, and archives of `docker save` and `podman save`.
 
 rockcraft, buildx and skopeo make OCI archives. Archives may be compressed with gzip or zstd.
 """
@@ -18,9 +18,8 @@ from charm_image.image import images, layers, tar
 class Archive:
     """An image in a file or directory, for one or several platforms.
 
-    `id` is the digest of its configuration; where it is for several platforms, of all of theirs.
-    `size` is in bytes. `index_architectures` are Charmhub's names of all that its index names,
-    also of those whose files are not in it.
+    `size` is in bytes. `index_architectures` are Charmhub's names of the architectures in its
+    index, including those whose files are missing.
     """
 
     path: pathlib.Path
@@ -30,7 +29,7 @@ class Archive:
 
     @property
     def id(self) -> str:
-        """The digest of its configuration; where it is for several platforms, of all of theirs."""
+        """The digest of its configuration; for several platforms, a digest of all of theirs."""
         digests = sorted(config.digest for config in self.configs)
         return digests[0] if len(digests) == 1 else images.digest('\n'.join(digests).encode())
 
@@ -46,24 +45,24 @@ class Archive:
 
     @property
     def architectures(self) -> tuple[str, ...]:
-        """Charmhub's names of its architectures. Raises InvalidImageError where it has none."""
+        """Charmhub's names of its architectures. Raises InvalidImageError if there are none."""
         return images.charmhub_architectures(self.configs)
 
     @property
     def remedy(self) -> str:
-        """What to do where some of its files are missing."""
+        """What to do if some of its files are missing."""
         return 'save the image again'
 
     def matches(self, configs: Sequence[images.Config]) -> bool:
-        """Tell whether these are the configurations of this image, one for each platform."""
+        """Return whether these are the configurations of this image, one for each platform."""
         return {c.digest for c in configs} == {c.digest for c in self.configs}
 
     def holds(self, configs: Sequence[images.Config]) -> bool:
-        """Tell whether these are all the platforms that it has."""
+        """Return whether these are all its platforms."""
         return self.matches(configs)
 
     def members(self) -> Generator[images.Member]:
-        """Read its files. Raises ImageError."""
+        """Yield its files. Raises ImageError."""
         return _members(self.path)
 
 
@@ -71,15 +70,15 @@ def open(path: str | os.PathLike[str]) -> Archive:
     """Open an image on disk.
 
     Raises:
-        NotFoundError: if there is no such file or directory.
-        InvalidImageError: if there is no image in it, or there are several.
-        ImageError: if it can't be read.
+        NotFoundError: the path does not exist.
+        InvalidImageError: it does not contain exactly one image.
+        ImageError: it cannot be read.
     """
     place, name = pathlib.Path(path), repr(str(path))
     if not place.exists():
-        raise images.NotFoundError(f'{name} is neither a file nor a directory')
-    if not (place.is_file() or place.is_dir()):  # what comes out of a pipe can't be read twice
-        raise images.InvalidImageError(f'{name} is not a regular file: copy it into one')
+        raise images.NotFoundError(f'{name} does not exist')
+    if not (place.is_file() or place.is_dir()):  # a pipe cannot be read twice
+        raise images.InvalidImageError(f'{name} is not a regular file: copy its content into one')
     documents, size = images.Documents(), 0
     try:
         for member in _members(place):
@@ -110,7 +109,7 @@ def _files(path: pathlib.Path) -> Generator[images.Member]:
     blobs = path / 'blobs' / 'sha256'
     if not (path / 'index.json').is_file() or not blobs.is_dir():
         raise images.InvalidImageError(
-            'the directory is not an OCI layout: it lacks index.json or blobs/sha256'
+            'the directory is not an OCI layout: index.json or blobs/sha256 is missing'
         )
     for file in [path / 'index.json', *sorted(blobs.iterdir())]:
         if file.is_file():
@@ -127,9 +126,9 @@ def _tar(file: _File) -> Generator[images.Member]:
 
 
 class _File:
-    """A file in which what isn't read is passed over without reading it.
+    """A file that can skip bytes without reading them.
 
-    A fault of its disk names it: whoever reads may also write, elsewhere.
+    Its errors name the file, since the reader may also write to a different disk.
     """
 
     def __init__(self, file: io.BufferedReader, path: pathlib.Path):
@@ -148,7 +147,5 @@ class _File:
 
     def skip(self, size: int) -> None:
         if self._file.tell() + size > self._size:
-            raise images.InvalidImageError(
-                'the archive ends in the middle of a file: it is cut off'
-            )
+            raise images.InvalidImageError('the archive is truncated: it ends within a file')
         self._file.seek(size, io.SEEK_CUR)

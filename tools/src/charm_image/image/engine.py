@@ -1,6 +1,6 @@
-"""The local container engine, found as the `docker` command finds it, and the images in it.
+"""The container engine that the `docker` command would use, and its images.
 
-Docker Engine and podman (by its Docker-compatible socket) through Docker's API 1.24 and later.
+Docker Engine, or podman through its Docker-compatible socket, with Docker's API 1.24 or later.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _SHORT = re.compile(r'[0-9a-f]{12,64}')
 
 
 class Engine:
-    """An engine that answers; `host` is its address."""
+    """A connection to an engine; `host` is its address."""
 
     def __init__(self, client: docker.APIClient, host: str):
         self.host = host
@@ -34,7 +34,7 @@ class Engine:
 
     @property
     def client(self) -> docker.APIClient:
-        """The connection, by Docker's SDK."""
+        """The client of Docker's SDK."""
         return self._client
 
     def __enter__(self) -> Engine:
@@ -48,22 +48,22 @@ class Engine:
         self._client.close()
 
     def find(self, digest: str) -> LocalImage:
-        """Find the one image that a digest means.
+        """Return the image with a digest.
 
-        `digest` is that of an image ID or one in a registry (a RepoDigest): sha256: and 64 hex
+        `digest` is an image ID or the digest in a registry (a RepoDigest): sha256: and 64 hex
         digits, or the first 12 or more of these digits.
 
         Raises:
-            NotFoundError: if the engine has no such image.
-            AmbiguousError: if a short digest fits several.
-            EngineError: if the engine fails.
-            ValueError: if `digest` has another form.
+            NotFoundError: the engine does not have the image.
+            AmbiguousError: a short digest matches several images.
+            EngineError: the engine failed.
+            ValueError: `digest` is not valid.
         """
         if not (images.DIGEST.fullmatch(digest) or _SHORT.fullmatch(digest)):
-            raise ValueError(f'{digest!r} is no digest, neither short nor long')
+            raise ValueError(f'{digest!r} is not a valid digest')
         if len(digest) == 64:
             digest = f'sha256:{digest}'
-        # asked first, as listing takes an engine with many images its time
+        # first, since listing many images takes time
         if ':' in digest and (found := self._inspect(digest)):
             return found
         prefix = digest.removeprefix('sha256:')
@@ -77,19 +77,19 @@ class Engine:
         }
         if not candidates:
             raise images.NotFoundError(
-                f'the engine at {self.host} has no image {digest}; '
-                '`docker images --digests --no-trunc` lists those that it has'
+                f'the engine at {self.host} has no image {digest} '
+                '(`docker images --digests --no-trunc` lists its images)'
             )
         if len(candidates) > 1:
             raise images.AmbiguousError(
-                f'{digest} may be one of several images, give more digits: '
+                f'{digest} matches several images, give more digits: '
                 + ', '.join(_called(summary) for summary in candidates.values()),
                 candidates,
             )
         identity = next(iter(candidates))
         found = self._inspect(identity)
         if not found:
-            raise images.NotFoundError(f'the image {identity} was removed meanwhile')
+            raise images.NotFoundError(f'the image {identity} was removed just now')
         return found
 
     def _inspect(self, digest: str) -> LocalImage | None:
@@ -100,7 +100,7 @@ class Engine:
         except docker.errors.NotFound:
             return None
         if digest not in (found.id, *found.repo_digests):
-            return None  # something that happens to be named so
+            return None  # an image that has the digits as its name
         return found
 
     def _ask(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -121,11 +121,11 @@ class Engine:
 def connect(environ: Mapping[str, str] = os.environ) -> Engine:
     """Connect to the engine that the `docker` command would use.
 
-    That is DOCKER_HOST (with DOCKER_TLS_VERIFY and DOCKER_CERT_PATH), else the context that
-    DOCKER_CONTEXT or the docker command's configuration names, else /var/run/docker.sock.
+    That is DOCKER_HOST (with DOCKER_TLS_VERIFY and DOCKER_CERT_PATH), else the context in
+    DOCKER_CONTEXT or in the configuration of the docker command, else /var/run/docker.sock.
 
     Raises:
-        EngineError: if the engine isn't running, may not be used, or its settings are wrong.
+        EngineError: the engine is not running, denies access, or its settings are wrong.
     """
     import docker.constants
     import requests
@@ -156,7 +156,7 @@ def _client(host: str, tls: docker.tls.TLSConfig | bool, version: str) -> docker
         client.mount('http://', ssh.Adapter(host))
         return client
     client = docker.APIClient(host, version=version, timeout=_TIMEOUT, tls=tls)
-    # requests would take REQUESTS_CA_BUNDLE instead of the engine's own CA
+    # requests would use REQUESTS_CA_BUNDLE instead of the engine's CA
     client.trust_env = not tls
     return client
 
@@ -170,7 +170,7 @@ def _address(environ: Mapping[str, str]) -> tuple[str, docker.tls.TLSConfig | bo
         except (docker.errors.DockerException, OSError) as error:
             reason = local_image.explain(error)
             raise EngineError(
-                f'the TLS settings in DOCKER_TLS_VERIFY and DOCKER_CERT_PATH: {reason}'
+                f'cannot use the TLS settings in DOCKER_TLS_VERIFY and DOCKER_CERT_PATH: {reason}'
             ) from None
         return settings['base_url'], settings.get('tls', False)
     home = environ.get('HOME') or os.path.expanduser('~')
@@ -184,9 +184,9 @@ def _address(environ: Mapping[str, str]) -> tuple[str, docker.tls.TLSConfig | bo
 
 
 def _context(config: pathlib.Path, name: str) -> tuple[str, docker.tls.TLSConfig | bool]:
-    """Read a context as docker's command stores it.
+    """Read a context that the docker command has stored.
 
-    The SDK's reader finds none where there is no config.json, and drops a CA without a client
+    The SDK's function finds contexts only with a config.json, and ignores a CA without a client
     certificate.
     """
     import docker
@@ -197,8 +197,8 @@ def _context(config: pathlib.Path, name: str) -> tuple[str, docker.tls.TLSConfig
         host, skip = str(endpoint['Host']), bool(endpoint.get('SkipTLSVerify'))
     except (KeyError, TypeError):
         raise local_image.ContextNotFound(
-            f'there is no docker context {name!r} in {config}; `docker context ls` lists them, '
-            'DOCKER_CONTEXT or `docker context use` choose one'
+            f'no docker context {name!r} in {config}: choose one of `docker context ls` '
+            'with DOCKER_CONTEXT or `docker context use`'
         ) from None
     tls = config / 'contexts/tls' / key / 'docker'
     ca, certificate, private = (tls / f'{part}.pem' for part in ('ca', 'cert', 'key'))
@@ -212,7 +212,7 @@ def _context(config: pathlib.Path, name: str) -> tuple[str, docker.tls.TLSConfig
         )
     except docker.errors.TLSParameterError as error:
         raise EngineError(
-            f'the TLS files of docker context {name!r}: {local_image.explain(error)}'
+            f'cannot use the TLS files of docker context {name!r}: {local_image.explain(error)}'
         ) from None
 
 
@@ -227,25 +227,27 @@ def _read_json(path: pathlib.Path) -> dict[str, Any]:
 
 
 def _refuse(host: str, error: Exception) -> NoReturn:
-    """Raise what it means that the engine didn't answer."""
+    """Raise an EngineError that says why the engine did not respond, and what to do."""
     reason = local_image.explain(error)
     causes = list(local_image.causes(error))
     if any(isinstance(cause, PermissionError) for cause in causes):
         advice = (
-            'your user may not use it: add it to the group `docker` and log in again, '
+            'add your user to the group `docker` and log in again, '
             'or set DOCKER_HOST to a rootless engine'
         )
     elif host.startswith('ssh://'):
-        advice = 'check that `ssh` logs in there without a question, and that docker is there'
+        advice = (
+            'check that `ssh` logs in there without a prompt, and that docker is installed there'
+        )
     elif any(isinstance(c, (FileNotFoundError, ConnectionRefusedError)) for c in causes):
         advice = 'the engine is not running: start it (`sudo systemctl start docker`)'
         for socket_path in _podman_sockets():
             advice += f', or use podman: DOCKER_HOST=unix://{socket_path}'
         if host != 'unix:///var/run/docker.sock':
-            advice += '; the address is from DOCKER_HOST or the docker context'
+            advice += '; the address comes from DOCKER_HOST or the docker context'
     else:
-        advice = 'check that the engine is running and that DOCKER_HOST or the context is right'
-    raise EngineError(f'no engine answers at {host} ({reason}): {advice}') from None
+        advice = 'check that the engine is running, and check DOCKER_HOST or the docker context'
+    raise EngineError(f'no engine responds at {host} ({reason}): {advice}') from None
 
 
 def _podman_sockets() -> list[str]:

@@ -1,8 +1,8 @@
-"""OCI images as an engine or a file on disk gives them: files in a row, told by their contents.
+"""OCI images from an engine or a file on disk: a series of files, recognized by their contents.
 
-An image is its configuration and the layers that this names; archives of every layout hold these
-two, whatever the files in them are called. See the OCI image specification 1.1, and moby's image
-specification 1.2 for what Docker and podman export.
+An image consists of its configuration and the layers that it names; archives in every layout
+contain both, under different file names. See the OCI image specification 1.1, and moby's image
+specification 1.2 for the exports of Docker and podman.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from typing import Any, NamedTuple, Protocol
 
 DIGEST = re.compile(r'sha256:[0-9a-f]{64}')
 
-#: Files that may be JSON are read up to this size, in bytes: what registries allow for a manifest.
+#: The maximum size of a JSON file in bytes: the limit of registries for a manifest.
 DOCUMENT_SIZE = 4 << 20
 
-#: How deep indexes may be in each other.
+#: The maximum nesting of indexes.
 MAX_NESTING = 4
 
 _DOCUMENTS_SIZE = 16 << 20
@@ -29,7 +29,7 @@ _CONFIG_TYPES = {
     'application/vnd.oci.image.config.v1+json',
 }
 
-# Charmhub has Debian's names of architectures, images have Go's
+# Charmhub uses Debian's names of architectures, images use Go's
 _CHARMHUB_ARCHITECTURES = {
     '386': 'i386',
     'amd64': 'amd64',
@@ -42,15 +42,15 @@ _CHARMHUB_ARCHITECTURES = {
 
 
 class ImageError(Exception):
-    """An image can't be had, or not as it has to be; the message says what to do."""
+    """An image cannot be read or used; the message says what to do."""
 
 
 class NotFoundError(ImageError):
-    """There is no such image."""
+    """The image does not exist."""
 
 
 class AmbiguousError(ImageError):
-    """A short digest fits several images, whose long ones are `candidates`."""
+    """A short digest matches several images; `candidates` are their full digests."""
 
     def __init__(self, message: str, candidates: Iterable[str]):
         super().__init__(message)
@@ -58,12 +58,12 @@ class AmbiguousError(ImageError):
 
 
 class InvalidImageError(ImageError):
-    """What is there is no image, or a damaged one, or one that a charm can't use."""
+    """It is not an image, is damaged, or cannot be used by a charm."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Blob:
-    """What a registry stores, as its descriptors name it. `size` is in bytes."""
+    """The descriptor of a blob in a registry. `size` is in bytes."""
 
     digest: str
     size: int
@@ -73,11 +73,11 @@ class Content(Protocol):
     """Bytes that are read once, from start to end."""
 
     def read(self, size: int, /) -> bytes:
-        """Give `size` bytes; fewer only at the end."""
+        """Return `size` bytes; fewer only at the end."""
 
 
 class Member(NamedTuple):
-    """A file of an image; its content is there until the next one is asked for."""
+    """A file of an image; its content can be read until the next member is requested."""
 
     name: str
     size: int
@@ -85,55 +85,55 @@ class Member(NamedTuple):
 
 
 class Image(Protocol):
-    """An image, and where its files come from."""
+    """An image and its source: an engine, or a file on disk."""
 
     @property
     def id(self) -> str:
-        """The digest that its source knows it by: of its configuration, manifest or index."""
+        """Its digest at the source: that of its configuration, manifest or index."""
 
     @property
     def size(self) -> int | None:
-        """Bytes in its files, about; None where that isn't known."""
+        """The approximate size of its files in bytes; None if not known."""
 
     @property
     def diff_ids(self) -> frozenset[str]:
-        """Digests of the uncompressed layers that it surely has."""
+        """Digests of the uncompressed layers that it certainly has."""
 
     @property
     def rootfs(self) -> Sequence[Sequence[str]]:
-        """Diff IDs of the layers of each platform that is known, from the lowest up."""
+        """Diff IDs of the layers of each known platform, from the lowest up."""
 
     @property
     def architectures(self) -> tuple[str, ...]:
-        """Charmhub's names of the architectures that it runs on, as far as its source tells.
+        """Charmhub's names of its architectures, as far as its source reports them.
 
-        Raises InvalidImageError for one that no charm runs on.
+        Raises InvalidImageError if no charm can run it.
         """
 
     @property
     def index_architectures(self) -> tuple[str, ...]:
-        """Charmhub's names of all architectures that its index names, as far as that is known.
+        """Charmhub's names of all architectures in its index, as far as known.
 
-        Its source may lack the files of some of them.
+        The files of some of them may be missing at its source.
         """
 
     @property
     def remedy(self) -> str:
-        """What to do where some of its files are missing: an imperative."""
+        """What to do if some of its files are missing, in the imperative."""
 
     def matches(self, configs: Sequence[Config]) -> bool:
-        """Tell whether these are configurations of this image, one for each platform."""
+        """Return whether these are configurations of this image, one for each platform."""
 
     def holds(self, configs: Sequence[Config]) -> bool:
-        """Tell whether these are all the platforms that its source has now. Raises ImageError."""
+        """Return whether these are all platforms that its source has now. Raises ImageError."""
 
     def members(self) -> Generator[Member]:
-        """Read its files. Raises ImageError."""
+        """Yield its files. Raises ImageError."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """The configuration of an image for one platform, byte for byte as its source has it."""
+    """The configuration of an image for one platform, unchanged from its source."""
 
     data: bytes
     diff_ids: tuple[str, ...]
@@ -141,7 +141,7 @@ class Config:
 
     @classmethod
     def parse(cls, data: bytes) -> Config:
-        """Read a configuration. Raises InvalidImageError."""
+        """Parse a configuration. Raises InvalidImageError."""
         content = parse_json(data, 'the image configuration')
         try:
             diff_ids = tuple(content['rootfs']['diff_ids'] or ())
@@ -159,8 +159,8 @@ class Config:
             valid = False
         if not valid:
             raise InvalidImageError(
-                'the image configuration names no architecture, system or layers: '
-                'this is no OCI image, or one made by a faulty tool'
+                'the image configuration lacks the architecture, operating system or layers: '
+                'this is not a valid OCI image'
             )
         return cls(data, diff_ids, platform)
 
@@ -171,7 +171,7 @@ class Config:
 
     @property
     def architecture(self) -> str:
-        """Charmhub's name of the architecture. Raises InvalidImageError where it has none."""
+        """Charmhub's name of the architecture. Raises InvalidImageError if there is none."""
         return charmhub_architecture(self.platform['os'], self.platform['architecture'])
 
 
@@ -188,18 +188,18 @@ class Documents:
     def _add(self, name: str, data: bytes) -> None:
         name = name.removeprefix('./')
         if self._by_name.setdefault(name, data) != data:
-            raise InvalidImageError(f'the archive holds two different files named {name!r}')
+            raise InvalidImageError(f'the archive contains two different files named {name!r}')
         self._size += len(name) + len(data)
         if self._size > _DOCUMENTS_SIZE:
             raise InvalidImageError(
-                f'the archive holds more than {_DOCUMENTS_SIZE >> 20} MiB of JSON: no image does'
+                f'the archive contains more than {_DOCUMENTS_SIZE >> 20} MiB of JSON'
             )
         self._by_digest[digest(data)] = data
 
     def add_member(self, member: Member) -> bytes | None:
-        """Give the content of a small file, and keep it if it may be JSON.
+        """Return the content of a small file, None for a large one; keep it if it may be JSON.
 
-        Raises InvalidImageError where that is too much, or another file has the same name.
+        Raises InvalidImageError if there is too much JSON, or two files have the same name.
         """
         if member.size > DOCUMENT_SIZE:
             return None
@@ -209,11 +209,11 @@ class Documents:
         return data
 
     def configs(self) -> list[Config]:
-        """Find the configurations of the image, one for each platform whose files are there.
+        """Return the configurations of the image, one for each platform whose files exist.
 
-        Raises InvalidImageError where the files are none of an image, or those of several.
+        Raises InvalidImageError if the files do not belong to exactly one image.
         """
-        # engines and skopeo write both; only the index knows of several platforms
+        # engines and skopeo write both files; only the index names several platforms
         if 'index.json' in self._by_name:
             index = parse_json(self._by_name['index.json'], 'index.json')
             self._seen.clear()
@@ -227,23 +227,23 @@ class Documents:
         )
 
     def index_architectures(self) -> tuple[str, ...]:
-        """Give Charmhub's names of all that the index names, files or not. Raises as `configs`."""
+        """Return Charmhub's names of all architectures in the index. Raises as `configs`."""
         self.configs()
         return known_architectures(self._platforms)
 
     def _in_index(self, index: Any, depth: int) -> Iterator[Config]:
         if depth > MAX_NESTING:
-            raise InvalidImageError('indexes are nested too deeply: no tool makes such an image')
+            raise InvalidImageError('indexes are nested too deeply')
         try:
             if 'manifests' in index:
                 for descriptor in index['manifests']:
                     named = descriptor['digest']
-                    # once each: indexes may name each other again and again
+                    # once each: indexes may refer to each other
                     if is_attestation(descriptor) or named in self._seen:
                         continue
                     self._seen.add(named)
                     self._platforms.append(descriptor.get('platform') or {})
-                    # an engine keeps only those manifests of an index whose platform it pulled
+                    # an engine has only the manifests of the platforms that it pulled
                     data = self._by_digest.get(named)
                     if data is not None:
                         yield from self._in_index(parse_json(data, 'a manifest'), depth + 1)
@@ -253,7 +253,7 @@ class Documents:
                     yield Config.parse(data)
         except (KeyError, TypeError, AttributeError) as error:
             raise InvalidImageError(
-                f'a manifest or index lacks what it must have: {error}'
+                f'a manifest or index is not valid: it lacks {error}'
             ) from None
 
     def _in_manifest_json(self) -> Config:
@@ -263,23 +263,23 @@ class Documents:
             names = [str(name) for entry in content for name in entry.get('RepoTags') or ()]
             if len(paths) > 1:
                 raise InvalidImageError(
-                    'the archive holds several images, save one alone'
+                    'the archive contains several images, save only one'
                     + (f' of {", ".join(names)}' if names else '')
                 )
             path = paths[0].removeprefix('./')
         except (KeyError, TypeError, AttributeError, IndexError):
-            raise InvalidImageError('manifest.json names no image') from None
+            raise InvalidImageError('manifest.json does not name an image') from None
         if path not in self._by_name:
             raise InvalidImageError(f'manifest.json names {path!r}, which is not in the archive')
         config = Config.parse(self._by_name[path])
         named = _BLOB_NAME.fullmatch(path)
         if named and config.digest != f'sha256:{named[1]}':
-            raise InvalidImageError(f'{path!r} has the digest {config.digest}: it was changed')
+            raise InvalidImageError(f'{path!r} is damaged: its digest is {config.digest}')
         return config
 
 
 def is_attestation(descriptor: Any) -> bool:
-    """Tell BuildKit's provenance and SBOMs, which no engine runs, from images."""
+    """Return whether a descriptor is of BuildKit's provenance or SBOM, not of an image."""
     if 'vnd.docker.reference.type' in (descriptor.get('annotations') or {}):
         return True
     return (descriptor.get('platform') or {}).get('os') == 'unknown'
@@ -289,28 +289,28 @@ def _one_image(configs: list[Config]) -> list[Config]:
     platforms = [json.dumps(config.platform, sort_keys=True) for config in configs]
     if len(set(platforms)) != len(platforms):
         raise InvalidImageError(
-            'the archive holds several images for the same platform, save one alone: '
+            'the archive contains several images for the same platform, save only one: '
             + ', '.join(config.digest for config in configs)
         )
     return configs
 
 
 def charmhub_architecture(system: str, architecture: str) -> str:
-    """Translate an image's platform to Charmhub's. Raises InvalidImageError where it has none."""
+    """Return Charmhub's name of an architecture. Raises InvalidImageError if there is none."""
     name = _CHARMHUB_ARCHITECTURES.get(architecture)
     if system != 'linux' or name is None:
         known = ', '.join(sorted(_CHARMHUB_ARCHITECTURES))
         raise InvalidImageError(
-            f'the image is for {system}/{architecture}, where no charm runs; '
-            f'build it for linux and one of {known}'
+            f'the image is for {system}/{architecture}, which charms do not support: '
+            f'build it for linux on one of {known}'
         )
     return name
 
 
 def charmhub_architectures(configs: Iterable[Config]) -> tuple[str, ...]:
-    """Give Charmhub's names of the platforms that have one, each once.
+    """Return Charmhub's names of the architectures that have one, each once.
 
-    Raises InvalidImageError where none has.
+    Raises InvalidImageError if none has.
     """
     names, errors = [], []
     for config in configs:
@@ -324,7 +324,7 @@ def charmhub_architectures(configs: Iterable[Config]) -> tuple[str, ...]:
 
 
 def known_architectures(platforms: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
-    """Give Charmhub's names of those platforms that have one, each once."""
+    """Return Charmhub's names of the architectures that have one, each once."""
     names = [
         _CHARMHUB_ARCHITECTURES.get(str(platform.get('architecture')))
         for platform in platforms
@@ -334,18 +334,18 @@ def known_architectures(platforms: Iterable[Mapping[str, Any]]) -> tuple[str, ..
 
 
 def digest(data: bytes) -> str:
-    """Give the sha256:… of `data`."""
+    """Return the digest of `data`, sha256:…"""
     return 'sha256:' + hashlib.sha256(data).hexdigest()
 
 
 def claimed_digest(name: str) -> str | None:
-    """Give the digest that a file's name claims for its content, as blobs' names do."""
+    """Return the digest in a file's name, as in the names of blobs; None without one."""
     found = _BLOB_NAME.fullmatch(name)
     return f'sha256:{found[1]}' if found else None
 
 
 def parse_json(data: bytes, what: str) -> Any:
-    """Parse JSON. Raises InvalidImageError, which calls it `what`."""
+    """Parse JSON. Raises InvalidImageError with `what` as its name."""
     try:
         return json.loads(data)
     except (ValueError, RecursionError) as error:

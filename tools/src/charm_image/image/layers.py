@@ -1,8 +1,8 @@
-"""Layers as a registry stores them: tar files, compressed the same way everywhere.
+"""Compresses layers reproducibly, for registries.
 
 A layer becomes gzip members (RFC 1952) of 1 MiB of tar each, compressed by libdeflate. Members are
-independent of each other, so that all processors work at once, and libdeflate's output depends on
-neither the processor nor the number of threads: the same layer is the same blob on every machine.
+independent, so all processors work in parallel, and libdeflate's output does not depend on the
+processor or the number of threads: the same layer becomes the same blob on every machine.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ from typing import IO, Any, Generic, ParamSpec, TypeVar
 
 from charm_image.image import images
 
-#: What the blobs' bytes depend on. Other bytes for the same layer need another name.
+#: Names the compression: if it produces different bytes for a layer, change the name.
 ENCODING = 'libdeflate-4-1m'
 
 _GZIP, _ZSTD = b'\x1f\x8b', b'\x28\xb5\x2f\xfd'
 
-#: How what `decompressed` undoes begins.
+#: The first bytes of the formats that `decompressed` reads.
 COMPRESSED = (_GZIP, _ZSTD)
 
-_LEVEL = 4  # the lowest that stores less than skopeo whatever the layer holds: bench/upload.py
+_LEVEL = 4  # the lowest level that is always smaller than skopeo: bench/upload.py
 _MEMBER_SIZE = 1 << 20
-_MAX_THREADS = 6  # each holds some MiB
+_MAX_THREADS = 6  # each needs a few MiB
 
 _P = ParamSpec('_P')
 _T = TypeVar('_T')
 
 
 class Workers:
-    """Threads that don't keep the program from ending, unlike those of concurrent.futures."""
+    """Threads that do not delay the exit of the program, unlike those of concurrent.futures."""
 
     def __init__(self, threads: int, name: str):
         self._jobs: queue.SimpleQueue[_Job[Any] | None] = queue.SimpleQueue()
@@ -54,13 +54,13 @@ class Workers:
     def submit(
         self, call: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs
     ) -> concurrent.futures.Future[_T]:
-        """Call `call` soon, in one of the threads."""
+        """Run `call` in one of the threads."""
         job = _Job(lambda: call(*args, **kwargs))
         self._jobs.put(job)
         return job.future
 
     def stop(self) -> None:
-        """Start nothing more; what runs, runs to its end."""
+        """Cancel the jobs that have not started; running jobs are finished."""
         self._stopped.set()
         for _ in range(self.threads):
             self._jobs.put(None)
@@ -76,7 +76,7 @@ class Workers:
                 job.future.set_exception(error)
             else:
                 job.future.set_result(result)
-            del job  # what it holds may be large
+            del job  # it may reference much memory
 
 
 class _Job(Generic[_T]):
@@ -87,9 +87,9 @@ class _Job(Generic[_T]):
 
 @dataclasses.dataclass(frozen=True)
 class Layer(images.Blob):
-    """A compressed layer, in a file without a name that is gone when it is closed.
+    """A compressed layer, in an unnamed temporary file that is deleted when it is closed.
 
-    `diff_id` is the digest of its tar, `source` of what it came as: a tar, or one compressed.
+    `diff_id` is the digest of its tar, `source` the digest of the input: the tar, or compressed.
     """
 
     diff_id: str
@@ -97,11 +97,11 @@ class Layer(images.Blob):
     spool: IO[bytes] = dataclasses.field(repr=False, compare=False)
 
     def open(self) -> io.BufferedReader:
-        """Open its bytes from their start, apart from other readers."""
+        """Return a new, independent reader of its bytes."""
         return io.BufferedReader(_Reader(self.spool.fileno(), self.size), 1 << 20)
 
     def close(self) -> None:
-        """Give the disk space back."""
+        """Free the disk space."""
         self.spool.close()
 
 
@@ -112,11 +112,11 @@ def compressors() -> Workers:
 
 
 def pack(content: images.Content, workers: Workers) -> Layer:
-    """Compress a layer, reading no more than a few MiB ahead of the threads.
+    """Compress a layer, reading only a few MiB ahead of the threads.
 
     Raises:
-        InvalidImageError: if it is compressed already, and damaged.
-        ImageError: if there is no room for it on the disk.
+        InvalidImageError: the compressed input is damaged.
+        ImageError: the temporary file cannot be written.
     """
     import deflate
 
@@ -128,7 +128,7 @@ def pack(content: images.Content, workers: Workers) -> Layer:
         content = _Prefixed(head, content)
         source = Hashed(content) if head.startswith(COMPRESSED) else None
         for part in _parts(decompressed(source) if source else content):
-            # given away first: the others work while this thread hashes
+            # submitted first: the workers compress while this thread hashes
             waiting.append(workers.submit(deflate.gzip_compress, part, _LEVEL))
             tar.update(part)
             while waiting and (len(waiting) > 2 * workers.threads or waiting[0].done()):
@@ -152,7 +152,7 @@ def pack(content: images.Content, workers: Workers) -> Layer:
 
 
 class Hashed:
-    """Content, and the digest of what was read of it so far."""
+    """Content, and the digest of the bytes read so far."""
 
     def __init__(self, content: images.Content):
         self._content = content
@@ -164,20 +164,20 @@ class Hashed:
         return f'sha256:{self._hash.hexdigest()}'
 
     def read(self, size: int, /) -> bytes:
-        """Give the next bytes."""
+        """Return the next bytes."""
         data = self._content.read(size)
         self._hash.update(data)
         return data
 
     def read_all(self) -> str:
-        """Read to the end; give the digest."""
+        """Read to the end; return the digest."""
         while self.read(_MEMBER_SIZE):
             pass
         return self.digest
 
 
 def _parts(tar: images.Content) -> Iterator[bytes]:
-    """Cut the tar into parts of which each becomes a gzip member: at least one."""
+    """Split the tar into parts, at least one; each becomes a gzip member."""
     part = tar.read(_MEMBER_SIZE)
     while True:
         yield part
@@ -189,9 +189,9 @@ def _parts(tar: images.Content) -> Iterator[bytes]:
 
 
 def decompressed(content: images.Content) -> images.Content:
-    """Undo gzip or zstd, which containerd's store and OCI layouts keep.
+    """Return `content` uncompressed: containerd's store and OCI layouts use gzip and zstd.
 
-    What this gives raises InvalidImageError where that is damaged.
+    Reading damaged content raises InvalidImageError.
     """
     head = content.read(_MEMBER_SIZE)
     whole = _Prefixed(head, content)
@@ -202,7 +202,7 @@ def decompressed(content: images.Content) -> images.Content:
     if head.startswith(_ZSTD):
         import zstandard
 
-        # as large as `zstd --ultra` makes it
+        # the largest window of `zstd --ultra`
         decompressor = zstandard.ZstdDecompressor(max_window_size=1 << 27)
         raw = decompressor.stream_reader(
             whole,  # type: ignore[arg-type]  # only reads
@@ -213,7 +213,7 @@ def decompressed(content: images.Content) -> images.Content:
 
 
 class _Decompressed:
-    """Content that was compressed; `errors` are what its reader raises for damage."""
+    """Decompressed content; `errors` are those that its reader raises for damaged input."""
 
     def __init__(self, reader: images.Content, errors: tuple[type[Exception], ...]):
         self._reader = reader
@@ -229,7 +229,7 @@ class _Decompressed:
 
 
 class _Prefixed:
-    """Content whose head was read already."""
+    """Content whose first bytes were already read."""
 
     def __init__(self, head: bytes, content: images.Content):
         self._head = head
@@ -243,7 +243,7 @@ class _Prefixed:
 
 
 class _Reader(io.RawIOBase):
-    """A file from its start, whose position is nobody else's."""
+    """Reads a file from its start, with its own position."""
 
     def __init__(self, descriptor: int, size: int):
         self._descriptor = descriptor
@@ -280,7 +280,7 @@ def _write(spool: IO[bytes], blob: Any, member: bytearray) -> int:
 
 @contextlib.contextmanager
 def _spooling() -> Iterator[None]:
-    """Tell a fault of the disk for temporary files, apart from one where the image is read."""
+    """Raise errors of the temporary file as ImageError, distinct from those of the image."""
     try:
         yield
     except OSError as error:
@@ -292,7 +292,7 @@ def _spooling() -> Iterator[None]:
 
 
 def _directory() -> str:
-    # /tmp may be memory, and layers are large
+    # /tmp may be in memory, and layers are large
     if 'TMPDIR' not in os.environ and os.access('/var/tmp', os.W_OK | os.X_OK):  # noqa: S108
         return '/var/tmp'  # noqa: S108
     return tempfile.gettempdir()
@@ -300,7 +300,7 @@ def _directory() -> str:
 
 def _spool() -> IO[bytes]:
     try:
-        # without a name: private, and gone with the process however that ends
+        # unnamed: private, and deleted when the process ends for any reason
         return tempfile.TemporaryFile(dir=_directory())
     except OSError as error:
         raise images.ImageError(

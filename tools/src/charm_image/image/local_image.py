@@ -1,4 +1,4 @@
-"""An image in a container engine, as the engine tells it and as it exports it."""
+"""An image in a container engine: its description and its export."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ if TYPE_CHECKING:
     import docker
 
 _TIMEOUT = 120
-# Docker Engine's graph drivers write the whole export to the engine's disk before its first byte
+# with graph drivers, Docker Engine writes the export to its disk before it sends the first byte
 _EXPORT_TIMEOUT = 3600
 _BLOCK = 1 << 20
 _BLOCKS_AHEAD = 8
 
 
 class EngineError(images.ImageError):
-    """The engine can't be reached, or can't do what it is asked."""
+    """The engine cannot be reached, or reported an error."""
 
 
 class ContextNotFound(EngineError):
-    """There is no docker context of that name."""
+    """No docker context has that name."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Manifest:
-    """A manifest of an index, and whether the engine has all that it names."""
+    """A manifest in an index; `available`: the engine has all its content."""
 
     platform: Mapping[str, Any]
     available: bool
@@ -43,12 +43,12 @@ class Manifest:
 
 @dataclasses.dataclass(frozen=True)
 class LocalImage:
-    """An image in the engine, which is one for one platform where nothing else is said.
+    """An image in the engine, for one platform unless `manifests` names more.
 
     `id` is the digest of its configuration; with containerd's image store, of its manifest or
-    index. `repo_digests` are the digests under which registries have it, `names` its references.
-    `platform` is system and architecture as the engine calls them. `size` is in bytes. `manifests`
-    are those of an index, which Docker 28 and later tells.
+    index. `repo_digests` are its digests in registries, `names` its references. `platform` is the
+    operating system and architecture, as the engine names them. `size` is in bytes. `manifests`
+    are those of an index, which Docker reports since version 28.
     """
 
     id: str
@@ -70,33 +70,33 @@ class LocalImage:
 
     @property
     def rootfs(self) -> tuple[tuple[str, ...], ...]:
-        """Diff IDs of the layers of the platform that the engine tells, from the lowest up."""
+        """Diff IDs of the layers of the platform that the engine reports, from the lowest up."""
         return (self.layers,)
 
     @property
     def remedy(self) -> str:
-        """What to do where some of its content is missing, as in containerd's store."""
+        """What to do if some of its content is missing, as may be in containerd's store."""
         how = f' (`docker pull {self.names[0]}`)' if self.names else ''
         return f'pull it again{how}, or build it again'
 
     @property
     def architectures(self) -> tuple[str, ...]:
-        """Charmhub's name of its architecture. Raises InvalidImageError for one without."""
+        """Charmhub's name of its architecture. Raises InvalidImageError if there is none."""
         if self.platform == ('', ''):
             raise images.InvalidImageError(
-                f'the engine has the image {self.id}, but its content is missing; {self.remedy}'
+                f'the engine has the image {self.id}, but its content is missing: {self.remedy}'
             )
         return (images.charmhub_architecture(*self.platform),)
 
     @property
     def index_architectures(self) -> tuple[str, ...]:
-        """Charmhub's names of what its index names; () where only reading it could tell."""
+        """Charmhub's names of the architectures in its index; () if not known before reading."""
         if self.manifests:
             return images.known_architectures(m.platform for m in self.manifests)
         return self._read[-1].index_architectures() if self._read else ()
 
     def matches(self, configs: Sequence[images.Config]) -> bool:
-        """Tell whether these are configurations of this image, one for each platform."""
+        """Return whether these are configurations of this image, one for each platform."""
         return any(
             config.digest == self.id
             or (
@@ -107,10 +107,10 @@ class LocalImage:
         )
 
     def holds(self, configs: Sequence[images.Config]) -> bool:
-        """Tell whether these are all the platforms that the engine has now.
+        """Return whether these are all platforms that the engine has now.
 
-        An index in containerd's store gets further ones by `docker pull --platform`. Where the
-        engine doesn't tell, its export is read. Raises ImageError.
+        `docker pull --platform` adds platforms to an index in containerd's store. If the engine
+        does not report them, its export is read. Raises ImageError.
         """
         if any(config.digest == self.id for config in configs):
             return len(configs) == 1
@@ -124,9 +124,9 @@ class LocalImage:
         return {c.digest for c in self._read[-1].configs()} == {c.digest for c in configs}
 
     def members(self) -> Generator[images.Member]:
-        """Let the engine export the image, and read that as it comes. Raises ImageError."""
+        """Export the image and yield its files as they arrive. Raises ImageError."""
         documents = images.Documents()
-        # so ends an export for which the engine lacks a blob
+        # an export without a blob ends like this
         hint = f". If a part of the image's content is missing in the engine, {self.remedy}"
         with contextlib.closing(_ahead(self._export())) as blocks:
             for member in tar.read(_Stream(blocks), hint):
@@ -147,19 +147,19 @@ class LocalImage:
             ) from None
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise EngineError(
-                f'the engine stopped in the middle of exporting the image ({explain(error)}); '
-                'its log may say why'
+                f'the engine stopped during the export of the image ({explain(error)}): '
+                'check its log'
             ) from None
 
 
 def inspect(client: docker.APIClient, digest: str) -> LocalImage:
-    """Ask the engine about an image. Raises what the SDK raises."""
+    """Return the description of an image. Raises the errors of the SDK."""
     import requests
 
     name = urllib.parse.quote(digest, safe=':')
     reply = client.get(
         f'{client.base_url}/v{client.api_version}/images/{name}/json',
-        # since API 1.48, others ignore it; the SDK has no argument for it
+        # since API 1.48, ignored before; the SDK has no argument for it
         params={'manifests': 'true'},
         timeout=_TIMEOUT,
     )
@@ -181,7 +181,7 @@ def inspect(client: docker.APIClient, digest: str) -> LocalImage:
 
 
 def repo_digests(summary: Mapping[str, Any]) -> tuple[str, ...]:
-    """Give the digests under which registries have what the engine tells about."""
+    """Return the digests in registries of an image that the engine describes."""
     found = (name.partition('@')[2] for name in summary.get('RepoDigests') or ())
     return tuple(dict.fromkeys(d for d in found if images.DIGEST.fullmatch(d)))
 
@@ -195,14 +195,14 @@ def _manifests(inspected: Mapping[str, Any]) -> tuple[Manifest, ...]:
 
 
 def _normal(platform: Mapping[str, Any]) -> tuple[str, str, str]:
-    """Give a platform as containerd does, which leaves out the usual variant."""
+    """Return a platform without its default variant, as containerd does."""
     architecture, variant = str(platform.get('architecture')), str(platform.get('variant') or '')
     usual = {'amd64': 'v1', 'arm64': 'v8', 'arm': 'v7'}.get(architecture, '')
     return str(platform.get('os')), architecture, '' if variant == usual else variant
 
 
 def explain(error: BaseException) -> str:
-    """Say in few words why, without the layers of libraries that it came through."""
+    """Return a short reason, without the wrapping of libraries."""
     for cause in causes(error):
         if isinstance(cause, OSError) and cause.strerror:
             return str(cause.strerror)
@@ -212,7 +212,7 @@ def explain(error: BaseException) -> str:
 
 
 def explain_missing(error: BaseException, remedy: str = 'pull or build it again') -> str:
-    """Say why, and what to do if it is that containerd's store lacks a part of an image."""
+    """Return a short reason, with what to do if containerd's store lacks a part of an image."""
     reason = explain(error)
     if re.search('(blob|content|manifest|layer).*not found', reason, re.DOTALL):
         return f"a part of the image's content is missing: {remedy} ({reason})"
@@ -220,7 +220,7 @@ def explain_missing(error: BaseException, remedy: str = 'pull or build it again'
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
-    """Give an error, and all that libraries wrapped into it."""
+    """Yield an error, and all errors that libraries have wrapped in it."""
     waiting: list[object] = [error]
     seen = set()
     while waiting:
@@ -238,9 +238,9 @@ def _docker_errors() -> Any:
 
 
 def _ahead(chunks: Generator[bytes]) -> Generator[bytes]:
-    """Read chunks in a thread, some MiB ahead, so that no processor waits for another.
+    """Read chunks in a thread, a few MiB ahead, so that reading and hashing run in parallel.
 
-    Closing it closes `chunks` as soon as the thread comes back from them.
+    Closing it closes `chunks` once the thread has read the next one.
     """
     ready: queue.Queue[bytes | BaseException] = queue.Queue(_BLOCKS_AHEAD)
     closed = threading.Event()
@@ -280,7 +280,7 @@ def _ahead(chunks: Generator[bytes]) -> Generator[bytes]:
 
 
 class _Stream:
-    """Chunks of any size, read as one file."""
+    """Reads chunks of any size as one file."""
 
     def __init__(self, chunks: Iterator[bytes]):
         self._chunks = chunks

@@ -1,4 +1,4 @@
-"""The manifests of images: Docker's schema 2, and manifest lists of several platforms."""
+"""Makes the manifests of images: Docker's schema 2, and manifest lists for several platforms."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from charm_image.image import images
 
-#: The annotation of a layer that names the digest under which the image's source has it.
+#: The annotation of a layer with its digest at the image's source.
 SOURCE = 'charm-image.source'
 
 _MANIFEST = 'application/vnd.docker.distribution.manifest.v2+json'
@@ -18,7 +18,7 @@ _LAYER = 'application/vnd.docker.image.rootfs.diff.tar.gzip'
 
 
 class Manifest(NamedTuple):
-    """A manifest or manifest list, to the byte."""
+    """A manifest or manifest list, as bytes."""
 
     content: bytes
     media_type: str
@@ -34,9 +34,9 @@ def make(
     blobs: Mapping[str, images.Blob],
     sources: Mapping[str, str] | None = None,
 ) -> list[Manifest]:
-    """Make the manifest of an image; for several platforms theirs, and the list of them last.
+    """Return the manifests of an image, one for each platform; for several, the list comes last.
 
-    `blobs` and `sources`, what the image's source calls a layer, are by diff ID.
+    `blobs`, and `sources`, the digests of layers at the image's source, are by diff ID.
     """
     manifests = [_manifest(config, blobs, sources or {}) for config in configs]
     if len(manifests) > 1:

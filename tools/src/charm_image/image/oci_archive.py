@@ -19,21 +19,21 @@ from charm_image.image import images, layers, platforms
 _CHUNK = 1 << 20
 _MEDIA = 'application/vnd.oci.image'
 _TIME = '1980-01-01T00:00:00Z'  # dockerfile.MTIME
-# of the configuration's "config", what says how to run the image; builders add what says how they
-# made it
+# the keys in the configuration's "config" that say how to run the image; builders add keys about
+# how they made it
 _RUNNING = (
     *('User', 'ExposedPorts', 'Env', 'Entrypoint', 'Cmd', 'Volumes', 'WorkingDir', 'Labels'),
     *('StopSignal', 'Healthcheck', 'OnBuild', 'Shell'),
 )
 _BUILDERS_LABEL = 'io.buildah.version'
-_EXPORTED = 'what the engine exported'
+_EXPORTED = 'the export of the engine'
 
 
 class Saved:
-    """An image for one platform as `docker save` wrote it, in the file `archive`.
+    """An image for one platform that `docker save` wrote into the file `archive`.
 
     Raises:
-        errors.BuildError: it is not one
+        errors.BuildError: the archive is not valid
     """
 
     def __init__(self, archive: IO[bytes]):
@@ -46,7 +46,7 @@ class Saved:
         self._measured: list[tuple[str, int]] = []
 
     def measure(self) -> Iterator[tuple[int, int]]:
-        """Read the layers, once before all else; yield the bytes read so far and in all.
+        """Read the layers; call it first, once. Yield the bytes read so far and in total.
 
         Raises:
             errors.BuildError: one cannot be read
@@ -65,15 +65,15 @@ class Saved:
                 self._measured.append((digest.hexdigest(), size))
 
     def layers(self) -> Iterator[tuple[str, int, Callable[[], images.Content]]]:
-        """Give digest, size in bytes and what opens the content of each layer, uncompressed."""
+        """Yield digest, size in bytes and a function that opens each layer, uncompressed."""
         for name, (digest, size) in zip(self._layers, self._measured, strict=True):
             yield digest, size, functools.partial(self._layer, name)
 
     def reproducible_config(self, platform: platforms.Platform) -> bytes:
-        """The configuration without what differs by builder and time.
+        """Return the configuration without the parts that depend on builder and time.
 
         Raises:
-            errors.BuildError: it is for another platform
+            errors.BuildError: it is for a different platform
         """
         whole = json.loads(self.config)
         if not platform.is_of(whole):
@@ -101,14 +101,14 @@ class Saved:
     def _member(self, name: str) -> IO[bytes]:
         content = self._tar.extractfile(name)  # follows links: Docker writes equal layers once
         if content is None:
-            raise ValueError(f'it has no {name}')
+            raise ValueError(f'{name} is missing')
         return content
 
 
 class Archive:
-    """An OCI archive to be made of images that were measured; the same ones give the same bytes.
+    """An OCI archive of measured images; the same images give the same bytes.
 
-    `digest` is that of what it holds: of a manifest, or of an index.
+    `digest` is that of the manifest or index in index.json.
     """
 
     def __init__(self) -> None:
@@ -118,7 +118,7 @@ class Archive:
 
     @classmethod
     def of(cls, saved: Saved, name: str | None) -> Archive:
-        """Return that of one image, with the tag that `name` has."""
+        """Return the archive of one image, with the tag in `name`."""
         made = cls()
         described = json.loads(saved.config)
         platform = {key: described[key] for key in ('architecture', 'os')}
@@ -127,12 +127,12 @@ class Archive:
 
     @classmethod
     def of_several(cls, saved: Mapping[platforms.Platform, Saved], name: str | None) -> Archive:
-        """Return that of an image for several platforms.
+        """Return the archive of an image for several platforms.
 
-        The same layers and settings give the same digest, whatever built them, and when.
+        The same layers and settings give the same digest, whichever engine built them, and when.
 
         Raises:
-            errors.BuildError: an image is for another platform
+            errors.BuildError: an image is for a different platform
         """
         made = cls()
         entries = []
@@ -145,10 +145,10 @@ class Archive:
         return made
 
     def write(self, path: str | os.PathLike[str]) -> Iterator[tuple[int, int]]:
-        """Write it; yield the bytes written so far and in all.
+        """Write it; yield the bytes written so far and in total.
 
         Raises:
-            errors.BuildError: it can't be written
+            errors.BuildError: it cannot be written
         """
         done, total = 0, sum(size for size, _ in self._members.values())
         with told(os.fspath(path)), _replaced(pathlib.Path(path)) as output:
@@ -165,7 +165,7 @@ class Archive:
             output.write(bytes(-output.tell() % tarfile.RECORDSIZE))
 
     def _manifest(self, image: Saved, config: bytes) -> dict[str, Any]:
-        """Add an image; give the descriptor of its manifest."""
+        """Add an image; return the descriptor of its manifest."""
         described = self._blob(config, f'{_MEDIA}.config.v1+json')
         listed = []
         for digest, size, content in image.layers():
@@ -177,7 +177,7 @@ class Archive:
         return self._blob(_encode(manifest), media)
 
     def _lead_to(self, entry: dict[str, Any], name: str | None) -> None:
-        """Add index.json."""
+        """Add index.json, which refers to `entry`."""
         self.digest = entry['digest']
         if name is not None:
             tag = name.rpartition(':')[2] if ':' in name.rpartition('/')[2] else 'latest'
@@ -195,7 +195,7 @@ class Archive:
 
 @contextlib.contextmanager
 def told(what: str) -> Iterator[None]:
-    """Tell that `what` can't be read or written as an error of ours."""
+    """Raise errors of reading or writing `what` as errors.BuildError."""
     try:
         yield
     except images.ImageError as error:

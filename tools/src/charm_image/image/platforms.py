@@ -1,4 +1,4 @@
-"""Platforms as Docker and OCI name them: linux/amd64, linux/arm64, linux/arm/v7.
+"""Platforms, by the names of Docker and OCI: linux/amd64, linux/arm64, linux/arm/v7.
 
 See the OCI image index specification 1.1, and Go's GOOS and GOARCH.
 """
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from charm_image import errors
 
 _FORM = re.compile(r'([a-z0-9]+)/([a-z0-9_]+)(?:/([a-z0-9.]+))?')
-# as containerd normalizes them; uname and Debian call some otherwise
+# normalized as in containerd; uname and Debian use different names for some
 _NAMES = {
     'aarch64': ('arm64', ''),
     'armel': ('arm', 'v6'),
@@ -27,7 +27,7 @@ _USUAL_VARIANTS = {'amd64': 'v1', 'arm': 'v7', 'arm64': 'v8'}
 
 
 class Platform(NamedTuple):
-    """A system and an architecture; `variant` is '' for the usual one."""
+    """An operating system and an architecture; `variant` is '' for the default one."""
 
     system: str
     architecture: str
@@ -38,19 +38,19 @@ class Platform(NamedTuple):
 
     @property
     def descriptor(self) -> dict[str, str]:
-        """As an index and a configuration name it; ARM of 32 bits always with its variant."""
+        """The platform in an index or configuration; 32-bit ARM always has a variant."""
         variant = self.variant or (_USUAL_VARIANTS['arm'] if self.architecture == 'arm' else '')
         names = {'architecture': self.architecture, 'os': self.system, 'variant': variant}
         return {name: value for name, value in names.items() if value}
 
     @property
     def json(self) -> str:
-        """What Docker's API takes for it."""
+        """The platform as JSON for Docker's API."""
         names = {'os': self.system, 'architecture': self.architecture, 'variant': self.variant}
         return json.dumps({name: value for name, value in names.items() if value})
 
     def is_of(self, image: Mapping[str, Any]) -> bool:
-        """Tell whether an image's configuration, or an engine's inspection, is for it."""
+        """Return whether the configuration of an image, or its inspection, is for it."""
         names = {name.lower(): value for name, value in image.items()}
         system, architecture = names.get('os'), names.get('architecture')
         if not isinstance(system, str) or not isinstance(architecture, str):
@@ -59,10 +59,10 @@ class Platform(NamedTuple):
 
 
 def parse(text: str) -> Platform:
-    """Read a platform, such as linux/arm64.
+    """Parse a platform, such as linux/arm64.
 
     Raises:
-        errors.ResourceError: it is not of this form
+        errors.ResourceError: it is not valid
     """
     found = _FORM.fullmatch(text)
     if not found:
@@ -73,7 +73,7 @@ def parse(text: str) -> Platform:
 
 
 def of_this_machine() -> Platform:
-    """The platform of an engine that would be on this machine."""
+    """Return the platform of an engine on this machine."""
     return _normalized('linux', platform.machine().lower(), '')
 
 

@@ -1,4 +1,4 @@
-"""The logins of `docker login` and `podman login`, for the registries that images come from.
+"""Finds the logins of `docker login` and `podman login` for a registry.
 
 docker: https://docs.docker.com/reference/cli/docker/login (config.json and credential helpers);
 podman: containers-auth.json(5).
@@ -19,17 +19,17 @@ from typing import Any
 from container_image import reference as references
 
 _HUB = ('https://index.docker.io/v1/', 'docker.io', 'index.docker.io', 'registry-1.docker.io')
-_HELPER_TIMEOUT = 60  # seconds: it may ask for a password of its own
+_HELPER_TIMEOUT = 60  # seconds: it may prompt for a password
 _NOT_FOUND = b'credentials not found'
 
 
 class LoginError(Exception):
-    """A login is there and can't be used. The message says why, and quotes no part of it."""
+    """A login exists but cannot be used. The message says why, without quoting it."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Login:
-    """A username and a password for one registry; '' for both where there is no login."""
+    """Username and password for one registry; both are '' if there is no login."""
 
     username: str = ''
     password: str = dataclasses.field(default='', repr=False)
@@ -39,7 +39,7 @@ def find(reference: references.Reference, environment: Mapping[str, str] = os.en
     """Return the login for an image: podman's for it, its namespace or registry, else docker's.
 
     Raises:
-        LoginError: a file can't be read, or a credential helper fails.
+        LoginError: a file cannot be read, or a credential helper failed.
     """
     for path in _files(environment):
         config = _read(path)
@@ -73,8 +73,8 @@ def _read(path: pathlib.Path) -> dict[str, Any]:
     except (ValueError, RecursionError):
         config = None
     if not isinstance(config, dict):
-        # not chained: the parser's error holds the text
-        raise LoginError(f'{path} is not JSON as `docker login` or `podman login` writes it')
+        # not chained: the parser's error contains the text
+        raise LoginError(f'{path} is not a valid JSON file of `docker login` or `podman login`')
     return config
 
 
@@ -104,7 +104,7 @@ def _login(
 
 
 def _servers(domain: str) -> tuple[str, ...]:
-    """Return the names under which a registry may be in a file, the usual one first."""
+    """Return the names that a registry may have in a file, the most common one first."""
     if domain == 'docker.io':
         return _HUB
     return (domain, f'https://{domain}', f'https://{domain}/v1/', f'https://{domain}/v2/')
@@ -164,5 +164,5 @@ def _ask(helper: str, server: str, path: pathlib.Path) -> Login | None:
 def _identity_token(server: str, path: pathlib.Path) -> LoginError:
     return LoginError(
         f'the login for {server} in {path} is an identity token, which is not supported: log in '
-        f'with a username and a password, or a token as the password'
+        f'with a username and password, or with a token as the password'
     )

@@ -1,6 +1,6 @@
-"""An image in any registry: what a reference means, and all that belongs to the image.
+"""Reads an image in any registry: the digest of a reference, its manifests and blobs.
 
-Formats: the OCI image-spec 1.1, and Docker's image manifest schema 2 with its manifest lists.
+Formats: OCI image-spec 1.1, and Docker's image manifest schema 2 and manifest lists.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ _LAYERS = {
     )
     for compression in ('', '+gzip', '.gzip', '+zstd', '.zstd')
 }
-# Windows' base layers, which registries need not have
+# base layers of Windows, which registries may lack
 _FOREIGN = ('nondistributable', 'foreign')
 _MAX_NESTED = 4
-_MAX_DOCUMENTS = 32 << 20  # bytes of all manifests and configurations
+_MAX_DOCUMENTS = 32 << 20  # the limit in bytes for all manifests and configurations
 
 
 @dataclasses.dataclass(frozen=True)
 class RemoteImage:
-    """All that has to be copied, in an order in which nothing names what is not there yet.
+    """The blobs and manifests to copy, each after those that it refers to.
 
-    `manifests` ends with the one that the reference names; `documents` has the blobs that were
-    read already, the configurations, by digest.
+    `manifests` ends with the one that the reference names; `documents` are the configurations by
+    digest, which are blobs that were already read.
     """
 
     digest: str
@@ -48,14 +48,14 @@ class RemoteImage:
 
     @property
     def size(self) -> int:
-        """Bytes of all its blobs, each counted once."""
+        """The size of its blobs in bytes, each counted once."""
         return sum(blob.size for blob in self.blobs)
 
 
 class Source:
-    """A registry that has an image, with the login that docker or podman has for it.
+    """The registry of an image, with the login of docker or podman for it.
 
-    Methods raise `registry.RegistryError`. Making one raises `registry_logins.LoginError`.
+    Methods raise `registry.RegistryError`, the constructor `registry_logins.LoginError`.
     """
 
     def __init__(self, reference: references.Reference, **options: Any) -> None:
@@ -71,22 +71,22 @@ class Source:
         self.client.close()
 
     def read(self) -> RemoteImage:
-        """Read all of the image but its layers.
+        """Read the image without its layers.
 
         Raises:
-            InvalidImageError: it is no image, or runs where no charm does.
+            InvalidImageError: it is not an image, or no charm can run it.
         """
         return read(self.client, self.repository, self.reference.digest)
 
 
 def today(reference: references.Reference, limit: float = 20) -> references.Reference:
-    """Return the reference by digest of what a tag, or `latest`, means now.
+    """Return a reference with the digest that its tag, or `latest`, has now.
 
-    `limit` is in seconds. Nothing is asked for a reference that has a digest.
+    `limit` is in seconds. A reference that already has a digest is not looked up.
 
     Raises:
-        LoginError: a login is there and can't be used.
-        RegistryError: the registry doesn't say.
+        LoginError: a login exists but cannot be used.
+        RegistryError: the registry did not return the digest.
     """
     if not reference.digest:
         login = registry_logins.find(reference)
@@ -99,17 +99,17 @@ def today(reference: references.Reference, limit: float = 20) -> references.Refe
 
 
 def read(client: registry.Client, repository: str, digest: str) -> RemoteImage:
-    """Read all of an image but its layers.
+    """Read an image without its layers.
 
     Raises:
-        RegistryError: the registry does not have it, or not all of it.
-        InvalidImageError: it is no image, or runs where no charm does.
+        RegistryError: the registry does not have it, or only a part of it.
+        InvalidImageError: it is not an image, or no charm can run it.
     """
     return _Reader(client, repository).read(digest)
 
 
 def name(reference: references.Reference) -> str:
-    """Write a reference in full."""
+    """Return the full form of a reference."""
     tag = f':{reference.tag}' if reference.tag else ''
     digest = f'@{reference.digest}' if reference.digest else ''
     return f'{reference.domain}/{reference.path}{tag}{digest}'
@@ -144,9 +144,7 @@ class _Reader:
         if digest in self._manifests:
             return
         if depth > _MAX_NESTED:
-            raise images.InvalidImageError(
-                'its indexes are nested too deeply: no tool makes such an image'
-            )
+            raise images.InvalidImageError('the indexes of the image are nested too deeply')
         manifest = self._client.get_manifest(self._repository, digest)
         self._count(len(manifest.content))
         content = images.parse_json(manifest.content, f'the manifest {digest}')
@@ -161,16 +159,16 @@ class _Reader:
             raise images.InvalidImageError(
                 f'the manifest {digest} is not valid: it lacks {error}'
             ) from None
-        # after what it names
+        # after those that it refers to
         self._manifests[digest] = manifest
 
     def _add_image(self, digest: str, content: Any, attestation: bool) -> None:
         config, layers = content['config'], content['layers']
         if not attestation and (kind := _artifact(content, config, layers)):
-            # beside images in an index it goes along, as attestations do
+            # in an index with images, it is copied like an attestation
             attestation = True
             self._artifact = self._artifact or (
-                f'{digest} is not an image but another artifact ({kind[:80]})'
+                f'{digest} is not an image but a different artifact ({kind[:80]})'
             )
         for descriptor in (config, *layers):
             if not any(word in str(descriptor.get('mediaType')) for word in _FOREIGN):
@@ -181,7 +179,7 @@ class _Reader:
         data = self._client.get_blob(self._repository, config['digest'])
         self._count(len(data))
         if len(data) != config['size']:
-            raise ValueError('the size of its configuration')
+            raise ValueError('the right size of its configuration')
         self._documents[config['digest']] = data
         self._configs.append(images.Config.parse(data))
 
@@ -190,12 +188,12 @@ class _Reader:
         if self._size > _MAX_DOCUMENTS:
             raise images.InvalidImageError(
                 f'the image has more than {_MAX_DOCUMENTS >> 20} MiB of manifests and '
-                'configurations: no tool makes such an image'
+                'configurations'
             )
 
 
 def _artifact(content: Any, config: Any, layers: Any) -> str | None:
-    """Return what a Helm chart, a signature, or another artifact says that it is."""
+    """Return the type of an artifact such as a Helm chart or a signature; None for an image."""
     kinds = [content.get('artifactType')]
     if config.get('mediaType') not in _CONFIGS:
         kinds.append(config.get('mediaType'))

@@ -1,6 +1,6 @@
-"""An engine's API through the ssh command, as the docker command reaches it.
+"""Connects to an engine's API through the ssh command, as the docker command does.
 
-The Docker SDK can do so too, but only where paramiko is installed, which it then always imports.
+The Docker SDK can do so too, but only with paramiko, which it then always imports.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import urllib3
 
 
 class Adapter(requests.adapters.HTTPAdapter):
-    """Lets requests talk to the engine at `host`, such as ssh://user@host:22/path/of/socket."""
+    """Connects requests to the engine at `host`, such as ssh://user@host:22/path/of/socket."""
 
     def __init__(self, host: str):
         super().__init__()
@@ -31,7 +31,7 @@ class Adapter(requests.adapters.HTTPAdapter):
         ]
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> _Pool:
-        """Give requests the only pool there is."""
+        """Return the only pool."""
         return self._pool
 
     def close(self) -> None:
@@ -47,7 +47,7 @@ class _Connection(urllib3.connection.HTTPConnection):
     def connect(self) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
-            # a session of its own: Ctrl-C is for this program, which then closes the connection
+            # in a new session: Ctrl-C goes to this program only, which then closes the connection
             self._process = subprocess.Popen(
                 self.command, stdin=theirs.fileno(), stdout=theirs.fileno(), start_new_session=True
             )

@@ -1,4 +1,4 @@
-"""Reads tar archives of images as they come: POSIX.1-2001 (pax) and GNU's."""
+"""Reads tar archives of images as a stream: POSIX.1-2001 (pax) and GNU tar."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ _NO_ARCHIVE = 'this is not a tar archive'
 
 
 def read(stream: images.Content, hint: str = '') -> Generator[images.Member]:
-    """Read the regular files of a tar (POSIX.1-2001 pax, or GNU's) as they come.
+    """Yield the regular files of a tar (POSIX.1-2001 pax, or GNU) while reading it.
 
-    Python's own tarfile keeps every header and reads extended ones whole, however large.
-    `hint` ends the message about one that is cut off.
+    Python's tarfile keeps all headers, and reads extended headers of any size into memory.
+    `hint` is appended to the message about a truncated archive.
 
     Raises:
-        InvalidImageError: if the stream is not a tar, is damaged, or ends too early.
+        InvalidImageError: the stream is not a tar, is damaged, or is truncated.
     """
     extended: dict[str, str] = {}
     for number in itertools.count():
         header = stream.read(_BLOCK)
         if len(header) < _BLOCK and header.strip(b'\0'):
             raise images.InvalidImageError(
-                f'the archive ends in the middle of a header: it is cut off{hint}'
+                f'the archive is truncated: it ends within a header{hint}'
                 if number
                 else _NO_ARCHIVE
             )
         if not header.strip(b'\0'):
-            # the end is two blocks of zeros, and padding, which an engine expects to be read
+            # the end is two blocks of zeros and padding, which must be read from an engine
             while stream.read(_SKIP_SIZE):
                 pass
             return
@@ -51,15 +51,13 @@ def read(stream: images.Content, hint: str = '') -> Generator[images.Member]:
             k.startswith('GNU.sparse') for k in extended
         ):
             raise images.InvalidImageError(
-                f'{name!r} is sparse in the archive, which no engine writes'
+                f'{name!r} is a sparse file in the archive, which is not supported'
             )
         extended = {}
         if not member.isreg() and member.type in tarfile.SUPPORTED_TYPES:
-            size = 0  # a link may tell the size of what it leads to
+            size = 0  # a link may have the size of its target
         if size < 0:
-            raise images.InvalidImageError(
-                f'the archive gives {name!r} a negative size: it is damaged'
-            )
+            raise images.InvalidImageError(f'the archive is damaged: {name!r} has a negative size')
         content = _Part(stream, size, name, hint)
         if member.isreg():
             yield images.Member(name, size, content)
@@ -71,7 +69,7 @@ def _parse_header(header: bytes, otherwise: str) -> tarfile.TarInfo:
     try:
         return tarfile.TarInfo.frombuf(header, 'utf-8', 'surrogateescape')
     except tarfile.HeaderError:
-        if header.startswith(b'{"error'):  # how an engine ends an export that went wrong
+        if header.startswith(b'{"error'):  # an engine ends a failed export like this
             raise images.InvalidImageError(
                 'the engine could not export the image: '
                 + header.decode('utf-8', 'replace').strip('\0 \r\n')
@@ -82,7 +80,7 @@ def _parse_header(header: bytes, otherwise: str) -> tarfile.TarInfo:
 def _read_extension(stream: images.Content, header: tarfile.TarInfo) -> dict[str, str]:
     if not 0 <= header.size <= _EXTENSION_SIZE:
         raise images.InvalidImageError(
-            f'the archive has a header of {header.size} bytes: it is damaged'
+            f'the archive is damaged: it has a header of {header.size} bytes'
         )
     part = _Part(stream, header.size, header.name)
     data = part.read(header.size)
@@ -116,7 +114,7 @@ class _Part:
         data = self._stream.read(wanted) if wanted else b''
         if len(data) < wanted:
             raise images.InvalidImageError(
-                f'the archive ends in the middle of {self._name!r}{self._hint}'
+                f'the archive is truncated: it ends within {self._name!r}{self._hint}'
             )
         self._left -= wanted
         return data

@@ -1,9 +1,8 @@
-"""Tells layers by their V1 IDs, under which Docker Engine up to 24 exports them, unread.
+"""Recognizes layers by their V1 IDs in exports of Docker Engine up to 24, before reading them.
 
-Such an export has no digests of layers in it. But the ID of an image in version 1 of the format,
-which names the directory of a layer, is a digest over what its `json` says and over the layer's
-chain ID: see CreateID in moby's package image/v1, and "layer ChainID" in the OCI image
-specification 1.1.
+Such an export lacks the digests of layers. But each layer is in a directory named after its V1 ID,
+a digest of the content of its `json` and of the layer's chain ID: see CreateID in moby's
+package image/v1, and "layer ChainID" in the OCI image specification 1.1.
 """
 
 from __future__ import annotations
@@ -17,12 +16,12 @@ from charm_image.image import images
 
 _JSON = re.compile(r'(?:\./)?([0-9a-f]{64})/json')
 _LAYER = re.compile(r'(?:\./)?([0-9a-f]{64})/layer\.tar')
-# as Go writes JSON
+# the characters that Go escapes in JSON
 _ESCAPED = str.maketrans({char: f'\\u{ord(char):04x}' for char in '<>&\u2028\u2029'})
 
 
 class Layers:
-    """Which layer is in which directory of an export.
+    """Maps the directories of an export to layers.
 
     `rootfs` are the diff IDs of the layers of each platform, from the lowest up.
     """
@@ -36,13 +35,13 @@ class Layers:
         self._found: dict[str, str] = {}
 
     def learn(self, name: str, data: bytes) -> None:
-        """Look at a file, which comes before the layer in its directory if it is its `json`."""
+        """Read a file that may be the `json` of a layer, which precedes the layer."""
         if not (named := _JSON.fullmatch(name)):
             return
         try:
             content = images.parse_json(data, name)
         except images.InvalidImageError:
-            return  # whatever it is, no layer is told by it
+            return  # it does not describe a layer
         if not isinstance(content, dict):
             return
         for chain_id, diff_id in self._diff_ids.items():
@@ -50,7 +49,7 @@ class Layers:
                 self._found[named[1]] = diff_id
 
     def diff_id(self, name: str) -> str | None:
-        """Give the diff ID of the layer that a file is; None if it is not known to be one."""
+        """Return the diff ID of the layer in a file; None if it is not a known layer."""
         named = _LAYER.fullmatch(name)
         return self._found.get(named[1]) if named else None
 
@@ -64,7 +63,7 @@ def _chain_ids(diff_ids: Sequence[str]) -> list[str]:
 
 
 def _ids(content: dict[str, Any], chain_id: str) -> set[str]:
-    """Give the V1 IDs that a layer may have: that of the uppermost is also over its system."""
+    """Return the possible V1 IDs of a layer: that of the top layer also includes its `os`."""
     hashed = {key: value for key, value in content.items() if key not in ('id', 'os', 'parent')}
     hashed['layer_id'] = chain_id
     if 'parent' in content:

@@ -1,1 +1,1 @@
-"""From an image to a resource revision: the commands, Charmhub's API, credentials, the push."""
+"""Uploads resources: the commands, Charmhub's API, credentials and the push of images."""

@@ -1,4 +1,4 @@
-"""What `charm-upload-resource` is told on its command line."""
+"""The command line of `charm-upload-resource`."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ examples:
   charm-upload-resource my-charm my-image --from=docker.io/library/nginx@sha256:…
 
 environment:
-  CHARMCRAFT_AUTH           credentials, as `charmcraft login --export=FILE` writes them;
-                            without it, those that `charmcraft login` put into the keyring
-  CHARMCRAFT_STORE_API_URL  Charmhub's API, instead of https://api.charmhub.io
-  CHARMCRAFT_UPLOAD_URL     its storage, instead of https://storage.snapcraftcontent.com
-  CHARMCRAFT_REGISTRY_URL   the registry, instead of the one that Charmhub names
-  DOCKER_HOST               the engine that has the image, as for `docker`
+  CHARMCRAFT_AUTH           credentials from `charmcraft login --export=FILE`;
+                            default: those of `charmcraft login` in the keyring
+  CHARMCRAFT_STORE_API_URL  Charmhub's API; default: https://api.charmhub.io
+  CHARMCRAFT_UPLOAD_URL     its storage; default: https://storage.snapcraftcontent.com
+  CHARMCRAFT_REGISTRY_URL   the image registry; default: the one that Charmhub names
+  DOCKER_HOST               the container engine, as for `docker`
   DOCKER_CONFIG, REGISTRY_AUTH_FILE
-                            where `docker login` and `podman login` keep the logins for --from
+                            the logins of `docker login` and `podman login`, for --from
 
 exit status:
-  0 done, 1 refused or failed, 2 wrong usage, 130 interrupted, 143 terminated
+  0 success, 1 failure, 2 wrong usage, 130 interrupted, 143 terminated
 """
 
 _ENDINGS = ('.rock', '.oci', '.tar', '.tar.gz', '.tgz', '.tar.zst')
 
 
 class ImageArgument:
-    """What --image names: a digest, the beginning of one, or an archive or layout on disk.
+    """The value of --image: a digest, its first digits, or the path of an archive or layout.
 
-    `reference` is the name that stood before the digest, if one did.
+    `reference` is the full reference, if the digest came with a name.
     """
 
     def __init__(self, value: str) -> None:
@@ -65,7 +65,7 @@ class ImageArgument:
 
 
 def _named(value: str) -> references.Reference | None:
-    """Return the reference that is spelled, if it has a sha256 digest."""
+    """Return `value` as a reference, if it is one with a sha256 digest."""
     try:
         reference = references.Reference.parse(value)
     except references.InvalidReference:
@@ -74,18 +74,20 @@ def _named(value: str) -> references.Reference | None:
 
 
 def source(value: str) -> references.Reference:
-    """Return what --from names: an image in any registry, by its digest."""
+    """Return the value of --from: an image in any registry, by its digest."""
     transport, colon, rest = value.partition('://')
-    if '@' in value.partition('@sha')[0]:  # it is not repeated, since it may be a password
+    if (
+        '@' in value.partition('@sha')[0]
+    ):  # not repeated in the message, since it may be a password
         raise argparse.ArgumentTypeError(
-            'give no credentials: those of `docker login` and `podman login` are used'
+            'leave out the credentials, and log in with `docker login` or `podman login`'
         )
     if colon:
-        raise argparse.ArgumentTypeError(f'give it without {transport + colon!r}: --from={rest}')
+        raise argparse.ArgumentTypeError(f'leave out {transport + colon!r}: --from={rest}')
     if re.fullmatch('(sha256:)?[0-9a-f]{64}', value):
         digest = 'sha256:' + value.removeprefix('sha256:')
         raise argparse.ArgumentTypeError(
-            f'the registry and the name are missing: --from=REGISTRY/NAME@{digest}'
+            f'registry and name are missing: --from=REGISTRY/NAME@{digest}'
         )
     try:
         reference = references.Reference.parse(value)
@@ -97,13 +99,13 @@ def source(value: str) -> references.Reference:
         raise argparse.ArgumentTypeError(_today(value, reference))
     if not reference.digest.startswith('sha256:'):
         raise argparse.ArgumentTypeError(
-            'Charmhub knows images by sha256 digests: give the one that begins with "sha256:"'
+            'Charmhub supports only sha256 digests: use the one that begins with "sha256:"'
         )
     return reference
 
 
 def _today(value: str, reference: references.Reference) -> str:
-    """Say why a tag isn't taken, and which image it means now."""
+    """Return a message that a tag is not accepted, with the digest that it has now."""
     from charm_image.image import remote_image
 
     kind = 'a tag' if reference.tag else 'a name without a digest'
@@ -111,45 +113,45 @@ def _today(value: str, reference: references.Reference) -> str:
     try:
         return f'{why}: today it is --from={remote_image.name(remote_image.today(reference))}'
     except (registry_logins.LoginError, registry.RegistryError) as error:
-        return f'{why}; what it means today cannot be found out: {error}'
+        return f'{why}; its digest cannot be looked up: {error}'
 
 
 def _instead(value: str) -> str:
-    """Say what to give instead of an image that isn't told by its digest."""
+    """Return a message that says what to give instead of `value`, which is not a digest."""
     if '://' in value:
         return (
-            'this is a URL: give the digest of an image that your engine or '
-            "Canonical's registry has, or --from=REGISTRY/NAME@sha256:… for another registry's"
+            "this is a URL: give the digest of an image in your engine or Canonical's registry, "
+            'or use --from=REGISTRY/NAME@sha256:… for a different registry'
         )
     transport, colon, path = value.partition(':')
     if colon and transport in ('oci', 'oci-archive', 'docker-archive', 'dir', 'docker-daemon'):
-        return f'give the path or digest alone, without {transport!r}: --image={path}'
+        return f'leave out {transport + colon!r}: --image={path}'
     if transport == 'sha256':
-        return 'a digest has 64 hexadecimal digits after "sha256:"; its first 12 are enough'
+        return 'a digest has 64 hexadecimal digits after "sha256:"; give at least the first 12'
     if transport in ('sha384', 'sha512'):
-        return f'{transport} digests are not used here: give the one that begins with "sha256:"'
+        return f'{transport} digests are not supported: give the one that begins with "sha256:"'
     if value.startswith(('/', './', '../', '~')) or value.endswith(_ENDINGS):
-        return f'there is no file or directory {value!r}'
+        return f'{value!r} does not exist'
     if not value:
         return 'give the digest of an image'
     advice = (
-        'the digest of an image in your engine is what '
-        f'`docker image inspect --format={{{{.Id}}}} {value}` prints'
+        'to get the digest of an image in your engine, run '
+        f'`docker image inspect --format={{{{.Id}}}} {value}`'
     )
     if re.fullmatch('[0-9a-f]+', value):
-        return f'{value!r} is a name, or less than the first 12 digits of a digest: {advice}'
+        return f'{value!r} is a name, or fewer than 12 digits of a digest: {advice}'
     try:
         reference = references.Reference.parse(value)
     except references.InvalidReference as error:
-        shown = 'this' if '@' in value else repr(value)  # it may hold a password
-        return f'{shown} is neither a digest nor a file, and not a valid reference: {error}'
+        shown = 'this' if '@' in value else repr(value)  # it may contain a password
+        return f'{shown} is not a digest, an existing file or a valid reference: {error}'
     if reference.digest:
         return 'give the digest that begins with "sha256:"'
     return f'{_today(value, reference)}; {advice}'
 
 
 def seconds(value: str) -> float:
-    """Return a number of seconds that an option gives."""
+    """Return the value of an option in seconds."""
     try:
         seconds = float(value)
     except ValueError:
@@ -160,14 +162,14 @@ def seconds(value: str) -> float:
 
 
 def _name(value: str) -> str:
-    # what Juju allows for both, and more; a path or a URL here is a slip
+    # more than Juju allows for both, but not a path or a URL
     if not re.fullmatch('[A-Za-z0-9][A-Za-z0-9_.-]*', value):
-        raise argparse.ArgumentTypeError(f'{value!r} is not a name')
+        raise argparse.ArgumentTypeError(f'{value!r} is not a valid name')
     return value
 
 
 class _Description(argparse.Action):
-    """What charm-tools asks each of its commands for."""
+    """Prints the description, as charm-tools expects of each command."""
 
     def __call__(self, parser: argparse.ArgumentParser, *args: object) -> NoReturn:
         print(str(parser.description).rstrip('.'))
@@ -175,7 +177,7 @@ class _Description(argparse.Action):
 
 
 class _Version(argparse.Action):
-    """What `version` of argparse does, but looked up only if asked for."""
+    """Like `version` of argparse, but looks the version up only if needed."""
 
     def __call__(self, parser: argparse.ArgumentParser, *args: object) -> NoReturn:
         import importlib.metadata
@@ -185,7 +187,7 @@ class _Version(argparse.Action):
 
 
 def add_common(parser: argparse.ArgumentParser, review: str, result: str) -> None:
-    """Add the options that both commands have; `review` and `result` are what theirs are."""
+    """Add the options of both commands, which call the review and result differently."""
     parser.add_argument(
         '--review-timeout',
         metavar='SECONDS',
@@ -193,11 +195,11 @@ def add_common(parser: argparse.ArgumentParser, review: str, result: str) -> Non
         default=300,
         help=f'how long to wait for {review} (default: %(default)s)',
     )
-    parser.add_argument('--format', choices=['json'], help='print the result for a script')
-    parser.add_argument('-q', '--quiet', action='store_true', help=f'print only {result}')
+    parser.add_argument('--format', choices=['json'], help='print the result as JSON')
     parser.add_argument(
-        '--version', action=_Version, nargs=0, help='print the version of this program'
+        '-q', '--quiet', action='store_true', help=f'print only {result} and errors'
     )
+    parser.add_argument('--version', action=_Version, nargs=0, help='print the version')
     parser.add_argument('--description', action=_Description, nargs=0, help=argparse.SUPPRESS)
 
 
@@ -211,45 +213,47 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument('charm', metavar='CHARM', type=_name, help='a charm that you may publish')
     parser.add_argument(
-        'resource', metavar='RESOURCE', type=_name, help='a resource in its metadata.yaml'
+        'charm', metavar='CHARM', type=_name, help='the name of a charm on Charmhub'
+    )
+    parser.add_argument(
+        'resource', metavar='RESOURCE', type=_name, help='the name of one of its resources'
     )
     what = parser.add_mutually_exclusive_group()
     what.add_argument(
-        '--filepath', metavar='PATH', help='a file, uploaded as it is (resources of type file)'
+        '--filepath', metavar='PATH', help='upload this file (resources of type file)'
     )
     what.add_argument(
         '--image',
         metavar='DIGEST',
         type=ImageArgument,
-        help="an image's digest or ID, or its first digits (type oci-image); Canonical's registry "
-        'and then the local engine are looked through. Or the path of an OCI archive or layout',
+        help='upload the image with this digest or ID, or its first 12 or more digits, from '
+        "Canonical's registry or the local engine; or the image in this OCI archive or layout",
     )
     what.add_argument(
         '--from',
         metavar='REFERENCE',
         dest='source',
         type=source,
-        help='an image in another registry, as REGISTRY/NAME@sha256:… (type oci-image): copied '
-        'as it is, with all its architectures, by the login of `docker login` or `podman login`',
+        help='copy the image REGISTRY/NAME@sha256:… from its registry, unchanged and with all '
+        'architectures, with the login of `docker login` or `podman login`',
     )
     what.add_argument(
         '--resume',
         metavar='UPLOAD_ID',
         type=_name,
-        help='wait on for the review of an earlier upload, sending nothing',
+        help='resume waiting for the review of an earlier upload',
     )
     add_common(parser, 'the review', 'the revision')
     return parser
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
-    """Parse the command line. Ends the program, with status 2, where that is wrong."""
+    """Parse the command line. If it is wrong, exit with status 2."""
     parser = _parser()
-    # `charm help upload-resource` comes as this
+    # `charm help upload-resource` calls the program like this
     args, unknown = parser.parse_known_args(['--help'] if list(argv) == ['help'] else argv)
-    # first, since argparse alone says only that --filepath is missing where --file was given
+    # first: for --file, argparse would only report that --filepath is missing
     if unknown:
         option, equals, _ = unknown[0].partition('=')
         options = re.findall('^  .*?(--[a-z-]+)', parser.format_help(), re.MULTILINE)

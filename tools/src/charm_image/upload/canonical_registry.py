@@ -1,4 +1,4 @@
-"""Canonical's registry, where the images of Charmhub's resources are."""
+"""Canonical's registry, which stores the images of Charmhub's resources."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from container_image import registry
 
 
 class Repository:
-    """The one `repository` in which a resource's images are, and a `client` of its registry."""
+    """The `repository` of a resource's images, and a `client` of its registry."""
 
     def __init__(
         self, way_in: store.UploadCredentials, tell: Callable[[str], None] = lambda sentence: None
@@ -32,30 +32,29 @@ class Repository:
         self._impatient.close()
 
     def find(self, digest: str) -> str | None:
-        """Return the digest of the manifest that has this one, or whose image has it as its ID."""
+        """Return the digest of the manifest that has `digest`, or whose image has it as its ID."""
         return self.find_pushed(digest) or self.find_manifest(digest)
 
     def find_manifest(self, digest: str) -> str | None:
-        """Return this digest if a manifest has it."""
+        """Return `digest` if a manifest has it, else None."""
         return _unless_absent(lambda: self._manifest(digest))
 
     def find_pushed(self, image: images.Image | str) -> str | None:
-        """Return the digest of the manifest that an earlier push made of `image`, or of its ID."""
+        """Return the digest of the manifest that an earlier push made of an image or image ID."""
         return _unless_absent(lambda: pushed.find(self.client, self.repository, image))
 
     def _manifest(self, digest: str) -> str | None:
         try:
             return self._impatient.head_manifest(self.repository, digest)
         except registry.Unavailable:
-            # docker-registry 2.8 answers 500 where the digest is a configuration's, however often
-            # it is asked
+            # docker-registry 2.8 always answers 500 if the digest is that of a configuration
             if self.client.has_blob(self.repository, digest):
                 return None
             return self.client.head_manifest(self.repository, digest)
 
 
 def _unless_absent(ask: Callable[[], str | None]) -> str | None:
-    """Return the answer, or None: some registries deny having what they never had."""
+    """Return the answer, None if absent: some registries return 403 for what is absent."""
     try:
         return ask()
     except (registry.NotFound, registry.NoRight):

@@ -1,4 +1,4 @@
-"""The resources that a charm declares: in its folder, its metadata.yaml, or built."""
+"""Reads the resources that a charm declares, from its directory, metadata.yaml or built file."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _MAX_SIZE = 1 << 20
 
 
 class CharmError(Exception):
-    """There is no charm, or what it declares can't be used; the message says what to do."""
+    """The charm does not exist or is not valid; the message says what to do."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Declared:
     """A resource in metadata.yaml: its `type` is `file` or `oci-image`.
 
-    `wrong` says why there is no `upstream` although it has an upstream-source.
+    `wrong` says why its upstream-source is not valid; `upstream` is None then.
     """
 
     name: str
@@ -42,21 +42,21 @@ class Charm:
 
 
 def read(path: str) -> Charm:
-    """Read the charm at `path`: a folder, a metadata.yaml or charmcraft.yaml, or a built charm.
+    """Read the charm at `path`: a directory, a metadata.yaml or charmcraft.yaml, or a built charm.
 
     Raises:
-        CharmError: there is none, or its metadata can't be read.
+        CharmError: it is not a charm, or its metadata cannot be read.
     """
     place = pathlib.Path(path)
     found = dict(_documents(place))
-    # a charm may have its name in one and its resources in the other
+    # the name may be in one file and the resources in the other
     name = next((d['name'] for d in found.values() if d.get('name')), None)
     declared: Any = next((d['resources'] for d in found.values() if d.get('resources')), {})
     if not isinstance(name, str):
         files = ' or '.join(found) or 'metadata.yaml'
-        raise CharmError(f'{path!r}: {files} does not give the name of the charm')
+        raise CharmError(f'{path!r}: the name of the charm is missing in {files}')
     if not isinstance(declared, dict):
-        raise CharmError(f'{path!r}: its resources are not a mapping')
+        raise CharmError(f'{path!r}: resources is not a mapping')
     resources = {str(key): _declared(str(key), value) for key, value in declared.items()}
     return Charm(name, resources)
 
@@ -66,8 +66,8 @@ def _documents(place: pathlib.Path) -> list[tuple[str, dict[str, Any]]]:
         if place.is_dir():
             paths = [place / file for file in _FILES if (place / file).is_file()]
             texts = [(file.name, _head(file)) for file in paths]
-        elif not place.is_file():  # a pipe would be waited for
-            raise ValueError('it is neither a file nor a directory')
+        elif not place.is_file():  # reading a pipe would block
+            raise ValueError('it is not an existing file or directory')
         elif zipfile.is_zipfile(place):
             texts = _in_zip(place)
         else:
@@ -114,11 +114,11 @@ def _parse(place: str, name: str, text: bytes) -> dict[str, Any]:
 def _declared(name: str, entry: Any) -> Declared:
     if not isinstance(entry, dict):
         raise CharmError(f'the resource {name!r} is not a mapping')
-    kind = entry.get('type', 'file')  # as Juju has it
-    if kind == 'docker':  # as Juju called it at first
+    kind = entry.get('type', 'file')  # the default of Juju
+    if kind == 'docker':  # Juju's first name for it
         kind = 'oci-image'
     if kind not in ('file', 'oci-image'):
-        raise CharmError(f'the resource {name!r} has the type {kind!r}: Juju has file, oci-image')
+        raise CharmError(f'the resource {name!r} is of type {kind!r}: use file or oci-image')
     upstream = entry.get('upstream-source')
     if kind != 'oci-image' or not upstream:
         return Declared(name, kind)
@@ -126,6 +126,6 @@ def _declared(name: str, entry: Any) -> Declared:
     try:
         return Declared(name, kind, references.Reference.parse(text))
     except references.InvalidReference as error:
-        # no reason to leave the others, and something else may be given for this one
+        # the other resources can be uploaded, and this one from somewhere else
         wrong = f'the upstream-source of {name!r} is not a valid image reference: {error}'
         return Declared(name, kind, wrong=wrong)

@@ -1,4 +1,4 @@
-"""Whether a resource may be uploaded to, found out before any byte is sent."""
+"""Checks that a resource can be uploaded, before any byte is sent."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ _OPTIONS = {'file': '--filepath=PATH', 'oci-image': '--image=DIGEST'}
 
 
 def types(hub: store.Store, charm: str, tell: Callable[[str], None]) -> dict[str, str] | None:
-    """Return the type of each resource of `charm`, or None where the credentials hide them.
+    """Return the type of each resource of `charm`; None if the credentials do not allow it.
 
     Raises:
-        NotAllowed: they allow no uploads to it.
-        NotFound: there is no such charm.
+        NotAllowed: the credentials do not allow uploads to the charm.
+        NotFound: the charm does not exist.
     """
     account = hub.whoami()
     if not account.permits('package-manage-revisions') or (
@@ -22,7 +22,7 @@ def types(hub: store.Store, charm: str, tell: Callable[[str], None]) -> dict[str
     ):
         raise store_errors.NotAllowed(
             f'The credentials are restricted: they do not allow uploads to {charm!r}.',
-            f'Export others with `charmcraft login --export=FILE --charm={charm} '
+            f'Export new ones with `charmcraft login --export=FILE --charm={charm} '
             '--permission=package-manage --permission=package-view`.',
         )
     try:
@@ -30,8 +30,8 @@ def types(hub: store.Store, charm: str, tell: Callable[[str], None]) -> dict[str
     except store_errors.NotAllowed as error:
         if not account.permits('package-view'):
             tell(
-                'The credentials lack the permission package-view: name and type of the '
-                'resource are not checked before it is sent.'
+                'The credentials lack the permission package-view: the name and type of the '
+                'resource are not checked before the upload.'
             )
             return None
         raise store_errors.NotAllowed(
@@ -42,18 +42,17 @@ def types(hub: store.Store, charm: str, tell: Callable[[str], None]) -> dict[str
     except store_errors.NotFound as error:
         raise store_errors.NotFound(
             f'{account.username!r} has no charm {charm!r}. {error.message}',
-            'Check the name: `charmcraft names --include-collaborations` lists those that '
-            'you may upload to.',
+            'Check the name: `charmcraft names --include-collaborations` lists your charms.',
             error.code,
         ) from None
 
 
 def check(known: Mapping[str, str] | None, charm: str, resource: str, type_: str) -> None:
-    """Find the resource among those that `types` told, with this type.
+    """Check that the resource is in `known`, which `types` returned, with this type.
 
     Raises:
-        NotFound: the charm has no such resource.
-        WrongType: it is of another type.
+        NotFound: the charm does not have the resource.
+        WrongType: the resource is of a different type.
     """
     if known is None:
         return

@@ -50,6 +50,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _resumption(args: argparse.Namespace, upload_id: str) -> str:
     return (
-        'Nothing has to be sent again. To wait on: '
+        'Nothing needs to be sent again. To resume waiting: '
         f'{arguments.PROGRAM} {args.charm} {args.resource} --resume={upload_id}'
     )

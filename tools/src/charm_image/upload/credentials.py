@@ -1,4 +1,4 @@
-"""Credentials for Charmhub, as charmcraft exports and stores them."""
+"""Reads the credentials for Charmhub that charmcraft exports and stores."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ VARIABLE = 'CHARMCRAFT_AUTH'
 _KEYRING_SERVICE = 'charmcraft'
 _LOG_IN = (
     'Log in with `charmcraft login`, or export credentials with `charmcraft login --export=FILE` '
-    f'and put the content of FILE into the environment variable {VARIABLE}.'
+    f'and set the environment variable {VARIABLE} to the content of FILE.'
 )
 
 
 class CredentialsError(Exception):
-    """There are no usable credentials. Says how to get some, and never what they are."""
+    """There are no usable credentials. The message says how to get some, but never quotes them."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Credentials:
-    """What the store wants to see: a token, or a login at Ubuntu One to be exchanged for one."""
+    """Credentials for the store: a token, or a login at Ubuntu One to exchange for one."""
 
     origin: str
     token: str = dataclasses.field(default='', repr=False)
@@ -36,16 +36,16 @@ class Credentials:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What may appear in no message."""
+        """The parts that must not appear in any message."""
         return tuple(filter(None, (self.given, self.token, self.root, self.discharge)))
 
     @property
     def renewal(self) -> str:
-        """What the user does when these have expired."""
+        """Says what to do when they have expired."""
         if self.origin == VARIABLE:
             return (
                 'Export new ones with `charmcraft login --export=FILE` '
-                f'and put the content of FILE into {VARIABLE}.'
+                f'and set {VARIABLE} to the content of FILE.'
             )
         return 'Log in again: `charmcraft logout`, then `charmcraft login`.'
 
@@ -56,13 +56,13 @@ def find(host: str, environment: Mapping[str, str] = os.environ) -> Credentials:
     They come from CHARMCRAFT_AUTH, or else from charmcraft's entry in the keyring.
 
     Raises:
-        CredentialsError: there are none, or they are in no known form.
+        CredentialsError: there are none, or their format is unknown.
     """
     value = environment.get(VARIABLE, '').strip()
     if value:
         if os.path.isfile(value):
             raise CredentialsError(
-                f'{VARIABLE} holds the name of a file: it must hold the content. '
+                f'{VARIABLE} contains the name of a file: it must contain the content. '
                 f'Set it with {VARIABLE}="$(cat FILE)".'
             )
         return parse(value, VARIABLE)
@@ -70,7 +70,7 @@ def find(host: str, environment: Mapping[str, str] = os.environ) -> Credentials:
 
 
 def parse(value: str, origin: str) -> Credentials:
-    """Read credentials in any form that charmcraft 1.3 to 4.5 wrote.
+    """Read credentials in any format that charmcraft 1.3 to 4.5 wrote.
 
     A token; `{"t": "macaroon", "v": token}`; `{"t": "u1-macaroon", "v": {"r": root, "d":
     discharge}}`; and the base64 of each.
@@ -80,7 +80,7 @@ def parse(value: str, origin: str) -> Credentials:
     """
     text = _decoded(value) or value
     unreadable = CredentialsError(
-        f'The credentials in {origin} are in no form that charmcraft writes. {_LOG_IN}'
+        f'The credentials in {origin} are not in a format that charmcraft writes. {_LOG_IN}'
     )
     try:
         content = json.loads(text)
@@ -95,7 +95,7 @@ def parse(value: str, origin: str) -> Credentials:
         if content['t'] == 'macaroon' and is_token(token):
             return Credentials(origin, token, given=value)
         raise unreadable
-    if isinstance(content, list):  # a bakery's macaroons: the token is their base64
+    if isinstance(content, list):  # a list of macaroons, whose base64 is the token
         text = value
     if not is_token(text):
         raise unreadable
@@ -103,9 +103,9 @@ def parse(value: str, origin: str) -> Credentials:
 
 
 def bind(root: str, discharge: str) -> str:
-    """Return the macaroon `discharge` bound to `root`, as a request has to carry it.
+    """Return the macaroon `discharge` bound to `root`, for the header of a request.
 
-    Binary macaroons, version 1 or 2: in both the signature is the last thing. It becomes
+    Both are binary macaroons of version 1 or 2, which end in the signature. The new signature is
     HMAC(0, HMAC(0, root's) + HMAC(0, own)).
     """
     key = bytes(32)
@@ -120,7 +120,7 @@ def bind(root: str, discharge: str) -> str:
 
 
 def is_token(value: object) -> TypeGuard[str]:
-    """Tell whether `value` may stand in a header, on its own."""
+    """Return whether `value` is a string that can be sent in a header."""
     return isinstance(value, str) and value.isascii() and value.isprintable() and value != ''
 
 
@@ -133,8 +133,10 @@ def _signature(macaroon: str) -> tuple[bytes, int]:
         raw = b''
     end = len(raw) if raw.startswith(b'\2') else len(raw) - 1  # version 1 ends in a line feed
     if end < 32:
-        # not chained: the cause's traceback would hold the macaroon
-        raise CredentialsError(f'The credentials hold no macaroon. {_LOG_IN}') from None
+        # not chained: the traceback would contain the macaroon
+        raise CredentialsError(
+            f'The credentials do not contain a valid macaroon. {_LOG_IN}'
+        ) from None
     return raw, end
 
 
@@ -143,7 +145,7 @@ def _encoded(raw: bytes) -> str:
 
 
 def _decoded(value: str) -> str | None:
-    """Return what `value` is the base64 of, unless that is binary, as in a macaroon."""
+    """Decode `value` from base64; None if it is not base64 of text."""
     packed = ''.join(value.split())
     try:
         raw = base64.b64decode(packed + '=' * (-len(packed) % 4), validate=True)
@@ -155,10 +157,10 @@ def _decoded(value: str) -> str | None:
 
 def _from_keyring(host: str) -> str:
     try:
-        import keyring  # imported only here: it looks for backends for a tenth of a second
+        import keyring  # imported only here: it takes 0.1 s to look for backends
 
         value = keyring.get_password(_KEYRING_SERVICE, host)
-    except Exception as error:  # noqa: BLE001  # backends raise what their systems raise
+    except Exception as error:  # noqa: BLE001  # backends raise any error of their systems
         raise CredentialsError(
             f'Not logged in to {host}: {VARIABLE} is not set and the keyring '
             f'cannot be read ({type(error).__name__}). {_LOG_IN}'

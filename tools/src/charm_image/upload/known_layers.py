@@ -1,4 +1,4 @@
-"""The layers of the last image that was pushed, told before they are read again."""
+"""Recognizes the layers of the last image that was pushed before they are read again."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from container_image import registry
 
 
 class Known(NamedTuple):
-    """A layer, and the blob that it is in the registry."""
+    """A layer, and its blob in the registry."""
 
     diff_id: str
     blob: images.Blob
 
 
 class KnownLayers:
-    """Finds layers in the registry by what exports call them, while the engine prepares one."""
+    """Finds layers in the registry by their names in an export, while the engine prepares it."""
 
     def __init__(self, client: registry.Client, repository: str, workers: layers.Workers):
         self._client = client
@@ -28,12 +28,12 @@ class KnownLayers:
         self._last = workers.submit(self._find)
 
     def get(self, digest: str) -> Known | None:
-        """Find a layer by its diff ID, or by the digest that it was last exported under."""
+        """Return a layer by its diff ID, or by its digest in the last export."""
         known = self._last.result().get(digest)
         return known if known and self._is_present(known.blob) else None
 
     def _find(self) -> dict[str, Known]:
-        """Pair the layers of the last image that was pushed with its blobs."""
+        """Return the layers of the last image that was pushed, by diff ID and by digest."""
         found: dict[str, Known] = {}
         try:
             manifest = self._client.get_manifest(self._repository, layers.ENCODING)
@@ -46,7 +46,7 @@ class KnownLayers:
             ):
                 found[diff_id] = found[source or diff_id] = Known(diff_id, blob)
                 if blob.digest not in self._present:
-                    # a blob may have been deleted since
+                    # a blob may have been deleted
                     self._present[blob.digest] = self._workers.submit(
                         self._client.has_blob, self._repository, blob.digest
                     )

@@ -1,4 +1,4 @@
-"""A file as the body of a form (multipart/form-data, RFC 7578), sent as it is read."""
+"""Streams a file as the body of a form (multipart/form-data, RFC 7578)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Body:
         self, file: BinaryIO, size: int, name: str, progress: Callable[[int], None] | None
     ) -> None:
         boundary = secrets.token_hex(16)
-        # as browsers do it, https://html.spec.whatwg.org/#multipart-form-data
+        # as browsers quote it, https://html.spec.whatwg.org/#multipart-form-data
         quoted = name.replace('"', '%22').replace('\r', '%0D').replace('\n', '%0A')
         self.content_type = f'multipart/form-data; boundary={boundary}'
         self._head = (
@@ -39,7 +39,7 @@ class Body:
         while left:
             try:
                 chunk = self._file.read(min(left, _CHUNK))
-            except OSError as error:  # else it would pass for a fault of the connection
+            except OSError as error:  # requests would report a connection error
                 raise store_errors.StoreError(
                     f'The file cannot be read: {error.strerror}.'
                 ) from None
@@ -50,8 +50,8 @@ class Body:
             if self._progress:
                 self._progress(self._size - left)
         if left or self._file.read(1):
-            # before the tail, so that the storage never has it whole
+            # before the tail, so that the storage never receives a complete file
             raise store_errors.FileChanged(
-                'The file changed while it was sent.', 'Nothing was created: try again.'
+                'The file changed during the upload.', 'No revision was created: try again.'
             )
         yield self._tail

@@ -1,4 +1,4 @@
-"""Pushes images to a registry, as the same manifest wherever they come from.
+"""Pushes images to a registry: the same image always gets the same manifest.
 
     with engine.connect() as local:
         image = local.find('70aa8983ec5c')          # or archives.open(path)
@@ -7,14 +7,14 @@
             digest = push.push(image, client, repository, progress)
         architectures = pushed.architectures(client, repository, digest)
 
-`client` is a `container_image.registry.Client`, whose RegistryError all of these may raise, beside
-`images.ImageError`. `progress(step, done, total)` is called, by one thread at a time, with the
-name of a step, and bytes done and in all (None: not known yet); `done` starts again from 0 where
-an upload was cut off.
+`client` is a `container_image.registry.Client`; all of these may raise its RegistryError, or
+`images.ImageError`. `progress(step, done, total)` is called by one thread at a time, with the name
+of a step, and its bytes done and in total (None: not known yet); `done` restarts from 0 if an
+upload is interrupted.
 
-A manifest names the image's configuration, byte for byte, and its layers as `layers` compresses
-them. It is Docker's schema 2, for several platforms in a manifest list: every engine and tool
-reads these, and a registry gives them also to clients that don't say what they accept.
+A manifest names the image's unchanged configuration, and its layers as `layers` compresses them.
+It is in Docker's schema 2, for several platforms in a manifest list: every engine and tool reads
+these, and a registry also returns them to clients without an Accept header.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ _log = logging.getLogger(__name__)
 
 
 class Progress(Protocol):
-    """Is told how far a step is, in bytes; `total` is None where that isn't known yet."""
+    """A function that receives the progress of a step in bytes."""
 
     def __call__(self, step: str, done: int, total: int | None, /) -> None:
-        """Show it."""
+        """Report that `done` of `total` bytes are done; `total` is None if not known yet."""
 
 
 def push(
@@ -50,19 +50,23 @@ def push(
     repository: str,
     progress: Progress | None = None,
 ) -> str:
-    """Push an image; give the digest of its manifest, or of the list for several platforms.
+    """Push an image; return the digest of its manifest, or of its manifest list.
 
-    Layers that are there already are not sent. Disk space is needed for the compressed layers, in
-    TMPDIR or /var/tmp, until each is sent.
+    Layers that the registry has are not sent. Compressed layers need disk space in TMPDIR or
+    /var/tmp until they are sent.
+
+    Raises:
+        ImageError: the image cannot be read, or no charm can run it.
+        RegistryError: the registry rejects it, or is unavailable for too long.
     """
-    _ = image.architectures  # raises, before anything is read, where no charm could run it
+    _ = image.architectures  # raises, before anything is read, if no charm can run it
     report = _Report(progress)
     with _Uploads(client, repository, report) as uploads:
         documents, blobs, sources = _read(image, uploads, report)
         configs = [c for c in documents.configs() if blobs.keys() >= set(c.diff_ids)]
         if not configs or not image.matches(configs):
             raise images.InvalidImageError(
-                f'what was read is not the image {image.id}, or not all of it: {image.remedy}'
+                f'the export is not the image {image.id}, or is incomplete: {image.remedy}'
             )
         for config in configs:
             uploads.add_bytes(config.digest, config.data)
@@ -75,9 +79,9 @@ def push(
 def _read(
     image: images.Image, uploads: _Uploads, report: _Report
 ) -> tuple[images.Documents, dict[str, images.Blob], dict[str, str]]:
-    """Compress the layers as they come, and send those that surely belong to the image.
+    """Compress the layers while reading them, and send those that belong to the image.
 
-    Give the blobs and the digests under which the source has them, both by diff ID.
+    Return the blobs, and the digests of the layers at the source, both by diff ID.
     """
     documents = images.Documents()
     v1_layers = v1_ids.Layers(image.rootfs)
@@ -85,7 +89,7 @@ def _read(
     sources: dict[str, str] = {}
     source = _Source(image.size, uploads, report)
     compressors = layers.compressors()
-    # closing it, if it isn't read to its end, closes the connection to the engine
+    # closing it early closes the connection to the engine
     members = image.members()
     try:
         for member in members:
@@ -101,7 +105,9 @@ def _read(
                 continue
             if digest and (known := uploads.known.get(digest)):
                 if layers.Hashed(content).read_all() != digest:
-                    raise images.InvalidImageError(f'{member.name!r} is not what its name says')
+                    raise images.InvalidImageError(
+                        f'the content of {member.name!r} does not match its name'
+                    )
                 blobs[known.diff_id] = known.blob
                 sources[known.diff_id] = digest
                 continue
@@ -116,7 +122,7 @@ def _read(
                 uploads.add(layer)
             elif len(blobs) > len(image.diff_ids) + _MAX_STRANGERS:
                 raise images.InvalidImageError(
-                    'the archive holds too many files that are not layers'
+                    'the archive contains too many files that are not layers'
                 )
         source.end()
     finally:
@@ -124,7 +130,7 @@ def _read(
         members.close()
     for diff_id in sorted(image.diff_ids - blobs.keys()):
         raise images.InvalidImageError(
-            f'the layer {diff_id} that the image names is missing, or was changed: {image.remedy}'
+            f'the layer {diff_id} of the image is missing or damaged: {image.remedy}'
         )
     return documents, blobs, sources
 
@@ -140,12 +146,12 @@ def _put_manifests(
     def put(manifest: manifests.Manifest, name: str) -> None:
         client.put_manifest(repository, name, manifest.content, manifest.media_type)
 
-    # one after the other: while docker-registry 2.8 stores a manifest under one name, it may
-    # answer 500 for another
+    # one at a time: while docker-registry 2.8 stores a manifest under one name, it may return
+    # 500 for a different name
     made = manifests.make(configs, blobs)
     for manifest in made:
         put(manifest, manifest.digest)
-    # tags save later uploads work: this image's any, another image's that of layers it shares
+    # tags save later uploads work: of this image, and of images that share layers with it
     identities = {image.id} | ({configs[0].digest} if len(configs) == 1 else set())
     with_sources = manifests.make(configs, blobs, sources)
     try:
@@ -156,7 +162,7 @@ def _put_manifests(
                 put(manifest, manifest.digest)
         put(with_sources[-1], layers.ENCODING)
     except registry.RegistryError as error:
-        _log.warning('the next upload of this image will take as long as this one: %s', error)
+        _log.warning('the next upload of this image will read and compress it again: %s', error)
     return made[-1].digest
 
 
@@ -174,7 +180,7 @@ class _Report:
 
 
 class _Source:
-    """The image's contents on their way in, which stop at once when an upload failed."""
+    """Reads the image's contents; stops immediately when an upload has failed."""
 
     _STEP = 'Reading the image'
 
@@ -194,7 +200,7 @@ class _Source:
     def _add(self, size: int) -> None:
         self._uploads.check()
         self._done += size
-        # the engine counts files, not the archives of them
+        # the size in the engine is that of the files, not of the archive
         total = None if self._size is None else max(self._size, self._done + 1)
         self._report(self._STEP, self._done, total)
 
@@ -211,11 +217,11 @@ class _Reported:
 
 
 class _Stopped(Exception):
-    """Another thread failed, so this one needn't go on."""
+    """A different thread failed, so this one stops."""
 
 
 class _Uploads:
-    """The registry's side of a push: blobs on their way, in threads of their own."""
+    """Sends blobs to the registry in several threads."""
 
     def __init__(self, client: registry.Client, repository: str, report: _Report):
         self._client = client
@@ -224,7 +230,7 @@ class _Uploads:
         self._futures: dict[str, concurrent.futures.Future[None]] = {}
         self._stopped = False
         self._workers = layers.Workers(_UPLOADS, 'upload')
-        # asked for while the engine prepares the export
+        # requested while the engine prepares the export
         self.known = known_layers.KnownLayers(client, repository, self._workers)
 
     def __enter__(self) -> _Uploads:
@@ -235,7 +241,7 @@ class _Uploads:
         self._workers.stop()
 
     def add(self, blob: images.Blob) -> None:
-        """Send a layer if the registry lacks it, and close it; not again, if that was done."""
+        """Send a layer, once, if the registry lacks it, and close it."""
         if isinstance(blob, layers.Layer) and blob.digest not in self._futures:
             self._futures[blob.digest] = self._workers.submit(self._send, blob)
 
@@ -245,7 +251,7 @@ class _Uploads:
             self._futures[digest] = self._workers.submit(self._send_bytes, digest, data)
 
     def check(self) -> None:
-        """Raise what an upload has raised so far."""
+        """Raise the error of an upload that has failed."""
         for future in self._futures.values():
             if future.done():
                 future.result()

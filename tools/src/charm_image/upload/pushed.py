@@ -1,6 +1,6 @@
-"""Finds what earlier uploads left in a registry.
+"""Finds the images of earlier uploads in a registry.
 
-It has no part in pushing, whose modules a repeated upload needn't wait for.
+Apart from `push`, whose imports a repeated upload does not need.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from container_image import registry
 class Platform(NamedTuple):
     """An image for one platform in the registry.
 
-    `sources` are the digests under which the layers came, '' where that is the diff ID.
+    `sources` are the digests of the layers at their source, '' if that is the diff ID.
     """
 
     config: images.Config
@@ -24,11 +24,11 @@ class Platform(NamedTuple):
 
 
 def find(client: registry.Client, repository: str, image: images.Image | str) -> str | None:
-    """Give the digest of the manifest that `push.push` once made of `image`; None if it made none.
+    """Return the digest of the manifest that an earlier `push.push` made of `image`, or None.
 
-    The manifest has a tag with the image's ID, and is checked against what the image's source has
-    now: an index may have got further platforms since. The ID alone, without an image, finds what
-    has a configuration of this digest.
+    The manifest is tagged with the image's ID, and compared with what the image's source has now:
+    an index may have more platforms since. An ID instead of an image finds only the image whose
+    configuration has this digest.
     """
     identity = image if isinstance(image, str) else image.id
     try:
@@ -46,9 +46,9 @@ def find(client: registry.Client, repository: str, image: images.Image | str) ->
 
 
 def architectures(client: registry.Client, repository: str, digest: str) -> tuple[str, ...]:
-    """Give Charmhub's names of the architectures of an image in the registry.
+    """Return Charmhub's names of the architectures of an image in the registry.
 
-    Raises InvalidImageError where it is no image, or runs where no charm does.
+    Raises InvalidImageError if it is not an image, or if no charm can run it.
     """
     manifest = client.get_manifest(repository, digest)
     return images.charmhub_architectures(_configs(client, repository, manifest))
@@ -62,7 +62,7 @@ def _config_digest(manifest: registry.Manifest) -> str | None:
 
 
 def tag(identity: str) -> str:
-    """Name the tag under which `push.push` stores what it makes of the image with this ID."""
+    """Return the tag under which `push.push` stores the image with this ID."""
     return 'image-' + identity.removeprefix('sha256:')
 
 
@@ -75,9 +75,9 @@ def _configs(
 def platforms(
     client: registry.Client, repository: str, manifest: registry.Manifest
 ) -> list[Platform]:
-    """Get the configuration and layers of each platform of an image in the registry.
+    """Return the configuration and layers of each platform of an image in the registry.
 
-    Raises InvalidImageError where it is not an image, or its indexes are nested too deeply.
+    Raises InvalidImageError if it is not an image, or its indexes are nested too deeply.
     """
     return list(_platforms(client, repository, manifest, 0, set()))
 
@@ -90,9 +90,7 @@ def _platforms(
     seen: set[str],
 ) -> Iterator[Platform]:
     if depth > images.MAX_NESTING:
-        raise images.InvalidImageError(
-            f'{manifest.digest} is nested too deeply in indexes: no tool makes such an image'
-        )
+        raise images.InvalidImageError(f'the indexes of {manifest.digest} are nested too deeply')
     content = images.parse_json(manifest.content, 'the manifest')
     try:
         if 'manifests' not in content:
@@ -105,7 +103,7 @@ def _platforms(
             yield Platform(config, blobs, sources)
             return
         for child in content['manifests']:
-            # once each: indexes may name each other again and again
+            # once each: indexes may refer to each other
             if not images.is_attestation(child) and child['digest'] not in seen:
                 seen.add(child['digest'])
                 found = client.get_manifest(repository, child['digest'])

@@ -1,10 +1,11 @@
-"""Copies an image from one registry to another: byte for byte, through memory alone.
+"""Copies an image from one registry to another: byte for byte, in memory only.
 
     with remote_image.Source(reference) as source:
         image = source.read()
         registry_copy.copy(image, source, client, repository, progress)
 
-Several blobs go at once, each read as it is sent. What the other registry has is not read.
+Several blobs are copied in parallel, each read while it is sent. Blobs that the target has are not
+read.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import BinaryIO, cast
 from charm_image.image import images, layers, remote_image
 from container_image import registry
 
-#: Told of each step, the bytes done and those in all.
+#: Called with the name of a step, and its bytes done and in total.
 Progress = Callable[[str, int, int | None], None]
 
 _THREADS = 6
@@ -34,22 +35,22 @@ def copy(
     """Copy `image` from `source` to a repository of the registry behind `client`.
 
     Raises:
-        RegistryError: either registry refuses, or is unavailable for too long.
+        RegistryError: one of the registries rejects a request, or is unavailable for too long.
     """
     with _Copy(image, source, client, repository, progress) as copying:
         copying.blobs()
-    # one after the other: while docker-registry 2.8 stores a manifest under one name, it may
-    # answer 500 for another
+    # one at a time: while docker-registry 2.8 stores a manifest under one name, it may return
+    # 500 for a different name
     for manifest in image.manifests:
         client.put_manifest(repository, manifest.digest, manifest.content, manifest.media_type)
 
 
 class _Stopped(Exception):
-    """Another thread failed, so this one needn't go on."""
+    """A different thread failed, so this one stops."""
 
 
 class _SourceFailed(Exception):
-    """It was not the registry that is written to; `error` is what was wrong."""
+    """The source failed with `error`, not the target."""
 
     def __init__(self, error: registry.RegistryError) -> None:
         super().__init__(str(error))
@@ -82,7 +83,7 @@ class _Copy:
         self._workers.stop()
 
     def blobs(self) -> None:
-        """Copy those that are not there yet, the largest first. Raise the first error."""
+        """Copy the blobs that the target lacks, the largest first. Raises the first error."""
         largest_first = sorted(self._image.blobs, key=lambda blob: -blob.size)
         futures = [self._workers.submit(self._blob, blob) for blob in largest_first]
         for future in concurrent.futures.as_completed(futures):
@@ -114,7 +115,7 @@ class _Copy:
 
 
 class _Reading:
-    """A blob on its way in, whose failures are told from those of the way out."""
+    """A blob of the source, whose errors are distinguished from those of the target."""
 
     def __init__(self, blob: registry.Download) -> None:
         self._blob = blob
@@ -129,5 +130,5 @@ class _Reading:
         try:
             return self._blob.read(size)
         except registry.RegistryError as error:
-            # neither registry is asked again for the other's sake
+            # an error of one registry is not retried at the other
             raise _SourceFailed(error) from None

@@ -1,4 +1,4 @@
-"""A file or an image becomes a resource revision."""
+"""Uploads a file or an image as a resource revision."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ from container_image import reference as references
 from container_image import registry
 
 if TYPE_CHECKING:
-    # these, like archives and push, are imported only where they have work
+    # imported when needed, like archives and push
     from charm_image.image import engine
 
 _FOUND = "Using the OCI image from Canonical's registry"
 
 
 class UploadError(Exception):
-    """What the command itself finds wrong; the message says what to do."""
+    """The command cannot continue; the message says what to do."""
 
 
-#: What an upload raises; anything else is a defect.
+#: The errors that an upload may raise; any other is a bug.
 EXPECTED = (
     UploadError,
     credentials.CredentialsError,
@@ -53,32 +53,32 @@ EXPECTED = (
 
 
 class Shown(Protocol):
-    """What an upload needs of a `terminal.Terminal`."""
+    """The methods of `terminal.Terminal` that an upload uses."""
 
     def say(self, sentence: str) -> None:
-        """Print what was asked for."""
+        """Print a line of the command's output."""
 
     def tell(self, sentence: str) -> None:
-        """Print what one wants to know while waiting."""
+        """Print a line about the progress."""
 
     def step(
         self, name: str, total: int | None = None
     ) -> contextlib.AbstractContextManager[Callable[[int], None]]:
-        """Show that one thing is going on, and how many of its `total` bytes are done."""
+        """Show one step; the yielded function takes how many of its `total` bytes are done."""
 
     def steps(
         self,
     ) -> contextlib.AbstractContextManager[Callable[[str, int, int | None], None]]:
-        """Show several things that go on at once: their names, bytes done, and in all."""
+        """Show several steps; the yielded function takes name, bytes done and total."""
 
 
 class Upload:
-    """One resource on its way, with the arguments of `arguments.parse`.
+    """The upload of one resource, with the arguments of `arguments.parse`.
 
-    `upload_id` is known once everything is at Charmhub; `facts` is what is known for scripts.
-    With `types`, as `checks.types` gives them, those are not asked for. With `sparing`,
-    nothing is sent to Charmhub where a revision has the same content. With `dry_run`, nothing is
-    sent at all, and there is no revision.
+    `upload_id` is '' until everything is sent; `facts` are the fields of the JSON output so far.
+    `types` is the result of `checks.types`, if the caller has it. With `sparing`, content that a
+    revision already has is not sent to Charmhub. With `dry_run`, nothing is sent, and no revision
+    is created.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class Upload:
         self.upload_id: str = args.resume or ''
 
     def run(self) -> int | None:
-        """Return the revision. Raises one of EXPECTED."""
+        """Upload, and return the revision. Raises one of EXPECTED."""
         with contextlib.ExitStack() as stack:
             path = self._args.filepath
             file = None if path is None else stack.enter_context(_open(path))
@@ -128,14 +128,14 @@ class Upload:
         name = name if name.isprintable() else repr(name)
         before = os.fstat(file.fileno())
         if not before.st_size:
-            self._shown.tell(f'{name} is empty: so will be the resource.')
+            self._shown.tell(f'{name} is empty: the resource will be empty too.')
         if self._is_known(hub, file, before.st_size) or self._dry_run:
             return
         upload_id = self._send(hub, file, before.st_size, name)
         after = os.fstat(file.fileno())
         if (before.st_mtime_ns, before.st_size) != (after.st_mtime_ns, after.st_size):
             raise store_errors.FileChanged(
-                'The file changed while it was sent.', 'No revision was created: try again.'
+                'The file changed during the upload.', 'No revision was created: try again.'
             )
         self._create_revision(hub, upload_id, 'file', ['all'])
 
@@ -154,7 +154,7 @@ class Upload:
         blob = hub.image_blob(self._charm, self._resource, digest)
         if self._is_known(hub, io.BytesIO(blob), len(blob)):
             return
-        # charmcraft names it so, with random letters after "resource"
+        # charmcraft's name for it, without its random letters
         upload_id = self._send(hub, io.BytesIO(blob), len(blob), 'image-resource.json')
         self._create_revision(hub, upload_id, 'oci-image', architectures)
 
@@ -164,24 +164,22 @@ class Upload:
         self.facts['missing-architectures'] = missing
         self._shown.tell(f'Architectures of the revision: {", ".join(uploaded)}')
         if missing and self._args.image.path:
-            self._shown.tell(
-                f'Its index names more, but their files are missing: {", ".join(missing)}'
-            )
+            self._shown.tell(f'Missing from the archive, but in its index: {", ".join(missing)}')
         elif missing:
             self._shown.tell(
-                f'Its index names more, but the engine does not have them: {", ".join(missing)}. '
+                f'Missing from the engine, but in the index of the image: {", ".join(missing)}. '
                 'To include them, run `docker pull --platform=…` for each, and upload again.'
             )
 
     def _copy(self, remote: canonical_registry.Repository) -> tuple[str, tuple[str, ...]]:
-        """Return digest and architectures of --from's image, after a copy if need be."""
+        """Return digest and architectures of the image of --from; copy it if needed."""
         from charm_image.image import remote_image
         from charm_image.upload import registry_copy
 
         reference: references.Reference = self._args.source
         digest = reference.digest
         looking = self._shown.step(f'Looking for {digest}')
-        # an index of which a manifest was deleted is mended by copying it again
+        # an index of which a manifest was deleted is copied again
         with contextlib.suppress(registry.NotFound), looking:
             if remote.find_manifest(digest):
                 image = remote_image.read(remote.client, remote.repository, digest)
@@ -202,9 +200,9 @@ class Upload:
     def _digest(
         self, remote: canonical_registry.Repository
     ) -> tuple[str, tuple[str, ...], Sequence[str]]:
-        """Return the digest of the image in the registry, after a push if need be.
+        """Return the digest of the image in the registry; push it if needed.
 
-        And the architectures that it has, and those that the index of a local image names.
+        Also return its architectures, and those in the index of the local image.
         """
 
         def architectures(digest: str) -> tuple[str, ...]:
@@ -230,7 +228,7 @@ class Upload:
                     if known != wanted.long:
                         found = found or remote.find(known)
             if not found:
-                with self._shown.step('Looking for what was uploaded before'):
+                with self._shown.step('Looking for an earlier upload of the image'):
                     found = remote.find_pushed(image)
             if found:
                 self._shown.say(_FOUND)
@@ -258,20 +256,20 @@ class Upload:
             return stack.enter_context(engine.connect()).find(wanted.long or wanted.short)
         except (images.NotFoundError, engine.EngineError) as error:
             message = (
-                f"{error}. If only Canonical's registry has the image, give its whole digest."
+                f"{error}. If the image is only in Canonical's registry, give its full digest."
             )
             if wanted.long:
                 named = remote_image.name(wanted.reference) if wanted.reference else ''
                 elsewhere = named or f'REGISTRY/NAME@{wanted.long}'
                 message = (
                     f"The image is not in Canonical's registry for resource {self._resource!r} of "
-                    f'charm {self._charm!r}, and {error}. To take it from '
-                    f'{"its" if named else "another"} registry, use --from={elsewhere}.'
+                    f'charm {self._charm!r}, and {error}. To copy it from '
+                    f'{"its" if named else "a different"} registry, use --from={elsewhere}.'
                 )
             raise UploadError(message) from None
 
     def _is_known(self, hub: store.Store, file: BinaryIO, size: int) -> bool:
-        """Find a revision that has this content, if nothing is to be sent without need."""
+        """With `sparing`, set the revision that already has this content, if there is one."""
         if not self._sparing:
             return False
         try:
@@ -290,13 +288,13 @@ class Upload:
     def _create_revision(
         self, hub: store.Store, upload_id: str, type_: str, architectures: Sequence[str]
     ) -> None:
-        # from here on there may be a revision, whatever happens
+        # from here on a revision may exist, even after an error
         self.upload_id = self.facts['upload-id'] = upload_id
         hub.create_revision(self._charm, self._resource, upload_id, type_, architectures)
 
 
 def connect(tell: Callable[[str], None]) -> store.Store:
-    """Return the client of Charmhub that the environment tells of."""
+    """Return a client of Charmhub, configured by the environment."""
     api_url = store_connection.secure(os.environ.get('CHARMCRAFT_STORE_API_URL') or store.API_URL)
     return store.Store(
         credentials.find(urllib.parse.urlsplit(api_url).netloc),
@@ -308,9 +306,9 @@ def connect(tell: Callable[[str], None]) -> store.Store:
 
 @contextlib.contextmanager
 def _left_out(name: str) -> Iterator[None]:
-    """Let an optional module be absent, which takes longer to import than a small image to send.
+    """Hide an optional module, whose import takes longer than the upload of a small image.
 
-    Docker's SDK would take paramiko for ssh://, where this command runs `ssh`.
+    Docker's SDK would use paramiko for ssh://; this command runs `ssh` instead.
     """
     if name in sys.modules:
         yield
@@ -319,23 +317,23 @@ def _left_out(name: str) -> Iterator[None]:
     try:
         yield
     finally:
-        sys.modules.pop(name, None)  # other threads may have been here, too
+        sys.modules.pop(name, None)  # a different thread may have removed it
 
 
 @contextlib.contextmanager
 def _open(path: str) -> Iterator[BinaryIO]:
-    """Open a file to upload. A fifo or device is refused rather than waited for."""
+    """Open a file to upload. Raises UploadError for a fifo or device, without waiting for it."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (OSError, ValueError) as error:
-        reason = getattr(error, 'strerror', None) or 'no path'
+        reason = getattr(error, 'strerror', None) or 'not a valid path'
         raise UploadError(f'{path!r} cannot be read: {reason}.') from None
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
         os.close(descriptor)
         if stat.S_ISDIR(mode):
             raise UploadError(f'{path!r} is a directory: give a file, such as an archive of it.')
-        raise UploadError(f'{path!r} is not a regular file: copy what it gives into one.')
+        raise UploadError(f'{path!r} is not a regular file: copy its content into one.')
     with open(descriptor, 'rb', buffering=0) as file:
         yield file
 
@@ -349,7 +347,7 @@ def _sha256(file: BinaryIO) -> str:
 
 
 def described(error: Exception) -> tuple[str, Sequence[Mapping[str, str]]]:
-    """Return the message of one of EXPECTED, and what scripts get of it."""
+    """Return the message of one of EXPECTED, and the list of errors for the JSON output."""
     if isinstance(error, store_errors.Rejected) and error.errors:
         return str(error), error.errors
     code = getattr(error, 'code', '') or re.sub('\\B[A-Z]', r'-\g<0>', type(error).__name__)

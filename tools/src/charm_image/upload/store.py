@@ -1,4 +1,4 @@
-"""Charmhub's publisher API, as far as a resource's upload needs it.
+"""A client of Charmhub's publisher API, for the upload of resources.
 
 https://api.charmhub.io/docs/default.html, and the calls of charmcraft 4.5.
 """
@@ -17,20 +17,20 @@ from charm_image.upload import multipart, store_connection, store_errors
 API_URL = 'https://api.charmhub.io'
 STORAGE_URL = 'https://storage.snapcraftcontent.com'
 
-_STORAGE_TIMEOUT = (10, 600)  # the storage hashes all of it before it answers
-_REVIEW_DELAYS = (0.2, 0.3, 0.5, 1, 1, 1, 2)  # then 3 s each, as charmcraft
+_STORAGE_TIMEOUT = (10, 600)  # the storage hashes the whole file before it responds
+_REVIEW_DELAYS = (0.2, 0.3, 0.5, 1, 1, 1, 2)  # then 3 s each, as in charmcraft
 
 
 @dataclasses.dataclass(frozen=True)
 class Account:
-    """Whose credentials these are, and what they are restricted to (None: not restricted)."""
+    """The account of the credentials, and what they are restricted to (None: not restricted)."""
 
     username: str
     permissions: frozenset[str] | None
     packages: frozenset[str] | None
 
     def permits(self, permission: str) -> bool:
-        """Tell whether the token has a permission, or the one that includes it."""
+        """Return whether the token has a permission, or the one that includes it."""
         included_in = permission.rpartition('-')[0]
         return self.permissions is None or not self.permissions.isdisjoint(
             {permission, included_in}
@@ -39,7 +39,7 @@ class Account:
 
 @dataclasses.dataclass(frozen=True)
 class UploadCredentials:
-    """Where in Canonical's registry a resource's images live, and how to get in."""
+    """The repository of a resource's images in Canonical's registry, and the login for it."""
 
     host: str
     repository: str
@@ -49,7 +49,7 @@ class UploadCredentials:
 
 @dataclasses.dataclass(frozen=True)
 class Review:
-    """What Charmhub thinks of an upload."""
+    """The review of an upload."""
 
     status: str
     revision: int | None
@@ -59,10 +59,10 @@ class Review:
 class Store:
     """A client of Charmhub.
 
-    `tell` hears, in a sentence, of each wait that the user should know about.
+    `tell` is called with a sentence about each wait.
 
     Raises:
-        InsecureURL: a URL is http and leads off this machine.
+        InsecureURL: a URL is http and not on this machine.
         StoreError: from every method.
     """
 
@@ -89,7 +89,7 @@ class Store:
             return Account(
                 username=self._connection.clean(str(answer['account'].get('username'))),
                 permissions=frozenset(answer.get('permissions') or ()) or None,
-                # a package that is told by its id can't be told by its name
+                # packages may be restricted by ID, without their names
                 packages=None if None in names else frozenset(names) or None,
             )
 
@@ -97,7 +97,7 @@ class Store:
         """Return the type of each resource that `charm` declares, by name."""
         answer = self._connection.get(f'/v1/charm/{_quoted(charm)}/resources')
         with self._connection.reading():
-            # listed for each revision of the charm that declares it: the last one rules
+            # listed for each revision of the charm that declares it: use the last one
             declared = sorted(answer['resources'], key=lambda found: found.get('revision') or 0)
             return {str(found['name']): str(found['type']) for found in declared}
 
@@ -112,7 +112,7 @@ class Store:
             }
 
     def upload_credentials(self, charm: str, resource: str) -> UploadCredentials:
-        """Return the way into Canonical's registry for this resource's images."""
+        """Return repository and login for this resource's images in Canonical's registry."""
         answer = self._connection.get(
             f'{_resource_path(charm, resource)}/oci-image/upload-credentials'
         )
@@ -124,9 +124,9 @@ class Store:
             )
 
     def image_blob(self, charm: str, resource: str, digest: str) -> bytes:
-        """Return, byte for byte, what the resource has to hold for an image to be used."""
+        """Return the exact content of the resource that refers to an image."""
         path = f'{_resource_path(charm, resource)}/oci-image/blob'
-        # asking twice makes nothing twice
+        # safe to repeat
         return self._connection.request(
             'POST', self._connection.api_url + path, json={'image-digest': digest}
         ).content
@@ -134,15 +134,15 @@ class Store:
     def send(
         self, file: BinaryIO, size: int, name: str, progress: Callable[[int], None] | None = None
     ) -> str:
-        """Send `size` bytes of a seekable file to the storage and return the upload's id.
+        """Send `size` bytes of a seekable file to the storage and return the upload's ID.
 
-        `progress` hears how many bytes are sent, and less than before where it starts again.
+        `progress` is called with the number of bytes sent, which restarts from 0 after an error.
 
         Raises:
-            FileChanged: the file has not, or no longer, `size` bytes.
+            FileChanged: the size of the file is not `size`.
         """
         body = multipart.Body(file, size, name, progress)
-        # bytes sent twice are no revision yet, so this may be repeated
+        # safe to repeat: this does not create a revision
         answer = self._connection.request(
             'POST',
             f'{self._storage_url}/unscanned-upload/',
@@ -153,14 +153,14 @@ class Store:
         content = self._connection.content(answer)
         if not content.get('successful') or not content.get('upload_id'):
             raise store_errors.StoreError(
-                "Charmhub's storage did not take the upload.", 'Try again.'
+                "Charmhub's storage did not accept the upload.", 'Try again.'
             )
         return str(content['upload_id'])
 
     def create_revision(
         self, charm: str, resource: str, upload_id: str, type_: str, architectures: Sequence[str]
     ) -> None:
-        """Let an upload become a revision of the resource, once."""
+        """Create a revision of the resource from an upload, at most once."""
         url = f'{self._connection.api_url}{_resource_path(charm, resource)}/revisions'
         base = {'name': 'all', 'channel': 'all', 'architectures': list(architectures)}
         content = {'upload-id': upload_id, 'type': type_, 'bases': [base]}
@@ -175,10 +175,10 @@ class Store:
             return ask()
         except store_errors.Unavailable as error:
             lost = error
-        # The request may have been carried out though its answer was lost, and a second one could
-        # make a second revision. So: look, and only then ask again.
+        # The request may have succeeded although its response was lost, and repeating it could
+        # create a second revision. So check first.
         for delay in store_connection.DELAYS:
-            self._tell(f'{lost.message} Looking in {delay:g} s whether it was done.')
+            self._tell(f'{lost.message} Checking in {delay:g} s whether it succeeded.')
             time.sleep(delay)
             if self.review(charm, upload_id):
                 return None
@@ -193,7 +193,7 @@ class Store:
         raise lost
 
     def review(self, charm: str, upload_id: str) -> Review | None:
-        """Return the review of an upload; None where no revision was asked for."""
+        """Return the review of an upload; None if no revision was requested."""
         path = self._status_paths.get(upload_id, '')
         if not path.startswith('/'):
             query = urllib.parse.urlencode({'upload-id': upload_id})
@@ -219,12 +219,12 @@ class Store:
         return None
 
     def wait(self, charm: str, upload_id: str, timeout: float) -> int:
-        """Wait `timeout` seconds at most for the review and return the revision.
+        """Wait at most `timeout` seconds for the review and return the revision.
 
         Raises:
-            Rejected: the review says no.
-            ReviewPending: it says nothing yet.
-            NotFound: there is nothing to review.
+            Rejected: the review failed.
+            ReviewPending: the review is not finished.
+            NotFound: Charmhub does not know the upload.
         """
         deadline = time.monotonic() + timeout
         delays = iter(_REVIEW_DELAYS)
@@ -233,24 +233,25 @@ class Store:
             if found is None:
                 if upload_id not in self._status_paths:
                     raise store_errors.NotFound(
-                        f'Charmhub knows no revision of {charm!r} made of the upload {upload_id}.',
-                        'Upload again: the same content makes no second revision.',
+                        f'Charmhub has no revision of {charm!r} for upload {upload_id}.',
+                        'Upload again: identical content does not create a second revision.',
                     )
-                found = Review('not yet known', None, [])  # although it was just asked for
+                found = Review('not yet known', None, [])  # the revision was requested just now
             if found.status == 'rejected':
                 reasons = '; '.join(
                     ': '.join(filter(None, (error['code'], error['message'])))
                     for error in found.errors
                 )
                 raise store_errors.Rejected(
-                    f'Charmhub rejected the upload: {reasons or "no reason given"}.', found.errors
+                    f'Charmhub rejected the upload: {reasons or "no reason was given"}.',
+                    found.errors,
                 )
             if found.status == 'approved' and found.revision is not None:
                 return found.revision
             left = deadline - time.monotonic()
             if left <= 0:
                 raise store_errors.ReviewPending(
-                    f'Charmhub is still reviewing the upload {upload_id}.'
+                    f'Charmhub is still reviewing upload {upload_id}.'
                 )
             time.sleep(min(next(delays, 3), left))
 

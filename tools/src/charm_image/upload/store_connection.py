@@ -1,4 +1,4 @@
-"""Requests to Charmhub: credentials, repeats, and what its answers mean."""
+"""Requests to Charmhub: credentials, retries, and the errors in its responses."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from charm_image.upload import credentials as credentials_
 from charm_image.upload import store_errors
 
 DELAYS = (0.5, 1, 2, 4)
-"""Seconds before the second, third… attempt."""
+"""Seconds to wait before the second, third… attempt."""
 
-_LONGEST_WAIT = 60  # seconds that a server may ask for
-_TIMEOUT = (10, 60)  # seconds to connect, to answer
-# plain http is for this machine, and a proxy is another one; '' goes before the environment
+_LONGEST_WAIT = 60  # seconds; longer waits that a server requests are errors
+_TIMEOUT = (10, 60)  # seconds to connect, to respond
+# plain http is only for this machine, without a proxy; '' overrides the environment
 _NO_PROXIES = {'http': '', 'all': ''}
 
 
 class Connection:
-    """Requests to Charmhub, with credentials; again where Charmhub has a fault.
+    """Sends requests to Charmhub with credentials, and retries them after server errors.
 
-    `tell` hears, in a sentence, of each wait that the user should know about.
+    `tell` is called with a sentence about each wait.
 
     Raises:
         store_errors.StoreError: from every method.
@@ -54,11 +54,11 @@ class Connection:
         self._secrets.append(secret)
 
     def get(self, path: str) -> dict[str, Any]:
-        """Return what Charmhub has at `path`."""
+        """Return the JSON object at `path` of the API."""
         return self.content(self.request('GET', self.api_url + path))
 
     def content(self, response: requests.Response) -> dict[str, Any]:
-        """Return the JSON object that is in `response`."""
+        """Return the JSON object in `response`."""
         with self.reading():
             content = response.json()
             if isinstance(content, dict):
@@ -67,20 +67,20 @@ class Connection:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[None]:
-        """Raise an `Unavailable` where an answer has not the form that it ought to have."""
+        """Raise Unavailable if a response is not in the expected format."""
         try:
             yield
         except (ValueError, KeyError, TypeError, AttributeError):
-            # not chained: the cause may hold the answer, and that a password
+            # not chained: the cause may contain the response, with a password
             raise store_errors.Unavailable(
-                f'{host_of(self.api_url)} did not answer as Charmhub does.',
-                'Check the URL, and whether a proxy stands between.',
+                f"{host_of(self.api_url)} sent a response that is not Charmhub's.",
+                'Check the URL and any proxy.',
             ) from None
 
     def request(
         self, method: str, url: str, *, repeat: bool = True, **kwargs: Any
     ) -> requests.Response:
-        """Make a request; unless `repeat` is false, again where Charmhub has a fault."""
+        """Send a request; if `repeat`, retry it after server errors."""
         if not self._token:
             self._token = self._exchange()
         return self._persist(
@@ -95,10 +95,10 @@ class Connection:
                 return attempt()
             except store_errors.Unavailable as error:
                 wait = delay if error.retry_after is None else error.retry_after
-                # a request that was turned away at the door may be repeated, whatever it is
+                # a request that the server did not process can always be repeated
                 if not (repeat or isinstance(error, store_errors.Busy)) or wait > _LONGEST_WAIT:
                     raise
-                self._tell(f'{error.message} Trying again in {wait:g} s.')
+                self._tell(f'{error.message} Retrying in {wait:g} s.')
             time.sleep(wait)
         return attempt()
 
@@ -122,16 +122,16 @@ class Connection:
                 **kwargs,
             )
         except requests.RequestException as fault:
-            # not chained: the cause holds the request, and that the credentials
+            # not chained: the cause contains the request, with the credentials
             raise store_errors.Unavailable(
-                f'{host_of(url)} {_what_happened(fault)}.', 'Check the network, and try again.'
+                f'{host_of(url)} {_what_happened(fault)}.', 'Check the network and try again.'
             ) from None
         if response.status_code >= 300:
             raise self._refusal(response)
         return response
 
     def _exchange(self) -> str:
-        """Trade a login at Ubuntu One for a token of the store, as craft-store 3.4 does."""
+        """Exchange a login at Ubuntu One for a token of the store, as craft-store 3.4 does."""
         root = self._credentials.root
         discharge = credentials_.bind(root, self._credentials.discharge)
         self._secrets.append(discharge)
@@ -146,7 +146,7 @@ class Connection:
         token = self.content(response).get('macaroon')
         if not isinstance(token, str) or not credentials_.is_token(token):
             raise store_errors.StoreError(
-                'Charmhub gave no token for the login.', self._credentials.renewal
+                'Charmhub did not return a token for the login.', self._credentials.renewal
             )
         self._secrets.append(token)
         return token
@@ -162,13 +162,13 @@ class Connection:
         code = codes[0] if codes else ''
         said = said or f'{status} {self.clean(response.reason or "")}'.strip()
         host = host_of(response.url)
-        # the code first: a missing right comes as 401 or as 403
+        # check the code first: a missing permission is returned as 401 or 403
         if 'permission-required' in codes or status == 403:
             return store_errors.NotAllowed(f'Charmhub says: {said}.'.replace('..', '.'), code=code)
         if status == 401:
             return store_errors.NotLoggedIn(
-                f'Charmhub does not accept the credentials from {self._credentials.origin}: '
-                'they are expired, revoked or not for it.',
+                f'Charmhub rejected the credentials from {self._credentials.origin}: '
+                'they have expired, were revoked or are for a different store.',
                 self._credentials.renewal,
                 code,
             )
@@ -178,18 +178,20 @@ class Connection:
             wait = _retry_after(response)
             later = 'Try again later.' if wait is None else f'Try again in {wait:g} s.'
             if status == 429:
-                return store_errors.Busy(f'{host} is busy (429).', later, code, wait)
-            return store_errors.Unavailable(f'{host} has a fault ({said}).', later, code, wait)
-        if status == 413:
-            return store_errors.StoreError(f'{host} does not take so large a file.', code=code)
-        if 300 <= status < 400:
-            return store_errors.StoreError(
-                f'{host} sends us elsewhere ({status}).', 'Check the URL.'
+                return store_errors.Busy(
+                    f'{host} is rate-limiting requests (429).', later, code, wait
+                )
+            return store_errors.Unavailable(
+                f'{host} reported a server error ({said}).', later, code, wait
             )
-        return store_errors.StoreError(f'Charmhub refused: {said}.', code=code)
+        if status == 413:
+            return store_errors.StoreError(f'{host} rejected the file as too large.', code=code)
+        if 300 <= status < 400:
+            return store_errors.StoreError(f'{host} redirects ({status}).', 'Check the URL.')
+        return store_errors.StoreError(f'Charmhub rejected the request: {said}.', code=code)
 
     def clean(self, text: str) -> str:
-        """Return a server's words without secrets and control characters."""
+        """Return a server's message without secrets and control characters."""
         for secret in self._secrets:
             text = text.replace(secret, '***')
         return (
@@ -198,7 +200,7 @@ class Connection:
 
 
 class _Authorization(requests.auth.AuthBase):
-    """A header that no .netrc replaces and no repr shows."""
+    """Sets the header; .netrc does not replace it, and its repr does not show it."""
 
     def __init__(self, value: str) -> None:
         self._value = value
@@ -209,30 +211,30 @@ class _Authorization(requests.auth.AuthBase):
 
 
 def secure(url: str) -> str:
-    """Return `url` without a slash at its end, and without a user and password.
+    """Return `url` without a trailing slash, username and password.
 
     Raises:
-        InsecureURL: it is neither https nor on this machine.
+        InsecureURL: it is not https and not on this machine.
     """
     try:
         parts = urllib.parse.urlsplit(url)
         host = parts.hostname if parts.scheme in ('https', 'http') and parts.port != 0 else None
-    except ValueError:  # an address or a port that is none
+    except ValueError:  # the address or port is not valid
         host = None
     if not host:
         raise store_errors.InsecureURL(
-            f'{_shown(url)} is not the URL of a server.', 'Give one like https://HOST.'
+            f'{_shown(url)} is not a valid server URL.', 'Use a form such as https://HOST.'
         )
     local = host in ('localhost', '::1') or re.fullmatch(r'127(\.\d{1,3}){3}', host)
     if parts.scheme == 'http' and not local:
         raise store_errors.InsecureURL(
-            f'{_shown(url)} would carry your credentials unencrypted.', 'Give an https:// URL.'
+            f'{_shown(url)} would send your credentials unencrypted.', 'Use an https:// URL.'
         )
     return parts._replace(netloc=host_of(url)).geturl().rstrip('/')
 
 
 def _shown(url: str) -> str:
-    """Return `url` without the user and password that someone may have put into it."""
+    """Return `url` without username and password."""
     return re.sub('//.*@', '//', url)
 
 
@@ -242,7 +244,7 @@ def host_of(url: str) -> str:
 
 
 def _retry_after(response: requests.Response) -> float | None:
-    """Return the seconds that a server asks for, RFC 9110 10.2.3."""
+    """Return the seconds in the Retry-After header (RFC 9110, 10.2.3), or None."""
     value = response.headers.get('Retry-After', '')
     if value.isdecimal():
         return float(value)
@@ -254,14 +256,14 @@ def _retry_after(response: requests.Response) -> float | None:
 
 
 def _what_happened(fault: requests.RequestException) -> str:
-    """Say why there is no answer, without the library's repr of its objects."""
+    """Describe why there was no response, without the library's repr of its objects."""
     if isinstance(fault, requests.exceptions.SSLError):
-        return 'has a certificate that is not trusted'
+        return 'has an untrusted certificate'
     if isinstance(fault, requests.exceptions.ProxyError):
         return 'cannot be reached through the proxy'
     if isinstance(fault, requests.Timeout):
-        return 'does not answer'
+        return 'does not respond'
     reason = str(fault)
     if 'refused' in reason or 'NewConnectionError' in reason or 'NameResolution' in reason:
         return 'cannot be reached'
-    return 'cut the connection'
+    return 'closed the connection'

@@ -1,4 +1,4 @@
-"""Why Charmhub did not do what it was asked for: each says what to do."""
+"""The errors of Charmhub; each message says what to do."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 
 class StoreError(Exception):
-    """Charmhub can't or won't do it. `code` is its own word, where it gave one."""
+    """Charmhub rejected a request. `code` is Charmhub's error code, or ''."""
 
     def __init__(self, message: str, resolution: str = '', code: str = '') -> None:
         super().__init__(f'{message} {resolution}'.strip())
@@ -16,23 +16,23 @@ class StoreError(Exception):
 
 
 class NotLoggedIn(StoreError):
-    """The credentials are expired, revoked or wrong."""
+    """The credentials have expired, were revoked or are wrong."""
 
 
 class NotAllowed(StoreError):
-    """The account, or its token, has no right to do this."""
+    """The account, or its token, lacks the permission."""
 
 
 class NotFound(StoreError):
-    """There is no such charm or resource, or it is hidden from this account."""
+    """The charm or resource does not exist, or this account cannot see it."""
 
 
 class WrongType(StoreError):
-    """The resource is of another type."""
+    """The resource is of a different type."""
 
 
 class Rejected(StoreError):
-    """The review found the content wanting. `errors` has a code and a message each."""
+    """The review failed. `errors` are mappings with a code and a message each."""
 
     def __init__(self, message: str, errors: Sequence[Mapping[str, str]]) -> None:
         super().__init__(message)
@@ -40,11 +40,11 @@ class Rejected(StoreError):
 
 
 class ReviewPending(StoreError):
-    """The review takes longer than we wait."""
+    """The review is not finished within the timeout."""
 
 
 class Unavailable(StoreError):
-    """Charmhub can't be reached, or has a fault of its own. `retry_after` is in seconds."""
+    """Charmhub cannot be reached, or has a server error. `retry_after` is in seconds."""
 
     def __init__(
         self, message: str, resolution: str, code: str = '', retry_after: float | None = None
@@ -54,12 +54,12 @@ class Unavailable(StoreError):
 
 
 class Busy(Unavailable):
-    """Charmhub did not look at the request: there are too many."""
+    """Charmhub did not process the request: there were too many."""
 
 
 class InsecureURL(StoreError):
-    """Credentials would cross a network readable."""
+    """Credentials would be sent unencrypted."""
 
 
 class FileChanged(StoreError):
-    """The file is not what it was when its upload began."""
+    """The file changed during its upload."""

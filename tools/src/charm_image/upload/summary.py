@@ -1,4 +1,4 @@
-"""What came of a charm's resources: a table, or JSON, and the release that uses them."""
+"""The results for a charm's resources: as a table or JSON, and the command to release them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _NOTHING = '-'
 
 @dataclasses.dataclass
 class Outcome:
-    """What became of one resource: `status` is uploaded, checked, failed or left-out."""
+    """The result for one resource: `status` is uploaded, checked, failed or left-out."""
 
     name: str
     type: str
@@ -23,14 +23,14 @@ class Outcome:
 
     @property
     def row(self) -> tuple[str, str, str, str]:
-        """Name, digest, architectures, and the revision or why there is none."""
+        """Name, digest, architectures, and the revision or the status."""
         architectures = ' '.join(self.facts.get('architectures', ())) or _NOTHING
         result = self.status.replace('-', ' ') if self.revision is None else str(self.revision)
         return self.name, self.facts.get('image-digest') or _NOTHING, architectures, result
 
     @property
     def document(self) -> dict[str, Any]:
-        """The same for scripts."""
+        """The result as a JSON object."""
         return {
             'name': self.name,
             'type': self.type,
@@ -44,7 +44,7 @@ class Outcome:
 
 
 def table(outcomes: Iterable[Outcome]) -> str:
-    """Lay the outcomes out in columns."""
+    """Return the outcomes as a table."""
     rows = [('Resource', 'Digest', 'Architectures', 'Revision')]
     rows += [outcome.row for outcome in outcomes]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -56,7 +56,7 @@ def table(outcomes: Iterable[Outcome]) -> str:
 
 
 def release(charm: str, outcomes: Iterable[Outcome]) -> str:
-    """Write the command that releases the charm with these revisions; '' if there are none."""
+    """Return the command that releases the charm with these revisions; '' without any."""
     options = [
         f'--resource={outcome.name}:{outcome.revision}'
         for outcome in outcomes

@@ -1,4 +1,4 @@
-"""The command `charm-upload-resources`: all resources of a charm become revisions."""
+"""The command `charm-upload-resources`, which uploads all resources of a charm."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _OPTIONS = {'image': 'oci-image', 'source': 'oci-image', 'filepath': 'file'}
 
 
 class _Part:
-    """What one of several uploads shows: its lines and steps with its name before them."""
+    """Shows the lines and steps of one of several uploads, prefixed with its name."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class _Part:
 
         try:
             yield show
-        finally:  # the others go on, and what failed here is no work of theirs
+        finally:  # the other uploads continue: remove the steps of a failed one
             for name, total in list(totals.items()):
                 self._show(name, total or 1, total or 1)
 
@@ -87,7 +87,7 @@ class _Run:
         ]
 
     def run(self) -> None:
-        """Upload all, several at once. Raises what concerns every one of them."""
+        """Upload all, several in parallel. Raises errors that concern all of them."""
         hub = resource_upload.connect(self._shown.tell)
         with self._shown.step(f'Checking the charm {self._charm.name!r}'):
             types = checks.types(hub, self._charm.name, self._shown.tell)
@@ -118,11 +118,11 @@ class _Run:
         if not option and not declared.upstream and not declared.wrong:
             outcome.status = 'left-out'
             hint = '--filepath' if declared.type == 'file' else '--image'
-            shown.tell(f'left out: give {hint} {declared.name}=…')
+            shown.tell(f'left out: to upload it, use {hint} {declared.name}=…')
             return
         try:
             if not option and declared.wrong:
-                hint = f'correct it, or give --image or --from {declared.name}=…'
+                hint = f'correct it, or use --image or --from {declared.name}=…'
                 raise charm_resources.CharmError(f'{declared.wrong}: {hint}')
             if not option and declared.upstream:
                 option, value = 'source', remote_image.today(declared.upstream)
@@ -167,7 +167,7 @@ class _Stopping:
 
 
 def _check(args: argparse.Namespace, charm: charm_resources.Charm) -> str:
-    """Return what is wrong with the options for this charm, if anything is."""
+    """Return an error message if the options do not fit this charm, else ''."""
     has = ', '.join(map(repr, charm.resources)) or 'none'
     seen: set[str] = set()
     for option, type_ in _OPTIONS.items():
@@ -184,7 +184,7 @@ def _check(args: argparse.Namespace, charm: charm_resources.Charm) -> str:
         if name not in charm.resources:
             return f'--only: the charm declares no resource {name!r}. It has: {has}'
     left = sorted(seen.difference(args.only)) if args.only else []
-    return f'--only leaves out {left[0]!r}, which is given' if left else ''
+    return f'--only does not include {left[0]!r}, which another option names' if left else ''
 
 
 def _print(
@@ -201,7 +201,7 @@ def _print(
     }
     failed = [outcome.name for outcome in run.outcomes if outcome.status == 'failed']
     if release and failed:
-        shown.tell(f'Not in the release command, because it failed: {", ".join(failed)}')
+        shown.tell(f'Not in the release command, because the upload failed: {", ".join(failed)}')
     shown.result('\n'.join(lines), document)
 
 
@@ -229,8 +229,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         terminated = isinstance(stop, programs.Terminated)
         status = 143 if terminated else 130
         message = (
-            f'{"Terminated" if terminated else "Interrupted"}. What was uploaded is not sent '
-            'again by the next run.'
+            f'{"Terminated" if terminated else "Interrupted"}. The next run does not send again '
+            'what was uploaded.'
         )
         code = 'terminated' if terminated else 'interrupted'
         errors = [{'code': code, 'message': message}]

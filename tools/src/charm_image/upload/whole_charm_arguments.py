@@ -1,4 +1,4 @@
-"""What `charm-upload-resources` is told on its command line."""
+"""The command line of `charm-upload-resources`."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from charm_image.upload import arguments
 PROGRAM = 'charm-upload-resources'
 _DESCRIPTION = 'Upload all resources of a charm to Charmhub.'
 _EPILOG = """\
-A resource of type oci-image that has an upstream-source is copied from there, as it is, with all
-its architectures. The others come from --image, --from and --filepath, or are left out.
+Resources of type oci-image with an upstream-source are copied from there, unchanged and with all
+architectures. For the others use --image, --from and --filepath, or they are left out.
 
 examples:
   charm-upload-resources .
@@ -22,15 +22,15 @@ examples:
   charm-upload-resources . --image app=app_1.0_amd64.rock --filepath data=data.tar.gz
 
 environment:
-  as for charm-upload-resource, see charm-upload-resource --help
+  see charm-upload-resource --help
 
 exit status:
-  0 done, 1 some were refused or failed, 2 wrong usage, 130 interrupted, 143 terminated
+  0 success, 1 one or more failed, 2 wrong usage, 130 interrupted, 143 terminated
 """
 
 
 class _Named:
-    """The type of an option NAME=VALUE: a pair of both."""
+    """Converts the value of an option NAME=VALUE to a pair."""
 
     def __init__(self, convert: Callable[[str], Any]) -> None:
         self._convert = convert
@@ -42,7 +42,7 @@ class _Named:
         try:
             return name, self._convert(value)
         except argparse.ArgumentTypeError as error:
-            # what it says to type is for the command that uploads one resource
+            # the message is for the command that uploads one resource
             message = str(error)
             for option in ('--image', '--from'):
                 message = message.replace(f'{option}=', f'{option} {name}=')
@@ -51,7 +51,7 @@ class _Named:
 
 def _path(value: str) -> str:
     if not os.path.exists(value):
-        raise argparse.ArgumentTypeError(f'there is no file {value!r}')
+        raise argparse.ArgumentTypeError(f'{value!r} does not exist')
     return value
 
 
@@ -66,7 +66,7 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     made.add_argument(
-        'path', metavar='PATH', help="a charm's folder, its metadata.yaml, or a built charm"
+        'path', metavar='PATH', help="a charm's directory, its metadata.yaml, or a built charm"
     )
     made.add_argument(
         '--image',
@@ -74,7 +74,7 @@ def parser() -> argparse.ArgumentParser:
         action='append',
         default=[],
         type=_Named(arguments.ImageArgument),
-        help='what the resource NAME is to be, as with charm-upload-resource --image',
+        help='the image of the resource NAME, as in charm-upload-resource --image',
     )
     made.add_argument(
         '--from',
@@ -83,7 +83,7 @@ def parser() -> argparse.ArgumentParser:
         action='append',
         default=[],
         type=_Named(arguments.source),
-        help='the same from another registry, as with charm-upload-resource --from',
+        help='the image of the resource NAME, as in charm-upload-resource --from',
     )
     made.add_argument(
         '--filepath',
@@ -91,23 +91,23 @@ def parser() -> argparse.ArgumentParser:
         action='append',
         default=[],
         type=_Named(_path),
-        help='the file that the resource NAME is to be',
+        help='the file of the resource NAME',
     )
     made.add_argument(
         '--only',
         metavar='NAME',
         action='append',
         default=[],
-        help='upload this resource alone; may be repeated',
+        help='upload only this resource; repeatable',
     )
     made.add_argument(
-        '--dry-run', action='store_true', help='resolve and check everything, and send nothing'
+        '--dry-run', action='store_true', help='resolve and check everything, without sending it'
     )
     arguments.add_common(made, 'each review', 'the result')
     return made
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
-    """Parse the command line. Ends the program, with status 2, where that is wrong."""
-    # `charm help upload-resources` comes as this
+    """Parse the command line. If it is wrong, exit with status 2."""
+    # `charm help upload-resources` calls the program like this
     return parser().parse_args(['--help'] if list(argv) == ['help'] else argv)
