@@ -175,8 +175,8 @@ def test_a_helper_that_fails_is_named_and_what_it_said_is_not(make, said, home, 
 @pytest.mark.parametrize(
     ('content', 'said'),
     [
-        (f'{{"auths": "{SECRET}', 'is not JSON'),
-        (f'["{SECRET}"]', 'is not JSON'),
+        (f'{{"auths": "{SECRET}', 'is not a valid JSON file'),
+        (f'["{SECRET}"]', 'is not a valid JSON file'),
         ({'auths': [SECRET]}, 'auths .* is not a mapping'),
         ({'credHelpers': SECRET}, 'credHelpers .* is not a mapping'),
         ({'auths': {'a.test': {'auth': f'{SECRET}!'}}}, 'log in again'),

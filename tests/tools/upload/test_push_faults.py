@@ -135,7 +135,7 @@ def test_a_tag_that_may_not_be_written_does_not_undo_the_push(
     proxy.answer('PUT', '/manifests/image-', 403)
     assert push.push(image, client, repository) == wanted
     assert client.head_manifest(repository, wanted) == wanted
-    assert 'the next upload of this image will take as long' in caplog.text
+    assert 'the next upload of this image will compress it again' in caplog.text
 
 
 def test_a_token_that_expires_in_the_middle_is_renewed(tmp_path, image, repository, wanted):

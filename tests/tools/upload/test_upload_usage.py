@@ -11,7 +11,7 @@ pytestmark = pytest.mark.holds('uploads')
 @pytest.mark.parametrize(
     ('value', 'advice'),
     [
-        ('nginx', '`docker image inspect --format={{.Id}} nginx` prints'),
+        ('nginx', '`docker image inspect --format={{.Id}} nginx`'),
         ('nginx:latest', 'is a tag'),
         ('ubuntu/nginx:1.18', 'is a tag'),
         ('localhost:5000/nginx', 'is a name'),

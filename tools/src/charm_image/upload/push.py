@@ -162,7 +162,7 @@ def _put_manifests(
                 put(manifest, manifest.digest)
         put(with_sources[-1], layers.ENCODING)
     except registry.RegistryError as error:
-        _log.warning('the next upload of this image will read and compress it again: %s', error)
+        _log.warning('the next upload of this image will compress it again: %s', error)
     return made[-1].digest
 
 
