@@ -27,7 +27,7 @@ pytestmark = pytest.mark.holds('uploads')
         ('./my.rock', 'does not exist'),
         ('my.rock', 'does not exist'),
         ('', 'give the digest'),
-        ('; rm -rf $HOME', 'has a space'),
+        ('; rm -rf $HOME', 'contains a space'),
     ],
 )
 def test_what_is_no_digest_is_told_with_what_to_give_instead(hub, upload, value, advice):
