@@ -3,7 +3,13 @@
 import pathlib
 import runpy
 
+from services import no_skips
+
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 # charmhelpers is imported here, too.
 runpy.run_path(str(_ROOT / 'tools/src/charm_unit/in_hooks/charm_unit_hook.py'))
+
+
+def pytest_configure(config):
+    config.pluginmanager.register(no_skips)

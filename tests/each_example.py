@@ -42,7 +42,8 @@ def main(names):
                 ('-p', 'charm_unit.plugin', 'tests/life', '--charm', '.'),
             ):
                 print(f'== {charm.name}: pytest {" ".join(arguments)}', flush=True)
-                command = [sys.executable, '-m', 'pytest', '-p', 'no:cacheprovider', *arguments]
+                plugins = ['-p', 'no:cacheprovider', '-p', 'services.no_skips']
+                command = [sys.executable, '-m', 'pytest', *plugins, *arguments]
                 failed |= subprocess.run(command, cwd=charm, env=variables).returncode != 0
     return int(failed)
 

@@ -4,29 +4,27 @@ import contextlib
 import gzip
 import json
 import pathlib
+import secrets
 import subprocess
 
 import services
 from services import debian, engine, layouts
 
-_ENTRY = 'qemu-aarch64'
 _CONFIGURATION = pathlib.Path('/usr/lib/binfmt.d/qemu-aarch64.conf')
+_PREFIX = 'tests-aarch64-'
 # Mounted where nobody else sees it, and for as long as it is wanted: what is registered is the
 # kernel's, and since Linux 6.7 it goes with the last mount. Ends with its standard input.
-_REGISTERED = f"""
+_MOUNTED = """
 d=$(mktemp -d)
 trap 'cd /; umount "$d"; rmdir "$d"' EXIT
 mount -t binfmt_misc none "$d"
 cd "$d"
-if [ -e {_ENTRY} ]; then
-    echo theirs
-    cat >/dev/null
-else
-    cat {_CONFIGURATION} >register
-    echo ours
-    cat >/dev/null
-    echo -1 >{_ENTRY}
-fi
+"""
+_REGISTERED = f"""{_MOUNTED}
+sed "s/^:[^:]*:/:$1:/" {_CONFIGURATION} >register
+echo registered
+cat >/dev/null
+echo -1 >"$1"
 """
 
 
@@ -35,18 +33,27 @@ def arm64():
     """Have the kernel run programs of arm64 by QEMU; as before afterwards."""
     services.require_root()
     services.require('qemu-aarch64-static')
+    # of its own, so that tests that run at the same time take nothing from each other
+    entry = f'{_PREFIX}{secrets.token_hex(4)}'
     process = subprocess.Popen(
-        ['unshare', '--mount', 'sh', '-euc', _REGISTERED],
+        ['unshare', '--mount', 'sh', '-euc', _REGISTERED, 'sh', entry],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
     try:
-        assert process.stdout.readline() in ('ours\n', 'theirs\n')
-        yield
+        assert process.stdout.readline() == 'registered\n'
+        yield entry
     finally:
         process.communicate()
         assert process.returncode == 0
+
+
+def registered():
+    """Give the names of what the kernel runs by other programs, but for other runs of tests."""
+    script = ['unshare', '--mount', 'sh', '-euc', f'{_MOUNTED} ls']
+    names = subprocess.run(script, check=True, capture_output=True, text=True).stdout.split()
+    return sorted(name for name in names if not name.startswith(_PREFIX))
 
 
 class _Image(layouts.Image):

@@ -44,11 +44,14 @@ def running(home):
     (home / 'config').write_text(_CONFIGURATION.format(port=port, home=home))
     (home / 'ssh').write_text(_CLIENT.format(ssh=shutil.which('ssh'), home=home))
     (home / 'ssh').chmod(0o755)
-    # it wants a directory in /run, which nobody else shall see
-    script = 'mount -t tmpfs tmpfs /run; mkdir /run/sshd; exec "$(command -v sshd)" -D -f "$1"'
+    (home / 'shadow').write_text('root:*:1:0:99999:7:::\n')
+    # it wants a directory in /run, and a root whose password is not locked, as on fresh machines:
+    # nobody else shall see either
+    script = 'mount -t tmpfs tmpfs /run; mkdir /run/sshd; mount --bind "$2" /etc/shadow; '
+    script += 'exec "$(command -v sshd)" -D -f "$1"'
     with (home / 'log').open('wb') as log:
         process = subprocess.Popen(
-            ['unshare', '--mount', 'sh', '-euc', script, 'sh', str(home / 'config')],
+            ['unshare', '--mount', 'sh', '-euc', script, 'sh', home / 'config', home / 'shadow'],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

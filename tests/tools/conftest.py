@@ -13,7 +13,7 @@ import charm_image
 from charm_image import resources
 from charm_image.image import engine as local_engine
 from container_image import registry
-from services import built, charmhub, debs, engine, engine_table, fake_engine, isolation, no_skips
+from services import built, charmhub, debs, engine, engine_table, fake_engine, isolation
 from services import registry as registries
 
 _numbers = itertools.count(1)
@@ -29,7 +29,6 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    config.pluginmanager.register(no_skips)
     config.addinivalue_line('markers', 'engine: depends on the engine (those with each_engine)')
     config.addinivalue_line('markers', 'scripts: of what is the same with all; the first will do')
     config.addinivalue_line('markers', 'holds(what): its column in the table of the engines')

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 import building
+from services import no_skips
 
 SKIPPING = """
 import pytest
@@ -40,7 +41,27 @@ def test_a_skip_is_a_failure_in_ci(tmp_path, ci, status, said):
         assert 'it is Saturday' in done.stdout
 
 
-ALONG = {'bash', 'docker', 'dpkg-deb', 'ssh-keygen'}
+def test_a_module_that_skips_itself_is_a_failure_in_ci(tmp_path):
+    (tmp_path / 'test_module.py').write_text('import pytest\npytest.importorskip("absent")\n')
+    done = subprocess.run(
+        [sys.executable, '-m', 'pytest', '-p', 'services.no_skips', tmp_path],
+        cwd=tmp_path,
+        env={**os.environ, 'CI': '1', 'PYTHONPATH': str(building.ROOT / 'tests')},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode not in (0, 5), done.stdout
+    assert "CI allows no skip: Skipped: could not import 'absent'" in done.stdout
+
+
+def test_all_tests_run_with_it(request):
+    assert request.config.pluginmanager.is_registered(no_skips)
+    # the same conftest.py is that of all folders of tests
+    assert all(not path.is_file() for path in (building.ROOT / 'tests').glob('*/pytest.ini'))
+    assert 'services.no_skips' in (building.ROOT / 'tests/each_example.py').read_text()
+
+
+ALONG = {'bash', 'dpkg-deb', 'ssh-keygen'}
 """Programs that Debian always has, or that come with the package of another."""
 
 
