@@ -1,9 +1,9 @@
-"""Live a unit's life with the README's example charm.
+"""Run the hooks of the README's example charm in a simulated Juju unit.
 
-Builds examples/charms/my-charm with the real `charm build`, then runs its hooks in a simulated
-Juju unit, and shows what each one did to flags, status and pod spec. In the end comes a release
-of the charm with the option verify-image, and a registry on this machine for it to ask. Exits
-with 1 if life goes otherwise than it must.
+Builds examples/charms/my-charm with the real `charm build`, does to a unit of it what an operator
+does, and shows what each hook changed: flags (+ set, - cleared, ± set and cleared), status and
+pod spec. At the end, the unit is upgraded to a release of the charm with the option verify-image,
+which asks a registry on this machine. Exits with 1 if a hook does something else than expected.
 
 With --svg, the README's picture of it is drawn too: five chapters, and only hooks that changed
 something.
@@ -39,10 +39,10 @@ _PASSWORD = 'open-sesame'  # noqa: S105 (nobody's)
 
 
 class _Registry(http.server.BaseHTTPRequestHandler):
-    """As much of a registry as it takes to tell whether an image is there."""
+    """As much of a registry as it takes to answer whether an image exists."""
 
     def do_HEAD(self):
-        """Answer for the one image that there is."""
+        """Answer for the one image that exists."""
         found = self.path == '/v2/team/web/manifests/2.1'
         self.send_response(200 if found else 404)
         if found:
@@ -50,7 +50,7 @@ class _Registry(http.server.BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_):
-        """Be silent: standard output is for the life."""
+        """Print nothing: standard output is for the hooks."""
 
 
 @contextlib.contextmanager
@@ -71,11 +71,11 @@ def _serving_registry():
 
 
 class _Wrong(Exception):
-    """Life went otherwise than it must; says how."""
+    """A hook did something else than expected; says what was expected."""
 
 
 class _Life:
-    """What an operator does to a unit, told to a console, and the main chapters to a picture."""
+    """What an operator does to a unit, on a console; the main chapters in a picture, too."""
 
     def __init__(self, console, subject):
         self.unit = subject
@@ -85,7 +85,7 @@ class _Life:
         self._chapters = 0
 
     def chapter(self, title, command, runs, *, pictured=False):
-        """Tell what the operator does and what each of the hooks that it brings did."""
+        """Print what the operator does and what each of the hooks that follow did."""
         self._chapters += 1
         command = rich.text.Text(f'$ {command}', 'dim')
         self._console.print()
@@ -121,9 +121,15 @@ def _path(run):
 
 
 def _live(life):
-    """Tell the life until the charm's next release; raise _Wrong."""
-    subject = life.unit
+    """Run the hooks until the charm's next release; raise _Wrong."""
+    _first_image(life)
+    _another_image(life)
+    _broken_image(life)
+    _broken_store(life)
 
+
+def _first_image(life):
+    subject = life.unit
     life.chapter(
         'Deploy without the image', 'juju deploy ./my-charm', subject.deploy, pictured=True
     )
@@ -156,6 +162,9 @@ def _live(life):
         subject.status[0] == 'active',
     )
 
+
+def _another_image(life):
+    subject = life.unit
     upgrade, *_ = life.chapter(
         'Attach another image, a private one',
         f'juju attach-resource my-charm {_RESOURCE}=./private.yaml',
@@ -173,8 +182,11 @@ def _live(life):
     )
     life.must('The pod spec is not sent again.', not idle.pod_spec)
 
+
+def _broken_image(life):
+    subject = life.unit
     upgrade, *_ = life.chapter(
-        'Attach what is broken',
+        'Attach a broken image',
         f'juju attach-resource my-charm {_RESOURCE}=./broken.yaml',
         lambda: subject.attach_bytes(
             _RESOURCE, b'registrypath: https://registry.example.com/web\n'
@@ -202,9 +214,10 @@ def _live(life):
         subject.status[0] == 'active',
     )
 
-    subject.break_resource_get(
-        _RESOURCE, 'echo "ERROR could not download resource: the store is down" >&2; exit 1'
-    )
+
+def _broken_store(life):
+    subject = life.unit
+    subject.fail_resource_get(_RESOURCE)
     life.chapter('Upgrade while the store is down', 'juju refresh my-charm', subject.upgrade)
     life.must(
         'It is blocked, with the reason that Juju gave.',
@@ -222,7 +235,7 @@ def _live(life):
 
 
 def _live_with_a_registry(life, charm):
-    """Tell the life from the release `charm` on, which has images verified; raise _Wrong."""
+    """Run the hooks from the release `charm` on, which verifies images; raise _Wrong."""
     subject = life.unit
     with _serving_registry() as (host, stop):
         life.chapter(
@@ -231,7 +244,7 @@ def _live_with_a_registry(life, charm):
             lambda: subject.upgrade(charm, {_RESOURCE: f'{host}/team/web:2.11'}),
         )
         life.must(
-            'It says that there is no such image, before Kubernetes is asked to pull it.',
+            'It says that the image does not exist, before Kubernetes tries to pull it.',
             _flags(subject) == {'fetched', 'failed'},
             subject.status[0] == 'blocked',
             f'{host}/team/web:2.11 is not in the registry' in subject.status[1],
@@ -244,7 +257,7 @@ def _live_with_a_registry(life, charm):
             lambda: subject.attach(_RESOURCE, f'{host}/team/web:2.1'),
         )
         life.must(
-            'The registry has confirmed it, and there is a new pod spec.',
+            'The registry has confirmed it, and a new pod spec is sent.',
             _flags(subject) == {'fetched', 'available'},
             _path(upgrade) == f'{host}/team/web:2.1',
         )
@@ -256,7 +269,7 @@ def _live_with_a_registry(life, charm):
             lambda: subject.attach(_RESOURCE, f'{host}/team/web:2.2'),
         )
         life.must(
-            'It waits, and will ask again in the next hook.',
+            'It waits, and will retry in the next hook.',
             _flags(subject) == {'fetched'},
             subject.status[0] == 'waiting',
             host in subject.status[1],
@@ -278,12 +291,12 @@ def _build_verifying(folder):
 
 
 def main(arguments=None):
-    """Build, live, tell; return the exit code."""
+    """Build the charm and run its hooks; return the exit code."""
     parser = argparse.ArgumentParser(
         prog='./dev life', description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument(
-        '--folder', type=pathlib.Path, help='build and live in this folder, and leave it there'
+        '--folder', type=pathlib.Path, help='build and run the unit in this folder, and keep it'
     )
     parser.add_argument(
         '--svg',
@@ -313,14 +326,14 @@ def main(arguments=None):
             if args.svg:
                 terminal_picture.write(life.picture, args.svg, './dev life')
         except (_Wrong, building.BuildError, charm_unit.CharmUnitError, OSError) as error:
-            said = 'Life must be so, and is not: ' if isinstance(error, _Wrong) else ''
+            said = 'Check failed: ' if isinstance(error, _Wrong) else ''
             console.print(rich.text.Text(f'\n✗ {said}{error}', 'bold red'))
             return 1
     seconds = time.monotonic() - begun
     console.print()
     console.print(
         rich.text.Text(
-            f'All {len(subject.runs)} hooks went as they must, in {seconds:.0f} s.', 'bold green'
+            f'All {len(subject.runs)} hooks ran as expected, in {seconds:.0f} s.', 'bold green'
         )
     )
     return 0

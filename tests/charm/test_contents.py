@@ -235,7 +235,8 @@ def ask():
     if entry is not None:
         _edit(subject, resources={'other': IMAGE, 'tried': None if null else entry})
     subject.attach('other', 'a/other')
-    subject.attach_bytes('tried', b'registrypath: a/tried')
+    if entry is not None:
+        subject.attach_bytes('tried', b'registrypath: a/tried')
     install, *_, start = subject.deploy()
     _failed(subject, start, word)
     assert install.exit_code == 0

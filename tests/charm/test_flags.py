@@ -240,8 +240,8 @@ def test_a_resource_that_an_upgrade_adds_is_fetched(charms, live):
     subject = live(charms.make(resources={'first': IMAGE}, reactive=OBSERVER))
     subject.attach('first', 'a/first')
     subject.install()
-    subject.attach('second', 'a/second')
-    upgrade = subject.upgrade(charms.make(resources=TWO, reactive=OBSERVER))[0]
+    release = charms.make(resources=TWO, reactive=OBSERVER)
+    upgrade = subject.upgrade(release, {'second': 'a/second'})[0]
     assert seen(upgrade, 'second') == GOOD
 
 

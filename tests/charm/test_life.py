@@ -49,7 +49,7 @@ def test_life_goes_as_it_must(told):
         'blocked  my-resource: no image is attached',
         '+ layer.docker-resource.my-resource.available',
         'pod spec  my-service: docker.io/library/nginx:1.27',
-        'nothing changes',
+        'no changes',
         '± layer.docker-resource.my-resource.changed',
         'pod spec  my-service: registry.example.com/team/web:2.0',
         'waiting  my-resource: 127.0.0.1:',
@@ -82,4 +82,4 @@ def test_a_life_that_goes_wrong_is_told_and_fails(tmp_path, monkeypatch, capsys)
     (lazy / 'reactive' / 'my_charm.py').write_text('# sets no pod spec\n')
     monkeypatch.setattr(life, '_CHARM', lazy)
     assert life.main([]) == 1
-    assert '✗ Life must be so, and is not: It is available, in the pod' in capsys.readouterr().out
+    assert '✗ Check failed: It is available, in the pod' in capsys.readouterr().out

@@ -84,6 +84,10 @@ def test_what_the_charm_does_not_have_is_named(charm):
             lambda: unit.relate('bd'),
             lambda: unit.act('backup'),
             lambda: unit.run('start'),
+            lambda: unit.attach('wbe', 'a/b:1'),
+            lambda: unit.detach('wbe'),
+            lambda: unit.fail_resource_get('wbe'),
+            lambda: unit.upgrade(images={'wbe': 'a/b:1'}),
         ):
             with pytest.raises(charm_unit.WrongUse, match='the charm has no '):
                 call()
@@ -186,7 +190,6 @@ def test_a_hook_runs_with_the_interpreter_that_is_asked_for(charm):
         ('#!"/bin/sh\n', 0o755, 127, 'No such file or directory .*"/bin/sh'),
         ('true\n', 0o755, 126, 'must name an interpreter, as in #!/bin/sh'),
         ('', 0o755, 126, 'must name an interpreter, as in #!/bin/sh'),
-        ('#!/bin/sh\n', 0o644, 126, 'not executable: chmod'),
     ],
 )
 def test_what_cannot_be_started_has_failed_with_the_reason(charm, script, mode, code, reason):
@@ -199,6 +202,18 @@ def test_what_cannot_be_started_has_failed_with_the_reason(charm, script, mode, 
             assert run.exit_code == code
             assert re.fullmatch(f'charm-unit: .* cannot be run: .*{reason}.*\n', run.output)
         assert unit.status == ('error', 'hook failed: "install"')
+
+
+def test_a_hook_is_made_executable_as_by_juju_and_an_action_is_not(charm):
+    built = charm({'backup': ''}, actions={'backup': {}})
+    for file in (built / 'hooks' / 'install', built / 'actions' / 'backup'):
+        file.chmod(0o644)
+    with charm_unit.Unit(built, check=False) as unit:
+        assert unit.install().exit_code == 0
+        run = unit.act('backup')
+    assert run.exit_code == 126
+    assert 'backup cannot be run: it is not executable: chmod +x it' in run.output
+    assert (built / 'hooks' / 'install').stat().st_mode & 0o777 == 0o644
 
 
 @pytest.mark.parametrize(
@@ -232,12 +247,15 @@ def test_an_upgrade_keeps_what_hooks_wrote_and_drops_what_the_build_had(charm):
         ((), 'run `charm-build`'),
         (('layer.yaml', 'metadata.yaml'), 'the source of a charm: run `charm-build`'),
         (('src/charm.py', 'metadata.yaml'), 'ops framework'),
+        (('venv/ops/main.py', 'dispatch', 'metadata.yaml'), 'ops framework'),
+        (('hooks/install', 'metadata.yaml'), "plain hooks .hooks/install begins with ''"),
+        (('dispatch', 'metadata.yaml'), 'dispatch script'),
         (('charmcraft.yaml',), 'charmcraft project'),
     ],
 )
 def test_a_folder_without_a_built_charm_is_told_what_it_is(tmp_path, files, words):
     for file in files:
-        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / file).touch()
     with pytest.raises(charm_unit.NotABuiltCharm, match=words):
         charm_unit.Unit(tmp_path)

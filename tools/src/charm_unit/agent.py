@@ -4,6 +4,7 @@ import json
 import pathlib
 import shutil
 import sqlite3
+import stat
 import sys
 import typing
 
@@ -101,6 +102,7 @@ class Agent:
             for path in built.folder.rglob('*')
             if path.is_symlink() or not path.is_dir()
         ]
+        self._make_hooks_executable()
         kept = self.folders.environment
         if self._bootstrap:
             return
@@ -110,6 +112,12 @@ class Agent:
         # layer:basic copies it to where only root may, unless there is none.
         (folder / 'bin' / 'charm-env').unlink(missing_ok=True)
 
+    def _make_hooks_executable(self) -> None:
+        """Do what Juju does to the hooks of a charm, and not to its actions."""
+        for hook in (self.folders.charm / 'hooks').iterdir():
+            if hook.is_file() and not hook.is_symlink():
+                hook.chmod(hook.stat().st_mode | stat.S_IXUSR)
+
     def _be_bootstrapped(self) -> None:
         """Tell layer:basic that its environment is made, which an upgrade would make anew."""
         folder = self.folders.charm / 'wheelhouse'
@@ -118,14 +126,23 @@ class Agent:
                 (folder / name).touch()
 
     def resource(self, name: str) -> model.Attached:
-        """Return what the controller knows of a resource, to change it."""
+        """Return what the controller knows of a resource, to change it; raise WrongUse."""
+        declared = self._declared_resources()
+        if name not in declared:
+            raise errors.WrongUse(errors.unknown('resource', name, declared))
+        return self._resource(name)
+
+    def _declared_resources(self) -> dict[str, dict[str, typing.Any]]:
+        return charm.BuiltCharm(self.folders.charm).resources
+
+    def _resource(self, name: str) -> model.Attached:
         return self.model.resources.setdefault(name, model.Attached(None))
 
     def _place_resources(self) -> None:
         """Tell where resource-get puts each resource that the charm declares now."""
-        declared = charm.BuiltCharm(self.folders.charm).resources
+        declared = self._declared_resources()
         for name in {*declared, *self.model.resources}:
-            self.resource(name).file = resources.place(
+            self._resource(name).file = resources.place(
                 self.folders.agent / 'resources', name, declared.get(name), self.juju
             )
 

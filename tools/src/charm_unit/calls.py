@@ -5,14 +5,12 @@ they made first, name it in a pipe, and run the lines that come back. So a call 
 shell, not an interpreter. As in Juju, one call is answered at a time.
 """
 
-import contextlib
 import itertools
 import os
 import pathlib
 import select
 import shlex
 import threading
-import time
 
 from charm_unit import context, hook_tools
 from charm_unit.hook_tools import tool
@@ -21,23 +19,36 @@ _CLIENT = r"""#!/bin/sh
 # Hands the call of a hook tool to the simulated unit, and does what that answers.
 set -C
 calls=${0%/*}/../calls
+
+# Sends the call in taken/$1, and runs the line that comes back. The unit holds the other end of
+# each pipe, so that no tool waits for a unit that is gone: it reads the end of the pipe.
+send() {
+    exec 3<>"$calls/free/$1" 4<"$calls/free/$1" 3>&-
+    echo "$1" 1<>"$calls/request"
+    IFS= read -r line <&4 || {
+        rm -f "$calls/taken/$1"
+        echo 'ERROR the simulated unit is gone' >&2
+        exit 1
+    }
+    exec 4<&-
+    eval "$line"
+}
+
 taken=
 while [ -z "$taken" ]; do
     for answer in "$calls"/free/*; do
         [ -e "$calls/open" ] || { echo 'ERROR no hook is running in this unit' >&2; exit 1; }
         [ -p "$answer" ] || continue
         taken=$calls/taken/${answer##*/}
-        { printf '%s\0' "${0##*/}" "$PWD" "$$" "$@" >"$taken"; } 2>/dev/null && break
+        { printf '%s\0' "${0##*/}" "$PWD" "$@" >"$taken"; } 2>/dev/null && break
         taken=
     done
 done
-echo "${answer##*/}" >>"$calls/request"
-IFS= read -r line <"$answer"
-eval "$line"
+send "${answer##*/}"
 """
 _FREE = 8
-_WAIT_SECONDS = 10
 _INLINE_CHARACTERS = 4096
+"""What of an answer goes through the pipe, which holds more, but not without end."""
 
 
 def install(folder: pathlib.Path) -> None:
@@ -49,6 +60,10 @@ def install(folder: pathlib.Path) -> None:
         (tools / name).chmod(0o755)
 
 
+ALIVE = 'alive'
+"""A pipe in the folder $calls that a unit holds open: reading it waits for the unit's end."""
+
+
 class Server:
     """Answers the hook tools of a unit while a hook runs, as a context manager."""
 
@@ -56,6 +71,7 @@ class Server:
         self._folder = folder / 'calls'
         self._hook = hook
         self._numbers = itertools.count()
+        self._pipes: dict[str, int] = {}
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self.fault: BaseException | None = None
 
@@ -69,8 +85,10 @@ class Server:
         request = self._folder / 'request'
         if not request.exists():
             _make_pipe(request)
-        # Open for both, it never ends, and nobody waits for the other side.
-        self._requests = os.open(request, os.O_RDWR | os.O_NONBLOCK)
+        alive = self._folder / ALIVE
+        if not alive.exists():
+            _make_pipe(alive)
+        self._requests, self._alive = _open(request), _open(alive)
         self._stopped, self._stop = os.pipe()
         self._make_free(_FREE)
         (self._folder / 'open').touch()
@@ -83,14 +101,21 @@ class Server:
         self._thread.join()
         for pipe in (self._folder / 'free').iterdir():
             pipe.unlink()
-        os.close(self._requests)
-        os.close(self._stopped)
+        for descriptor in (self._requests, self._alive, self._stopped, *self._pipes.values()):
+            os.close(descriptor)
         if self.fault:
             raise self.fault
 
     def _make_free(self, number: int) -> None:
         for _ in range(number):
-            _make_pipe(self._folder / 'free' / f'{next(self._numbers):08}')
+            self._make_pipe(f'{next(self._numbers):08}')
+
+    def _make_pipe(self, name: str) -> None:
+        """Make the pipe for an answer; it is open before any tool can find it."""
+        making = self._folder / f'.{name}'
+        _make_pipe(making)
+        self._pipes[name] = _open(making)
+        making.rename(self._folder / 'free' / name)
 
     def _serve(self) -> None:
         buffered = b''
@@ -105,13 +130,13 @@ class Server:
                     self._answer(name.decode())
                 except Exception as error:  # noqa: BLE001 (told in __exit__; the tool must not wait)
                     self.fault = error
-                    self._reply(name.decode(), 'exit 1', 0)
+                    self._reply(name.decode(), 'exit 1')
 
     def _answer(self, name: str) -> None:
         """Answer the call in the file of that name."""
         self._make_free(1)
         file = self._folder / 'taken' / name
-        program, folder, pid, *words = file.read_bytes().split(b'\0')[:-1]
+        program, folder, *words = file.read_bytes().split(b'\0')[:-1]
         call = tool.Call(
             os.fsdecode(program),
             pathlib.Path(os.fsdecode(folder)),
@@ -123,38 +148,25 @@ class Server:
         try:
             answer = hook_tools.call(self._hook, call)
         except tool.NeedsInput:
-            self._ask_for_input(name, int(pid))
+            self._ask_for_input(name)
             return
-        self._reply(name, _script(answer, file.with_suffix('.out')), int(pid))
+        self._reply(name, _script(answer, file.with_suffix('.out')))
 
-    def _ask_for_input(self, name: str, pid: int) -> None:
+    def _ask_for_input(self, name: str) -> None:
         # With a dot, no other tool takes it for a free one.
         again = f'.{name}'
-        _make_pipe(self._folder / 'free' / again)
+        self._make_pipe(again)
         os.link(self._folder / 'taken' / name, self._folder / 'taken' / again)
-        script = (
-            f'cat >"$calls/taken/{again}.in"; echo {again} >>"$calls/request"; '
-            f'IFS= read -r line <"$calls/free/{again}"; eval "$line"'
-        )
-        self._reply(name, script, pid)
+        self._reply(name, f'cat >"$calls/taken/{again}.in"; send {again}')
 
-    def _reply(self, name: str, script: str, pid: int) -> None:
-        """Give the waiting tool its lines; nothing if it is gone."""
-        pipe = self._folder / 'free' / name
-        deadline = time.monotonic() + _WAIT_SECONDS
-        while True:
-            try:
-                # Fails until the tool waits on the other side.
-                descriptor = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
-                break
-            except OSError:
-                if time.monotonic() > deadline or not _runs(pid):
-                    return
-                time.sleep(0.0002)
-        pipe.unlink()
-        os.set_blocking(descriptor, True)
-        with contextlib.suppress(OSError), os.fdopen(descriptor, 'w') as answer:
-            answer.write(script + '\n')
+    def _reply(self, name: str, script: str) -> None:
+        """Give a tool its line; if it is gone, nobody reads that."""
+        descriptor = self._pipes.pop(name, None)
+        if descriptor is None:  # answered already
+            return
+        (self._folder / 'free' / name).unlink()
+        os.write(descriptor, f'{script}\n'.encode())
+        os.close(descriptor)
 
 
 def _make_pipe(path: pathlib.Path) -> None:
@@ -162,16 +174,9 @@ def _make_pipe(path: pathlib.Path) -> None:
     path.chmod(0o666)
 
 
-def _runs(pid: int) -> bool:
-    if not pid:  # that of a call which could not be read
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
+def _open(pipe: pathlib.Path) -> int:
+    """Open a pipe for both: it does not end while this process lives, and nothing blocks."""
+    return os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
 
 
 def _script(answer: tool.Answer, file: pathlib.Path) -> str:
@@ -181,15 +186,16 @@ def _script(answer: tool.Answer, file: pathlib.Path) -> str:
         # A line must not have line ends in it.
         script = file.with_suffix('.sh')
         script.write_text(answer.script)
-        return f'exec /bin/sh -c "$(cat {shlex.quote(str(script))})" {words}'
+        return f'export calls; exec /bin/sh -c "$(cat {shlex.quote(str(script))})" {words}'
     parts = []
     for number, text in ((1, answer.stdout), (2, answer.stderr)):
-        if len(text) > _INLINE_CHARACTERS:
+        escaped = _escaped(text[: _INLINE_CHARACTERS + 1])
+        if len(escaped) > _INLINE_CHARACTERS:
             long = file.with_suffix(f'.{number}')
             long.write_text(text)
             parts.append(f'cat {shlex.quote(str(long))} >&{number}')
         elif text:
-            parts.append(f"printf %b '{_escaped(text)}' >&{number}")
+            parts.append(f"printf %b '{escaped}' >&{number}")
     return '; '.join([*parts, f'exit {answer.code}'])
 
 

@@ -12,6 +12,13 @@ from charm_unit import errors
 
 _MAKES_ONE = 'run `charm-build` on its source and pass the folder that it creates'
 
+_OF_OPS = ('src/charm.py', 'venv/ops', 'lib/ops', 'mod/operator')
+_OF_REACTIVE = (
+    *('.build.manifest', 'bin/layer_option', 'reactive/*.py', 'lib/charms/reactive'),
+    'wheelhouse/charms?reactive-*',
+)
+"""Of these, a charm that `charm-build` made has at least one."""
+
 
 class BuiltCharm:
     """The files of a built charm in `folder`; raises NotABuiltCharm if it holds none."""
@@ -70,6 +77,16 @@ class BuiltCharm:
             for name, entry in read_yaml(self.folder / 'actions.yaml').items()
         }
 
+    def default_parameters(self, action: str) -> dict[str, typing.Any]:
+        """Return the parameters that an action has without being told; raise WrongUse."""
+        if action not in self.actions:
+            raise errors.WrongUse(errors.unknown('action', action, self.actions))
+        return {
+            name: entry['default']
+            for name, entry in (self.actions[action].get('params') or {}).items()
+            if isinstance(entry, dict) and 'default' in entry
+        }
+
     @functools.cached_property
     def layer(self) -> dict[str, typing.Any]:
         """The contents of the built layer.yaml."""
@@ -100,21 +117,43 @@ def _check(folder: pathlib.Path) -> None:
         raise errors.NotABuiltCharm(f'{folder} is a file: unpack it and pass the folder')
     if not folder.is_dir():
         raise errors.NotABuiltCharm(f'{folder} is not a folder: {_MAKES_ONE}')
-    for sign in ('src/charm.py', 'venv/ops', 'lib/ops/main.py'):
+    what = _other_kind(folder)
+    if what:
+        raise errors.NotABuiltCharm(f'{folder} {what}')
+
+
+def _other_kind(folder: pathlib.Path) -> str:
+    """Return what a folder holds instead of a built reactive charm, and what to do, or ''."""
+    for sign in _OF_OPS:
         if (folder / sign).exists():
-            raise errors.NotABuiltCharm(
-                f'{folder} holds a charm of the ops framework ({sign}), not a reactive one: '
+            return (
+                f'holds a charm of the ops framework ({sign}), not of charms.reactive: '
                 'test it with ops.testing'
             )
-    if (folder / 'hooks' / 'install').exists() and (folder / 'metadata.yaml').exists():
-        return
+    has_hooks = (folder / 'hooks' / 'install').exists() and (folder / 'metadata.yaml').exists()
+    if has_hooks and any(any(folder.glob(sign)) for sign in _OF_REACTIVE):
+        return ''
     if (folder / 'layer.yaml').exists() or (folder / 'reactive').is_dir():
-        raise errors.NotABuiltCharm(f'{folder} holds the source of a charm: {_MAKES_ONE}')
+        return f'holds the source of a charm: {_MAKES_ONE}'
     if (folder / 'charmcraft.yaml').exists():
-        raise errors.NotABuiltCharm(
-            f'{folder} holds the source of a charmcraft project: {_MAKES_ONE}'
+        return f'holds the source of a charmcraft project: {_MAKES_ONE}'
+    if has_hooks:
+        return (
+            f'holds a charm of plain hooks ({_first_line(folder / "hooks" / "install")}), without '
+            'charms.reactive: charm-unit runs reactive charms only'
         )
-    raise errors.NotABuiltCharm(
-        f'{folder} does not hold a built charm, which has metadata.yaml and hooks/install: '
-        f'{_MAKES_ONE}'
-    )
+    if (folder / 'dispatch').exists():
+        return (
+            'holds a charm with a dispatch script and no hooks, such as charmcraft packs: '
+            'charm-unit runs reactive charms only'
+        )
+    return 'does not hold a built charm, which has metadata.yaml and hooks/install: ' + _MAKES_ONE
+
+
+def _first_line(hook: pathlib.Path) -> str:
+    """Return what a hook's file is, in a few words."""
+    if hook.is_symlink():
+        return f'hooks/install is a link to {os.readlink(hook)}'
+    with open(hook, 'rb') as script:
+        first = script.readline(80).decode(errors='replace').strip()
+    return f'hooks/install begins with {first!r}'

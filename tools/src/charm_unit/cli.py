@@ -5,6 +5,7 @@ Each of its commands is a module with `HELP` (a line), `DESCRIPTION`, `add_argum
 """
 
 import argparse
+import signal
 import sys
 import types
 import typing
@@ -31,6 +32,8 @@ def main(arguments: 'typing.Sequence[str] | None' = None) -> int:
         command.add_arguments(its_parser)
         its_parser.set_defaults(main=command.main)
     parsed = parser.parse_args(arguments)
+    # Hooks and folders are left behind by a program that is just ended.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         status: int = parsed.main(parsed)
     except errors.CharmUnitError as error:

@@ -129,6 +129,16 @@ def command(file: pathlib.Path, python: pathlib.Path) -> list[str]:
     return [str(file)]
 
 
+_running: set[int] = set()
+"""The process groups of commands that run now, in any thread."""
+
+
+def end_all() -> None:
+    """End all commands that run now: the program is interrupted."""
+    for group in tuple(_running):
+        _end(group)
+
+
 def run(
     words: list[str],
     folder: pathlib.Path,
@@ -165,11 +175,13 @@ def run(
         timer = threading.Timer(timeout, end)
         timer.daemon = True
         timer.start()
+        _running.add(process.pid)
         try:
             _pid, wait_status, usage = os.wait4(process.pid, 0)
         finally:
             timer.cancel()
             # What it left running would outlive the unit.
+            _running.discard(process.pid)
             _end(process.pid)
         process.returncode = os.waitstatus_to_exitcode(wait_status)
         file.seek(0)

@@ -2,6 +2,7 @@
 
 import argparse
 import inspect
+import os
 import pathlib
 import shlex
 import sys
@@ -156,14 +157,15 @@ class Operator:
         """Attach an image or a file: attach RESOURCE REFERENCE|FILE [USERNAME PASSWORD]"""
         declared = self._declared(resource)
         file = pathlib.Path(image)
+        is_file = os.path.isfile(image)  # False for what no path can be, such as a long reference
         content: str | bytes = image
         if declared['type'] == 'file':
-            if not file.is_file():
+            if not is_file:
                 raise errors.WrongUse(
                     f'{resource} has the type file, and {image} is not a file: pass a path'
                 )
-            content = file.read_bytes()
-        elif file.is_file():
+            content = resources.read(file)
+        elif is_file:
             content = resources.from_file(file)
         return self.unit.attach(resource, content, username, password)
 

@@ -7,7 +7,7 @@ import typing
 
 import yaml
 
-from charm_unit import errors, juju_version, model
+from charm_unit import calls, errors, juju_version, model
 
 
 def details(registrypath: str, username: str = '', password: str = '') -> bytes:
@@ -16,24 +16,35 @@ def details(registrypath: str, username: str = '', password: str = '') -> bytes:
     return yaml.safe_dump(mapping, sort_keys=False).encode()
 
 
+def read(file: pathlib.Path) -> bytes:
+    """Return the content of a file; raise WrongUse if it cannot be read."""
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise errors.WrongUse(f'cannot read {file}: {error.strerror}') from error
+
+
 def from_file(file: pathlib.Path) -> bytes:
     """Return an image's details from a file that an operator would attach; raise WrongUse.
 
     Juju takes YAML, or JSON with the key ImageName, and delivers three keys of it.
     """
-    content = file.read_bytes()
+    content = read(file)
     try:
-        read = yaml.load(content, yaml.BaseLoader)  # noqa: S506 (strings only)
+        mapping = yaml.load(content, yaml.BaseLoader)  # noqa: S506 (strings only)
     except yaml.YAMLError as error:
         raise errors.WrongUse(f'{file} is not valid YAML: {error}') from error
-    if not isinstance(read, dict):
+    if not isinstance(mapping, dict):
         raise errors.WrongUse(f'{file} is not a mapping with the key registrypath')
     if content.lstrip().startswith(b'{'):
-        read = {'imagename' if key == 'ImageName' else key.lower(): read[key] for key in read}
-        read['registrypath'] = read.pop('imagename', '')
-    if not read.get('registrypath'):
+        mapping = {
+            'imagename' if key == 'ImageName' else key.lower(): value
+            for key, value in mapping.items()
+        }
+        mapping['registrypath'] = mapping.pop('imagename', '')
+    if not mapping.get('registrypath'):
         raise errors.WrongUse(f'{file}: docker image path "" not valid')
-    found = [str(read.get(key) or '') for key in ('registrypath', 'username', 'password')]
+    found = [str(mapping.get(key) or '') for key in ('registrypath', 'username', 'password')]
     return details(*found)
 
 
@@ -59,7 +70,7 @@ def failing(reason: str) -> str:
 def slow(resource: model.Attached, seconds: float) -> str:
     """Return a shell script that delivers a resource after so many seconds."""
     if math.isinf(seconds):
-        return 'while :; do sleep 3600; done'
+        return f'read -r line <"$calls/{calls.ALIVE}"; exit 1'
     file = resource.file
     if file is None or resource.content is None:
         return f'sleep {seconds}; {failing("resource not found")}'

@@ -163,7 +163,7 @@ class Unit:
 
         The container may be left out if there is only one.
         """
-        found = containers(self.pod_spec)
+        found = spec.containers(self.pod_spec)
         if container is None and len(found) == 1:
             (container,) = found
         if container not in found:
@@ -239,7 +239,8 @@ class Unit:
     ) -> list[Run]:
         """Attach an image, as `juju attach-resource` with a reference or a file of details.
 
-        Bytes are delivered as they are, as `attach_bytes` does.
+        Bytes are delivered as they are, as `attach_bytes` does. Raises WrongUse for a resource
+        that metadata.yaml does not declare.
         """
         if isinstance(registrypath, bytes):
             return self.attach_bytes(resource, registrypath)
@@ -368,15 +369,7 @@ class Unit:
 
     def act(self, action: str, parameters: 'typing.Mapping[str, typing.Any] | None' = None) -> Run:
         """Run one of the charm's actions; its result is the run's `action`."""
-        declared = charm.BuiltCharm(self.charm).actions
-        if action not in declared:
-            raise errors.WrongUse(errors.unknown('action', action, declared))
-        schema = declared[action].get('params') or {}
-        defaults = {
-            name: entry['default']
-            for name, entry in schema.items()
-            if isinstance(entry, dict) and 'default' in entry
-        }
+        defaults = charm.BuiltCharm(self.charm).default_parameters(action)
         running = context.Action(action, {**defaults, **(parameters or {})})
         return self._agent.run(action, action=running)
 
@@ -402,14 +395,3 @@ class Unit:
         if image and not self.juju.attach_runs_hooks:
             return []
         return self._queued('upgrade-charm', 'config-changed')
-
-
-def containers(
-    pod_spec: 'typing.Mapping[str, typing.Any] | None',
-) -> dict[str, dict[str, typing.Any]]:
-    """Return the containers of a pod spec, by name."""
-    found = [
-        *((pod_spec or {}).get('containers') or []),
-        *((pod_spec or {}).get('initContainers') or []),
-    ]
-    return {container['name']: container for container in found if isinstance(container, dict)}

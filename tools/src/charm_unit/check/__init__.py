@@ -12,7 +12,7 @@ import typing
 
 import rich.console
 
-from charm_unit import charm, environment, errors, unit_options
+from charm_unit import charm, environment, errors, process, unit_options
 from charm_unit.check import circumstances, lives, report, verdicts
 
 HELP = 'check what a charm does with its images'
@@ -30,6 +30,9 @@ The exit status is 0 if there is no ✗, 1 if there is one, 2 if the charm could
 """
 _FILE_COLUMNS = 160
 """What a table may take where there is no terminal."""
+
+
+_Future = concurrent.futures.Future[lives.Life]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -125,10 +128,11 @@ def _judge(
 ) -> list[report.Judged]:
     """Live all lives, as many at a time as there are processors; tell each in its turn."""
     judged = []
-    with _pool() as (pool, stop), _progress(stop) as heard:
+    stop = threading.Event()
+    with _pool(stop) as submit, _progress(stop) as heard:
 
-        def begin(subject: lives.Subject) -> dict[str, 'concurrent.futures.Future[lives.Life]']:
-            return {name: pool.submit(lives.live, subject, name, heard) for name in lives.NAMES}
+        def begin(subject: lives.Subject) -> dict[str, _Future]:
+            return {name: submit(lives.live, subject, name, heard) for name in lives.NAMES}
 
         begun = []
         for subject in subjects:
@@ -152,15 +156,23 @@ def _judge(
 
 
 @contextlib.contextmanager
-def _pool() -> typing.Iterator[tuple[concurrent.futures.Executor, threading.Event]]:
-    """Yield what runs lives, and what is set when they are to end, on Ctrl-C for one."""
-    stop = threading.Event()
+def _pool(stop: threading.Event) -> typing.Iterator[typing.Callable[..., _Future]]:
+    """Yield what begins a life; at the end, on Ctrl-C for one, `stop` and end what still runs."""
     pool = concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1)
+    begun: list[_Future] = []
+
+    def submit(*words: typing.Any) -> _Future:
+        begun.append(pool.submit(*words))
+        return begun[-1]
+
     try:
-        yield pool, stop
+        yield submit
     finally:
         stop.set()
-        pool.shutdown(cancel_futures=True)
+        pool.shutdown(wait=False, cancel_futures=True)
+        while any(future.running() for future in begun):
+            process.end_all()
+            time.sleep(0.05)
 
 
 @contextlib.contextmanager

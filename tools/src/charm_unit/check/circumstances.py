@@ -22,7 +22,7 @@ import typing
 
 import yaml
 
-from charm_unit import charm, errors, runs, unit
+from charm_unit import charm, errors, resources, runs, unit
 
 _IMAGES = 'registry.example.com/charm-unit'
 
@@ -134,7 +134,7 @@ def given(arguments: argparse.Namespace) -> Circumstances:
     found.config.update(_pairs('--config', arguments.config))
     found.images.update(_pairs('--image', arguments.image))
     for name, path in _pairs('--file', arguments.file).items():
-        found.files[name] = _content(pathlib.Path(path))
+        found.files[name] = resources.read(pathlib.Path(path))
     related: dict[str, list[dict[str, str]]] = {}
     for text in arguments.relate:
         endpoint, _, said = text.partition(':')
@@ -154,16 +154,9 @@ def _pairs(option: str, words: typing.Iterable[str]) -> dict[str, str]:
     return pairs
 
 
-def _content(file: pathlib.Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise errors.WrongUse(f'cannot read {file}: {error.strerror}') from error
-
-
 def _read(file: pathlib.Path) -> Circumstances:
     try:
-        content = yaml.safe_load(_content(file))
+        content = yaml.safe_load(resources.read(file))
     except (yaml.YAMLError, ValueError) as error:
         raise errors.WrongUse(f'{file} is not valid YAML: {error}') from error
     mapping = functools.partial(_mapping, file)
@@ -181,7 +174,7 @@ def _read(file: pathlib.Path) -> Circumstances:
             for one in units
         ]
     files = {
-        name: _content(file.parent / str(path))
+        name: resources.read(file.parent / str(path))
         for name, path in mapping('files', content.get('files')).items()
     }
     images = {

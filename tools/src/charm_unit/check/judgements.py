@@ -173,8 +173,12 @@ def recovers(lived: known.Known) -> str:
     Of a charm that never takes another image, only the status is asked.
     """
     lived.need_pod_spec()
-    ever = lived['attached'].step('idle after another')
-    takes = in_pod_spec.has_image(ever.pod_spec, ever.image)
+    lived['attached'].step('idle after another')
+    takes = not all(
+        in_pod_spec.has_image(step.pod_spec, lived.subject.first)
+        for step in lived['attached'].steps
+        if step.pod_spec is not None
+    )
     for life, name, when in (
         ('store', 'healed', 'when the store is back'),
         ('store', 'healed again', 'when the store is back'),

@@ -10,7 +10,7 @@ import typing
 from charm_unit.spec import decode, types, validate
 from charm_unit.spec.decode import Invalid
 
-__all__ = ['Invalid', 'check', 'load']
+__all__ = ['Invalid', 'check', 'containers', 'load']
 
 
 def load(text: str) -> dict[str, typing.Any]:
@@ -41,3 +41,14 @@ def check(text: str, latest: int = 3) -> dict[str, typing.Any]:
     decoded = decode.decode(found, types.POD_SPECS[version])
     validate.validate(decoded, version)
     return found
+
+
+def containers(
+    pod_spec: 'typing.Mapping[str, typing.Any] | None',
+) -> dict[str, dict[str, typing.Any]]:
+    """Return the containers of a pod spec, by name."""
+    found = [
+        *((pod_spec or {}).get('containers') or []),
+        *((pod_spec or {}).get('initContainers') or []),
+    ]
+    return {container['name']: container for container in found if isinstance(container, dict)}
