@@ -9,6 +9,7 @@ import signal
 import subprocess
 import threading
 import time
+import typing
 
 from charm_unit import context
 
@@ -152,47 +153,74 @@ def run(
     """
     begun = time.monotonic()
     overdue = threading.Event()
+    started: list[subprocess.Popen[bytes]] = []
+
+    def end() -> None:
+        overdue.set()
+        _end(started[0].pid)
+
+    timer = threading.Timer(timeout, end)
+    timer.daemon = True
     with open(output, 'w+', errors='replace') as file:
         try:
-            process = subprocess.Popen(
-                words,
-                cwd=folder,
-                env=given,
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+            _start(started, words, cwd=folder, env=given, stdout=file)
+            _running.add(started[0].pid)
+            timer.start()
+            _pid, wait_status, usage = os.wait4(started[0].pid, 0)
         except OSError as error:
             code = 127 if isinstance(error, FileNotFoundError) else 126
             text = f'charm-unit: {words[0]} cannot be run: {_why(error, words[0])}\n'
             return Ended(code, text, 0, time.monotonic() - begun, False)
-
-        def end() -> None:
-            overdue.set()
-            _end(process.pid)
-
-        timer = threading.Timer(timeout, end)
-        timer.daemon = True
-        timer.start()
-        _running.add(process.pid)
-        try:
-            _pid, wait_status, usage = os.wait4(process.pid, 0)
         finally:
             timer.cancel()
-            # What it left running would outlive the unit.
-            _running.discard(process.pid)
-            _end(process.pid)
-        process.returncode = os.waitstatus_to_exitcode(wait_status)
+            for process in started:
+                _running.discard(process.pid)
+                # What it left running would outlive the unit.
+                _end(process.pid)
+        started[0].returncode = os.waitstatus_to_exitcode(wait_status)
         file.seek(0)
         text = file.read()
     return Ended(
-        process.returncode,
+        started[0].returncode,
         text,
         usage.ru_utime + usage.ru_stime,
         time.monotonic() - begun,
         overdue.is_set(),
     )
+
+
+def _start(
+    started: 'list[subprocess.Popen[bytes]]', words: list[str], **options: typing.Any
+) -> None:
+    """Start a process, and append it to `started`, whatever signal comes meanwhile.
+
+    Python handles signals in the main thread, where one would be lost that has just begun.
+    """
+    failed: list[OSError] = []
+
+    def start() -> None:
+        try:
+            started.append(
+                subprocess.Popen(
+                    words,
+                    stdin=subprocess.DEVNULL,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    **options,
+                )
+            )
+        except OSError as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=start)
+    try:
+        thread.start()
+        thread.join()
+    except BaseException:
+        thread.join()  # only then is it in `started`
+        raise
+    if failed:
+        raise failed[0]
 
 
 def _why(error: OSError, program: str) -> str:
