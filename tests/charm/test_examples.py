@@ -2,33 +2,46 @@
 
 import configparser
 import re
+import textwrap
 
 import pytest
+import yaml
 
 import building
 
 README = building.ROOT / 'README.md'
+CONTRIBUTING = building.ROOT / 'CONTRIBUTING.md'
 
 
 def _blocks(language):
-    return re.findall(rf'```{language}\n(.*?)```', README.read_text(), re.DOTALL)
+    blocks = re.findall(rf'(?m)^( *)```{language}\n(.*?)^\1```', README.read_text(), re.DOTALL)
+    return [textwrap.dedent(text) for _, text in blocks]
 
 
-@pytest.mark.parametrize(
-    ('language', 'file'),
-    [
-        ('python', 'reactive/my_charm.py'),
-        ('yaml', 'layer.yaml'),
-        ('yaml', 'metadata.yaml'),
-    ],
-)
-def test_the_readme_shows_the_example_as_it_is(language, file):
-    text = (building.ROOT / 'examples' / 'charms' / 'my-charm' / file).read_text()
-    assert text in _blocks(language)
+def test_the_readme_shows_the_example_as_it_is():
+    includes, resources = map(yaml.safe_load, _blocks('yaml'))
+    source = building.ROOT / 'examples' / 'charms' / 'my-charm'
+    assert includes == yaml.safe_load((source / 'layer.yaml').read_text())
+    metadata = yaml.safe_load((source / 'metadata.yaml').read_text())
+    assert resources == {'resources': metadata['resources']}
 
 
-def test_the_readme_knows_the_house():
-    (picture,) = re.findall(r'    layer\.yaml  .*?\n\n', README.read_text(), re.DOTALL)
+def test_the_handlers_in_the_readme_send_each_image_that_is_attached(charms, live):
+    handlers = _blocks('python')[0]
+    _, declared = map(yaml.safe_load, _blocks('yaml'))
+    resources = declared['resources']
+    subject = live(charms.make(resources=resources, reactive=handlers))
+    subject.deploy()
+    assert subject.status[0] == 'blocked'
+    for image in ('a/b:1', 'a/b:2'):
+        subject.attach('my-resource', image)
+        assert subject.image('my-service') == image
+        assert subject.status == ('active', 'ready')
+    assert subject.idle().pod_spec is None
+
+
+def test_contributing_knows_the_house():
+    (picture,) = re.findall(r'    layer\.yaml  .*?\n\n', CONTRIBUTING.read_text(), re.DOTALL)
     named = re.findall(r'^    (\S+(?:  ?\S+\.\S+)*)', picture, re.MULTILINE)
     paths = [path for line in named for path in line.split()]
     assert len(paths) > 10
@@ -55,11 +68,12 @@ def test_operators_meet_the_messages_that_the_readme_lists():
     assert [piece for piece in pieces if piece not in source] == []
 
 
-def test_the_commands_in_the_readme_are_environments_of_tox():
+def test_the_commands_in_the_documents_are_environments_of_tox():
     tox = configparser.ConfigParser()
     tox.read(building.ROOT / 'tox.ini')
-    commands = set(re.findall(r'\./dev ([a-z-]+)', README.read_text()))
-    assert {'life', 'tests'} < commands
+    documents = README.read_text() + CONTRIBUTING.read_text()
+    commands = set(re.findall(r'\./dev ([a-z-]+)', documents))
+    assert {'life', 'tests', 'lint', 'docs'} < commands
     assert {f'testenv:{name}' for name in commands - {'tests', 'engines'}} <= set(tox.sections())
 
 

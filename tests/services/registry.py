@@ -71,6 +71,28 @@ def running(directory, *, accounts=None, tokens=None, certificate=None, name='12
     services.require('docker-registry', *(['htpasswd'] if accounts else []))
     directory = pathlib.Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
+    config = _config(directory, accounts, tokens, certificate, port)
+    (directory / 'config.yml').write_text(json.dumps(config))  # JSON is YAML
+    with (directory / 'log').open('wb') as log:
+        process = subprocess.Popen(
+            ['docker-registry', 'serve', str(directory / 'config.yml')],
+            # it takes any variable that begins so for one of its settings, podman's, too
+            env={n: v for n, v in os.environ.items() if not n.startswith('REGISTRY_')},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    registry = Registry('', directory)
+    try:
+        registry.host = f'{name}:{_port(process, registry)}'
+        yield registry
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def _config(directory, accounts, tokens, certificate, port):
+    """Return the configuration of a docker-registry; write its file of passwords."""
     config = {
         'version': 0.1,
         'log': {'level': 'info'},
@@ -105,23 +127,7 @@ def running(directory, *, accounts=None, tokens=None, certificate=None, name='12
             'certificate': str(certificate.certificate),
             'key': str(certificate.key),
         }
-    (directory / 'config.yml').write_text(json.dumps(config))  # JSON is YAML
-    with (directory / 'log').open('wb') as log:
-        process = subprocess.Popen(
-            ['docker-registry', 'serve', str(directory / 'config.yml')],
-            # it takes any variable that begins so for one of its settings, podman's, too
-            env={n: v for n, v in os.environ.items() if not n.startswith('REGISTRY_')},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-    registry = Registry('', directory)
-    try:
-        registry.host = f'{name}:{_port(process, registry)}'
-        yield registry
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
+    return config
 
 
 def _port(process, registry):

@@ -1,4 +1,4 @@
-"""Types what both READMEs tell to type, in a fresh home directory."""
+"""Types what the documents tell to type, in a fresh home directory."""
 
 import os
 import pathlib
@@ -15,18 +15,17 @@ import services
 from services import isolation
 
 ROOT = pathlib.Path(__file__).parents[2]
-READMES = ('README.md', 'tools/README.md')
+READMES = ('README.md', 'tools/README.md', 'CONTRIBUTING.md')
 
 PROGRAMS = {
     *('./dev', 'cd', 'export', 'git', 'python3', '~/charm-tools/bin/pip', '~/charm-image/bin/pip'),
     *('charm-build', 'charm-upload-resource', 'charm-upload-resources', 'charmcraft', 'fab'),
-    *('juju', 'cat', 'docker'),
+    *('juju', 'cat', 'docker', 'pre-commit'),
     '../.tox/tools/bin/python',
 }
 """What begins a line in a block without prompts whose lines are commands."""
 
 PICTURES = (
-    '    image attached     ──►',
     '    layer.yaml            what the layer is',
     '    Execute[make install]',
     '    charm-upload-resource CHARM RESOURCE',
@@ -43,15 +42,17 @@ NOT_TYPED = {
     'cat private.yaml': 'shows a file of the reader',
     'docker run --rm --tty': 'runs until it is stopped; test_examples.py runs this image',
     '../.tox/tools/bin/python -m services.charmhub': 'runs until Ctrl-C; test_upload.py uses it',
-    './dev tools --notest': 'makes the environment that this test runs in',
     './dev life': 'is a step of .ci/run',
     './dev tests': 'is a step of .ci/run, and runs this test',
+    './dev lint': 'is part of ./dev tests',
     './dev lib': 'is part of ./dev tests',
     './dev charm': 'is part of ./dev tests',
+    './dev docs': 'writes a file that test_docs.py compares',
+    './dev tools': 'is part of ./dev tests, or makes the environment that this test runs in',
+    './dev bench': 'measures for minutes',
+    'pre-commit ': 'changes the clone; test_house.py reads its configuration',
     './dev engines': 'is a step of .ci/run',
     './dev examples': 'is part of ./dev tests',
-    './dev bench-hooks': 'measures for minutes',
-    './dev bench-unit': 'measures for minutes',
     'fab app-server --platform=': 'needs a base of both; test_build_several.py builds on one',
     'charm-unit run': 'reads from a terminal; tests/charm_unit/test_commands.py runs it',
     'pytest --charm': 'needs a charm with tests; tests/each_example.py runs those of the examples',
@@ -64,9 +65,9 @@ def _blocks(text):
     fence = None
     block = []
     for line in [*text.splitlines(), '']:
-        if line.startswith('```'):
+        if line.lstrip().startswith('```'):
             if fence is None:
-                fence, block = line[3:], []
+                fence, block = line.strip()[3:], []
             else:
                 yield fence, block
                 fence, block = None, []
@@ -140,7 +141,8 @@ def type_commands(tmp_path):
         script = f'set -e\n{prelude}\n'
         for block in _commands(readme):
             typed = [command for command in block if _is_typed(command)]
-            if typed:
+            # README.md shows one, too; tools/README.md has the fabfile.
+            if typed and (images or not typed[0].startswith('fab ')):
                 folder = images if typed[0].startswith('fab ') else clone
                 script += '\n'.join([f"cd '{folder}'", 'set -x', *typed, 'set +x', ''])
         done = subprocess.run(

@@ -36,7 +36,7 @@ _RESOURCE_GET_SECONDS = 30
 class DockerImageInfo:
     """An image and the credentials for its registry.
 
-    All properties are plain ``str``, as a pod spec needs them, and ``''`` where there is nothing.
+    All properties but `image_details` are plain ``str``, as a pod spec needs them.
     Neither ``repr`` nor ``str`` shows the password.
     """
 

@@ -6,9 +6,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .build.builder import DockerBuilder
-    from .build.bundle import ResourceBundle
-    from .errors import BuildError, ResourceError, StepError
+    from charm_image.build.builder import DockerBuilder
+    from charm_image.build.bundle import ResourceBundle
+    from charm_image.errors import BuildError, ResourceError, StepError
 
 __all__ = ['BuildError', 'DockerBuilder', 'ResourceBundle', 'ResourceError', 'StepError']
 
