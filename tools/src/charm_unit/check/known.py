@@ -7,6 +7,12 @@ from charm_unit import runs
 from charm_unit.check import in_pod_spec, lives
 
 _NO_MODULE = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
+_NO_PROGRAM = re.compile(r"FileNotFoundError: .* No such file or directory: '([\w.+-]+)'")
+_KUBERNETES = re.compile(
+    '/proc/1/environ|kubernetes.io/serviceaccount|KUBERNETES_SERVICE_|'
+    r'kubernetes\.config\.config_exception|lightkube\.core\.exceptions'
+)
+"""What the last line has of a hook that looked for its cluster."""
 WAITING = ('blocked', 'waiting')
 
 
@@ -126,6 +132,11 @@ def not_its_fault(run: runs.Run) -> str:
             'interpreter: add it to wheelhouse.txt, or install it for an interpreter and pass '
             'that to --python'
         )
+    program = _NO_PROGRAM.fullmatch(last)
+    if program and '/subprocess.py"' in run.output:
+        return f'it runs the program {program[1]}, which is missing on this machine: install it'
+    if _KUBERNETES.search(last):
+        return f'it uses the API of Kubernetes, which is not simulated ({masked(last)})'
     return ''
 
 
