@@ -1,8 +1,8 @@
-"""What a build costs: ours, a Dockerfile written by hand, and pyinfra's docker connector.
+"""Measures builds: with charm-image, a handwritten Dockerfile and pyinfra's docker connector.
 
-The same content each time: 2 packages, a user, a directory, 2 commands, 5 files. Packages come
-from a repository in the base image, so that no network is measured. Needs root, dockerd and
-debootstrap.
+All build the same content: 2 packages, a user, a directory, 2 commands, 5 files. Packages come
+from a repository in the base image, so that the network is not measured. Requires root, dockerd
+and debootstrap.
 """
 
 import argparse
@@ -54,7 +54,7 @@ files.put(src=CONTEXT + '/index.html', dest='/srv/www/index.html')
 
 
 class Content:
-    """The 5 files; each change is one that no build has seen."""
+    """The 5 files; each change makes content that was never built before."""
 
     def __init__(self):
         self.files = {f'etc/{number}.conf': f'{number}\n' * 500 for number in range(1, 5)}
@@ -138,7 +138,7 @@ def pyinfra(engine, content, builder):
 
 
 def forget(engine):
-    """Let the engine forget all that was built, but the base."""
+    """Remove everything that was built from the engine, except the base."""
     for image in engine.client.images.list():
         if not {engine.debian, engine.debian_with_packages} & set(image.tags):
             engine.client.images.remove(image.id, force=True)
@@ -155,7 +155,7 @@ SCENARIOS = {
 
 
 def measure(engine, ways, builder):
-    """Give the seconds of each way in each scenario, and the MB that it adds to the base."""
+    """Return the seconds of each way in each scenario, and the MB that it adds to the base."""
     forget(engine)
     seconds = {}
     images = {}
@@ -177,7 +177,7 @@ def size(engine, image):
 
 
 def report(builder, seconds, sizes):
-    """Print a table, then how ours compares."""
+    """Print a table, then a comparison with charm-image."""
     print(f'\n{builder}'.ljust(25), *(f'{way.__name__:>12}' for way in sizes))
     for scenario in SCENARIOS:
         print(f'{scenario:24}', *(f'{seconds[way, scenario]:10.2f} s' for way in sizes))
@@ -192,7 +192,9 @@ def report(builder, seconds, sizes):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--repeat', type=int, default=3, help='how often to measure; default 3')
+    parser.add_argument(
+        '--repeat', type=int, default=3, help='number of measurements (default: 3)'
+    )
     parser.add_argument('--builder', choices=['buildkit', 'classic'], help='default: both')
     parser.add_argument('--no-pyinfra', action='store_true', help='leave pyinfra out')
     options = parser.parse_args()

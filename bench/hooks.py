@@ -1,9 +1,9 @@
-"""What the layer costs a unit: the hooks of a charm with it, beside those of the same without it.
+"""Measures the cost of the layer: the hooks of a charm with it and of the same charm without it.
 
-Builds both with `charm build`, and runs their hooks in simulated units, in turn. Prints processes
-started (as the hook's interpreter sees them) and CPU seconds (user and system, of the hook and
-all it waited for). On a busy machine the lowest of many runs tells the most; and where valgrind
-is installed, the instructions of the idle hook's own process are counted, which tells it exactly.
+Builds both with `charm build`, and runs their hooks alternately in simulated units. Prints the
+number of started processes (as seen by the hook's interpreter) and CPU seconds (user and system,
+of the hook and its children). On a busy machine, the lowest of many runs is the most reliable. If
+valgrind is installed, also counts the instructions of the idle hook's process, which is exact.
 """
 
 import argparse
@@ -72,7 +72,7 @@ class _Charm:
         self._units = 0
 
     def unit(self, record):
-        """Return a fresh unit with all images attached, nothing run yet."""
+        """Return a new unit with all images attached, before its first hook."""
         self._units += 1
         home = self._folder / f'unit-{self._units}'
         home.mkdir()
@@ -122,11 +122,11 @@ def _idle(folder, console, runs):
         f'{counts["with"] / counts["without"]:.4f}' if counts['with'] else '',
     )
     console.print(table)
-    console.print('The layer may start no process here, and take 1.02 times the CPU.\n')
+    console.print('Limits for the layer: no processes, and 1.02 times the CPU.\n')
 
 
 def _instructions(subject):
-    """Return how many instructions an idle hook takes, its hook tools aside; None if unknown."""
+    """Return the instructions of an idle hook without its hook tools; None if unknown."""
     if not shutil.which('valgrind'):
         return None
     logs = subject.folder / 'valgrind'
@@ -180,7 +180,7 @@ def _install(folder, console, runs):
             f'+{(lowest["with"] - lowest["without"]) * 1000 / number:.1f} ms',
         )
     console.print(table)
-    console.print('5 processes an image are allowed, and the time has to grow with their number.')
+    console.print('Limits: 5 processes per image, and time proportional to the number of images.')
 
 
 def main():
@@ -188,8 +188,18 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument('--runs', type=int, default=100, help='of the idle hook, of each charm')
-    parser.add_argument('--install-runs', type=int, default=5, help='of each install hook')
+    parser.add_argument(
+        '--runs',
+        type=int,
+        default=100,
+        help='runs of the idle hook of each charm (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--install-runs',
+        type=int,
+        default=5,
+        help='runs of each install hook (default: %(default)s)',
+    )
     arguments = parser.parse_args()
     console = rich.console.Console(highlight=False)
     with tempfile.TemporaryDirectory() as temporary:

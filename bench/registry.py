@@ -1,7 +1,7 @@
-"""What it costs a hook to look its images up at a slow registry: 1, 5, 10; at once, in turn.
+"""Measures how long a hook looks up 1, 5 and 10 images at a slow registry, in parallel or not.
 
-Each answer of the registry and of its token server takes 100 ms, or as many as `--delay` says; a
-look-up needs three of them. Prints medians of interleaved rounds, and the ratio to one image.
+Each response of the registry and of its token server takes 100 ms, or `--delay`; a look-up needs
+three of them. Prints medians of interleaved rounds, and the ratio to one image.
 """
 
 import argparse
@@ -21,7 +21,7 @@ DIGEST = 'sha256:' + hashlib.sha256(b'').hexdigest()
 
 
 def slow_registry(delay):
-    """Return what makes a registry that wants tokens of `loopback.serving`."""
+    """Return a handler for `loopback.serving`: a registry that requires tokens."""
 
     def answer(exchange):
         time.sleep(delay)
@@ -37,12 +37,12 @@ def slow_registry(delay):
 
 
 def at_once(images):
-    """Look all up as the layer does."""
+    """Look up all images as the layer does."""
     return registry.look_up(images, limit=60)
 
 
 def in_turn(images):
-    """Look one up after the other."""
+    """Look up the images one by one."""
     return {
         name: answer
         for name, image in images.items()
@@ -53,7 +53,9 @@ def in_turn(images):
 def main():
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
-    parser.add_argument('--delay', type=float, default=100, help='of each answer, in ms')
+    parser.add_argument(
+        '--delay', type=float, default=100, help='of each response, in ms (default: %(default)s)'
+    )
     parser.add_argument('--rounds', type=int, default=5)
     arguments = parser.parse_args()
 

@@ -1,9 +1,8 @@
-"""What two platforms on two engines cost, beside each of them alone on its own.
+"""Measures a build for two platforms on two engines, and a build for each of them alone.
 
-The same steps each time: commands that take their time without the processor, since here both
-engines share one machine; a file of 20 MB; the archive. One engine builds for this machine's own
-platform, the other for arm64, whose programs QEMU runs. Needs root, Docker, podman,
-docker-registry and qemu-user-static.
+All have the same steps: commands that sleep, since here both engines share the processors; a file
+of 20 MB; the archive. One engine builds for this machine's platform, the other for arm64 with
+QEMU. Requires root, Docker, podman, docker-registry and qemu-user-static.
 """
 
 import argparse
@@ -25,7 +24,7 @@ MOST = 1.15
 
 
 def contents(seconds):
-    """What no build has seen, and takes at least so many seconds."""
+    """Content that was never built before, and takes at least `seconds`."""
     bundle = ResourceBundle()
     bundle.add(resources.File(name='/data', contents=os.urandom(20_000_000)))
     for number in range(4):
@@ -52,7 +51,9 @@ def measure(base, platforms, homes, seconds, directory):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--runs', type=int, default=5)
-    parser.add_argument('--seconds', type=float, default=12, help='that the commands take')
+    parser.add_argument(
+        '--seconds', type=float, default=12, help='duration of the commands (default: %(default)s)'
+    )
     args = parser.parse_args()
     with (
         isolation.network(),
@@ -65,7 +66,7 @@ def main():
         base = store.store(emulation.base(), 'base/busybox', '1') + ':1'
         homes = {OWN: dockerd.host, ARM: podman.host}
         cases = {'amd64, Docker': [OWN], 'arm64, podman': [ARM], 'both': [OWN, ARM]}
-        measure(base, [OWN, ARM], homes, 0, pathlib.Path(folder))  # the bases are there then
+        measure(base, [OWN, ARM], homes, 0, pathlib.Path(folder))  # pulls the bases
         times = {name: [] for name in cases}
         for _ in range(args.runs):
             for name, platforms in cases.items():
@@ -80,8 +81,8 @@ def main():
             picked['both'] / max(each for name, each in picked.items() if name != 'both')
         )
         print(f'{word:8} {told}; both take {ratios[-1]:.2f} times the slower one alone')
-    # the fastest were disturbed least by what else the machine does
-    print(f'at most {MOST} is wanted: {"held" if ratios[-1] <= MOST else "NOT HELD"}')
+    # the fastest runs were disturbed the least
+    print(f'limit: {MOST}: {"met" if ratios[-1] <= MOST else "NOT MET"}')
     return ratios[-1] > MOST
 
 

@@ -1,10 +1,9 @@
-"""What the simulated unit costs a hook: beside the same hook's process alone, with stub tools.
+"""Measures the cost of the simulated unit: a hook in it, and the same process with stub tools.
 
-Builds examples/charms/my-charm with `charm build`, and runs its update-status in a unit and alone,
-in turn. Alone it has the same interpreter, the same variables and the same state, and tools that
-are a line of shell each, with the answers that it would get. CPU seconds are those of the hook, of
-all that it started, and of the program that runs it. On a busy machine the lowest of many runs
-tells the most.
+Builds examples/charms/my-charm with `charm build`, and runs its update-status alternately in a
+unit and alone. Alone, it has the same interpreter, variables and state, and hook tools that are
+one line of shell each, with the same output. CPU seconds include the hook, its children, and the
+program that runs it. On a busy machine, the lowest of many runs is the most reliable.
 """
 
 import argparse
@@ -31,7 +30,7 @@ _ANSWERS = {'config-get': '{}', 'is-leader': 'true', 'relation-ids': '[]', 'rela
 
 
 class _Alone:
-    """The hook's process with stub tools, on a copy of what a unit has."""
+    """The hook's process with stub tools, on a copy of a unit's state."""
 
     def __init__(self, unit, folder):
         shutil.copytree(unit.folder, folder, symlinks=True, ignore=_pipes)
@@ -65,7 +64,7 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument('--runs', type=int, default=50, help='of each')
+    parser.add_argument('--runs', type=int, default=50, help='runs of each (default: %(default)s)')
     arguments = parser.parse_args()
     console = rich.console.Console(highlight=False)
     with tempfile.TemporaryDirectory() as temporary:
@@ -106,11 +105,11 @@ def main():
             cells += [f'{value * 1000:.0f} ms', f'{value / other:.3f}']
         table.add_row(name, *cells)
     console.print(table)
-    console.print('A hook in a unit may take 1.1 times what it takes alone.')
+    console.print('Limit for a hook in a unit: 1.1 times the same process alone.')
 
 
 def _timed(work):
-    """Return the seconds, by the clock and of CPU, that it takes."""
+    """Return the elapsed seconds and the CPU seconds of a run."""
     begun, used = time.monotonic(), _cpu()
     work()
     return time.monotonic() - begun, _cpu() - used

@@ -1,14 +1,14 @@
-"""What it costs to upload an image: ours, charmcraft 4.5.0, skopeo, docker push, and the floor.
+"""Measures uploads of images: charm-upload-resource, charmcraft 4.5.0, skopeo and docker push.
 
-From an engine: an image of about 500 MB in 5 layers, made of this machine's own files; the same
-with 1 MB more in its last layer (edit); a small one of 2 MB. The floor is the engine's export,
-thrown away. From another registry: indexes with attestations, of 500 MB in 1, 5 and 40 layers,
-and for two platforms.
+From an engine: an image of about 500 MB in 5 layers, made of files of this machine; the same with
+1 MB more in its last layer (edit); a small one of 2 MB. The floor is the engine's export,
+discarded. From a registry: indexes with attestations, of 500 MB in 1, 5 and 40 layers, and for two
+platforms.
 
-All goes to a docker-registry on loopback that wants tokens; ours and charmcraft also make a
-resource revision at a stand-in for Charmhub. In each round all run one after the other, first to
-an empty repository, then again, and the next round in the other order; ratios are medians of the
-rounds' own. Needs root, dockerd, docker-registry and skopeo.
+The target is a docker-registry on loopback that requires tokens; charm-upload-resource ("ours")
+and charmcraft also create a resource revision at a simulated Charmhub. In each round, all run one
+after the other, first to an empty repository, then again; the next round reverses the order.
+Ratios are medians of the ratios of each round. Requires root, dockerd, docker-registry and skopeo.
 """
 
 import argparse
@@ -50,14 +50,14 @@ def main():
     parser.add_argument(
         '--engines',
         default='docker',
-        help=f'with others than docker only ours and the floor run: {",".join(engine.KINDS)}',
+        help=f'{",".join(engine.KINDS)}; all ways are measured only with docker',
     )
     parser.add_argument('--no-charmcraft', action='store_true', help='leave charmcraft out')
     parser.add_argument('--json', metavar='PATH', help='write all that was measured to this file')
     args = parser.parse_args()
     results = Results()
     with (
-        # for bytes on disk, a directory that isn't memory
+        # a directory on disk, not in memory
         tempfile.TemporaryDirectory(prefix='bench-upload-', dir='/var/tmp') as directory,
         isolation.network(),
         charmhub.running(directory) as hub,
@@ -97,7 +97,7 @@ class Results:
         self._stored[case, way] = size
 
     def content(self):
-        """All of it, for a program that draws or compares."""
+        """Return all measurements, for the JSON file."""
         rows = []
         for (case, way, stage), costs in self._costs.items():
             columns = dataclasses.asdict(costs[0])
@@ -131,7 +131,7 @@ class Results:
             print(f'  {way:22}{stage:10}', *(f'{cell:>9}' for cell in cells))
 
     def _ratios(self, case, way, stage):
-        """How many times as long as ours, in each round."""
+        """Return the ratio to ours in each round."""
         ours = self._costs.get((case, OURS, stage))
         if not ours:
             return []
@@ -140,7 +140,7 @@ class Results:
 
 
 class Bench:
-    """Where all of it goes, and what each way needs to go there."""
+    """The target of the uploads, and the settings of each way."""
 
     def __init__(self, directory, hub, results, rounds):
         self.directory, self.hub, self.results, self.rounds = directory, hub, results, rounds
@@ -148,7 +148,7 @@ class Bench:
         self._charms = 0
 
     def in_rounds(self, case, ways):
-        """Give the ways of each round, in turn from the first and from the last."""
+        """Yield the ways of each round, alternately in forward and reverse order."""
         for number in range(self.rounds):
             print(f'{case}: round {number + 1} of {self.rounds}', file=sys.stderr)
             yield ways if number % 2 == 0 else ways[::-1]
@@ -158,7 +158,7 @@ class Bench:
         self.results.add(case, way, stage, cost)
 
     def new_charm(self):
-        """Make a charm, whose resource has an empty repository; give its name."""
+        """Create a charm, whose resource has an empty repository; return its name."""
         self._charms += 1
         charm = f'charm-{self._charms}'
         self.hub.add(charm, {'image': 'oci-image'})
@@ -169,7 +169,7 @@ class Bench:
         return found['image-name'], found['username'], found['password']
 
     def stored(self, charm, tag):
-        """Count the bytes that the registry keeps for a charm's image."""
+        """Return the bytes that the registry stores for a charm's image."""
         target, user, password = self.way_in(charm)
         with registry.Client(self.hub.registry_host, user, password) as client:
             manifest = json.loads(client.get_manifest(target.partition('/')[2], tag).content)
@@ -253,7 +253,7 @@ class Local:
 
 
 def between_registries(bench, other, size, count, architectures):
-    """Measure copies of an image in another registry."""
+    """Measure copies of an image from a different registry."""
     names = ['amd64', 'arm64'][:architectures]
     case = f'registry, {size // MB} MB, {count} layers for {" and ".join(names)}'
     source = upload_images.store(other, f'{count}-{architectures}', size, count, names)
@@ -277,7 +277,7 @@ def between_registries(bench, other, size, count, architectures):
 
 
 def _charmcraft():
-    """Install charmcraft, once for this checkout; give its program, or '' without it."""
+    """Install charmcraft, once for this checkout; return its program, '' if that fails."""
     place = ROOT / '.cache' / CHARMCRAFT
     program = place / 'bin' / 'charmcraft'
     if not program.exists():
@@ -289,7 +289,7 @@ def _charmcraft():
             text=True,
         )
         if done.returncode:
-            print(f'{CHARMCRAFT} cannot be installed:\n{done.stderr[-1000:]}', file=sys.stderr)
+            print(f'Cannot install {CHARMCRAFT}:\n{done.stderr[-1000:]}', file=sys.stderr)
     return str(program) if program.exists() else ''
 
 

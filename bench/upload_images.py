@@ -1,4 +1,4 @@
-"""The images that uploads are measured with."""
+"""The images for the measurements of uploads."""
 
 import gzip
 import io
@@ -13,7 +13,7 @@ MB = 1_000_000
 
 
 def of_this_machine(size, count):
-    """Make layers of this machine's own files: `count` of them, `size` bytes in all, about."""
+    """Return `count` layers of files of this machine, about `size` bytes in total."""
     files = (
         path
         for path in sorted(pathlib.Path('/usr').rglob('*'))
@@ -32,7 +32,7 @@ def _tar(files, size):
 
 
 def edited(layer):
-    """Give the layer with one file of 1 MB more."""
+    """Return the layer with an additional file of 1 MB."""
     written = io.BytesIO(layer)
     with tarfile.open(fileobj=written, mode='a') as archive:
         info = tarfile.TarInfo('edited')
@@ -45,10 +45,10 @@ _commands = itertools.count(1)
 
 
 def load(engine, layers):
-    """Load an image of these layers, and a command that no other has; give its ID."""
+    """Load an image of these layers with a unique command; return its ID."""
     image = layouts.Image(tuple(layers), command=('/bin/true', str(next(_commands))))
     archive = layouts.docker_20(image)
-    if engine.kind.containerd:  # as builds and pulls leave them there
+    if engine.kind.containerd:  # as after builds and pulls
         archive = layouts.containerd(
             image, compress=lambda data: gzip.compress(data, 1, mtime=0), attested=False
         )
@@ -58,9 +58,9 @@ def load(engine, layers):
 
 
 def store(registry, repository, size, count, architectures=('amd64',)):
-    """Store an index, with attestations, in a registry; give its reference.
+    """Store an index with attestations in a registry; return its reference.
 
-    Each image has `count` layers that don't compress further, `size` bytes in all of them.
+    Each image has `count` layers of incompressible data, `size` bytes in total.
     """
     each = size // count // len(architectures)
     images = [

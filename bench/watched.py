@@ -1,4 +1,4 @@
-"""Runs a command, and watches what it costs: time, CPU, memory, disk, bytes through loopback."""
+"""Runs a command, and measures its time, CPU, memory, disk and bytes through loopback."""
 
 import contextlib
 import dataclasses
@@ -14,7 +14,7 @@ import time
 
 @dataclasses.dataclass
 class Cost:
-    """Of one run: peaks of the process and its children, and the bytes that crossed loopback."""
+    """The cost of a run: peaks of the process and its children, and bytes through loopback."""
 
     seconds: float
     cpu: float  # seconds
@@ -24,7 +24,7 @@ class Cost:
 
 
 def run(name, command, directory, environ=None):
-    """Run a command to its end, which has to be a good one; give its `Cost`."""
+    """Run a command, which must succeed; return its `Cost`."""
     with tempfile.TemporaryDirectory(dir=directory) as temporary:
         environ = {'PATH': os.environ['PATH'], **(environ or {}), 'TMPDIR': temporary}
         used, crossed = _cpu(), _loopback()
@@ -78,7 +78,7 @@ class _Watch:
             for path in pathlib.Path(self._directory).rglob('*'):
                 files.update(_file(path))
             for pid in pids:
-                # files without a name are on the disk too
+                # unnamed files use disk space too
                 for path in _open_files(pid):
                     files.update(_file(path))
             self.disk = max(self.disk, sum(files.values()))

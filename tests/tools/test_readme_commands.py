@@ -54,6 +54,7 @@ NOT_TYPED = {
     './dev engines': 'is a step of .ci/run',
     './dev examples': 'is part of ./dev tests',
     'fab app-server --platform=': 'needs a base of both; test_build_several.py builds on one',
+    'charm-unit check': 'needs a built charm; tests/charm_unit/check has several',
     'charm-unit run': 'reads from a terminal; tests/charm_unit/test_commands.py runs it',
     'pytest --charm': 'needs a charm with tests; tests/each_example.py runs those of the examples',
 }
