@@ -148,7 +148,7 @@ def test_engines_of_the_command_line_are_added_to_the_decorators(fab):
     done = fab('worker', '--dry-run', '--engine=linux/arm64', status=2)
     assert "--engine: 'linux/arm64' is not NAME=VALUE" in done.stderr
     done = fab('worker', '--dry-run', '--engine', 'linux/s390x=my-context', status=1)
-    assert 'engines: linux/s390x is not in platform' in done.stderr
+    assert 'engines: linux/s390x is not a platform to build for' in done.stderr
 
 
 def test_several_platforms_without_an_output_are_refused(fab):

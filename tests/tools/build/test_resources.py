@@ -124,7 +124,7 @@ def test_a_wrong_argument_is_told_with_the_line_that_has_it(make, said):
         ({'env': {'A': 1}}, 'must be a str'),
         ({'volumes': '/data'}, 'volumes must be a list'),
         ({'volumes': ['data']}, 'must be an absolute path'),
-        ({'volumes': ['/data ']}, 'without space around it'),
+        ({'volumes': ['/data ']}, 'without surrounding spaces'),
         ({'ports': '80'}, 'ports must be a list'),
         ({'ports': [0]}, 'must be from 1 to 65535'),
         ({'ports': ['90-80']}, 'must be from 1 to 65535'),

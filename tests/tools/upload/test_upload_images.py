@@ -85,7 +85,7 @@ def test_the_architectures_of_the_revision_are_told_and_those_whose_files_are_mi
     for _ in range(2):
         done = upload('my-charm', 'my-image', f'--image={path}', '--format=json')
         assert 'Architectures of the revision: amd64, s390x\n' in done.stderr
-        assert 'Missing from the archive, but in its index: arm64\n' in done.stderr
+        assert 'Architectures missing from the archive, but in its index: arm64\n' in done.stderr
         content = json.loads(done.stdout)
         assert content['architectures'] == ['amd64', 's390x']
         assert content['missing-architectures'] == ['arm64']
@@ -103,7 +103,7 @@ def test_what_an_index_names_and_the_engine_lacks_is_told(hub, upload):
             assert done.returncode == 0, done.stderr
             assert 'Architectures of the revision: amd64\n' in done.stderr
             assert (
-                'Missing from the engine, but in the index of the image: arm64. To include them'
+                'Architectures missing from the engine, but in the index: arm64. To include them'
                 in done.stderr
             )
         fake.add({**amd64.inspected, 'Id': identity}, layouts.containerd(amd64, arm64))

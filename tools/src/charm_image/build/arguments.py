@@ -132,7 +132,7 @@ def volume(value: Any) -> str:
     path = text('volumes', os.fspath(value) if isinstance(value, os.PathLike) else value)
     if not path.startswith('/') or path != path.strip():
         raise errors.ResourceError(
-            f'volumes: {path!r:.80} must be an absolute path, without space around it'
+            f'volumes: {path!r:.80} must be an absolute path, without surrounding spaces'
         )
     return path
 
@@ -189,7 +189,7 @@ def engines_of(value: Any, wanted: list[platforms.Platform]) -> dict[platforms.P
         if platform not in wanted:
             known = ', '.join(map(str, wanted)) or 'none'
             raise errors.ResourceError(
-                f'engines: {platform} is not in platform ({known}): add it there'
+                f'engines: {platform} is not a platform to build for ({known}): add it to platform'
             )
         if not text(f'engines {name}', engine).strip() or not engine.isprintable():
             raise errors.ResourceError(

@@ -164,10 +164,12 @@ class Upload:
         self.facts['missing-architectures'] = missing
         self._shown.tell(f'Architectures of the revision: {", ".join(uploaded)}')
         if missing and self._args.image.path:
-            self._shown.tell(f'Missing from the archive, but in its index: {", ".join(missing)}')
+            self._shown.tell(
+                f'Architectures missing from the archive, but in its index: {", ".join(missing)}'
+            )
         elif missing:
             self._shown.tell(
-                f'Missing from the engine, but in the index of the image: {", ".join(missing)}. '
+                f'Architectures missing from the engine, but in the index: {", ".join(missing)}. '
                 'To include them, run `docker pull --platform=…` for each, and upload again.'
             )
 
