@@ -227,8 +227,8 @@ def _parser() -> argparse.ArgumentParser:
         '--image',
         metavar='DIGEST',
         type=ImageArgument,
-        help='upload the image with this digest or ID, or its first 12 or more digits, from '
-        "Canonical's registry or the local engine; or the image in this OCI archive or layout",
+        help='upload an image (resources of type oci-image): its digest or ID, or the first 12 or '
+        "more digits, in Canonical's registry or the local engine; or an OCI archive or layout",
     )
     what.add_argument(
         '--from',
