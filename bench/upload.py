@@ -13,6 +13,7 @@ Ratios are medians of the ratios of each round. Requires root, dockerd, docker-r
 
 import argparse
 import collections
+import compileall
 import contextlib
 import dataclasses
 import json
@@ -56,6 +57,9 @@ def main():
     parser.add_argument('--json', metavar='PATH', help='write all that was measured to this file')
     args = parser.parse_args()
     results = Results()
+    # as pip does with what it installs: where PYTHONDONTWRITEBYTECODE is set, nobody else would
+    for sources in ('lib', 'tools/src'):
+        compileall.compile_dir(ROOT / sources, quiet=1)
     with (
         # a directory on disk, not in memory
         tempfile.TemporaryDirectory(prefix='bench-upload-', dir='/var/tmp') as directory,

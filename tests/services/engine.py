@@ -13,6 +13,7 @@ import json
 import os
 import pathlib
 import shutil
+import socket
 import subprocess
 import tarfile
 import tempfile
@@ -21,7 +22,7 @@ import time
 import docker
 
 import services
-from services import debian, isolation, rpms
+from services import certificates, debian, isolation, rpms
 
 PACKAGES = ('ca-certificates', 'python3')
 
@@ -33,6 +34,9 @@ class Engine:
         self.home = home
         self.kind = kind
         self.host = f'unix://{home}/engine.sock'
+        self.tls_host = ''
+        """Its address behind TLS, which only clients with the certificates in `keys` may use."""
+        self.keys = home / 'config/keys'
 
     @property
     def environ(self):
@@ -161,9 +165,12 @@ def running(kind, *, in_memory=True):
             in_memory and not kind.rootless
         ):  # for whom not every kernel stacks file systems in memory
             (home / 'data').mkdir()
-        command, environ = (
-            _podman(kind, home) if kind.program == 'podman' else _dockerd(kind, home)
-        )
+        if kind.program == 'podman':
+            command, environ = _podman(kind, home)
+        else:
+            engine.tls_host = _free_address()
+            command, environ = _dockerd(kind, home)
+            command += [f'--host={engine.tls_host}', '--tlsverify', *_certificates(engine.keys)]
         room.start(command, {**os.environ, 'PATH': _PATH, **environ})
         _await(engine, room)
         yield engine
@@ -192,6 +199,29 @@ def _dockerd(kind, home):
         '--iptables=false',
     ]
     return command, {}
+
+
+def _free_address():
+    with socket.create_server(('127.0.0.1', 0)) as free:
+        return f'tcp://127.0.0.1:{free.getsockname()[1]}'
+
+
+def _certificates(keys):
+    """Make what clients need in the directory `keys`; give dockerd's options for its side."""
+    keys.mkdir()
+    authority = certificates.Authority(keys)
+    server, client = authority.issue('127.0.0.1'), authority.issue('client')
+    for name, made in (
+        ('ca', authority.certificate),
+        ('cert', client.certificate),
+        ('key', client.key),
+    ):
+        shutil.copy(made, keys / f'{name}.pem')
+    return [
+        f'--tlscacert={authority.certificate}',
+        f'--tlscert={server.certificate}',
+        f'--tlskey={server.key}',
+    ]
 
 
 def _podman(kind, home):

@@ -4,6 +4,8 @@ import hashlib
 import io
 import json
 import os
+import shutil
+import subprocess
 import tarfile
 import threading
 import time
@@ -15,7 +17,7 @@ import charm_image
 from charm_image import resources
 from charm_image.build import side_by_side
 from charm_image.image import archives
-from services import emulation, ssh
+from services import certificates, emulation, require, ssh
 
 ARM = 'linux/arm64'
 AMD = 'linux/amd64'
@@ -123,6 +125,75 @@ def test_a_context_of_dockers_names_an_engine(build, podman, tmp_path, arm64):
     archive, _, _ = build(MACHINE, engines={ARM: name}, tag='tests/context')
     assert machines(archive) == {'amd64': 'x86_64', 'arm64': 'aarch64'}
     assert podman.client.images.get('tests/context:latest-linux-arm64')
+
+
+@pytest.fixture
+def behind_tls(dockerd, tmp_path, monkeypatch):
+    """The settings of an author whose engine is behind TLS: by variables, and the context far."""
+    require('docker')
+    config = {'DOCKER_CONFIG': str(tmp_path / 'config'), 'HOME': str(tmp_path)}
+    files = {part: dockerd.keys / f'{part}.pem' for part in ('ca', 'cert', 'key')}
+    settings = ','.join(f'{name}={value}' for name, value in files.items())
+    command = ['docker', 'context', 'create', 'far']
+    command += ['--docker', f'host={dockerd.tls_host},{settings}']
+    environ = {'PATH': os.environ['PATH'], **config}
+    subprocess.run(command, env=environ, check=True, capture_output=True)
+    monkeypatch.setenv('DOCKER_HOST', 'unix:///nowhere')
+    monkeypatch.setenv('DOCKER_TLS_VERIFY', '1')
+    monkeypatch.setenv('DOCKER_CERT_PATH', str(dockerd.keys))
+    return dockerd
+
+
+def test_an_engine_behind_tls_is_reached_by_its_address_and_by_a_context(build, behind_tls, arm64):
+    engines = {ARM: behind_tls.tls_host, AMD: 'far'}
+    archive, _, _ = build(MACHINE, engines=engines, tag='tests/tls:1')
+    assert machines(archive) == {'amd64': 'x86_64', 'arm64': 'aarch64'}
+    for platform in ('amd64', 'arm64'):
+        assert behind_tls.client.images.get(f'tests/tls:1-linux-{platform}')
+
+
+def test_an_engine_that_another_authority_has_certified_is_refused_in_one_line(
+    build, behind_tls, tmp_path, monkeypatch
+):
+    (tmp_path / 'other').mkdir()
+    other = certificates.Authority(tmp_path / 'other')
+    [ca] = (tmp_path / 'config/contexts/tls').rglob('ca.pem')
+    shutil.copy(other.certificate, ca)
+    keys = tmp_path / 'keys'
+    shutil.copytree(behind_tls.keys, keys)
+    shutil.copy(other.certificate, keys / 'ca.pem')
+    monkeypatch.setenv('DOCKER_CERT_PATH', str(keys))
+    for engine in (behind_tls.tls_host, 'far'):
+        with pytest.raises(charm_image.BuildError) as caught:
+            build(MACHINE, platform=AMD, engines={AMD: engine})
+        said = str(caught.value)
+        assert said.startswith(f'no engine responds at {behind_tls.tls_host} (')
+        assert 'certificate verify failed' in said
+        assert 'check that ca.pem in DOCKER_CERT_PATH, or in the docker context, has' in said
+        assert '\n' not in said
+
+
+def test_an_engine_behind_tls_requires_tls_and_the_clients_certificate(
+    build, behind_tls, tmp_path, monkeypatch
+):
+    def refusal():
+        with pytest.raises(charm_image.BuildError) as caught:
+            build(MACHINE, platform=AMD, engines={AMD: behind_tls.tls_host})
+        assert '\n' not in str(caught.value)
+        return str(caught.value)
+
+    other = certificates.Authority(tmp_path).issue('client')
+    keys = tmp_path / 'keys'
+    shutil.copytree(behind_tls.keys, keys)
+    shutil.copy(other.certificate, keys / 'cert.pem')
+    shutil.copy(other.key, keys / 'key.pem')
+    monkeypatch.setenv('DOCKER_CERT_PATH', str(keys))
+    said = refusal()
+    # with TLS 1.3 a server may have cut the connection before its reason is read
+    assert 'the engine rejected the client certificate: check cert.pem' in said or 'reset' in said
+    monkeypatch.delenv('DOCKER_TLS_VERIFY')
+    monkeypatch.delenv('DOCKER_CERT_PATH')
+    assert 'the engine requires TLS: set DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH' in refusal()
 
 
 def test_an_engine_may_be_reached_by_ssh(build, dockerd, tmp_path, monkeypatch, arm64):

@@ -22,6 +22,21 @@ if TYPE_CHECKING:
     import docker
 
 _TIMEOUT = 120
+# by what OpenSSL and Docker say
+_TLS_ADVICE = {
+    'CERTIFICATE_VERIFY_FAILED': (
+        'check that ca.pem in DOCKER_CERT_PATH, or in the docker context, has the CA that signed '
+        "the engine's certificate, and that the certificate names this address"
+    ),
+    'HTTP request to an HTTPS server': (
+        'the engine requires TLS: set DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH, or use a docker '
+        'context with certificates'
+    ),
+    'ALERT': (
+        'the engine rejected the client certificate: check cert.pem and key.pem in '
+        'DOCKER_CERT_PATH, or in the docker context'
+    ),
+}
 _SHORT = re.compile(r'[0-9a-f]{12,64}')
 
 
@@ -245,6 +260,8 @@ def _refuse(host: str, error: Exception) -> NoReturn:
             advice += f', or use podman: DOCKER_HOST=unix://{socket_path}'
         if host != 'unix:///var/run/docker.sock':
             advice += '; the address comes from DOCKER_HOST or the docker context'
+    elif found := next((text for sign, text in _TLS_ADVICE.items() if sign in reason), ''):
+        advice = found
     else:
         advice = 'check that the engine is running, and check DOCKER_HOST or the docker context'
     raise EngineError(f'no engine responds at {host} ({reason}): {advice}') from None

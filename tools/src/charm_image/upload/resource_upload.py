@@ -252,7 +252,7 @@ class Upload:
         with _left_out('paramiko'):
             import docker  # noqa: F401
 
-            from charm_image.image import engine, remote_image
+            from charm_image.image import engine
 
         try:
             return stack.enter_context(engine.connect()).find(wanted.long or wanted.short)
@@ -261,6 +261,8 @@ class Upload:
                 f"{error}. If the image is only in Canonical's registry, give its full digest."
             )
             if wanted.long:
+                from charm_image.image import remote_image
+
                 named = remote_image.name(wanted.reference) if wanted.reference else ''
                 elsewhere = named or f'REGISTRY/NAME@{wanted.long}'
                 message = (
