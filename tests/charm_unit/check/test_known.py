@@ -32,6 +32,8 @@ _STARTED = '  File "/usr/lib/python3.8/subprocess.py", line 1702, in _execute_ch
             'Kubernetes',
         ),
         ("KeyError: 'kubernetes'", ''),
+        ("PermissionError: [Errno 13] Permission denied: '/run/secret'", 'run the check as root'),
+        ("PermissionError: [Errno 13] Permission denied: '/x/agents/unit/charm/run'", ''),
         ('', ''),
     ],
 )

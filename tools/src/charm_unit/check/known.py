@@ -13,6 +13,7 @@ _KUBERNETES = re.compile(
     r'kubernetes\.config\.config_exception|lightkube\.core\.exceptions'
 )
 """What the last line has of a hook that looked for its cluster."""
+_DENIED = re.compile(r"PermissionError: \[Errno 13\] Permission denied: '(/[^']+)'")
 WAITING = ('blocked', 'waiting')
 
 
@@ -137,6 +138,9 @@ def not_its_fault(run: runs.Run) -> str:
         return f'it runs the program {program[1]}, which is missing on this machine: install it'
     if _KUBERNETES.search(last):
         return f'it uses the API of Kubernetes, which is not simulated ({masked(last)})'
+    denied = _DENIED.fullmatch(last)
+    if denied and '/agents/unit/' not in denied[1]:
+        return f'it needs {denied[1]}, which root may use and you may not: run the check as root'
     return ''
 
 
