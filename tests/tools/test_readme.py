@@ -22,7 +22,7 @@ def test_the_table_of_resources_has_every_argument_and_policy(kind):
     assert [each for each in resource.policies if each not in row] == []
 
 
-def test_what_makes_no_sense_in_an_image_is_named():
+def test_what_cannot_be_used_in_an_image_is_named():
     for kind in set(resources.__all__) - {*KINDS, 'Resource', 'ResourceError'}:
         assert f'`{kind}`' in README
 

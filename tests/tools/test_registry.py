@@ -142,7 +142,7 @@ def test_what_is_not_there_is_not_found(client):
             missing()
 
 
-def test_a_blob_that_is_larger_than_one_wants_is_not_read(client):
+def test_a_blob_that_is_larger_than_requested_is_not_read(client):
     image = make_image(100_000)
     push(client, 'team/app', image)
     with pytest.raises(registry.Misbehaving, match='99999'):
@@ -200,7 +200,7 @@ def test_skopeo_finds_what_was_pushed(open_registry):
 
 
 @pytest.mark.parametrize('kind', ['with_accounts', 'with_tokens'])
-def test_wrong_credentials_are_told_from_none(kind, request):
+def test_wrong_credentials_are_distinguished_from_none(kind, request):
     host = request.getfixturevalue(kind).host
     for username, password, error in (
         ('author', 'wrong', registry.BadCredentials),
@@ -279,7 +279,7 @@ def test_a_certificate_of_an_unknown_authority_is_named_so(with_tls, monkeypatch
         client.head_manifest('team/app', '1.0')
 
 
-def test_all_registries_are_asked_at_once(
+def test_all_registries_are_asked_at_the_same_time(
     open_registry, with_accounts, with_tokens, with_tls, authority, monkeypatch
 ):
     monkeypatch.setenv('REQUESTS_CA_BUNDLE', str(authority.certificate))

@@ -44,7 +44,7 @@ def test_work_that_has_nothing_to_count_tells_for_how_long_it_goes_on(lines):
     assert re.fullmatch(r'Waiting for the review: \d+ s so far', shown)
 
 
-def test_work_that_stands_still_is_told_so(lines):
+def test_work_that_stands_still_is_reported(lines):
     with _terminal().step('Sending a file', 1000) as progress:
         progress(500)
         assert 'Sending a file: 500 bytes of 1 kB, 0 bytes/s' in lines('0 bytes/s')
@@ -56,7 +56,7 @@ def test_a_step_whose_size_is_not_known_tells_its_bytes(lines):
         assert lines('kB, ')[1].startswith('Reading: 2 kB, ')
 
 
-def test_a_step_at_its_end_is_told_no_more(lines):
+def test_a_step_at_its_end_is_not_reported_again(lines):
     with _terminal().steps() as progress:
         progress('one', 7, 7)
         progress('two', 3, 7)

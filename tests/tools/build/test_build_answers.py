@@ -70,7 +70,7 @@ def streamed(lines):
     return [{'stream': line} for line in lines]
 
 
-def test_a_buildkit_that_cannot_read_the_context_is_told_once_and_the_classic_one_taken():
+def test_a_buildkit_that_cannot_read_the_context_is_reported_once_and_the_classic_one_used():
     built = [*streamed(CLASSIC), {'aux': {'ID': f'sha256:{64 * "b"}'}}]
     engine = _Engine(failed(UNREADABLE), built)
     progress = build(engine, resources.Execute(command='x'))
@@ -107,7 +107,7 @@ def test_another_failure_of_buildkits_is_none_of_that():
         'successfully: {}',
     ],
 )
-def test_the_reason_of_the_engine_is_told_without_the_script(message):
+def test_the_reason_of_the_engine_is_reported_without_the_script(message):
     reason = 'network bridge not found'
     engine = _Engine(failed(message.format(reason)))
     with pytest.raises(charm_image.BuildError) as caught:
@@ -115,7 +115,7 @@ def test_the_reason_of_the_engine_is_told_without_the_script(message):
     assert str(caught.value) == f'the engine cannot build the image: {reason}'
 
 
-def test_the_status_that_is_told_is_the_commands_and_not_the_one_of_its_script(monkeypatch):
+def test_the_status_that_is_reported_is_the_commands_and_not_the_one_of_its_script(monkeypatch):
     monkeypatch.setenv('DOCKER_BUILDKIT', '0')
     lines = [*CLASSIC[:4], 'exit status 3, expected 2\n', CLASSIC[5]]
     answer = [*streamed(lines), {'errorDetail': {'message': 'non-zero code: 1', 'code': 1}}]

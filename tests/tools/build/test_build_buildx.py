@@ -99,7 +99,7 @@ def test_the_builder_is_given_the_context_and_its_result_is_read(cluster, tmp_pa
     assert builder.context() == (tmp_path / 'context.tar').read_bytes()
 
 
-def test_a_step_that_fails_there_is_told_as_everywhere(cluster, tmp_path):
+def test_a_step_that_fails_there_is_reported_as_everywhere(cluster, tmp_path):
     reason = 'process "/bin/sh -euc x" did not complete successfully: exit code: 4'
     log = {'vertex': 'sha256:r', 'data': base64.b64encode(b'oh\n').decode()}
     cluster(
@@ -133,7 +133,9 @@ def test_without_buildx_it_says_what_to_install(cluster, tmp_path):
         build(tmp_path)
 
 
-def test_a_name_of_neither_a_context_nor_a_builder_is_told_with_how_to_have_one(cluster, tmp_path):
+def test_a_name_of_neither_a_context_nor_a_builder_is_reported_with_how_to_have_one(
+    cluster, tmp_path
+):
     cluster(buildx=False)
     (tmp_path / 'config/buildx/instances/my-cluster').unlink()
     with pytest.raises(charm_image.BuildError) as caught:
@@ -143,7 +145,7 @@ def test_a_name_of_neither_a_context_nor_a_builder_is_told_with_how_to_have_one(
     assert 'docker context use' not in str(caught.value)
 
 
-def test_the_docker_command_s_own_context_is_no_builder(cluster, tmp_path, monkeypatch):
+def test_the_docker_command_s_own_context_is_not_a_builder(cluster, tmp_path, monkeypatch):
     monkeypatch.delenv('DOCKER_HOST', raising=False)
     monkeypatch.setenv('DOCKER_CONTEXT', 'gone')
     with pytest.raises(charm_image.BuildError, match="no docker context 'gone'.*context use"):
@@ -156,7 +158,7 @@ def test_a_builder_keeps_no_image_so_an_output_is_wanted(cluster, tmp_path):
         build(tmp_path, output=None)
 
 
-def test_a_base_that_is_not_for_the_platform_is_told(cluster, tmp_path):
+def test_a_base_that_is_not_for_the_platform_is_reported(cluster, tmp_path):
     cluster(image={'linux/amd64': {'os': 'linux', 'architecture': 'amd64', 'config': {}}})
     with pytest.raises(charm_image.BuildError, match='is not for linux/arm64'):
         build(tmp_path)

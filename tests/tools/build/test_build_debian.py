@@ -65,7 +65,7 @@ def test_a_package_is_removed_with_its_configuration_if_so_asked(build, apt_base
 
 
 @pytest.mark.parametrize('name', ['libx3.y', 'no-such-package'])
-def test_a_name_is_no_regular_expression(build, apt_base, name):
+def test_a_name_is_not_a_regular_expression(build, apt_base, name):
     with pytest.raises(charm_image.StepError) as caught:
         build(resources.Package(name=name), from_image='with-repository')
     assert caught.value.resource == f'Package[{name}]'

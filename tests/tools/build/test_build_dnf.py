@@ -37,7 +37,7 @@ def test_the_asked_version_is_had(build, dnf_base):
     assert version_of(built, 'hello') == '1.0'
 
 
-def test_a_package_is_removed_and_what_is_absent_is_no_error(build, dnf_base):
+def test_a_package_is_removed_and_what_is_absent_is_not_an_error(build, dnf_base):
     built = build(
         resources.Package(name='hello'),
         resources.Package(id='gone', name='hello', policy='uninstall'),

@@ -236,7 +236,7 @@ def test_conditions_decide_whether_a_command_is_run(build):
     assert built.contents['/etc/once'] == b''
 
 
-def test_an_exit_status_that_is_not_the_expected_one_is_told(build):
+def test_an_exit_status_that_is_not_the_expected_one_is_reported(build):
     with pytest.raises(charm_image.StepError) as caught:
         build(resources.Execute(commands=['sh -c "exit 3"', 'true'], returncode=3))
     assert caught.value.status == 0

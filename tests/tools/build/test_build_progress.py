@@ -54,7 +54,7 @@ def test_a_pull_tells_its_bytes_of_all():
     ]  # fmt: skip
 
 
-def test_what_docker_extracts_is_told_once_all_layers_are_there():
+def test_what_docker_extracts_is_reported_once_all_layers_are_there():
     told = pulled(
         report('a', 'Pulling fs layer'),
         report('b', 'Pulling fs layer'),
@@ -85,7 +85,7 @@ def test_seconds_of_containerds_store_are_not_taken_for_bytes():
     assert told[-1] == 'base: extracting: 0 s so far'
 
 
-def test_an_engine_that_extracts_without_a_word_is_told_by_the_clock(impatient):
+def test_an_engine_that_extracts_without_a_word_is_reported_by_the_clock(impatient):
     told_it = threading.Event()
 
     def reports(*args, **kwargs):
@@ -151,7 +151,7 @@ def test_reading_what_was_exported_and_writing_the_archive_tell_their_bytes(tmp_
     assert archive.digest.startswith('sha256:')
 
 
-def test_what_a_builder_of_buildx_sends_is_told_as_it_comes(impatient, tmp_path, monkeypatch):
+def test_what_a_builder_of_buildx_sends_is_reported_as_it_comes(impatient, tmp_path, monkeypatch):
     (tmp_path / 'docker').write_text(
         '#!/bin/sh\n'
         'for word; do case $word in --output=*) result=${word#*dest=};; esac; done\n'

@@ -166,7 +166,7 @@ def test_a_line_of_no_file_is_refused(shell, path):
     assert output == f'{path} none is not a file\n'
 
 
-def test_a_link_says_what_it_was_told_to_the_letter(shell, tmp_path):
+def test_a_link_says_exactly_what_it_was_given(shell, tmp_path):
     services.require_root('only root can give files to root')
     for number, to in enumerate(['-n', 'a b', 'lines\n\n', '$HOME', "it's", '/']):
         link = resources.Link(name=f'{tmp_path}/{number}', to=to)
@@ -233,7 +233,7 @@ AWKWARD = strategies.text(
 
 @hypothesis.given(strategies.lists(AWKWARD, max_size=4), AWKWARD)
 @many
-def test_a_command_is_given_its_words_and_variables_to_the_letter(shell, words, value):
+def test_a_command_is_given_its_words_and_variables_unchanged(shell, words, value):
     program = 'printf "<%s>" "$@" "$VALUE"'
     command = resources.Execute(
         command=['sh', '-c', program, 'sh', *words], env={'VALUE': value}, cwd='/tmp'

@@ -255,7 +255,7 @@ def test_a_failure_leaves_no_file(build, tmp_path, arm64):
     assert [path for path in tmp_path.iterdir() if path.name != 'config'] == []
 
 
-def test_a_platform_that_the_engine_cannot_run_is_told_before_anything_is_built(build):
+def test_a_platform_that_the_engine_cannot_run_is_reported_before_anything_is_built(build):
     with pytest.raises(charm_image.BuildError) as caught:
         build(MACHINE, platform=[AMD, 'linux/s390x'])
     assert str(caught.value) == (

@@ -37,7 +37,7 @@ def test_an_error_is_raised_at_the_yield_that_caused_it():
         (resources.File, 'not File'),
     ],
 )
-def test_what_is_no_resource_is_refused_where_it_was_yielded(wrong, said):
+def test_what_is_not_a_resource_is_refused_where_it_was_yielded(wrong, said):
     def function():
         yield wrong
 
@@ -72,7 +72,7 @@ def test_a_generator_may_go_on_after_an_error():
     assert [resource.name for resource in bundle] == ['/instead', '/after']
 
 
-def test_a_function_that_does_not_yield_is_told_so():
+def test_a_function_that_does_not_yield_is_reported():
     with pytest.raises(charm_image.ResourceError, match='does the function yield them?'):
         charm_image.ResourceBundle.from_iterator(None)
 

@@ -182,7 +182,7 @@ def test_without_fabric_it_says_what_to_install():
     assert done.stderr.count('Traceback') == 1
 
 
-def test_a_function_that_yields_nothing_is_told_so(fab):
+def test_a_function_that_yields_nothing_is_reported(fab):
     told = fab('forgot-to-yield', status=1).stderr
     line = line_of("@docker_container(from_image='busybox:static')\ndef forgot_to_yield")
     assert f'fabfile.py:{line}: forgot_to_yield: ' in told

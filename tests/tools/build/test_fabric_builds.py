@@ -35,7 +35,7 @@ def test_own_parameters_arrive_with_the_types_of_their_defaults(fab, engine):
     assert engine.run(image, 'cat', '/tag') == b'tests:fabric'
 
 
-def test_values_arrive_to_the_letter(fab, engine):
+def test_values_arrive_unchanged(fab, engine):
     value = ' a "b" \'c\' $d ${e} `f` \\ \\n =,é\n--g # h '
     options = ['--env', f'V={value}', '--labels', f'l={value}', '--content', value]
     options += ['--cmd', json.dumps(['printf', '%s', value]), '--network=host']

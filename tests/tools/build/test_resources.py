@@ -23,7 +23,7 @@ def test_a_star_import_brings_the_resources_and_nothing_else():
 
 
 @pytest.mark.parametrize('kind', ['Service', 'Mount', 'Checkout', 'Patch', 'Special'])
-def test_what_makes_no_sense_in_an_image_says_so(kind):
+def test_what_cannot_be_used_in_an_image_raises_an_error(kind):
     with pytest.raises(charm_image.ResourceError, match='image') as caught:
         getattr(resources, kind)(name='/x', anything='at all')
     assert kind in str(caught.value)
@@ -101,7 +101,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(('make', 'said'), WRONG, ids=[said for _, said in WRONG])
-def test_a_wrong_argument_is_told_with_the_line_that_has_it(make, said):
+def test_a_wrong_argument_is_reported_with_the_line_that_has_it(make, said):
     with pytest.raises(charm_image.ResourceError) as caught:
         make()
     assert said in str(caught.value)

@@ -194,7 +194,7 @@ def test_a_file_that_is_not_as_it_should_be_is_named_and_not_quoted(content, sai
     assert caught.value.__cause__ is None
 
 
-def test_a_directory_in_place_of_the_file_is_told(home, find):
+def test_a_directory_in_place_of_the_file_is_reported(home, find):
     (home / '.docker/config.json').mkdir(parents=True)
     with pytest.raises(registry_logins.LoginError, match='Is a directory'):
         find('a.test/x')

@@ -107,14 +107,14 @@ def test_what_is_in_no_known_form_is_refused_and_not_repeated(value):
         assert part not in repr(caught.value)
 
 
-def test_binding_what_is_no_macaroon_is_refused_and_not_repeated():
+def test_binding_what_is_not_a_macaroon_is_refused_and_not_repeated():
     with pytest.raises(credentials.CredentialsError, match=LOG_IN) as caught:
         credentials.bind('cm9vdA', 'ZGlzY2hhcmdl!')
     assert 'ZGlz' not in repr(caught.value)
     assert caught.value.__cause__ is None
 
 
-def test_the_name_of_the_exported_file_is_told_from_its_content(tmp_path):
+def test_the_name_of_the_exported_file_is_distinguished_from_its_content(tmp_path):
     (tmp_path / 'exported').write_text(TOKEN)
     with pytest.raises(credentials.CredentialsError, match=r'\$\(cat FILE\)'):
         credentials.find('host', {'CHARMCRAFT_AUTH': str(tmp_path / 'exported')})

@@ -173,7 +173,7 @@ def test_what_holds_no_single_image_is_refused(content, reason, write):
     assert str(raised.value).startswith(f"'{path}' cannot be used: ")
 
 
-def test_a_directory_that_is_no_layout_is_refused(tmp_path):
+def test_a_directory_that_is_not_a_layout_is_refused(tmp_path):
     with pytest.raises(images.InvalidImageError, match='not an OCI layout') as raised:
         archives.open(tmp_path)
     assert f"'{tmp_path}'" in str(raised.value)
@@ -217,7 +217,7 @@ def test_the_architectures_that_an_index_names_are_known_though_files_are_missin
     assert image.index_architectures == ('amd64', 'arm64', 'armhf')
 
 
-def test_a_disk_that_fails_while_an_image_is_read_is_told_from_a_full_one(
+def test_a_disk_that_fails_while_an_image_is_read_is_distinguished_from_a_full_one(
     write, client, repository, monkeypatch
 ):
     class Damaged(io.FileIO):

@@ -74,7 +74,9 @@ BROKEN = {
 
 
 @pytest.mark.parametrize('fault', BROKEN)
-def test_what_is_no_whole_image_is_refused_with_a_reason(fault, fake, local, client, repository):
+def test_what_is_not_a_complete_image_is_refused_with_a_reason(
+    fault, fake, local, client, repository
+):
     export, reason = BROKEN[fault]
     with pytest.raises(images.ImageError, match=f'(?s){reason}'):
         push_export(fake, local, client, repository, IMAGE, export)
@@ -119,7 +121,7 @@ def test_where_all_content_is_missing_in_the_engine_it_says_to_pull_it_again(
     assert fake.exports == 0
 
 
-def test_what_the_engine_says_of_missing_content_is_told_with_what_to_do(
+def test_what_the_engine_says_of_missing_content_is_reported_with_what_to_do(
     fake, local, client, repository
 ):
     fake.add({**IMAGE.inspected, **ONE})

@@ -177,7 +177,7 @@ def test_an_engine_that_the_user_may_not_use_is_said_so(fake):
     assert 'group `docker`' in done.stdout, done.stderr
 
 
-def test_something_else_that_answers_is_no_engine():
+def test_something_else_that_answers_is_not_an_engine():
     with (
         loopback.serving(lambda exchange: exchange.reply(404)) as url,
         pytest.raises(engine.EngineError, match='no engine responds'),
@@ -308,7 +308,7 @@ def test_an_image_that_is_named_like_a_digest_is_not_taken_for_it(fake, local):
     'digest',
     ['', 'abc', 'A' * 12, 'name:tag', 'sha256:abcdefabcdef', 'sha512:' + 'a' * 64, 'g' * 12],
 )
-def test_what_is_no_digest_is_refused(digest, local):
+def test_what_is_not_a_digest_is_refused(digest, local):
     with pytest.raises(ValueError, match='not a valid digest'):
         local.find(digest)
 

@@ -172,7 +172,7 @@ def test_layers_that_the_last_image_had_are_not_compressed_again(
     )
 
 
-def test_the_uppermost_layer_of_docker_20_is_told_by_its_v1_id_too(
+def test_the_uppermost_layer_of_docker_20_is_recognized_by_its_v1_id_too(
     fake, local, client, repository, monkeypatch
 ):
     export = layouts.docker_20(EDITED)

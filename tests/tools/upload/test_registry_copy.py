@@ -263,7 +263,7 @@ def test_a_rate_limit_is_waited_for_with_a_word(proxy, there, client, repository
     assert all(proxy.host in sentence for sentence in told)
 
 
-def test_a_rate_limit_that_lasts_is_told_as_what_it_is(proxy, there, client, repository):
+def test_a_rate_limit_that_lasts_is_reported_as_what_it_is(proxy, there, client, repository):
     stored = remote_images.image(AMD64)
     stored.push(there.host, repository)
     proxy.answer('GET', '/manifests/', 429, times=50, Retry_After='7200')
@@ -310,7 +310,7 @@ def test_bytes_that_are_not_the_blob_s_are_not_stored(proxy, there, way_in, clie
     assert way_in.count('PUT', '/manifests/') == 0
 
 
-def test_a_refusal_of_the_registry_that_is_written_to_is_told_as_its_own(
+def test_a_refusal_of_the_registry_that_is_written_to_is_reported_as_its_own(
     there, way_in, client, repository
 ):
     stored = remote_images.image(AMD64)
@@ -377,7 +377,7 @@ def test_an_index_of_platforms_that_some_charms_lack_keeps_them_all(there, clien
 # Memory and speed
 
 
-def test_blobs_go_through_memory_block_by_block_and_several_at_once(
+def test_blobs_go_through_memory_block_by_block_and_several_at_the_same_time(
     proxy, there, way_in, client, repository, tmp_path, monkeypatch
 ):
     """Six blobs are on their way at the same time, and none is held whole."""

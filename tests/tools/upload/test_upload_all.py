@@ -37,7 +37,7 @@ def test_one_command_uploads_all_that_a_charm_declares(hub, upload_all, charm, t
     assert hub.revisions('my-app', 'data')[0].content == b'some data'
 
 
-def test_a_tag_is_told_with_the_digest_that_it_was_resolved_to(upload_all, charm, tagged):
+def test_a_tag_is_reported_with_the_digest_that_it_was_resolved_to(upload_all, charm, tagged):
     done = upload_all('charm')
     for name, (reference, digest) in tagged.items():
         tag = reference if reference.count(':') > 1 else f'{reference}'
@@ -86,7 +86,7 @@ def test_one_that_fails_does_not_stop_the_others_and_the_status_says_so(
 
 
 @pytest.mark.parametrize('source', ['https://hub.example/app', 'gcr.io/Foo/Bar:1', 'A B'])
-def test_an_upstream_source_that_is_no_reference_fails_alone_and_only_if_it_is_used(
+def test_an_upstream_source_that_is_not_a_reference_fails_alone_and_only_if_it_is_used(
     source, hub, upload_all, charm
 ):
     content = yaml.safe_load((charm / 'metadata.yaml').read_text())

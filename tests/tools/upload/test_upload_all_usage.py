@@ -64,7 +64,7 @@ def test_a_charm_is_read_as_a_folder_as_its_metadata_or_built(make, upload_all, 
         (lambda path: os.mkfifo(path), 'not an existing file or directory'),
     ],
 )
-def test_what_is_no_charm_is_told(make, said, hub, upload_all, tmp_path):
+def test_what_is_not_a_charm_is_reported(make, said, hub, upload_all, tmp_path):
     make(tmp_path / 'odd')
     done = upload_all('odd')
     assert (done.returncode, done.stdout) == (1, '')
@@ -88,7 +88,9 @@ def test_what_is_no_charm_is_told(make, said, hub, upload_all, tmp_path):
         (['--unknown'], 'unrecognized'),
     ],
 )
-def test_wrong_options_are_told_before_anything_is_asked(options, said, hub, upload_all, charm):
+def test_wrong_options_are_reported_before_anything_is_asked(
+    options, said, hub, upload_all, charm
+):
     done = upload_all('charm', *options)
     assert (done.returncode, done.stdout) == (2, '')
     assert said in done.stderr
@@ -102,7 +104,7 @@ def test_a_tag_is_refused_with_what_to_type_for_this_resource(upload_all, charm,
     assert f'--from local={repository}@{digest}' in done.stderr
 
 
-def test_a_charm_that_charmhub_does_not_know_is_told_once(hub, upload_all, charm):
+def test_a_charm_that_charmhub_does_not_know_is_reported_once(hub, upload_all, charm):
     del hub.charms['my-app']
     done = upload_all('charm', *LOCAL)
     assert done.returncode == 1

@@ -63,7 +63,7 @@ def test_what_juju_gets_can_be_pulled_and_run(hub, upload, local, image):
     assert local.run(pulled.id, '/bin/busybox', 'echo', 'it runs') == b'it runs\n'
 
 
-def test_an_image_that_the_engine_does_not_have_is_told(hub, upload, local):
+def test_an_image_that_the_engine_does_not_have_is_reported(hub, upload, local):
     done = upload('my-charm', 'my-image', f'--image={ABSENT}', DOCKER_HOST=local.host)
     assert (done.returncode, done.stdout) == (1, '')
     assert "The image is not in Canonical's registry" in done.stderr

@@ -47,7 +47,7 @@ def test_an_empty_file_is_sent_with_a_word(hub, upload, tmp_path):
         (lambda path: path.symlink_to(path.name), 'symbolic links'),
     ],
 )
-def test_what_is_no_readable_file_is_told_at_once(hub, upload, tmp_path, make, reason):
+def test_what_is_not_a_readable_file_is_reported_immediately(hub, upload, tmp_path, make, reason):
     make(tmp_path / 'odd')
     done = upload('my-charm', 'my-file', '--filepath=odd')
     assert (done.returncode, done.stdout) == (1, '')

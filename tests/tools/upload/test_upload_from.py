@@ -120,7 +120,7 @@ def test_a_login_of_docker_is_used_and_shown_nowhere(
     assert password not in done.stdout + done.stderr
 
 
-def test_a_login_that_cannot_be_used_is_told_in_a_line(
+def test_a_login_that_cannot_be_used_is_reported_in_a_line(
     hub, upload, closed, stored, repository, tmp_path
 ):
     (tmp_path / '.docker').mkdir()
@@ -132,7 +132,7 @@ def test_a_login_that_cannot_be_used_is_told_in_a_line(
     assert sent(hub) == []
 
 
-def test_what_is_no_image_is_refused_before_a_byte_is_sent(hub, upload, there, repository):
+def test_what_is_not_an_image_is_refused_before_a_byte_is_sent(hub, upload, there, repository):
     name = remote_images.artifact().push(there.host, repository)
     done = upload('my-charm', 'my-image', f'--from={name}')
     assert done.returncode == 1
@@ -140,14 +140,14 @@ def test_what_is_no_image_is_refused_before_a_byte_is_sent(hub, upload, there, r
     assert sent(hub) == []
 
 
-def test_a_registry_that_is_not_there_is_told(hub, upload):
+def test_a_registry_that_is_not_there_is_reported(hub, upload):
     done = upload('my-charm', 'my-image', f'--from=127.0.0.1:1/app@{ABSENT}')
     assert done.returncode == 1
     assert '127.0.0.1:1 refused the connection' in done.stderr
     assert sent(hub) == []
 
 
-def test_a_rate_limit_is_told_while_it_is_waited_for(
+def test_a_rate_limit_is_reported_while_it_is_waited_for(
     hub, upload, proxy, there, stored, repository
 ):
     stored.push(there.host, repository)
@@ -201,7 +201,7 @@ def test_the_tag_of_a_closed_registry_is_looked_up_with_the_login(
         ('nginx', 'registry-1.docker.io'),
     ],
 )
-def test_where_that_cannot_be_found_out_the_reason_is_told(
+def test_where_a_digest_cannot_be_looked_up_the_reason_is_reported(
     option, name, reason, hub, upload, there
 ):
     done = upload('my-charm', 'my-image', f'{option}={name.format(there=there.host)}')
@@ -245,7 +245,9 @@ def test_a_name_with_a_digest_that_the_engine_has_is_taken_from_it(hub, upload, 
         ('me:hunter2@registry.test/x', 'docker login'),
     ],
 )
-def test_what_is_no_image_elsewhere_is_told_with_what_to_give_instead(hub, upload, value, advice):
+def test_what_is_not_an_image_elsewhere_is_reported_with_what_to_give_instead(
+    hub, upload, value, advice
+):
     done = upload('my-charm', 'my-image', f'--from={value}')
     assert (done.returncode, done.stdout) == (2, '')
     assert advice in done.stderr

@@ -54,7 +54,7 @@ def test_the_id_of_an_image_that_was_pushed_before_is_enough(hub, upload, archiv
     assert done.stdout.startswith("Using the OCI image from Canonical's registry\n"), done.stderr
 
 
-def test_the_id_of_an_image_that_another_tool_pushed_is_no_manifest(hub, upload, archive):
+def test_the_id_of_an_image_that_another_tool_pushed_is_not_a_manifest(hub, upload, archive):
     upload('my-charm', 'my-image', f'--image={archive}')
     hub.registry_proxy.answer('GET', '/manifests/image-', 404, times=99)  # as if it had no tags
     done = upload('my-charm', 'my-image', f'--image={image_id(archive)}')
@@ -78,7 +78,7 @@ def test_an_image_for_several_architectures_keeps_them_all(hub, upload, tmp_path
     assert sorted(revision.bases[0]['architectures']) == ['amd64', 'arm64', 'armhf']
 
 
-def test_the_architectures_of_the_revision_are_told_and_those_whose_files_are_missing(
+def test_the_architectures_of_the_revision_are_reported_and_those_whose_files_are_missing(
     upload, tmp_path
 ):
     path = make_archive(tmp_path / 'some.rock', ['amd64', 'arm64', 's390x'], absent=['arm64'])
@@ -91,7 +91,7 @@ def test_the_architectures_of_the_revision_are_told_and_those_whose_files_are_mi
         assert content['missing-architectures'] == ['arm64']
 
 
-def test_what_an_index_names_and_the_engine_lacks_is_told(hub, upload):
+def test_what_an_index_names_and_the_engine_lacks_is_reported(hub, upload):
     small = layouts.tar([('small', b'small')])
     amd64, arm64 = layouts.Image((small,)), layouts.Image((small,), 'arm64')
     archive = layouts.containerd(amd64, absent=[arm64])
@@ -125,7 +125,7 @@ def test_only_layers_that_are_sent_are_said_to_be_uploaded(upload, tmp_path):
     assert 'Uploading layer' not in second.stderr
 
 
-def test_uploads_to_one_resource_at_once_all_succeed(hub, interrupted, tmp_path):
+def test_uploads_to_one_resource_at_the_same_time_all_succeed(hub, interrupted, tmp_path):
     layer = os.urandom(1 << 20)
     paths = [
         make_archive(tmp_path / f'{n}.rock', architectures, layer)
@@ -141,7 +141,7 @@ def test_uploads_to_one_resource_at_once_all_succeed(hub, interrupted, tmp_path)
     assert len(hub.revisions('my-charm', 'my-image')) == 3
 
 
-def test_an_image_that_is_nowhere_is_told_with_the_engine_that_is_not_there(hub, upload):
+def test_an_image_that_is_nowhere_is_reported_with_the_engine_that_is_not_there(hub, upload):
     done = upload('my-charm', 'my-image', f'--image={ABSENT}')
     assert (done.returncode, done.stdout) == (1, '')
     assert "The image is not in Canonical's registry for resource 'my-image'" in done.stderr
@@ -164,7 +164,7 @@ def test_a_short_digest_wants_an_engine(upload):
         (lambda path: path.write_text('text ' * 500), 'is not a tar archive'),
     ],
 )
-def test_what_is_no_image_on_disk_is_told(hub, upload, tmp_path, make, reason):
+def test_what_is_not_an_image_on_disk_is_reported(hub, upload, tmp_path, make, reason):
     make(tmp_path / 'odd')
     done = upload('my-charm', 'my-image', '--image=odd')
     assert (done.returncode, done.stdout) == (1, '')

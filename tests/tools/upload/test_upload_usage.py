@@ -30,7 +30,7 @@ pytestmark = pytest.mark.holds('uploads')
         ('; rm -rf $HOME', 'contains a space'),
     ],
 )
-def test_what_is_no_digest_is_told_with_what_to_give_instead(hub, upload, value, advice):
+def test_what_is_not_a_digest_is_reported_with_what_to_give_instead(hub, upload, value, advice):
     done = upload('my-charm', 'my-image', f'--image={value}')
     assert (done.returncode, done.stdout) == (2, '')
     assert advice in done.stderr
@@ -56,7 +56,7 @@ def test_what_is_no_digest_is_told_with_what_to_give_instead(hub, upload, value,
         ['my-charm', 'my-file', '--filepath=x', '--review-timeout=nan'],
     ],
 )
-def test_wrong_usage_has_a_status_of_its_own(hub, upload, args):
+def test_wrong_usage_has_its_own_status(hub, upload, args):
     done = upload(*args)
     assert (done.returncode, done.stdout) == (2, '')
     assert done.stderr.startswith('usage: charm-upload-resource CHARM RESOURCE')
@@ -79,7 +79,7 @@ def test_an_unknown_argument_is_named(upload, unknown, named):
     assert done.stderr.endswith(f'charm-upload-resource: error: {named}\n')
 
 
-def test_a_time_that_is_none_is_told_as_such(upload):
+def test_a_time_that_is_not_a_number_is_reported(upload):
     done = upload('my-charm', 'my-file', '--filepath=x', '--review-timeout=soon')
     assert "--review-timeout: 'soon' is not a number of seconds" in done.stderr
 
@@ -134,7 +134,7 @@ def test_a_collaborator_may_upload(hub, upload, tmp_path):
         {'permissions': ['package-view'], 'packages': None},
     ],
 )
-def test_restricted_credentials_are_told_before_any_byte_is_sent(
+def test_restricted_credentials_are_reported_before_any_byte_is_sent(
     hub, upload, tmp_path, restriction
 ):
     (tmp_path / 'file').write_text('content')
@@ -155,7 +155,7 @@ def test_credentials_that_may_upload_but_not_look_will_do(hub, upload, archive, 
     assert 'not checked before the upload' in done.stderr
 
 
-def test_expired_credentials_are_told_before_any_byte_is_sent(hub, upload, tmp_path):
+def test_expired_credentials_are_reported_before_any_byte_is_sent(hub, upload, tmp_path):
     (tmp_path / 'file').write_text('content')
     hub.expired_tokens.add(hub.token)
     done = upload('my-charm', 'my-file', '--filepath=file')

@@ -23,7 +23,7 @@ def test_a_revision_is_for_the_architectures_given(hub, client):
 
 
 @pytest.mark.parametrize('size', [0, 1, (1 << 20) - 1, (3 << 20) + 17])
-def test_a_file_arrives_as_it_is_and_the_progress_is_told(hub, client, size):
+def test_a_file_arrives_as_it_is_and_the_progress_is_reported(hub, client, size):
     content = bytes(range(256)) * (size // 256 + 1)
     done = []
     upload_id = send(client, content[:size], progress=done.append)

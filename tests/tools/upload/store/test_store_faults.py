@@ -59,7 +59,7 @@ def test_a_refusal_is_not_asked_again(hub, client):
     assert len(hub.requests) == 1
 
 
-def test_a_busy_charmhub_is_left_alone_as_long_as_it_wants(hub, client, waits):
+def test_a_busy_charmhub_is_left_alone_as_long_as_it_asks(hub, client, waits):
     hub.fail('GET', '/whoami', status=429, headers={'Retry-After': '17'})
     client.whoami()
     assert waits == [17]
@@ -79,7 +79,7 @@ def test_a_charmhub_that_is_busy_for_an_hour_is_not_waited_for(hub, client, wait
     assert waits == []
 
 
-def test_nobody_listening_is_told_with_the_host(hub, client):
+def test_nobody_listening_is_reported_with_the_host(hub, client):
     found = credentials.Credentials('here', 'token')
     client = store.Store(found, api_url='http://127.0.0.1:1')
     with pytest.raises(
@@ -142,7 +142,7 @@ def test_a_file_of_another_size_than_said_never_arrives(hub, client, size):
     assert hub.uploads == {}
 
 
-def test_a_disk_with_a_fault_is_told_from_a_connection_with_one(hub, client):
+def test_a_disk_with_a_fault_is_distinguished_from_a_connection_with_one(hub, client):
     class Broken(io.BytesIO):
         def read(self, size):
             raise OSError(5, 'Input/output error')

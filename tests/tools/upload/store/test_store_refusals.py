@@ -8,7 +8,7 @@ from storing import IMAGE, connect
 from charm_image.upload import credentials, store, store_connection, store_errors
 
 
-def test_expired_credentials_are_told_with_the_way_to_new_ones(hub, client):
+def test_expired_credentials_are_reported_with_the_way_to_new_ones(hub, client):
     hub.expired_tokens.add(hub.token)
     with pytest.raises(store_errors.NotLoggedIn, match='charmcraft login --export') as caught:
         client.whoami()
@@ -21,14 +21,16 @@ def test_expired_credentials_are_told_with_the_way_to_new_ones(hub, client):
 
 
 @pytest.mark.parametrize('status', [401, 403])
-def test_a_missing_right_is_told_from_a_missing_login_whatever_the_status(hub, client, status):
+def test_a_missing_right_is_distinguished_from_a_missing_login_whatever_the_status(
+    hub, client, status
+):
     body = b'{"error-list": [{"code": "permission-required", "message": "Not yours"}]}'
     hub.fail('GET', '/whoami', status=status, body=body)
     with pytest.raises(store_errors.NotAllowed, match='Not yours'):
         client.whoami()
 
 
-def test_what_is_not_there_is_told(client):
+def test_what_is_not_there_is_reported(client):
     with pytest.raises(store_errors.NotFound, match='another not found'):
         client.resources('another')
 
@@ -113,7 +115,7 @@ def test_a_proxy_is_not_asked_about_this_machine(hub, client, monkeypatch):
 @pytest.mark.parametrize(
     'body', [b'<html>Log in to the hotel</html>', b'[]', b'null', b'{}', b'{"account": []}']
 )
-def test_what_is_no_answer_of_charmhub_is_told(hub, client, body):
+def test_a_response_that_is_not_charmhubs_is_reported(hub, client, body):
     hub.fail('GET', '/whoami', status=200, body=body)
     with pytest.raises(store_errors.StoreError, match="is not Charmhub's") as caught:
         client.whoami()

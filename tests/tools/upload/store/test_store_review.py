@@ -68,7 +68,7 @@ def test_an_approved_review_is_waited_for_until_it_has_a_revision(hub, client, w
     assert waits == [0.2, 0.3]
 
 
-def test_a_review_that_takes_too_long_is_told_with_the_upload(hub, client):
+def test_a_review_that_takes_too_long_is_reported_with_the_upload(hub, client):
     hub.looks_until_reviewed = 99
     upload_id = send(client)
     client.create_revision(*FILE, upload_id, 'file', ['all'])
@@ -76,7 +76,7 @@ def test_a_review_that_takes_too_long_is_told_with_the_upload(hub, client):
         client.wait('my-charm', upload_id, 0)
 
 
-def test_a_rejection_is_told_with_its_reasons(hub, client):
+def test_a_rejection_is_reported_with_its_reasons(hub, client):
     hub.review_errors = [{'code': 'too-big', 'message': 'It is too big'}, {'code': 'odd'}]
     with pytest.raises(store_errors.Rejected, match='too-big: It is too big; odd') as caught:
         create(client)
@@ -91,7 +91,7 @@ def test_a_review_that_has_not_begun_yet_is_waited_for(hub, client, waits, answe
 
 
 @pytest.mark.parametrize('body', [b'{"error-list": 7}', b'{"error-list": ["odd"]}', b'[]', b'7'])
-def test_a_refusal_of_any_form_is_told_with_its_status(hub, client, body):
+def test_a_refusal_of_any_form_is_reported_with_its_status(hub, client, body):
     hub.fail('GET', '/whoami', status=400, body=body)
     with pytest.raises(
         store_errors.StoreError, match='Charmhub rejected the request: 400 Bad Request'
