@@ -19,17 +19,17 @@ _PINNED = 'localhost/charm-image/base'
 
 
 class Base:
-    """The base image, for one platform."""
+    """The base image, for one platform.
+
+    Args:
+        client: the engine
+        name: the name or ID of the base, or scratch
+        platform: the platform of the base; None for any that the engine has
+    """
 
     def __init__(
         self, client: docker.APIClient, name: str, platform: platforms.Platform | None
     ) -> None:
-        """
-        Args:
-            client: the engine
-            name: the name or ID of the base, or scratch
-            platform: the platform of the base; None for any that the engine has
-        """
         self._client: Any = client  # its type stubs are incomplete
         self._name = name
         self._platform = platform

@@ -48,17 +48,17 @@ class _Unit:
 
 
 class Plan:
-    """The steps of a bundle, and the files that they copy."""
+    """The steps of a bundle, and the files that they copy.
+
+    Args:
+        resource_bundle: the resources
+        arguments: names of build arguments, which are hidden from commands
+
+    Raises:
+        errors.ResourceError: a resource is too large for a shell
+    """
 
     def __init__(self, resource_bundle: bundle.ResourceBundle, arguments: Iterable[str] = ()):
-        """
-        Args:
-            resource_bundle: the resources
-            arguments: names of build arguments, which are hidden from commands
-
-        Raises:
-            errors.ResourceError: a resource is too large for a shell
-        """
         #: Content and mode by path in the context.
         self.files: dict[str, tuple[context.Content, int]] = {}
         self._bundle = resource_bundle

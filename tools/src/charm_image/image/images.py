@@ -334,7 +334,7 @@ def known_architectures(platforms: Iterable[Mapping[str, Any]]) -> tuple[str, ..
 
 
 def digest(data: bytes) -> str:
-    """Return the digest of `data`, sha256:…"""
+    """Return the sha256 digest of `data`."""
     return 'sha256:' + hashlib.sha256(data).hexdigest()
 
 

@@ -160,7 +160,7 @@ class Hashed:
 
     @property
     def digest(self) -> str:
-        """sha256:…"""
+        """The sha256 digest of what was read."""
         return f'sha256:{self._hash.hexdigest()}'
 
     def read(self, size: int, /) -> bytes:

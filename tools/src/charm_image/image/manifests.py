@@ -25,7 +25,7 @@ class Manifest(NamedTuple):
 
     @property
     def digest(self) -> str:
-        """sha256:…"""
+        """The sha256 digest of the content."""
         return images.digest(self.content)
 
 

@@ -10,7 +10,16 @@ from charm_image.resources.shell import quote, stop
 
 
 class Directory(Resource):
-    """A directory; owner, group and mode are also set if it already exists."""
+    """A directory; owner, group and mode are also set if it already exists.
+
+    Args:
+        name: the absolute path
+        owner: name or ID of a user; default: root
+        group: name or ID of a group; default: the owner's group, or root if owner is an ID
+        mode: permissions, as a number or a string of octal digits; default: 0o755
+        parents: also create missing parent directories, with the same owner, group and mode
+        common: see Resource
+    """
 
     policies = {
         'apply': (),
@@ -28,15 +37,6 @@ class Directory(Resource):
         parents: bool = False,
         **common: Any,
     ):
-        """
-        Args:
-            name: the absolute path
-            owner: name or ID of a user; default: root
-            group: name or ID of a group; default: the owner's group, or root if owner is an ID
-            mode: permissions, as a number or a string of octal digits; default: 0o755
-            parents: also create missing parent directories, with the same owner, group and mode
-            common: see Resource
-        """
         self.name = self._path('name', name)
         self.owner = self._account('owner', owner)
         self.group = self._account('group', group)

@@ -47,7 +47,23 @@ as() (
 
 
 class Execute(Resource):
-    """One or more commands, run without a shell (to use one, run `sh -c`)."""
+    """One or more commands, run without a shell (to use one, run `sh -c`).
+
+    Args:
+        name: a name for it; default: the command
+        command: the command; a string is split into words as a shell does
+        commands: several commands, run in order, instead of `command`
+        cwd: the working directory
+        env: environment variables, in addition to those of the image
+        returncode: the exit status that means success
+        user: name or ID of the user to run as; default: root
+        group: name or ID of the group to run as; default: the user's group
+        umask: as a number or a string of octal digits
+        unless: a command; if it succeeds, nothing is run. A string is run by the shell
+        creates: a path; if it exists, nothing is run
+        touch: a path; if it exists, nothing is run; created after the commands
+        common: see Resource
+    """
 
     policies = {'execute': (), 'apply': ()}
 
@@ -67,22 +83,6 @@ class Execute(Resource):
         touch: str | None = None,
         **common: Any,
     ):
-        """
-        Args:
-            name: a name for it; default: the command
-            command: the command; a string is split into words as a shell does
-            commands: several commands, run in order, instead of `command`
-            cwd: the working directory
-            env: environment variables, in addition to those of the image
-            returncode: the exit status that means success
-            user: name or ID of the user to run as; default: root
-            group: name or ID of the group to run as; default: the user's group
-            umask: as a number or a string of octal digits
-            unless: a command; if it succeeds, nothing is run. A string is run by the shell
-            creates: a path; if it exists, nothing is run
-            touch: a path; if it exists, nothing is run; created after the commands
-            common: see Resource
-        """
         if (command is None) == (commands is None):
             self._refuse('give either command or commands')
         if command is not None:

@@ -17,6 +17,16 @@ class File(Resource):
     With neither, an existing file keeps its contents, and a missing one is created empty. Missing
     parent directories are created, owned by root, with mode 755. A symbolic link of that name is
     replaced, not followed.
+
+    Args:
+        name: the absolute path
+        contents: its content; a str is encoded as UTF-8
+        source: the path of a file on this machine that has the content
+        owner: name or ID of a user; default: root
+        group: name or ID of a group; default: the owner's group, or root if owner is an ID
+        mode: permissions, as a number or a string of octal digits; default: 0o644
+        sensitive: accepted for compatibility with fuselage; contents are never shown
+        common: see Resource
     """
 
     policies = {'apply': (), 'remove': ('owner', 'group', 'mode', 'contents', 'source')}
@@ -33,17 +43,6 @@ class File(Resource):
         sensitive: bool = False,
         **common: Any,
     ):
-        """
-        Args:
-            name: the absolute path
-            contents: its content; a str is encoded as UTF-8
-            source: the path of a file on this machine that has the content
-            owner: name or ID of a user; default: root
-            group: name or ID of a group; default: the owner's group, or root if owner is an ID
-            mode: permissions, as a number or a string of octal digits; default: 0o644
-            sensitive: accepted for compatibility with fuselage; contents are never shown
-            common: see Resource
-        """
         self.name = self._path('name', name)
         if contents is not None and source is not None:
             self._refuse('give either contents or source')

@@ -9,19 +9,19 @@ from charm_image.resources.resource import Resource
 
 
 class Group(Resource):
-    """A group of users, in the image's own files (group(5))."""
+    """A group of users, in the image's own files (group(5)).
+
+    Args:
+        name: the name
+        gid: the group ID; default: a free one
+        system: whether to take a free ID from the range of system groups
+        common: see Resource
+    """
 
     policies = {'apply': (), 'remove': ('gid', 'system')}
     verb = 'add group'
 
     def __init__(self, name: str, gid: int | None = None, system: bool = False, **common: Any):
-        """
-        Args:
-            name: the name
-            gid: the group ID; default: a free one
-            system: whether to take a free ID from the range of system groups
-            common: see Resource
-        """
         self.name = self._account_name('name', name)
         self.gid = self._number('gid', gid)
         self.system = self._flag('system', system)

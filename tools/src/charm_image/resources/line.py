@@ -10,7 +10,19 @@ from charm_image.resources.shell import quote, stop
 
 
 class Line(Resource):
-    """A line of a text file: replaces the first line that matches, or is added at the end."""
+    r"""A line of a text file: replaces the first line that matches, or is added at the end.
+
+    Args:
+        name: the absolute path of an existing file
+        match: a regular expression in Python's syntax, searched for in each line. Constructs
+            without an equivalent in POSIX extended expressions (lookaround, backreferences,
+            `\b`) are an error; classes such as `\w` match ASCII only, and a character outside
+            ASCII matches as its UTF-8 bytes
+        line: the line to write, without its end
+        linesep: the end of a line, '\n' or '\r\n'
+        sensitive: whether to keep `line` out of the Dockerfile and of all messages
+        common: see Resource
+    """
 
     policies = {'apply': (), 'remove': ('line',)}
     verb = 'edit'
@@ -24,18 +36,6 @@ class Line(Resource):
         sensitive: bool = False,
         **common: Any,
     ):
-        r"""
-        Args:
-            name: the absolute path of an existing file
-            match: a regular expression in Python's syntax, searched for in each line. Constructs
-                without an equivalent in POSIX extended expressions (lookaround, backreferences,
-                `\b`) are an error; classes such as `\w` match ASCII only, and a character outside
-                ASCII matches as its UTF-8 bytes
-            line: the line to write, without its end
-            linesep: the end of a line, '\n' or '\r\n'
-            sensitive: whether to keep `line` out of the Dockerfile and of all messages
-            common: see Resource
-        """
         self.name = self._path('name', name)
         self.match = self._text('match', match, empty=True)
         try:

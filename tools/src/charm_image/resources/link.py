@@ -10,7 +10,15 @@ from charm_image.resources.shell import quote, stop
 
 
 class Link(Resource):
-    """A symbolic link. It replaces an existing file, but not a directory."""
+    """A symbolic link. It replaces an existing file, but not a directory.
+
+    Args:
+        name: the absolute path of the link
+        to: the path that it points to, which need not exist
+        owner: name or ID of a user, for the link itself; default: root
+        group: name or ID of a group; default: the owner's group, or root if owner is an ID
+        common: see Resource
+    """
 
     policies = {'apply': (), 'remove': ('to', 'owner', 'group')}
     verb = 'ln -s'
@@ -23,14 +31,6 @@ class Link(Resource):
         group: str | int | None = None,
         **common: Any,
     ):
-        """
-        Args:
-            name: the absolute path of the link
-            to: the path that it points to, which need not exist
-            owner: name or ID of a user, for the link itself; default: root
-            group: name or ID of a group; default: the owner's group, or root if owner is an ID
-            common: see Resource
-        """
         self.name = self._path('name', name)
         self.to = '' if to is None else self._text('to', to)
         self.owner = self._account('owner', owner)

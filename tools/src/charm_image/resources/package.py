@@ -17,6 +17,13 @@ class Package(Resource):
 
     Recommended packages are not installed: name those that you need. Package lists and archives
     are removed from the image. Removing a package that is not installed is not an error.
+
+    Args:
+        name: the name; on Debian optionally followed by `:ARCHITECTURE`
+        version: the exact version, as the distribution writes it
+        purge: whether removal includes its configuration (apt, apk)
+        backend: apt, apk, dnf, microdnf or yum; default: the first one found in the image
+        common: see Resource
     """
 
     policies = {
@@ -35,14 +42,6 @@ class Package(Resource):
         backend: str | None = None,
         **common: Any,
     ):
-        """
-        Args:
-            name: the name; on Debian optionally followed by `:ARCHITECTURE`
-            version: the exact version, as the distribution writes it
-            purge: whether removal includes its configuration (apt, apk)
-            backend: apt, apk, dnf, microdnf or yum; default: the first one found in the image
-            common: see Resource
-        """
         if isinstance(name, (list, tuple)):
             self._refuse('name must be one package: make a Package of each')
         self.name = self._text('name', name)

@@ -16,17 +16,17 @@ STAGE = '/.charm-image'
 
 
 class Script:
-    """The script for one resource, and the files and functions that it needs."""
+    """The script for one resource, and the files and functions that it needs.
+
+    Args:
+        owners: the primary group of each user that the bundle creates
+        stage: brings contents, or the file at a path, to the image; returns the path there
+        news: the shell variable to set if something changed, or ''
+    """
 
     def __init__(
         self, owners: Mapping[str, str], stage: Callable[[bytes | str], str], news: str = ''
     ):
-        """
-        Args:
-            owners: the primary group of each user that the bundle creates
-            stage: brings contents, or the file at a path, to the image; returns the path there
-            news: the shell variable to set if something changed, or ''
-        """
         self.owners = owners
         self.stage = stage
         self.news = news

@@ -19,6 +19,22 @@ class User(Resource):
 
     Without gid and group, the primary group has the user's name; if the base has the user with a
     different group, name that one. Of an existing user, only what the arguments say is changed.
+
+    Args:
+        name: the name
+        password: encrypted as by crypt(3); kept out of the Dockerfile
+        fullname: the comment, usually the full name
+        home: the home directory, which is created; default: none is created
+        uid: the user ID; default: a free one
+        gid: the ID of the primary group
+        group: the name of the primary group, instead of `gid`
+        groups: names of further groups
+        append: whether the user stays in groups that `groups` does not name
+        system: whether to take a free ID from the range of system users
+        shell: the login shell; default: /bin/sh
+        disabled_password: disable login by password
+        disabled_login: lock the account
+        common: see Resource
     """
 
     policies = {
@@ -47,23 +63,6 @@ class User(Resource):
         disabled_login: bool = False,
         **common: Any,
     ):
-        """
-        Args:
-            name: the name
-            password: encrypted as by crypt(3); kept out of the Dockerfile
-            fullname: the comment, usually the full name
-            home: the home directory, which is created; default: none is created
-            uid: the user ID; default: a free one
-            gid: the ID of the primary group
-            group: the name of the primary group, instead of `gid`
-            groups: names of further groups
-            append: whether the user stays in groups that `groups` does not name
-            system: whether to take a free ID from the range of system users
-            shell: the login shell; default: /bin/sh
-            disabled_password: disable login by password
-            disabled_login: lock the account
-            common: see Resource
-        """
         self.name = self._account_name('name', name)
         self.password = self._field('password', password)
         self.fullname = self._field('fullname', fullname)
