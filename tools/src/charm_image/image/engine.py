@@ -32,9 +32,10 @@ _TLS_ADVICE = {
         'the engine requires TLS: set DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH, or use a docker '
         'context with certificates'
     ),
-    'ALERT': (
-        'the engine rejected the client certificate: check cert.pem and key.pem in '
-        'DOCKER_CERT_PATH, or in the docker context'
+    **dict.fromkeys(
+        ('ALERT', 'EOF occurred in violation of protocol'),
+        'if the engine rejected the client certificate, check cert.pem and key.pem in '
+        'DOCKER_CERT_PATH, or in the docker context',
     ),
 }
 _SHORT = re.compile(r'[0-9a-f]{12,64}')
