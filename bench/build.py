@@ -19,6 +19,8 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / 'tests'))
 
+import figures
+
 from charm_image import DockerBuilder, ResourceBundle, resources
 from services import engine as engines
 from services import isolation
@@ -190,6 +192,21 @@ def report(builder, seconds, sizes):
         print(f'    {"over the base":24} {sizes[ours] - sizes[way]:+.2f} MB', flush=True)
 
 
+def rows(builder, ways, rounds):
+    """Give what each way took, for a program that draws or compares."""
+    return [
+        {
+            'case': builder,
+            'way': way.__name__.replace('_', ' '),
+            'stage': scenario,
+            'seconds': [seconds[way, scenario] for seconds in rounds],
+            'times ours': [seconds[way, scenario] / seconds[ours, scenario] for seconds in rounds],
+        }
+        for scenario in SCENARIOS
+        for way in ways
+    ]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
@@ -197,7 +214,9 @@ def main():
     )
     parser.add_argument('--builder', choices=['buildkit', 'classic'], help='default: both')
     parser.add_argument('--no-pyinfra', action='store_true', help='leave pyinfra out')
+    parser.add_argument('--json', **figures.OPTION)
     options = parser.parse_args()
+    costs = []
     with isolation.network(), engines.running(engines.KINDS['docker']) as engine:
         print('making the base', flush=True)
         assert engine.debian_with_packages
@@ -211,6 +230,9 @@ def main():
                 rounds.append(measured)
             median = {key: statistics.median(each[key] for each in rounds) for key in rounds[0]}
             report(builder, median, {way: sizes[way] for way in ways})
+            costs += rows(builder, ways, rounds)
+        versions = [engine.version, figures.version(f'{sys.prefix}/bin/pyinfra', '--version')]
+        figures.write(options.json, versions, costs=costs)
 
 
 if __name__ == '__main__':

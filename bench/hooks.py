@@ -7,12 +7,14 @@ valgrind is installed, also counts the instructions of the idle hook's process, 
 """
 
 import argparse
+import importlib.metadata
 import pathlib
 import re
 import shutil
 import statistics
 import tempfile
 
+import figures
 import rich.console
 import rich.progress
 import rich.table
@@ -83,7 +85,7 @@ class _Charm:
 
 
 def _idle(folder, console, runs):
-    """Print what an idle hook costs."""
+    """Print what an idle hook costs; return it."""
     charms = {
         'without': _Charm(folder / 'idle-without', 3, _BASE),
         'with': _Charm(folder / 'idle-with', 3, [*_BASE, 'layer:docker-resource']),
@@ -123,6 +125,22 @@ def _idle(folder, console, runs):
     )
     console.print(table)
     console.print('Limits for the layer: no processes, and 1.02 times the CPU.\n')
+    return [
+        _row('idle hook', 3, name, seconds[name], processes[name], instructions=counts[name])
+        for name in charms
+    ]
+
+
+def _row(case, images, name, seconds, processes, **more):
+    way = f'{name} the layer'
+    return {
+        'case': case,
+        'images': images,
+        'way': way,
+        'cpu': seconds,
+        'processes': processes,
+        **more,
+    }
 
 
 def _instructions(subject):
@@ -142,7 +160,8 @@ def _instructions(subject):
 
 
 def _install(folder, console, runs):
-    """Print what the install hook costs, by number of images."""
+    """Print what the install hook costs, by number of images; return it."""
+    rows = []
     table = rich.table.Table(title=f'The install hook, lowest of {runs} runs')
     for heading in (
         'images',
@@ -169,6 +188,9 @@ def _install(folder, console, runs):
         ):
             for name, charm in charms.items():
                 seconds[name].append(charm.unit(record=False).run('install').cpu_seconds)
+        rows += [
+            _row('install hook', number, name, seconds[name], counts[name]) for name in charms
+        ]
         lowest = {name: min(values) for name, values in seconds.items()}
         added = counts['with'] - counts['without']
         table.add_row(
@@ -181,6 +203,7 @@ def _install(folder, console, runs):
         )
     console.print(table)
     console.print('Limits: 5 processes per image, and time proportional to the number of images.')
+    return rows
 
 
 def main():
@@ -200,12 +223,15 @@ def main():
         default=5,
         help='runs of each install hook (default: %(default)s)',
     )
+    parser.add_argument('--json', **figures.OPTION)
     arguments = parser.parse_args()
     console = rich.console.Console(highlight=False)
     with tempfile.TemporaryDirectory() as temporary:
         folder = pathlib.Path(temporary)
-        _idle(folder, console, arguments.runs)
-        _install(folder, console, arguments.install_runs)
+        costs = _idle(folder, console, arguments.runs)
+        costs += _install(folder, console, arguments.install_runs)
+    reactive = f'charms.reactive {importlib.metadata.version("charms.reactive")}'
+    figures.write(arguments.json, [reactive], costs=costs)
 
 
 if __name__ == '__main__':

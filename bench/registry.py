@@ -14,6 +14,8 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / 'tests'))
 
+import figures
+
 from container_image import reference, registry
 from services import loopback
 
@@ -57,6 +59,7 @@ def main():
         '--delay', type=float, default=100, help='of each response, in ms (default: %(default)s)'
     )
     parser.add_argument('--rounds', type=int, default=5)
+    parser.add_argument('--json', **figures.OPTION)
     arguments = parser.parse_args()
 
     ways = [(at_once, count) for count in (1, 5, 10)] + [(in_turn, 10)]
@@ -79,10 +82,13 @@ def main():
                 assert set(answers.values()) == {DIGEST}, answers
     one = statistics.median(seconds[at_once, 1])
     print(f'{"images":>8} {"":10} {"seconds":>8} {"ratio":>6}')
+    costs = []
     for (look_up, count), times in seconds.items():
         median = statistics.median(times)
         name = look_up.__name__.replace('_', ' ')
         print(f'{count:8} {name:10} {median:8.3f} {median / one:6.2f}')
+        costs.append({'images': count, 'way': name, 'seconds': times})
+    figures.write(arguments.json, [], delay=arguments.delay / 1000, costs=costs)
 
 
 if __name__ == '__main__':

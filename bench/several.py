@@ -15,6 +15,8 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / 'tests'))
 
+import figures
+
 from charm_image import DockerBuilder, ResourceBundle, resources
 from services import emulation, isolation, registry
 from services import engine as engines
@@ -54,6 +56,7 @@ def main():
     parser.add_argument(
         '--seconds', type=float, default=12, help='duration of the commands (default: %(default)s)'
     )
+    parser.add_argument('--json', **figures.OPTION)
     args = parser.parse_args()
     with (
         isolation.network(),
@@ -64,6 +67,7 @@ def main():
         engines.running(engines.KINDS['podman']) as podman,
     ):
         base = store.store(emulation.base(), 'base/busybox', '1') + ':1'
+        versions = [dockerd.version, podman.version]
         homes = {OWN: dockerd.host, ARM: podman.host}
         cases = {'amd64, Docker': [OWN], 'arm64, podman': [ARM], 'both': [OWN, ARM]}
         measure(base, [OWN, ARM], homes, 0, pathlib.Path(folder))  # pulls the bases
@@ -81,6 +85,8 @@ def main():
             picked['both'] / max(each for name, each in picked.items() if name != 'both')
         )
         print(f'{word:8} {told}; both take {ratios[-1]:.2f} times the slower one alone')
+    costs = [{'case': name, 'seconds': taken} for name, taken in times.items()]
+    figures.write(args.json, versions, costs=costs)
     # the fastest runs were disturbed the least
     print(f'limit: {MOST}: {"met" if ratios[-1] <= MOST else "NOT MET"}')
     return ratios[-1] > MOST

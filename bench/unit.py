@@ -15,6 +15,7 @@ import subprocess
 import tempfile
 import time
 
+import figures
 import rich.console
 import rich.progress
 import rich.table
@@ -65,6 +66,7 @@ def main():
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument('--runs', type=int, default=50, help='runs of each (default: %(default)s)')
+    parser.add_argument('--json', **figures.OPTION)
     arguments = parser.parse_args()
     console = rich.console.Console(highlight=False)
     with tempfile.TemporaryDirectory() as temporary:
@@ -105,6 +107,11 @@ def main():
             cells += [f'{value * 1000:.0f} ms', f'{value / other:.3f}']
         table.add_row(name, *cells)
     console.print(table)
+    costs = [
+        {'way': name, **dict(zip(('seconds', 'cpu'), zip(*pairs, strict=True), strict=True))}
+        for name, pairs in taken.items()
+    ]
+    figures.write(arguments.json, [], costs=costs)
     console.print('Limit for a hook in a unit: 1.1 times the same process alone.')
 
 

@@ -28,6 +28,7 @@ import venv
 ROOT = pathlib.Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / 'tests'))
 
+import figures
 import upload_images
 import watched
 
@@ -54,9 +55,10 @@ def main():
         help=f'{",".join(engine.KINDS)}; all ways are measured only with docker',
     )
     parser.add_argument('--no-charmcraft', action='store_true', help='leave charmcraft out')
-    parser.add_argument('--json', metavar='PATH', help='write all that was measured to this file')
+    parser.add_argument('--json', **figures.OPTION)
     args = parser.parse_args()
     results = Results()
+    versions = [figures.version('skopeo', '--version')]
     # as pip does with what it installs: where PYTHONDONTWRITEBYTECODE is set, nobody else would
     for sources in ('lib', 'tools/src'):
         compileall.compile_dir(ROOT / sources, quiet=1)
@@ -69,6 +71,7 @@ def main():
         bench = Bench(pathlib.Path(directory), hub, results, args.rounds)
         for kind in args.engines.split(',') if {'engine', 'small'} & set(_cases(args)) else ():
             with engine.running(engine.KINDS[kind], in_memory=False) as running:
+                versions.append(running.version)
                 local = Local(bench, running, '' if args.no_charmcraft else _charmcraft())
                 if 'engine' in _cases(args):
                     local.measure(f'{kind}, {args.size} MB in 5 layers', args.size * MB, 5)
@@ -79,8 +82,7 @@ def main():
                 for count, architectures in ((1, 1), (5, 1), (40, 1), (5, 2)):
                     between_registries(bench, other, args.size * MB, count, architectures)
     results.print()
-    if args.json:
-        pathlib.Path(args.json).write_text(json.dumps(results.content(), indent=1) + '\n')
+    figures.write(args.json, versions, **results.content())
 
 
 def _cases(args):
@@ -110,7 +112,7 @@ class Results:
             row['times ours'] = self._ratios(case, way, stage)
             rows.append(row)
         stored = [{'case': c, 'way': w, 'bytes': size} for (c, w), size in self._stored.items()]
-        return {'processors': os.cpu_count(), 'costs': rows, 'stored': stored}
+        return {'costs': rows, 'stored': stored}
 
     def print(self):
         print(f'{os.cpu_count()} processors; medians, but the highest peaks; CPU is the client’s')

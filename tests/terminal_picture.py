@@ -11,8 +11,6 @@ import io
 
 import rich.console
 
-COLUMNS = 100
-
 # Rich's own names a font that a browser would have to download.
 _FORMAT = """\
 <svg xml:space="preserve" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
@@ -43,19 +41,18 @@ _FORMAT = """\
 _ASPECT_RATIO = 0.602  # of a character in most of these fonts, in all of them about
 
 
-def console(**kwargs):
-    """Return a console whose width and colours don't depend on where it runs; it shows nothing."""
+def console(width=100):
+    """Return a console whose size and colours don't depend on where it runs; it shows nothing."""
     return rich.console.Console(
         file=io.StringIO(),
         record=True,
-        width=COLUMNS,
+        width=width,
         height=100,
         force_terminal=True,
         color_system='truecolor',
         legacy_windows=False,
         highlight=False,
         _environ={},
-        **kwargs,
     )
 
 

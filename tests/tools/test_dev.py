@@ -118,5 +118,44 @@ def test_a_python_without_ensurepip_makes_its_environment_with_pip(checkout, pro
     assert '--target .tox/virtualenv' in (programs / 'asked').read_text()
 
 
+@pytest.fixture
+def asks_tox(checkout, programs, tmp_path):
+    """Call `./dev` where tox is installed; give what it is asked for."""
+    interpreter = checkout / '.tox' / 'tox' / 'bin' / 'python'
+    interpreter.parent.mkdir(parents=True)
+    asked = tmp_path / 'asked'
+    interpreter.write_text(f'#!/bin/sh\n[ "$1" = -c ] || printf "%s\\n" "$@" >{asked}\n')
+    interpreter.chmod(0o755)
+
+    def ask(*arguments):
+        done = _run([checkout / 'dev', *arguments], programs)
+        assert (done.returncode, done.stderr) == (0, '')
+        return asked.read_text().splitlines()[2:]
+
+    return ask
+
+
+@pytest.mark.parametrize('arguments', [['--svg'], ['--', '--svg']])
+def test_options_after_life_are_the_programs(asks_tox, arguments):
+    assert asks_tox('life', *arguments) == ['run', '-e', 'life', '--', '--svg']
+
+
+def test_all_tests_run_two_environments_at_a_time(asks_tox):
+    tox = configparser.ConfigParser()
+    tox.read(ROOT / 'tox.ini')
+    names = tox['tox']['env_list']
+    at_once = ['run-parallel', '--parallel', '2', '--parallel-no-spinner', '-e']
+    assert asks_tox('tests') == [*at_once, names]
+    assert asks_tox('tests', 'engines', '-v') == [*at_once, f'{names}, engines', '-v']
+
+
+def test_engines_are_those_that_are_named(asks_tox):
+    assert asks_tox('engines', '--engines=podman')[-1] == '--engines=podman'
+
+
+def test_an_environment_gets_its_arguments(asks_tox):
+    assert asks_tox('charm', '--', '-k', 'x') == ['run', '-e', 'charm', '--', '-k', 'x']
+
+
 def test_ours_may_be_executed():
     assert os.access(ROOT / 'dev', os.X_OK)

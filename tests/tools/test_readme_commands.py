@@ -51,7 +51,7 @@ NOT_TYPED = {
     './dev tools': 'is part of ./dev tests, or makes the environment that this test runs in',
     './dev bench': 'measures for minutes',
     'pre-commit ': 'changes the clone; test_house.py reads its configuration',
-    './dev engines': 'is a step of .ci/run',
+    './dev engines': 'is part of .ci/run',
     './dev examples': 'is part of ./dev tests',
     'fab app-server --platform=': 'needs a base of both; test_build_several.py builds on one',
     'charm-unit check': 'needs a built charm; tests/charm_unit/check has several',

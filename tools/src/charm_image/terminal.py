@@ -27,7 +27,7 @@ class Terminal:
         self._bars: Any = None
         self._live: Any = None
         if not quiet and sys.stderr and sys.stderr.isatty() and os.environ.get('TERM') != 'dumb':
-            self._bars = _bars()
+            self._bars = bars()
 
     def say(self, sentence: str) -> None:
         """Print a line of the command's output: on stdout, or on stderr with `as_json`."""
@@ -179,8 +179,13 @@ def _text(line: str) -> Any:
     return rich.text.Text(line)  # a str would be searched for markup
 
 
-def _bars() -> Any:
-    import rich.console  # imported only here: scripts need no bars
+def bars(console: Any = None, get_time: Callable[[], float] | None = None) -> Any:
+    """Return the bars that `Terminal.steps` shows, a `rich.progress.Progress`.
+
+    They go to stderr and follow the clock, unless a `rich.console.Console` and another clock, in
+    seconds, are given.
+    """
+    import rich.console  # imported only here: a script has no use for it
     import rich.progress as progress
 
     return progress.Progress(
@@ -190,7 +195,8 @@ def _bars() -> Any:
         progress.DownloadColumn(),
         progress.TransferSpeedColumn(),
         progress.TimeRemainingColumn(),
-        console=rich.console.Console(stderr=True),
+        console=console or rich.console.Console(stderr=True),
+        get_time=get_time,
         transient=True,
         redirect_stdout=False,
         redirect_stderr=False,

@@ -1,0 +1,236 @@
+"""Draws docs/bench/*.svg from the figures beside them, the same bytes from the same figures.
+
+Each picture has one message: who takes how long for the same thing, and how many times as long as
+the first of a group that is. `--check` draws nothing, and fails where a picture is out of date.
+"""
+
+import argparse
+import dataclasses
+import io
+import json
+import pathlib
+import statistics
+import sys
+
+import figures
+import matplotlib
+import matplotlib.figure
+
+DIRECTORY = figures.ROOT / 'docs' / 'bench'
+# Okabe and Ito's colours, which colour-blind people tell apart as well; and light from dark
+OURS, OTHER = '#0072b2', '#e69f00'
+INK, FAINT = '#222222', '#666666'
+_HEIGHT, _GROUP, _WIDTH = 0.27, 0.42, 8.0  # inches: of a bar, of a heading, of a picture
+_ROOM = 1.3  # times the longest bar, for what is written behind it
+
+matplotlib.rcParams.update(
+    {
+        'svg.hashsalt': 'docker-resource',  # or else IDs are random
+        'svg.fonttype': 'none',  # text stays text, in the reader's font
+        'font.family': 'sans-serif',
+        'font.size': 10,
+        'text.color': INK,
+        'axes.edgecolor': FAINT,
+        'xtick.color': FAINT,
+    }
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Bar:
+    """How long one way took; `ratio` is how many times as long as the first of its group."""
+
+    name: str
+    seconds: float
+    ratio: float = None
+    ours: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """A title, what the axis counts, groups of bars by their headings, and how it was measured."""
+
+    title: str
+    axis: str
+    groups: dict
+    measured: str
+
+
+def upload(content):
+    """An image from an engine, beside what else sends one."""
+    ways = {
+        'ours': 'charm-upload-resource',
+        'charmcraft==4.5.0': 'charmcraft 4.5.0',
+        'skopeo copy': 'skopeo copy',
+        'docker push': 'docker push',
+    }
+    stages = {
+        'first': 'First upload',
+        'edit': 'After an edit of 1 MB',
+        'again': 'Again, unchanged',
+    }
+    rows = [row for row in content['costs'] if row['case'] == 'docker, 500 MB in 5 layers']
+    return Picture(
+        'Upload an image of 500 MB from Docker',
+        'seconds',
+        {heading: _medians(rows, stage, ways) for stage, heading in stages.items()},
+        _rounds(rows),
+    )
+
+
+def build(content):
+    """The same image from resources, from a Dockerfile and by pyinfra."""
+    ways = {
+        'ours': 'charm-image',
+        'by hand': 'Dockerfile written by hand',
+        'pyinfra': 'pyinfra @docker',
+    }
+    stages = {
+        'first': 'First build',
+        'unchanged': 'Again, unchanged',
+        'last file changed': 'After a change of the last file',
+        'first file changed': 'After a change of the first file',
+    }
+    rows = [row for row in content['costs'] if row['case'] == 'buildkit']
+    return Picture(
+        'Build an image of 2 packages, a user and 5 files, with BuildKit',
+        'seconds',
+        {heading: _medians(rows, stage, ways) for stage, heading in stages.items()},
+        _rounds(rows),
+    )
+
+
+def hooks(content):
+    """A charm's hooks with the layer and without it."""
+    groups, runs = {}, []
+    for case, images, heading in (
+        ('idle hook', 3, 'A hook with nothing to do, 3 images'),
+        ('install hook', 1, 'The install hook, which reads 1 image'),
+        ('install hook', 10, 'The install hook, which reads 10 images'),
+    ):
+        without, with_it = (
+            row['cpu']
+            for way in ('without the layer', 'with the layer')
+            for row in content['costs']
+            if (row['case'], row['images'], row['way']) == (case, images, way)
+        )
+        groups[heading] = [
+            Bar('the charm without the layer', min(without)),
+            Bar('with the layer', min(with_it), min(with_it) / min(without), ours=True),
+        ]
+        runs.append(f'{len(with_it)} {case}s')
+    return Picture(
+        'What the layer adds to the hooks of a charm',
+        'seconds of CPU',
+        groups,
+        f'lowest of {runs[0]} and of {runs[-1]}',
+    )
+
+
+PICTURES = {draw.__name__: draw for draw in (upload, build, hooks)}
+
+
+def _medians(rows, stage, ways):
+    """Return the bars of a stage, ours first; ratios are medians of the rounds' own."""
+    found = {row['way']: row for row in rows if row['stage'] == stage}
+    return [
+        Bar(
+            name,
+            statistics.median(found[way]['seconds']),
+            None if way == 'ours' else statistics.median(found[way]['times ours']),
+            way == 'ours',
+        )
+        for way, name in ways.items()
+        if way in found
+    ]
+
+
+def _rounds(rows):
+    number = len(rows[0]['seconds'])
+    return f'medians of {number} rounds' if number > 1 else '1 round'
+
+
+def where(content):
+    """Say on what machine and with what it was measured."""
+    machine = content['machine']
+    processors = f'{machine["processors"]} processors ({machine["architecture"]})'
+    return ', '.join([processors, machine['system'], *content['versions']])
+
+
+def svg(picture, content):
+    """Return a picture as SVG."""
+    bars = sum(map(len, picture.groups.values()))
+    height = bars * _HEIGHT + len(picture.groups) * _GROUP + 1.5
+    figure = matplotlib.figure.Figure(figsize=(_WIDTH, height), facecolor='white')
+    axes = figure.add_axes((0.29, 1.0 / height, 0.68, 1 - 1.5 / height))
+    longest = max(bar.seconds for group in picture.groups.values() for bar in group)
+    axes.set_xlim(0, longest * _ROOM)
+    axes.set_ylim(bars * _HEIGHT + len(picture.groups) * _GROUP, 0)
+    axes.set_yticks([])
+    axes.set_xlabel(f'{picture.axis}; ×: times as long as the first of each group')
+    axes.xaxis.label.set_color(FAINT)
+    axes.grid(axis='x', color='#dddddd', linewidth=0.6)
+    axes.set_axisbelow(True)
+    for side in ('top', 'right', 'left'):
+        axes.spines[side].set_visible(False)
+    _draw(axes, picture.groups)
+    figure.text(0.02, 1 - 0.3 / height, picture.title, fontsize=13, weight='bold')
+    footer = f'{content["date"]}, {picture.measured}\n{where(content)}'
+    figure.text(0.02, 0.12 / height, footer, linespacing=1.5, fontsize=8, color=FAINT)
+    written = io.StringIO()
+    figure.savefig(written, format='svg', metadata={'Date': None, 'Creator': None})
+    return '\n'.join(line.rstrip() for line in written.getvalue().splitlines()) + '\n'
+
+
+def _short(number):
+    """Write three digits at most, and thousandths at least."""
+    return f'{number:.{3 if number < 1 else 2 if number < 10 else 1 if number < 100 else 0}f}'
+
+
+def _draw(axes, groups):
+    """Draw the bars from the top down, each with its name before and its figures behind it."""
+    top = 0.0
+    behind = {'textcoords': 'offset points', 'va': 'center', 'annotation_clip': False}
+    for heading, group in groups.items():
+        top += _GROUP
+        axes.annotate(
+            heading, (0, top - 0.1), (4, 0), ha='left', weight='bold', fontsize=9, **behind
+        )
+        for bar in group:
+            middle = top + _HEIGHT / 2
+            axes.barh(middle, bar.seconds, 0.8 * _HEIGHT, color=OURS if bar.ours else OTHER)
+            weight = 'bold' if bar.ours else 'normal'
+            axes.annotate(bar.name, (0, middle), (-6, 0), ha='right', weight=weight, **behind)
+            told = f'{_short(bar.seconds)} s'
+            if bar.ratio is not None:
+                told += f' · {_short(bar.ratio)}×'
+            axes.annotate(told, (bar.seconds, middle), (5, 0), ha='left', weight=weight, **behind)
+            top += _HEIGHT
+
+
+def main():
+    """Draw, or check; return the exit code."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument('--check', action='store_true', help='fail where one is out of date')
+    parser.add_argument(
+        '--directory', type=pathlib.Path, default=DIRECTORY, help='(default: docs/bench)'
+    )
+    args = parser.parse_args()
+    stale = False
+    for name, picture in PICTURES.items():
+        content = json.loads((args.directory / f'{name}.json').read_text())
+        drawn = svg(picture(content), content)
+        path = args.directory / f'{name}.svg'
+        if not args.check:
+            path.write_text(drawn)
+            print(f'{path.name}: {where(content)}')
+        elif not path.exists() or path.read_text() != drawn:
+            stale = True
+            print(f'{path} is out of date: run `./dev bench -- draw`')
+    return int(stale)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,68 @@
+"""Keeps what was measured as JSON, with the machine that it was measured on, for `draw`.
+
+parser.add_argument('--json', **figures.OPTION)
+…
+figures.write(args.json, ['Docker 20.10.24'], costs=[{'case': …, 'way': …, 'stage': …, …}])
+"""
+
+import datetime
+import json
+import os
+import pathlib
+import platform
+import re
+import subprocess
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+OPTION = {
+    'metavar': 'PATH',
+    'help': 'write all that was measured to this file, such as docs/bench/upload.json',
+}
+
+
+def write(path, versions, **content):
+    """Write it, unless there is no path; a relative one is below the checkout.
+
+    `versions` are those of the programs that were measured, as in `skopeo 1.9.3`.
+    """
+    if not path:
+        return
+    document = {
+        'date': datetime.datetime.now(tz=datetime.timezone.utc).date().isoformat(),
+        'machine': _machine(),
+        'versions': versions,
+        **content,
+    }
+    text = json.dumps(_rounded(document), indent=1, ensure_ascii=False)
+    # a list of numbers reads better in one line
+    text = re.sub(
+        r'\[\s+([\d.,e+\s-]+?)\s+\]', lambda found: f'[{" ".join(found[1].split())}]', text
+    )
+    path = ROOT / path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text + '\n')
+
+
+def version(*command):
+    """Return a program's name and the first version that it prints, as in `skopeo 1.9.3`."""
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found = re.search(r'\d+(\.\d+)+', done.stdout)
+    return f'{pathlib.Path(command[0]).name} {found[0]}'
+
+
+def _machine():
+    return {
+        'processors': os.cpu_count(),
+        'architecture': platform.machine(),
+        'system': platform.freedesktop_os_release()['PRETTY_NAME'],
+        'python': platform.python_version(),
+    }
+
+
+def _rounded(value):
+    """Return it with four digits of each fraction, more than any measurement is good for."""
+    if isinstance(value, dict):
+        return {key: _rounded(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(each) for each in value]
+    return float(f'{value:.4g}') if isinstance(value, float) else value

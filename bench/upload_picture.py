@@ -1,0 +1,116 @@
+"""Draws docs/upload.svg: what charm-upload-resource shows, half-way and in the end.
+
+It uploads an image to a stand-in for Charmhub, notes what is said and which bars there are, and
+draws these bars once more with a clock of its own: where each one is at a moment depends on the
+machine, so the moment is fixed. Needs docker-registry.
+"""
+
+import argparse
+import contextlib
+import os
+import pathlib
+import random
+import sys
+import tempfile
+from unittest import mock
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / 'tests'))
+
+import rich.rule
+import rich.text
+
+import terminal_picture
+from charm_image import terminal
+from charm_image.upload import command
+from services import charmhub, layouts
+
+_ARGUMENTS = ['my-charm', 'my-image', '--image=my.rock']
+_LAYERS = (16_000_000, 6_000_000, 1_000_000)  # bytes of each
+_MOMENT = 0.5  # seconds from the beginning
+_COLUMNS = 108  # for the line with the digest
+_SHARES = (0.9, 0.6, 0.2)  # of reading, and of the layers that are on their way, by their size
+
+
+class _Notes:
+    """Stands for the terminal: notes what a `terminal.Terminal` is told."""
+
+    def __init__(self):
+        self.before, self.after = [], []  # what is said before and after the bars
+        self.totals = {}  # bytes of each bar
+        self._said = self.before
+
+    def __call__(self, program, **options):
+        return self
+
+    def say(self, sentence):
+        self._said.append(sentence)
+
+    tell = say
+
+    def result(self, sentence, content):
+        self._said.append(sentence)
+
+    def error(self, sentence, errors):
+        sys.exit(sentence)
+
+    @contextlib.contextmanager
+    def step(self, name, total=None):
+        yield lambda done: None
+
+    @contextlib.contextmanager
+    def steps(self):
+        yield lambda name, done, total: self.totals.update({name: total})
+        self._said = self.after
+
+
+def _upload(directory):
+    """Upload the image; return the notes of it."""
+    chance = random.Random(0)
+    layers = [layouts.tar([('file', chance.randbytes(size))]) for size in _LAYERS]
+    notes = _Notes()
+    (directory / 'my.rock').write_bytes(layouts.docker_25(layouts.Image(tuple(layers))))
+    with charmhub.running(directory / 'hub') as hub:
+        os.chdir(directory)  # for a path as short as one would type it
+        environment = mock.patch.dict(os.environ, hub.environment)
+        with environment, mock.patch.object(terminal, 'Terminal', notes):
+            if status := command.main(_ARGUMENTS):
+                sys.exit(status)
+    return notes
+
+
+def draw(notes, path):
+    """Draw the moment and the end."""
+    now = 0.0
+    console = terminal_picture.console(width=_COLUMNS)
+    console.print(rich.text.Text(f'$ charm-upload-resource {" ".join(_ARGUMENTS)}', 'dim'))
+    for sentence in notes.before:
+        console.print(rich.text.Text(sentence))
+    bars = terminal.bars(console, lambda: now)
+    # reading begins first, the largest layer is the first one
+    totals = sorted(notes.totals.items(), key=lambda item: -item[1])
+    tasks = [(bars.add_task(name, total=total), total) for name, total in totals]
+    for number in range(11):
+        now = _MOMENT * number / 10
+        for (task, total), share in zip(tasks, _SHARES, strict=False):
+            bars.update(task, completed=int(total * share * number / 10))
+    for task, _ in tasks[len(_SHARES) :]:
+        bars.remove_task(task)
+    console.print(bars.get_renderable())
+    console.print(rich.rule.Rule('and then', style='dim'))
+    for sentence in notes.after:
+        console.print(rich.text.Text(sentence))
+    terminal_picture.write(console, path, 'charm-upload-resource')
+
+
+def main():
+    """Upload and draw."""
+    parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
+    parser.add_argument('path', nargs='?', type=pathlib.Path, default=ROOT / 'docs' / 'upload.svg')
+    path = parser.parse_args().path.absolute()
+    with tempfile.TemporaryDirectory() as directory:
+        draw(_upload(pathlib.Path(directory)), path)
+
+
+if __name__ == '__main__':
+    main()
