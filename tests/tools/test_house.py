@@ -35,6 +35,10 @@ FORBIDDEN = {
 }
 
 
+MODULE_LINES = 400
+FUNCTION_LINES = 60
+
+
 def _modules(folder):
     """Return the modules below a folder, without other people's and what only links to ours."""
     found = (ROOT / folder).rglob('*.py')
@@ -66,6 +70,30 @@ def test_arrows_run_one_way(room):
         if f'{name}.'.startswith(f'{forbidden}.')
     ]
     assert wrong == []
+
+
+HOUSE = [
+    path
+    for folder in ('lib', 'reactive', 'tools/src', 'examples', 'tests', 'bench', 'docs')
+    for path in _modules(folder)
+]
+
+
+def test_no_module_is_too_long():
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in HOUSE}
+    assert len(lengths) > 200
+    assert {name: long for name, long in lengths.items() if long > MODULE_LINES} == {}
+
+
+def test_no_function_is_too_long():
+    functions = {
+        f'{path.relative_to(ROOT)}:{node.lineno} {node.name}': node.end_lineno - node.lineno + 1
+        for path in HOUSE
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+    }
+    assert len(functions) > 1000
+    assert {name: long for name, long in functions.items() if long > FUNCTION_LINES} == {}
 
 
 def test_pre_commit_calls_what_lint_calls():

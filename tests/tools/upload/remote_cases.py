@@ -51,3 +51,11 @@ def beside(other):
 
 def schema_1():
     return b'{"schemaVersion": 1, "name": "a", "fsLayers": [], "history": []}'
+
+
+def assert_same(client, repository, stored):
+    for content, media_type in stored.manifests:
+        found = client.get_manifest(repository, remote_images.digest_of(content))
+        assert (found.content, found.media_type) == (content, media_type)
+    for digest, content in stored.blobs.items():
+        assert client.get_blob(repository, digest, most=len(content)) == content

@@ -9,7 +9,7 @@ import time
 import urllib.parse
 
 import pytest
-from remote_cases import AMD64, ARM64, KINDS, MIB, nested, schema_1
+from remote_cases import AMD64, ARM64, KINDS, MIB, assert_same, nested, schema_1
 
 from charm_image.image import images, remote_image
 from charm_image.upload import registry_copy
@@ -83,14 +83,6 @@ def copy(host, stored, client, repository, progress=None, **kwargs):
         image = origin.read()
         registry_copy.copy(image, origin, client, repository, progress)
     return image
-
-
-def assert_same(client, repository, stored):
-    for content, media_type in stored.manifests:
-        found = client.get_manifest(repository, remote_images.digest_of(content))
-        assert (found.content, found.media_type) == (content, media_type)
-    for digest, content in stored.blobs.items():
-        assert client.get_blob(repository, digest, most=len(content)) == content
 
 
 @pytest.mark.parametrize('kind', KINDS)
