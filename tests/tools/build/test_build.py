@@ -124,7 +124,7 @@ def test_long_values_stay_below_the_longest_line_that_parsers_take():
 
 
 def test_a_script_too_long_for_a_shell_is_refused_with_its_line():
-    with pytest.raises(charm_image.ResourceError, match='put what is large into a File') as caught:
+    with pytest.raises(charm_image.ResourceError, match='put large content into a File') as caught:
         dockerfile_of(resources.Execute(name='long', command=['true', 'x' * 200_000]))
     assert str(caught.value).startswith('test_build.py:')
 

@@ -73,7 +73,7 @@ def test_a_name_is_not_a_regular_expression(build, apt_base, name):
 
 
 def test_an_image_without_a_package_manager_says_so(build):
-    with pytest.raises(charm_image.StepError, match='the image has no apt, apk') as caught:
+    with pytest.raises(charm_image.StepError, match='the image has no package manager') as caught:
         build(resources.Package(name='hello'))
     assert caught.value.status == 127
 
@@ -137,7 +137,7 @@ def test_users_and_groups_are_changed_and_removed(build, build_engine):
 
 
 def test_a_user_of_the_base_with_another_group_has_to_say_so(build, build_engine):
-    with pytest.raises(charm_image.StepError, match='say which by group or gid'):
+    with pytest.raises(charm_image.StepError, match='set group or gid'):
         build(resources.User(name='nobody', shell='/bin/sh'), from_image=build_engine.debian)
     built = build(
         resources.User(name='nobody', group='nogroup'),

@@ -333,10 +333,10 @@ def test_works_that_nobody_wants_any_more_are_ended():
 @pytest.mark.parametrize(
     ('options', 'said'),
     [
-        ({'platform': [AMD, ARM]}, 'needs a file to be written to: output=PATH'),
+        ({'platform': [AMD, ARM]}, 'must be written to a file: set output=PATH'),
         ({'platform': [AMD, 'linux/x86_64'], 'output': 'a'}, 'linux/amd64 is given twice'),
         ({'platform': ['arm64'], 'output': 'a'}, 'use a form such as linux/arm64'),
-        ({'platform': 5}, 'platform is a list'),
+        ({'platform': 5}, 'platform must be a list'),
         ({'engines': {ARM: 'x'}}, 'linux/arm64 is not a platform to build for (none)'),
         ({'engines': {ARM: 'x'}, 'platform': AMD}, 'not a platform to build for (linux/amd64)'),
         ({'engines': {ARM: ''}, 'platform': ARM}, 'needs a docker context, a buildx builder'),
