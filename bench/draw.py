@@ -1,7 +1,7 @@
-"""Draws docs/bench/*.svg from the figures beside them, the same bytes from the same figures.
+"""Draws docs/bench/*.svg from the figures in docs/bench/*.json, reproducibly.
 
-Each picture has one message: who takes how long for the same thing, and how many times as long as
-the first of a group that is. `--check` draws nothing, and fails where a picture is out of date.
+Each picture shows one thing: how long each way takes for the same work, and the ratio to the first
+way of its group. `--check` draws nothing, and fails if a picture is out of date.
 """
 
 import argparse
@@ -17,15 +17,15 @@ import matplotlib
 import matplotlib.figure
 
 DIRECTORY = figures.ROOT / 'docs' / 'bench'
-# Okabe and Ito's colours, which colour-blind people tell apart as well; and light from dark
+# Okabe and Ito's colours, which are distinct for colour-blind readers, and in greyscale
 OURS, OTHER = '#0072b2', '#e69f00'
 INK, FAINT = '#222222', '#666666'
 _HEIGHT, _GROUP, _WIDTH = 0.27, 0.42, 8.0  # inches: of a bar, of a heading, of a picture
-_ROOM = 1.3  # times the longest bar, for what is written behind it
+_ROOM = 1.3  # times the longest bar, with space for the text behind it
 
 matplotlib.rcParams.update(
     {
-        'svg.hashsalt': 'docker-resource',  # or else IDs are random
+        'svg.hashsalt': 'docker-resource',  # makes IDs reproducible
         'svg.fonttype': 'none',  # text stays text, in the reader's font
         'font.family': 'sans-serif',
         'font.size': 10,
@@ -38,7 +38,7 @@ matplotlib.rcParams.update(
 
 @dataclasses.dataclass(frozen=True)
 class Bar:
-    """How long one way took; `ratio` is how many times as long as the first of its group."""
+    """The duration of one way; `ratio` is that to the first way of its group."""
 
     name: str
     seconds: float
@@ -48,7 +48,7 @@ class Bar:
 
 @dataclasses.dataclass(frozen=True)
 class Picture:
-    """A title, what the axis counts, groups of bars by their headings, and how it was measured."""
+    """A title, the unit of the axis, groups of bars by heading, and how they were measured."""
 
     title: str
     axis: str
@@ -57,7 +57,7 @@ class Picture:
 
 
 def upload(content):
-    """An image from an engine, beside what else sends one."""
+    """Uploads of an image from an engine, with each program."""
     ways = {
         'ours': 'charm-upload-resource',
         'charmcraft==4.5.0': 'charmcraft 4.5.0',
@@ -79,7 +79,7 @@ def upload(content):
 
 
 def build(content):
-    """The same image from resources, from a Dockerfile and by pyinfra."""
+    """Builds of the same image: from resources, from a Dockerfile and with pyinfra."""
     ways = {
         'ours': 'charm-image',
         'by hand': 'Dockerfile written by hand',
@@ -101,7 +101,7 @@ def build(content):
 
 
 def hooks(content):
-    """A charm's hooks with the layer and without it."""
+    """The hooks of a charm with and without the layer."""
     groups, runs = {}, []
     for case, images, heading in (
         ('idle hook', 3, 'A hook with nothing to do, 3 images'),
@@ -131,7 +131,7 @@ PICTURES = {draw.__name__: draw for draw in (upload, build, hooks)}
 
 
 def _medians(rows, stage, ways):
-    """Return the bars of a stage, ours first; ratios are medians of the rounds' own."""
+    """Return the bars of a stage, ours first; ratios are medians of the ratios of each round."""
     found = {row['way']: row for row in rows if row['stage'] == stage}
     return [
         Bar(
@@ -151,7 +151,7 @@ def _rounds(rows):
 
 
 def where(content):
-    """Say on what machine and with what it was measured."""
+    """Return the machine and the versions of a measurement, as a line."""
     machine = content['machine']
     processors = f'{machine["processors"]} processors ({machine["architecture"]})'
     return ', '.join([processors, machine['system'], *content['versions']])
@@ -183,12 +183,12 @@ def svg(picture, content):
 
 
 def _short(number):
-    """Write three digits at most, and thousandths at least."""
+    """Format a number with three significant digits, but no more than three decimals."""
     return f'{number:.{3 if number < 1 else 2 if number < 10 else 1 if number < 100 else 0}f}'
 
 
 def _draw(axes, groups):
-    """Draw the bars from the top down, each with its name before and its figures behind it."""
+    """Draw the bars from top to bottom, each between its name and its figures."""
     top = 0.0
     behind = {'textcoords': 'offset points', 'va': 'center', 'annotation_clip': False}
     for heading, group in groups.items():
@@ -209,11 +209,11 @@ def _draw(axes, groups):
 
 
 def main():
-    """Draw, or check; return the exit code."""
+    """Draw or check; return the exit status."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument('--check', action='store_true', help='fail where one is out of date')
+    parser.add_argument('--check', action='store_true', help='fail if a picture is out of date')
     parser.add_argument(
         '--directory', type=pathlib.Path, default=DIRECTORY, help='(default: docs/bench)'
     )

@@ -1,4 +1,4 @@
-"""Keeps what was measured as JSON, with the machine that it was measured on, for `draw`.
+"""Writes measurements as JSON, with a description of the machine, for `draw`.
 
 parser.add_argument('--json', **figures.OPTION)
 …
@@ -16,14 +16,14 @@ import subprocess
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 OPTION = {
     'metavar': 'PATH',
-    'help': 'write all that was measured to this file, such as docs/bench/upload.json',
+    'help': 'write all measurements to this file, such as docs/bench/upload.json',
 }
 
 
 def write(path, versions, **content):
-    """Write it, unless there is no path; a relative one is below the checkout.
+    """Write the measurements to `path`, relative to the checkout, unless it is None.
 
-    `versions` are those of the programs that were measured, as in `skopeo 1.9.3`.
+    `versions` are the measured programs with their versions, such as `skopeo 1.9.3`.
     """
     if not path:
         return
@@ -34,7 +34,7 @@ def write(path, versions, **content):
         **content,
     }
     text = json.dumps(_rounded(document), indent=1, ensure_ascii=False)
-    # a list of numbers reads better in one line
+    # lists of numbers on one line
     text = re.sub(
         r'\[\s+([\d.,e+\s-]+?)\s+\]', lambda found: f'[{" ".join(found[1].split())}]', text
     )
@@ -44,7 +44,7 @@ def write(path, versions, **content):
 
 
 def version(*command):
-    """Return a program's name and the first version that it prints, as in `skopeo 1.9.3`."""
+    """Return a program's name and the first version that it prints, such as `skopeo 1.9.3`."""
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     found = re.search(r'\d+(\.\d+)+', done.stdout)
     return f'{pathlib.Path(command[0]).name} {found[0]}'
@@ -60,7 +60,7 @@ def _machine():
 
 
 def _rounded(value):
-    """Return it with four digits of each fraction, more than any measurement is good for."""
+    """Return `content` with all fractions rounded to four digits."""
     if isinstance(value, dict):
         return {key: _rounded(each) for key, each in value.items()}
     if isinstance(value, list | tuple):

@@ -1,8 +1,8 @@
-"""Draws docs/upload.svg: what charm-upload-resource shows, half-way and in the end.
+"""Draws docs/upload.svg: the output of charm-upload-resource, half-way and at the end.
 
-It uploads an image to a stand-in for Charmhub, notes what is said and which bars there are, and
-draws these bars once more with a clock of its own: where each one is at a moment depends on the
-machine, so the moment is fixed. Needs docker-registry.
+It uploads an image to a simulated Charmhub, records the lines and the bars, and draws the bars
+again at a fixed moment of a fixed clock, since their real progress depends on the machine.
+Requires docker-registry.
 """
 
 import argparse
@@ -33,10 +33,10 @@ _SHARES = (0.9, 0.6, 0.2)  # of reading, and of the layers that are on their way
 
 
 class _Notes:
-    """Stands for the terminal: notes what a `terminal.Terminal` is told."""
+    """Replaces a `terminal.Terminal`: records its lines and bars."""
 
     def __init__(self):
-        self.before, self.after = [], []  # what is said before and after the bars
+        self.before, self.after = [], []  # the lines before and after the bars
         self.totals = {}  # bytes of each bar
         self._said = self.before
 
@@ -65,13 +65,13 @@ class _Notes:
 
 
 def _upload(directory):
-    """Upload the image; return the notes of it."""
+    """Upload the image; return the recorded output."""
     chance = random.Random(0)
     layers = [layouts.tar([('file', chance.randbytes(size))]) for size in _LAYERS]
     notes = _Notes()
     (directory / 'my.rock').write_bytes(layouts.docker_25(layouts.Image(tuple(layers))))
     with charmhub.running(directory / 'hub') as hub:
-        os.chdir(directory)  # for a path as short as one would type it
+        os.chdir(directory)  # for a short path
         environment = mock.patch.dict(os.environ, hub.environment)
         with environment, mock.patch.object(terminal, 'Terminal', notes):
             if status := command.main(_ARGUMENTS):
@@ -80,14 +80,14 @@ def _upload(directory):
 
 
 def draw(notes, path):
-    """Draw the moment and the end."""
+    """Draw the fixed moment and the end."""
     now = 0.0
     console = terminal_picture.console(width=_COLUMNS)
     console.print(rich.text.Text(f'$ charm-upload-resource {" ".join(_ARGUMENTS)}', 'dim'))
     for sentence in notes.before:
         console.print(rich.text.Text(sentence))
     bars = terminal.bars(console, lambda: now)
-    # reading begins first, the largest layer is the first one
+    # reading begins first, then the largest layer
     totals = sorted(notes.totals.items(), key=lambda item: -item[1])
     tasks = [(bars.add_task(name, total=total), total) for name, total in totals]
     for number in range(11):

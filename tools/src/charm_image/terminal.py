@@ -182,10 +182,10 @@ def _text(line: str) -> Any:
 def bars(console: Any = None, get_time: Callable[[], float] | None = None) -> Any:
     """Return the bars that `Terminal.steps` shows, a `rich.progress.Progress`.
 
-    They go to stderr and follow the clock, unless a `rich.console.Console` and another clock, in
-    seconds, are given.
+    They go to stderr and use the system's clock, unless `console`, a `rich.console.Console`, and
+    `get_time`, which returns seconds, are given.
     """
-    import rich.console  # imported only here: a script has no use for it
+    import rich.console  # imported only here: scripts need no bars
     import rich.progress as progress
 
     return progress.Progress(
