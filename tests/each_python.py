@@ -130,7 +130,8 @@ def main(arguments):
     if len(absent) == len(_MINORS):
         print('no Python from 3.6 to 3.13 is here')
         return 1
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    # part of a run is waiting for time limits: one more of them keeps the processors busy
+    with concurrent.futures.ThreadPoolExecutor((os.cpu_count() or 1) + 1) as pool:
         runs = {
             pool.submit(_run, found[minor], minor, combination, arguments): (minor, combination)
             for minor in _MINORS
