@@ -142,6 +142,7 @@ KINDS = {
         Kind('trixie-podman-rootless', 'trixie', rootless=True),
         Kind('forky-docker', 'forky'),
         Kind('forky-docker-containerd', 'forky', containerd=True),
+        Kind('forky-podman', 'forky'),
     )
 }
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import os
 import re
 from collections.abc import Sequence
@@ -255,6 +254,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     args, unknown = parser.parse_known_args(['--help'] if list(argv) == ['help'] else argv)
     # first: for --file, argparse would only report that --filepath is missing
     if unknown:
+        import difflib
+
         option, equals, _ = unknown[0].partition('=')
         options = re.findall('^  .*?(--[a-z-]+)', parser.format_help(), re.MULTILINE)
         similar = difflib.get_close_matches(option, options, 1)

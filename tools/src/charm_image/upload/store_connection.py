@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import email.utils
-import platform
 import re
+import sys
 import time
 import urllib.parse
 from collections.abc import Callable, Iterator
@@ -44,7 +44,7 @@ class Connection:
         self._secrets = list(credentials.secrets)
         self._session = requests.Session()
         self._session.headers['User-Agent'] = (
-            f'charm-upload-resource python/{platform.python_version()}'
+            f'charm-upload-resource python/{sys.version.split()[0]}'
         )
         self._session.headers['Accept'] = 'application/json'
         self._token = credentials.token
