@@ -14,6 +14,7 @@ import re
 import subprocess
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+_LOAD = os.getloadavg()[0]  # before anything is measured: what else kept the machine busy
 OPTION = {
     'metavar': 'PATH',
     'help': 'write all measurements to this file, such as docs/bench/upload.json',
@@ -56,6 +57,7 @@ def _machine():
         'architecture': platform.machine(),
         'system': platform.freedesktop_os_release()['PRETTY_NAME'],
         'python': platform.python_version(),
+        'load before': _LOAD,
     }
 
 
