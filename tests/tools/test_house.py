@@ -96,6 +96,12 @@ def test_no_function_is_too_long():
     assert {name: long for name, long in functions.items() if long > FUNCTION_LINES} == {}
 
 
+def test_the_newest_release_in_the_changelog_is_the_version_of_the_tools():
+    releases = re.findall(r'(?m)^## \[([0-9.]+)\] - ', (ROOT / 'CHANGELOG.md').read_text())
+    project = (ROOT / 'tools' / 'pyproject.toml').read_text()
+    assert f'version = "{releases[0]}"' in project
+
+
 def test_pre_commit_calls_what_lint_calls():
     configuration = yaml.safe_load((ROOT / '.pre-commit-config.yaml').read_text())
     entries = [hook['entry'] for repo in configuration['repos'] for hook in repo['hooks']]
