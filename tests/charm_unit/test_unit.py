@@ -67,6 +67,21 @@ def test_units_join_say_something_depart_and_the_relation_breaks(charm, say):
         assert unit.relations == {}
 
 
+def test_a_remote_unit_is_listed_from_the_hook_of_its_joining_on(charm):
+    hooks = dict.fromkeys(('install', 'start', *DB), 'relation-list -r db:0')
+    with charm_unit.Unit(charm(hooks, requires={'db': {}})) as unit:
+        unit.relate('db', 'mysql/0')
+        listed = {run.hook: run.output for run in unit.deploy()}
+        assert {hook for hook, units in listed.items() if units} == set(DB[1:3])
+        assert [run.output for run in unit.break_relation('db')] == ['', '']
+    with charm_unit.Unit(charm({'start': hooks['start']}, 'b', requires={'db': {}})) as unit:
+        unit.relate('db', 'mysql/0')  # without a hook for it
+        unit.deploy()
+        assert unit.run('start').output == 'mysql/0\n'
+        unit.depart('db', 'mysql/0')
+        assert unit.run('start').output == ''
+
+
 def test_a_relation_hook_knows_who_spoke(charm):
     told = 'echo $JUJU_RELATION_ID $JUJU_REMOTE_UNIT $JUJU_REMOTE_APP $JUJU_DEPARTING_UNIT'
     with charm_unit.Unit(charm(dict.fromkeys(DB, told), requires={'db': {}})) as unit:

@@ -161,6 +161,7 @@ class Agent:
         done: list[runs.Run] = []
         while self.pending:
             hook, options = self.pending[0]
+            _follow(hook, **options)
             # Juju passes over a hook that the charm does not have.
             if self.has(hook):
                 done.append(self.run(hook, **options))
@@ -202,8 +203,6 @@ class Agent:
         action: 'context.Action | None' = None,
     ) -> runs.Run:
         """Run a hook, or an action, now; return what it did."""
-        if departing_unit and relation:
-            relation.units.pop(departing_unit, None)
         self.model.options = self.config
         self.model.endpoints = charm.BuiltCharm(self.folders.charm).endpoints
         self._place_resources()
@@ -259,6 +258,20 @@ class Agent:
                 self.folders.root / 'output',
                 self.timeout,
             )
+
+
+def _follow(
+    hook: str,
+    relation: 'model.Relation | None' = None,
+    remote_unit: str = '',
+    **_: typing.Any,
+) -> None:
+    """Let a remote unit be a member of its relation from the hook of its joining on."""
+    if relation and hook.endswith('-relation-joined'):
+        relation.members.add(remote_unit)
+    elif relation and hook.endswith('-relation-departed'):
+        relation.members.discard(remote_unit)
+        relation.units.pop(remote_unit, None)
 
 
 def _result(action: context.Action, code: int) -> runs.ActionResult:

@@ -17,6 +17,8 @@ class Relation:
     remote_application: str
     units: dict[str, dict[str, str]] = dataclasses.field(default_factory=dict)
     """What each remote unit says."""
+    members: set[str] = dataclasses.field(default_factory=set)
+    """Those that have joined: as in Juju, a hook before that one sees none of them."""
     application: dict[str, str] = dataclasses.field(default_factory=dict)
     """What the remote application says."""
     said: dict[str, str] = dataclasses.field(default_factory=dict)

@@ -60,7 +60,7 @@ def _relation_list(hook: context.HookContext, call: Call, answer: Answer) -> Non
     if 'app' in options:
         output(answer, relation.remote_application, options)
     else:
-        output(answer, sorted(relation.units), options)
+        output(answer, sorted(relation.members), options)
 
 
 def _whose(hook: context.HookContext, words: list[str], application: bool) -> tuple[str, bool]:
