@@ -134,7 +134,7 @@ def test_the_wheelhouse_holds_sources_only(wheelhouse_charm):
 
 
 def test_the_wheelhouse_installs_without_network_into_an_empty_environment(wheelhouse_charm, live):
-    subject = live(wheelhouse_charm, bootstrap=True)
+    subject = live(wheelhouse_charm, bootstrap=True, timeout=300)
     subject.attach('image', 'a/b:1')
     install = subject.run('install')  # layer:basic makes the environment, with pip --no-index
     assert 'layer.docker-resource.image.available' in subject.flags

@@ -79,11 +79,11 @@ def test_a_script_of_operators_commands_is_obeyed(charm, typed, tmp_path):
         ('repair wbe', 'the charm has no resource wbe'),
         ('config port', 'port must be of the form KEY=VALUE'),
         ('attach "web', 'No closing quotation'),
-        ('attach data no-file', 'data has the type file, and no-file is not a file: pass a path'),
+        ('attach data no-file', 'data is of type file, and no-file is not an existing file'),
         # which is a file, and cannot be read even by root
         ('attach web /proc/self/mem', 'cannot read /proc/self/mem: Input/output error'),
         ('attach data /proc/self/mem', 'cannot read /proc/self/mem: Input/output error'),
-        ('attach data ' + 'x' * 300, 'is not a file: pass a path'),
+        ('attach data ' + 'x' * 300, 'is not an existing file: pass the path of a file'),
         ('action backup p=*', 'p=*: the value is not valid YAML'),
         ('action backup p=@x', 'p=@x: the value is not valid YAML'),
         ('action backup p=[', 'p=[: the value is not valid YAML'),

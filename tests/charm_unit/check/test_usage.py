@@ -21,7 +21,7 @@ def test_reports_for_machines_say_the_same(check, tmp_path):
     assert (suite.get('failures'), suite.get('skipped'), suite.get('tests')) == ('1', '1', '12')
     hooks = [
         hook['hook']
-        for life in told['resources']['web']['lives']
+        for life in told['resources']['web']['runs']
         for step in life['steps']
         for hook in step['hooks']
     ]
@@ -79,7 +79,7 @@ def test_another_charm_is_no_older_build(check):
 def test_a_charm_without_images_has_nothing_to_judge(check):
     done = check.run(check.charm(resources=(), files=('site',)))
     assert done.returncode == 2
-    assert 'nothing to judge' in done.stderr
+    assert 'nothing to check' in done.stderr
     assert '`charm-unit run`' in done.stderr
 
 

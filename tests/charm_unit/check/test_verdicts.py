@@ -1,4 +1,4 @@
-"""`charm-unit check`: when a requirement is met, and when it cannot be told."""
+"""`charm-unit check`: when a requirement is met, and when it could not be checked."""
 
 from small_charms import failing, marks
 
@@ -8,10 +8,8 @@ def test_a_charm_without_fault_is_told_to_be_so(check):
     lines = done.stdout.splitlines()
     assert done.returncode == 0, done.stdout
     assert [line[0] for line in lines if line[:1] in '✓✗–' and line][:12] == ['✓'] * 11 + ['–']
-    assert (
-        '– an upgrade from an older build keeps all of this: pass the older build to --from'
-        in (lines)
-    )
+    sentence = 'all of this also holds after an upgrade from an older build'
+    assert f'– {sentence}: pass the older build to --from' in lines
     assert '✓ says which image is missing: status blocked: no image: web' in lines
 
 
@@ -91,7 +89,8 @@ def test_a_charm_without_update_status_is_judged_too(check):
 
 def test_what_a_hook_tool_said_is_told_of_a_hook_that_it_failed(check):
     seen = check.verdicts(check.charm("leads = lambda: True; live(['web'])"))['leads'][1]
-    assert seen == 'not leader: install ended in error: ERROR this unit is not the leader'
+    failed = 'install ended in error: ERROR this unit is not the leader'
+    assert seen == f'on a unit that is not the leader: {failed}'
 
 
 def test_each_image_is_judged_while_the_others_are_good(check):

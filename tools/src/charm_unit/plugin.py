@@ -27,12 +27,14 @@ Start = typing.Callable[..., unit.Unit]
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of the plugin."""
     group = parser.getgroup('charm-unit')
-    group.addoption('--charm', metavar='FOLDER', help='the charm to test: built, or its source')
+    group.addoption(
+        '--charm', metavar='FOLDER', help='the folder of the built charm, or of its source'
+    )
     group.addoption(
         '--charm-python', metavar='INTERPRETER', help='the interpreter that runs the hooks'
     )
     group.addoption('--charm-juju', metavar='VERSION', help='the version of Juju to simulate')
-    parser.addini('charm', 'the charm to test: built, or its source', default='.')
+    parser.addini('charm', 'the folder of the built charm, or of its source', default='.')
 
 
 @pytest.fixture(scope='session')
@@ -71,7 +73,7 @@ def _built_once(folder: pathlib.Path, factory: pytest.TempPathFactory) -> pathli
 def charm_unit(
     built_charm: pathlib.Path, tmp_path: pathlib.Path, pytestconfig: pytest.Config
 ) -> Start:
-    """Return a function that gives a unit of the charm, deployed unless told `deploy=False`.
+    """Return a function that creates units of the charm, deployed unless `deploy=False`.
 
     It takes what charm_unit.Unit does: resources, config, leader and so on.
     """

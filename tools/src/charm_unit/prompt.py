@@ -15,10 +15,10 @@ import yaml
 from charm_unit import display, errors, resources, runs, unit, unit_options
 
 HELP = 'run operator commands (attach, config, relate) at a prompt or from a script on stdin'
-DESCRIPTION = """Run a built charm in a simulated unit, and do to it what an operator does.
+DESCRIPTION = """Run a built charm in a simulated unit, with an operator's commands.
 
-Reads commands from a prompt or from stdin, one per line, and runs the hooks that follow each.
-`help` lists the commands:
+Reads commands from a prompt or from stdin, one per line, and runs the hooks that each one
+triggers. `help` lists the commands:
 
     attach my-resource nginx:1.28
     config port=80
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--no-deploy',
         action='store_true',
-        help='do not run the first hooks before the command `deploy`',
+        help='do not run the first hooks until the command `deploy`',
     )
 
 
@@ -162,7 +162,8 @@ class Operator:
         if declared['type'] == 'file':
             if not is_file:
                 raise errors.WrongUse(
-                    f'{resource} has the type file, and {image} is not a file: pass a path'
+                    f'{resource} is of type file, and {image} is not an existing file: '
+                    'pass the path of a file'
                 )
             content = resources.read(file)
         elif is_file:

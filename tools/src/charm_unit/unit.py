@@ -22,18 +22,20 @@ from charm_unit.runs import Run  # the units have a property of the module's nam
 
 JUJU = '2.9.49'
 """The version of Juju that is simulated unless told."""
+TIMEOUT = 120
+"""The seconds after which a hook is stopped unless told."""
 
 
 class Unit:
-    """A unit of the built charm in the folder `built`, living in `folder`.
+    """A unit of the built charm in the folder `built`, with its files in `folder`.
 
-    Without `folder` it lives in a temporary one, which goes with it. `resources` are images (or
-    bytes) by resource, `config` options by name: what `juju deploy` would be given. `leader`: it
-    can be changed at any time, without a hook; `lead` and `stop_leading` run one. `juju` is the
-    version to simulate, `python` the interpreter for hooks (a path or a name on PATH). A hook is
-    ended after `timeout` seconds. `through` is a command that starts the hooks, such as setpriv;
-    with `record`, every process that they start is noted. With `bootstrap`, a charm on
-    layer:basic makes its environment itself in its first hook, as on a real machine.
+    By default, `folder` is a temporary directory that is deleted with the unit. `resources` are
+    images (or bytes) by resource, `config` options by name, as for `juju deploy`. `leader` can be
+    changed at any time, without a hook; `lead` and `stop_leading` run one. `juju` is the version
+    to simulate, `python` the interpreter for hooks (a path or a name on PATH). A hook is stopped
+    after `timeout` seconds. `through` is a command that starts the hooks, such as setpriv; with
+    `record`, every process that they start is noted. With `bootstrap`, a charm on layer:basic
+    makes its environment itself in its first hook, as on a real machine.
 
     What an operator does returns the runs of the hooks that follow, and raises HookFailed if one
     fails, WrongUse if Juju would reject it. With `check` false, a hook that fails raises nothing;
@@ -50,7 +52,7 @@ class Unit:
         leader: bool = True,
         juju: str = JUJU,
         python: 'str | os.PathLike[str] | None' = None,
-        timeout: float = 300,
+        timeout: float = TIMEOUT,
         through: typing.Sequence[str] = (),
         record: bool = True,
         check: bool = True,

@@ -27,7 +27,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         '--timeout',
         metavar='SECONDS',
         type=_seconds,
-        default=120,
+        default=unit.TIMEOUT,
         help='stop a hook that takes longer (default: %(default)s)',
     )
 

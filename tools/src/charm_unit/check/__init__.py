@@ -18,13 +18,13 @@ from charm_unit.check import circumstances, lives, report, verdicts
 HELP = 'check what a charm does with its images'
 DESCRIPTION = """Run a built charm in simulated units and check what it does with its images.
 
-Prints what every hook did, then one line for each requirement: ✓ it is met; ✗ it is not, with
-what was seen; – it cannot be told, with the reason.
+Prints what every hook did, then one line for each requirement. ✓: met. ✗: not met; the line
+shows what was observed. –: could not be checked; the line says why.
 
 If the charm waits for a relation or an option before it sends a pod spec, pass that:
 
     charm-unit check ./my-charm --config port=80 --relate mysql:host=10.1.0.9,port=3306
-    charm-unit check ./my-charm --given circumstances.yaml --from ./older/my-charm
+    charm-unit check ./my-charm --given given.yaml --from ./older/my-charm
 
 The exit status is 0 if there is no ✗, 1 if there is one, 2 if the charm could not be checked.
 """
@@ -71,7 +71,7 @@ def main(arguments: argparse.Namespace) -> int:
     if not built.image_resources:
         raise errors.WrongUse(
             f'{built.name} declares no image resources in metadata.yaml: there is nothing to '
-            'judge. To run its hooks, use `charm-unit run`'
+            'check. To run its hooks, use `charm-unit run`'
         )
     given = circumstances.given(arguments)
     given.check(built)

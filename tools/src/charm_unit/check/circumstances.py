@@ -111,7 +111,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='NAME=REFERENCE',
         action='append',
         default=[],
-        help='the image to attach at first (repeatable; default: an invented reference)',
+        help='the image to attach at first (repeatable; default: a placeholder)',
     )
     group.add_argument(
         '--file',

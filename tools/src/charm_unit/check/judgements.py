@@ -1,4 +1,4 @@
-"""The judgements: each returns a remark, which may be empty, or raises Fails or Untold.
+"""The judgements: each returns a remark, which may be empty, or raises Fails or Unknown.
 
 Nothing is guessed: a charm that waits for a relation or an option is not at fault.
 """
@@ -22,9 +22,9 @@ def missing(lived: known.Known) -> str:
     if step.status[0] in known.WAITING and name.search(step.status[1]):
         return known.status(step)
     if not lived.asked_for:
-        raise known.Untold(f'no hook calls resource-get for it; {known.status(step)}')
+        raise known.Unknown(f'no hook calls resource-get for it; {known.status(step)}')
     if deployed.pod_spec is None and deployed.status == step.status:
-        raise known.Untold(lived.waits())
+        raise known.Unknown(lived.waits())
     raise known.Fails(known.status(step))
 
 
@@ -33,13 +33,13 @@ def sends(lived: known.Known) -> str:
     deployed, image = lived.deployed, lived.subject.first
     if deployed.failed:
         reason = known.not_its_fault(deployed.failed)
-        raise known.Untold(reason) if reason else known.Fails(known.error(deployed.failed))
+        raise known.Unknown(reason) if reason else known.Fails(known.error(deployed.failed))
     if deployed.pod_spec is None:
         if deployed.status[0] == 'active' and not lived.lacking():
             raise known.Fails(lived.waits())
-        raise known.Untold(lived.waits())
+        raise known.Unknown(lived.waits())
     if not lived.asked_for and not in_pod_spec.has_image(deployed.pod_spec, image):
-        raise known.Untold(
+        raise known.Unknown(
             'no hook calls resource-get for it, and the pod spec is sent without it'
         )
     known.must_have(deployed, image, 'after the deployment with it')
@@ -49,9 +49,10 @@ def sends(lived: known.Known) -> str:
     known.must_succeed(later)
     if later.pod_spec is None:
         raise known.Fails(
-            f'attached after the deployment, it is not in a pod spec; {known.status(later)}'
+            'when attached after the deployment, the image is not in a pod spec; '
+            + known.status(later)
         )
-    known.must_have(later, image, 'attached after the deployment')
+    known.must_have(later, image, 'with the image attached after the deployment')
     return '' if lived['attached'].step('deploy').pod_spec else 'only in the first update-status'
 
 
@@ -90,7 +91,7 @@ def idle(lived: known.Known) -> str:
     """No update-status sends a pod spec, whatever was attached before."""
     lived.need_success()
     if lived.deployed.pod_spec is None:
-        raise known.Untold(lived.waits())
+        raise known.Unknown(lived.waits())
     steps = lived['attached'].steps
     for before, step in itertools.pairwise(steps):
         if not step.name.startswith('idle'):
@@ -132,14 +133,14 @@ def bare(lived: known.Known) -> str:
     lived.need_success()
     life = lived['bare']
     step = life.step('bare') if life.has('bare') else life.step('deploy')
-    known.must_succeed(step, 'with only registrypath')
+    known.must_succeed(step, 'for details with only registrypath')
     lived.need_pod_spec()
     full = life.step('full')
     if step.pod_spec is None:
         if full.pod_spec is None:
-            raise known.Untold(lived.waits())
+            raise known.Unknown(lived.waits())
         raise known.Fails(f'no pod spec was sent; {known.status(step)}')
-    known.must_have(step, step.image, 'with only registrypath')
+    known.must_have(step, step.image, 'for details with only registrypath')
     return ''
 
 
@@ -190,7 +191,7 @@ def recovers(lived: known.Known) -> str:
         worse = step.status[0] in ('error', *known.WAITING)
         if worse and lived[life].step('deploy').status[0] not in known.WAITING:
             raise known.Fails(f'{when}: {known.status(step)}')
-    return '' if takes else 'by its status only: the charm never sends a different image'
+    return '' if takes else 'checked by status only: the charm never sends a different image'
 
 
 def silent(lived: known.Known) -> str:
@@ -226,7 +227,8 @@ def leads(lived: known.Known) -> str:
     """A unit that does not lead fails no hook; elected, it sends what was attached last."""
     life = lived['follower']
     lived.need_success()
-    for name, when in (('deploy', 'not leader'), ('private', 'not leader'), ('lead', 'elected')):
+    follows = 'on a unit that is not the leader'
+    for name, when in (('deploy', follows), ('private', follows), ('lead', 'after the election')):
         known.must_succeed(life.step(name), when)
     lived.need_pod_spec()
     lead, idle = life.step('lead'), life.step('idle')
@@ -234,6 +236,6 @@ def leads(lived: known.Known) -> str:
         return ''
     known.must_succeed(idle)
     if idle.pod_spec is None:
-        raise known.Fails(f'as leader, it sends no pod spec; {known.status(idle)}')
-    known.must_have(idle, idle.image, 'as leader')
+        raise known.Fails(f'on the leader, no pod spec is sent; {known.status(idle)}')
+    known.must_have(idle, idle.image, 'on the leader')
     return 'only in the update-status after the election'

@@ -21,8 +21,8 @@ class Fails(Exception):
     """The sentence fails; says what was seen."""
 
 
-class Untold(Exception):
-    """It can't be told; says why."""
+class Unknown(Exception):
+    """It could not be checked; says why."""
 
 
 class Known:
@@ -55,18 +55,18 @@ class Known:
         return self['attached'].asked_for(self.subject.resource)
 
     def need_success(self) -> None:
-        """Raise Untold if the charm's hooks fail with a good image, too."""
+        """Raise Unknown if the charm's hooks fail with a good image, too."""
         failed = self.deployed.failed
         if failed:
-            raise Untold(f'even with a valid image, {error(failed)}')
+            raise Unknown(f'even with a valid image, {error(failed)}')
 
     def need_pod_spec(self) -> None:
-        """Raise Untold if not even a good image gets into a pod spec."""
+        """Raise Unknown if not even a good image gets into a pod spec."""
         self.need_success()
         if self.deployed.pod_spec is None:
-            raise Untold(self.waits())
+            raise Unknown(self.waits())
         if not in_pod_spec.has_image(self.deployed.pod_spec, self.deployed.image):
-            raise Untold('the image is not in the pod spec that the charm sends')
+            raise Unknown('the image is not in the pod spec that the charm sends')
 
     def waits(self) -> str:
         """Return what the charm waits for, as far as it says."""

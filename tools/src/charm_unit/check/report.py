@@ -14,7 +14,7 @@ import rich.text
 from charm_unit import display, runs
 from charm_unit.check import in_pod_spec, lives, verdicts
 
-_STYLES = {verdicts.HOLDS: 'green', verdicts.FAILS: 'bold red', verdicts.UNTOLD: 'yellow'}
+_STYLES = {verdicts.HOLDS: 'green', verdicts.FAILS: 'bold red', verdicts.UNKNOWN: 'yellow'}
 _PICTURE_COLUMNS = 110
 _NOT_XML = re.compile('[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]')
 
@@ -78,7 +78,7 @@ def tell_sum(
     hooks = sum(len(life.runs) for one in judged for life in one.lives)
     parts = [
         (f'{verdicts.MARKS[outcome]} {outcomes.count(outcome)}', _STYLES[outcome])
-        for outcome in (verdicts.HOLDS, verdicts.FAILS, verdicts.UNTOLD)
+        for outcome in (verdicts.HOLDS, verdicts.FAILS, verdicts.UNKNOWN)
         if outcome in outcomes
     ]
     line = rich.text.Text('  ').join(rich.text.Text(*part) for part in parts)
@@ -118,7 +118,7 @@ def as_json(charm: str, judged: typing.Sequence[Judged]) -> str:
                     }
                     for verdict in one.verdicts
                 ],
-                'lives': [_life(life) for life in one.lives],
+                'runs': [_life(life) for life in one.lives],
             }
             for one in judged
         },
@@ -171,14 +171,14 @@ def as_junit(charm: str, judged: typing.Sequence[Judged]) -> bytes:
             tests=str(len(outcomes)),
             failures=str(outcomes.count(verdicts.FAILS)),
             errors='0',
-            skipped=str(outcomes.count(verdicts.UNTOLD)),
+            skipped=str(outcomes.count(verdicts.UNKNOWN)),
             time=f'{sum(run.seconds for life in one.lives for run in life.runs):.3f}',
         )
         for verdict in one.verdicts:
             case = xml.etree.ElementTree.SubElement(
                 suite, 'testcase', classname=f'{charm}.{one.resource}', name=verdict.sentence
             )
-            kind = {verdicts.FAILS: 'failure', verdicts.UNTOLD: 'skipped'}.get(verdict.outcome)
+            kind = {verdicts.FAILS: 'failure', verdicts.UNKNOWN: 'skipped'}.get(verdict.outcome)
             seen = _NOT_XML.sub('?', verdict.seen)
             if kind:
                 xml.etree.ElementTree.SubElement(case, kind, message=seen)

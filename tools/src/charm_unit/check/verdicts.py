@@ -5,8 +5,8 @@ import typing
 
 from charm_unit.check import judgements, known, lives
 
-HOLDS, FAILS, UNTOLD = 'holds', 'fails', 'untold'
-MARKS = {HOLDS: '✓', FAILS: '✗', UNTOLD: '–'}
+HOLDS, FAILS, UNKNOWN = 'holds', 'fails', 'unknown'
+MARKS = {HOLDS: '✓', FAILS: '✗', UNKNOWN: '–'}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,33 +16,37 @@ class Verdict:
     id: str
     sentence: str
     outcome: str
-    """HOLDS, FAILS or UNTOLD."""
+    """HOLDS, FAILS or UNKNOWN."""
     seen: str
-    """What was seen, or why it can't be told; may be empty if it holds."""
+    """What was seen, or why it could not be checked; may be empty if it holds."""
 
 
 _Judge = typing.Callable[[known.Known], str]
 SENTENCES: dict[str, tuple[str, _Judge]] = {
     'missing': ('says which image is missing', judgements.missing),
     'sends': ('sends the pod spec with the image that is attached', judgements.sends),
-    'again': ('nothing happens when the same is attached again', judgements.again),
-    'another': ('another image reaches the pod spec without further ado', judgements.another),
+    'again': ('attaching the same image again changes nothing', judgements.again),
+    'another': (
+        'a different image reaches the pod spec in the hooks that follow',
+        judgements.another,
+    ),
     'idle': ('nothing is sent when idle', judgements.idle),
     'credentials': ('new credentials reach the pod spec', judgements.credentials),
     'bare': ('details without credentials work', judgements.bare),
     'broken': (
-        'a broken image ends no hook in error and leaves the pod spec alone',
+        'a broken image makes no hook fail and does not change the pod spec',
         judgements.broken,
     ),
     'recovers': ('it recovers by itself', judgements.recovers),
     'silent': ('no password in a log, status, flag or argument', judgements.silent),
     'leads': (
-        'a unit that is not leader ends no hook in error, and sends the right image once it leads',
+        'no hook fails on a unit that is not the leader, and it sends the right image once it is '
+        'elected',
         judgements.leads,
     ),
 }
 UPGRADE = 'upgrade'
-_UPGRADE_SENTENCE = 'an upgrade from {} keeps all of this'
+_UPGRADE_SENTENCE = 'all of this also holds after an upgrade from {}'
 
 
 def judge(subject: lives.Subject, lived: typing.Mapping[str, lives.Life]) -> list[Verdict]:
@@ -54,10 +58,10 @@ def judge(subject: lives.Subject, lived: typing.Mapping[str, lives.Life]) -> lis
             outcome, seen = HOLDS, judgement(ours)
         except known.Fails as fails:
             outcome, seen = FAILS, str(fails)
-        except known.Untold as untold:
-            outcome, seen = UNTOLD, str(untold)
+        except known.Unknown as unknown:
+            outcome, seen = UNKNOWN, str(unknown)
         except lives.NotLived as ended:
-            outcome, seen = UNTOLD, _ended(ended.life)
+            outcome, seen = UNKNOWN, _ended(ended.life)
         judged.append(Verdict(name, sentence, outcome, seen))
     return judged
 
@@ -80,7 +84,7 @@ def judge_upgrade(
 
     older = lived['attached'].step('older')
     if older.failed:
-        return verdict(UNTOLD, f'in the older build, {known.error(older.failed)}')
+        return verdict(UNKNOWN, f'in the older build, {known.error(older.failed)}')
     lost = [
         f'{after.sentence}: {after.seen}'
         for before, after in zip(fresh, upgraded, strict=False)
@@ -89,12 +93,12 @@ def judge_upgrade(
     if lost:
         return verdict(FAILS, '; '.join(lost))
     sends = next(after for after in upgraded if after.id == 'sends')
-    if sends.outcome == UNTOLD:
-        return verdict(UNTOLD, sends.seen)
+    if sends.outcome == UNKNOWN:
+        return verdict(UNKNOWN, sends.seen)
     return verdict(HOLDS, '')
 
 
 def no_upgrade() -> Verdict:
     """Return the verdict without an older build."""
     sentence = _UPGRADE_SENTENCE.format('an older build')
-    return Verdict(UPGRADE, sentence, UNTOLD, 'pass the older build to --from')
+    return Verdict(UPGRADE, sentence, UNKNOWN, 'pass the older build to --from')
