@@ -152,7 +152,7 @@ SEVERAL = layouts.Image((LARGE,)), layouts.Image((SMALL,))
             layouts.tar(
                 [('manifest.json', b'[{"Config": "a", "RepoTags": ["x:1"]}, {"Config": "b"}]')]
             ),
-            'several images, save only one of x:1',
+            'several images: save only one of x:1',
         ),
         (layouts.tar([('manifest.json', b'[]')]), 'does not name an image'),
         (layouts.tar([('manifest.json', b'[{"Config": "a"}]')]), "'a', which is not in the"),

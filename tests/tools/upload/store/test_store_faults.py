@@ -7,6 +7,7 @@ import pytest
 from storing import FILE, IMAGE, create, send
 
 from charm_image.upload import credentials, store, store_errors
+from services import certificates, loopback
 
 ONCE_MORE = {
     'whoami': ('GET', '/whoami', lambda client: client.whoami()),
@@ -88,6 +89,27 @@ def test_nobody_listening_is_reported_with_the_host(hub, client):
         client.whoami()
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
+
+
+def test_a_certificate_that_is_not_trusted_is_named_with_what_to_do(tmp_path, monkeypatch):
+    for name in ('REQUESTS_CA_BUNDLE', 'CURL_CA_BUNDLE'):
+        monkeypatch.delenv(name, raising=False)
+    certificate = certificates.Authority(tmp_path).issue('127.0.0.1')
+    with loopback.serving(lambda exchange: exchange.reply(200), certificate) as url:
+        with pytest.raises(store_errors.Unavailable) as caught:
+            _store(url).whoami()
+        host = url.partition('//')[2]
+        assert str(caught.value).startswith(f'The certificate of {host} is not trusted (')
+        assert 'Set REQUESTS_CA_BUNDLE' in str(caught.value)
+
+
+def test_a_port_that_does_not_speak_tls_is_not_said_to_have_a_certificate(hub):
+    with pytest.raises(store_errors.Unavailable, match=r'^TLS with 127\.0\.0\.1:\d+ failed'):
+        _store(hub.url.replace('http:', 'https:')).whoami()
+
+
+def _store(url):
+    return store.Store(credentials.Credentials('here', 'token'), api_url=url)
 
 
 @pytest.mark.parametrize(

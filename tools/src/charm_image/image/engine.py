@@ -98,7 +98,7 @@ class Engine:
             )
         if len(candidates) > 1:
             raise images.AmbiguousError(
-                f'{digest} matches several images, give more digits: '
+                f'{digest} matches several images: give more digits. Candidates: '
                 + ', '.join(_called(summary) for summary in candidates.values()),
                 candidates,
             )

@@ -263,7 +263,7 @@ class Documents:
             names = [str(name) for entry in content for name in entry.get('RepoTags') or ()]
             if len(paths) > 1:
                 raise InvalidImageError(
-                    'the archive contains several images, save only one'
+                    'the archive contains several images: save only one'
                     + (f' of {", ".join(names)}' if names else '')
                 )
             path = paths[0].removeprefix('./')
@@ -289,7 +289,7 @@ def _one_image(configs: list[Config]) -> list[Config]:
     platforms = [json.dumps(config.platform, sort_keys=True) for config in configs]
     if len(set(platforms)) != len(platforms):
         raise InvalidImageError(
-            'the archive contains several images for the same platform, save only one: '
+            'the archive contains several images for the same platform: save only one of '
             + ', '.join(config.digest for config in configs)
         )
     return configs

@@ -35,7 +35,8 @@ def types(hub: store.Store, charm: str, tell: Callable[[str], None]) -> dict[str
             )
             return None
         raise store_errors.NotAllowed(
-            f'{account.username!r} may not upload to the charm {charm!r}. {error.message}',
+            f'{account.username!r} is not allowed to upload to the charm {charm!r}. '
+            f'{error.message}',
             'Ask its publisher to make you a collaborator at https://charmhub.io.',
             error.code,
         ) from None

@@ -123,9 +123,7 @@ class Connection:
             )
         except requests.RequestException as fault:
             # not chained: the cause contains the request, with the credentials
-            raise store_errors.Unavailable(
-                f'{host_of(url)} {_what_happened(fault)}.', 'Check the network and try again.'
-            ) from None
+            raise _no_response(host_of(url), fault) from None
         if response.status_code >= 300:
             raise self._refusal(response)
         return response
@@ -255,10 +253,23 @@ def _retry_after(response: requests.Response) -> float | None:
     return max(0.0, date.timestamp() - time.time())
 
 
+def _no_response(host: str, fault: requests.RequestException) -> store_errors.Unavailable:
+    """Return the error for a request that `host` did not answer."""
+    if isinstance(fault, requests.exceptions.SSLError):
+        distrust = re.search(r'certificate verify failed: (.*?)\.? \(_ssl', str(fault))
+        if distrust:
+            return store_errors.Unavailable(
+                f'The certificate of {host} is not trusted ({distrust[1]}).',
+                'Set REQUESTS_CA_BUNDLE to a bundle that contains its CA.',
+            )
+        return store_errors.Unavailable(f'TLS with {host} failed.', 'Check the URL and any proxy.')
+    return store_errors.Unavailable(
+        f'{host} {_what_happened(fault)}.', 'Check the network and try again.'
+    )
+
+
 def _what_happened(fault: requests.RequestException) -> str:
     """Describe why there was no response, without the library's repr of its objects."""
-    if isinstance(fault, requests.exceptions.SSLError):
-        return 'has an untrusted certificate'
     if isinstance(fault, requests.exceptions.ProxyError):
         return 'cannot be reached through the proxy'
     if isinstance(fault, requests.Timeout):

@@ -229,8 +229,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         terminated = isinstance(stop, programs.Terminated)
         status = 143 if terminated else 130
         message = (
-            f'{"Terminated" if terminated else "Interrupted"}. The next run does not send again '
-            'what was uploaded.'
+            f'{"Terminated" if terminated else "Interrupted"}. The next run will not send again '
+            'what was already uploaded.'
         )
         code = 'terminated' if terminated else 'interrupted'
         errors = [{'code': code, 'message': message}]
