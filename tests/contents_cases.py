@@ -204,6 +204,8 @@ WRONG = {
     'JSON whose ImageName is a number': b'{"ImageName": 42, "Password": "'
     + SECRET.encode()
     + b'"}',
+    'JSON whose ImageName is blank': b'{"ImageName": " "}',
+    'JSON whose ImageName is a URL': b'{"ImageName": "https://example.com/a"}',
     'JSON with the key of YAML in another case': b'{"RegistryPath": "a/b"}',
     "somebody's own tag": _yaml('registrypath: a/b', 'x: !mine 1', 'password: ' + SECRET),
     'a loop in a key': _yaml('&x', 'registrypath: a/b', '? *x', ': y', 'password: ' + SECRET),

@@ -124,7 +124,7 @@ class Connection:
         if _addresses.origin(answer.url) != _addresses.origin(self._base):
             raise Misbehaving(
                 f'{where}, where {self._name} redirects, did not return {image} '
-                f'(HTTP {answer.status}): try again'
+                f'(HTTP {answer.status})'
             )
         if answer.status in (400, 404) and 'MANIFEST_BLOB_UNKNOWN' in codes(answer):
             raise BlobUnknown(

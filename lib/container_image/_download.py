@@ -5,7 +5,7 @@ import re
 import typing
 
 from container_image import _connection, _http
-from container_image.registry_errors import Misbehaving, NotReachable, RegistryError
+from container_image.registry_errors import CHECK, Misbehaving, NotReachable, RegistryError
 
 _BLOCK = 1 << 20
 
@@ -59,7 +59,7 @@ class Download:
             self.close()
             if f'{self._algorithm}:{self._hash.hexdigest()}' != self._digest:
                 raise Misbehaving(
-                    f'the registry returned content that does not match {self._image}'
+                    f'the registry returned content that does not match {self._image}: {CHECK}'
                 )
         return block
 
@@ -101,4 +101,4 @@ class Download:
             self._left_out -= len(block)
 
     def _broken(self) -> NotReachable:
-        return NotReachable(f'the connection broke while {self._image} was read: try again')
+        return NotReachable(f'the connection broke while {self._image} was read')

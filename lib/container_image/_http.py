@@ -226,10 +226,7 @@ class Http:
         if status in (408, 429) or (status >= 500 and status != 501):
             wait = _retry_after(answer.headers.get('Retry-After', ''))
             trouble = 'is rate-limiting requests' if status == 429 else 'is unavailable'
-            again = 'later' if wait is None or wait > 86400 else f'in {wait:.0f} s'
-            raise errors.Overloaded(
-                f'{_addresses.host(url)} {trouble} (HTTP {status}): try again {again}', wait
-            )
+            raise errors.Overloaded(f'{_addresses.host(url)} {trouble} (HTTP {status})', wait)
         return answer
 
     def _request(self, method: str, url: str, **arguments: typing.Any) -> requests.Response:
@@ -270,8 +267,7 @@ class Http:
                 )
         if method != 'HEAD' and len(content) < min(_length(response), most):
             raise errors.NotReachable(
-                f'{_addresses.host(url)} closed the connection before the end of its response: '
-                f'try again'
+                f'{_addresses.host(url)} closed the connection before the end of its response'
             )
         if len(content) > most and status < 300:
             raise errors.Misbehaving(

@@ -51,7 +51,7 @@ def failure(
         return errors.NotReachable(f'{where} refused the connection: check host and port')
     if has(requests.exceptions.Timeout, urllib3.exceptions.TimeoutError, socket.timeout):
         return errors.NotReachable(f'{where} did not respond in time: check host and firewall')
-    return errors.NotReachable(f'the connection to {where} broke: check the network and try again')
+    return errors.NotReachable(f'the connection to {where} broke: check the network')
 
 
 def proxy_refuses(url: str) -> errors.NotReachable:

@@ -76,9 +76,7 @@ class Upload:
         codes = _connection.codes(answer)
         lost = {'BLOB_UPLOAD_UNKNOWN', 'BLOB_UPLOAD_INVALID', 'RANGE_INVALID'}
         if answer.status in (404, 416) or (answer.status == 400 and lost.intersection(codes)):
-            raise NotReachable(
-                f'{_addresses.host(answer.url)} lost the upload of {self._image}: try again'
-            )
+            raise NotReachable(f'{_addresses.host(answer.url)} lost the upload of {self._image}')
         self._connection.expect(answer, self._image, *statuses)
 
 

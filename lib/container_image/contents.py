@@ -112,14 +112,16 @@ def _details(pairs: _Pairs) -> ImageDetails:
     if isinstance(registry_path, _Typed):
         raise InvalidContents(f'its {path_key} is not a string: put it in quotes')
     if not registry_path.strip():
-        raise InvalidContents('its registrypath, the image reference, is missing')
+        if not any(key.lower() == path_key.lower() for key, _ in pairs):
+            path_key = 'registrypath'
+        raise InvalidContents(f'its {path_key}, the image reference, is missing')
     problem = None
     try:
         reference.Reference.parse(registry_path)
     except reference.InvalidReference as error:
         problem = str(error)
     if problem:
-        raise InvalidContents(f'its registrypath is not a valid image reference: {problem}')
+        raise InvalidContents(f'its {path_key} is not a valid image reference: {problem}')
     # A password 0123 is meant as it is written, and goes on as a plain str.
     return ImageDetails(
         registry_path, str(_value(pairs, 'username')), str(_value(pairs, 'password'))
@@ -135,7 +137,7 @@ def _value(pairs: _Pairs, key: str) -> str:
         raise InvalidContents(f'its {key} is given twice')
     value = values[0] if values else None
     if isinstance(value, _NotText):
-        raise InvalidContents(f'its {key} is not a string: put it in quotes')
+        raise InvalidContents(f'its {key} must be a single string, not a list or a mapping')
     if not _is_unicode(value or ''):
         raise InvalidContents(f'its {key} is not valid Unicode text')
     return value or ''

@@ -33,6 +33,7 @@ from container_image import _connection, _upload
 from container_image import reference as references
 from container_image._download import Download
 from container_image.registry_errors import (
+    CHECK,
     BadCredentials,
     BlobUnknown,
     CertificateNotTrusted,
@@ -258,7 +259,9 @@ class Client:
             answer = self._registry.ask('GET', url, repository, image, most=most)
             self._registry.expect(answer, image, 200)
             if _digest_of(answer.content, digest) != digest:
-                raise Misbehaving(f'{self._name} returned content that does not match {image}')
+                raise Misbehaving(
+                    f'{self._name} returned content that does not match {image}: {CHECK}'
+                )
             return answer.content
 
         return self._registry.persist(get)
@@ -325,11 +328,11 @@ class Client:
         self._registry.expect(answer, image, 200)
         algorithm = digest.partition(':')[0]
         if not references.is_digest(digest):
-            raise Misbehaving(f'{self._name} returned an invalid digest for {image}')
+            raise Misbehaving(f'{self._name} returned an invalid digest for {image}: {CHECK}')
         if ':' in tag_or_digest and tag_or_digest != digest:
             if tag_or_digest.startswith(algorithm + ':'):
                 raise Misbehaving(
-                    f'{self._name} returned a different digest for {image}: {digest}'
+                    f'{self._name} returned a different digest for {image}, {digest}: {CHECK}'
                 )
             return self._get_manifest(repository, tag_or_digest).digest
         return digest
@@ -362,7 +365,8 @@ class Client:
         for digest in filter(None, (said, asked)):
             if references.is_digest(digest) and _digest_of(answer.content, digest) != digest:
                 raise Misbehaving(
-                    f'{self._name} returned a manifest that does not match the digest of {image}'
+                    f'{self._name} returned a manifest that does not match the digest of {image}: '
+                    f'{CHECK}'
                 )
         digest = (
             asked or (said if references.is_digest(said) else '') or _digest_of(answer.content)

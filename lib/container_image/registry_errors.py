@@ -6,6 +6,8 @@ it nor anything that the error refers to contains credentials, tokens or signed 
 
 import typing
 
+CHECK = 'check that it is a registry, and check for a proxy that changes responses'
+
 
 class RegistryError(Exception):
     """A registry did not do what it was asked."""

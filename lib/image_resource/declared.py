@@ -44,8 +44,10 @@ def absence(name: str) -> str:
         return ''
     if name in found:
         return ''
-    has = ', '.join(sorted(map(str, found))) or 'none'
-    return f'metadata.yaml has no resource of that name; it has: {has}'
+    if not found:
+        return 'metadata.yaml declares no resources'
+    names = ', '.join(sorted(map(str, found)))
+    return f'metadata.yaml declares no resource of that name, only: {names}'
 
 
 def auto_fetched() -> typing.Tuple[typing.Set[str], typing.Dict[str, str]]:

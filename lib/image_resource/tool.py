@@ -18,6 +18,7 @@ _PATH_MAX = 4096  # as Linux has it
 _GLANCES = 0.02  # seconds between two
 _STARTED_AT = 19  # of the fields in /proc/PID/stat, counted after the command
 _PARENT = 1
+_LOOK = "check the log of the unit's agent"
 
 
 class NoFile(Exception):
@@ -45,15 +46,15 @@ def resource_get(name: str, seconds: float) -> str:
         try:
             answer = hookenv.resource_get(name)
         except (NotImplementedError, OSError):
-            problem = 'the hook tool resource-get cannot be run'
+            problem = f'the hook tool resource-get cannot be run: {_LOOK}'
         except Exception:
-            problem = 'resource-get printed unexpected output'
+            problem = f'resource-get printed unexpected output: {_LOOK}'
     # Raised outside of `except`: what a mock or a decoder raised may quote anything.
     if watch.is_over == 'time':
         raise NoFile(f'resource-get did not respond within {seconds:.2g} s', is_late=True)
     path = str(answer).strip('\r\n') if answer else ''
     if watch.is_over or len(path) > _PATH_MAX or not path.isprintable():
-        raise NoFile('resource-get printed unexpected output')
+        raise NoFile(f'resource-get printed unexpected output: {_LOOK}')
     if problem:
         raise NoFile(problem)
     if path:

@@ -60,6 +60,7 @@ def test_operators_meet_the_messages_that_the_readme_lists():
     pieces = [piece.strip(' :') for text in messages for piece in text.split('…')]
     filled_in = {
         '30 s': '{seconds:.2g} s',
+        'its registrypath': 'its {path_key}',
         'its username': 'its {key}',
         'its password': 'its {key}',
     }

@@ -195,7 +195,7 @@ def ask():
 """
     subject = live(charms.make(resources={'image': IMAGE, 'other': FILE}, reactive=asking))
     (told,) = [text for _, text in subject.install().log if text.startswith('TOLD')]
-    assert told.endswith('metadata.yaml has no resource of that name; it has: image, other')
+    assert told.endswith('metadata.yaml declares no resource of that name, only: image, other')
 
 
 @pytest.mark.parametrize(

@@ -153,6 +153,12 @@ def test_engines_are_those_that_are_named(asks_tox):
     assert asks_tox('engines', '--engines=podman')[-1] == '--engines=podman'
 
 
+def test_options_after_engines_go_to_pytest(asks_tox):
+    arguments = ['--', '--engines=all', '-k', 'x']
+    assert asks_tox('engines', '-k', 'x')[3:] == arguments
+    assert asks_tox('engines', '--', '-k', 'x')[3:] == arguments
+
+
 def test_an_environment_gets_its_arguments(asks_tox):
     assert asks_tox('charm', '--', '-k', 'x') == ['run', '-e', 'charm', '--', '-k', 'x']
 

@@ -175,10 +175,10 @@ def test_get_info_says_what_to_wait_for(unit):
 
 def test_get_info_of_an_unknown_name_lists_those_that_there_are(unit):
     unit.metadata['resources']['another'] = {'type': 'file', 'filename': 'f'}
-    with pytest.raises(ValueError, match=r'no resource of that name; it has: another, my-image$'):
+    with pytest.raises(ValueError, match=r'no resource of that name, only: another, my-image$'):
         unit.library.get_info('my_image')
     unit.metadata['resources'] = None
-    with pytest.raises(ValueError, match=r'no resource of that name; it has: none$'):
+    with pytest.raises(ValueError, match=r'metadata.yaml declares no resources$'):
         unit.library.get_info('my_image')
 
 

@@ -12,7 +12,7 @@ import pytest
 from remote_cases import AMD64, ARM64, KINDS, MIB, assert_same, nested, schema_1
 
 from charm_image.image import images, remote_image
-from charm_image.upload import registry_copy
+from charm_image.upload import registry_copy, resource_upload
 from container_image import reference, registry
 from services import faulty_proxy, loopback, remote_images
 from services import registry as registries
@@ -259,8 +259,10 @@ def test_a_rate_limit_that_lasts_is_reported_as_what_it_is(proxy, there, client,
     stored = remote_images.image(AMD64)
     stored.push(there.host, repository)
     proxy.answer('GET', '/manifests/', 429, times=50, Retry_After='7200')
-    with pytest.raises(registry.Overloaded, match='429.*try again in 7200 s'):
+    with pytest.raises(registry.Overloaded, match='429') as raised:
         copy(proxy.host, stored, client, repository)
+    message, _ = resource_upload.described(raised.value)
+    assert message == f'{proxy.host} is rate-limiting requests (HTTP 429): try again in 7200 s'
 
 
 def test_a_blob_that_the_other_registry_lacks_ends_the_copy_without_a_manifest(

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from charm_image.image import engine
 
 _FOUND = "Using the OCI image from Canonical's registry"
+_DAY = 86400  # seconds
 
 
 class UploadError(Exception):
@@ -355,4 +356,9 @@ def described(error: Exception) -> tuple[str, Sequence[Mapping[str, str]]]:
     if isinstance(error, store_errors.Rejected) and error.errors:
         return str(error), error.errors
     code = getattr(error, 'code', '') or re.sub('\\B[A-Z]', r'-\g<0>', type(error).__name__)
-    return str(error), [{'code': code.lower(), 'message': str(error)}]
+    message = str(error)
+    if isinstance(error, registry.Overloaded):  # of which a unit says that it will retry itself
+        wait = error.retry_after
+        again = 'later' if wait is None or wait > _DAY else f'in {wait:.0f} s'
+        message += f': try again {again}'
+    return message, [{'code': code.lower(), 'message': message}]
