@@ -97,7 +97,7 @@ def test_no_function_is_too_long():
 
 
 def test_the_newest_release_in_the_changelog_is_the_version_of_the_tools():
-    releases = re.findall(r'(?m)^## \[([0-9.]+)\] - ', (ROOT / 'CHANGELOG.md').read_text())
+    releases = re.findall(r'(?m)^## ([0-9.]+) - ', (ROOT / 'CHANGELOG.md').read_text())
     project = (ROOT / 'tools' / 'pyproject.toml').read_text()
     assert f'version = "{releases[0]}"' in project
 

@@ -1,6 +1,6 @@
-"""What a charm calls to get the images that are attached to it as resources.
+"""Functions that return the images attached to a charm as resources.
 
-Flags tell the charm's handlers the state of each resource NAME:
+Flags report the state of each resource NAME:
 
 - ``layer.docker-resource.NAME.fetched``: the charm asked for it, with `fetch` or with
   ``auto-fetch: true`` in metadata.yaml.
@@ -120,8 +120,8 @@ _hook = _Hook()
 def fetch(resource_name: str) -> None:
     """Ask for the image resource `resource_name`.
 
-    It is read in this hook, once, and again whenever it may have changed. Flags tell the result. A
-    resource with ``auto-fetch: true`` in metadata.yaml needs no call.
+    It is read in this hook, once, and again whenever it may have changed. Flags report the result.
+    A resource with ``auto-fetch: true`` in metadata.yaml needs no call.
 
     Args:
         resource_name: the name of the resource in metadata.yaml, a ``str``
