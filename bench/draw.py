@@ -23,6 +23,7 @@ INK, FAINT = '#222222', '#666666'
 _HEIGHT, _GROUP, _WIDTH = 0.27, 0.42, 8.0  # inches: of a bar, of a heading, of a picture
 _ROOM = 1.3  # times the longest bar, with space for the text behind it
 
+matplotlib.rcdefaults()  # not what the user has configured
 matplotlib.rcParams.update(
     {
         'svg.hashsalt': 'docker-resource',  # makes IDs reproducible

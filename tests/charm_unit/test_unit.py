@@ -129,7 +129,7 @@ def test_after_a_failed_hook_no_other_runs_until_it_succeeds(charm, tmp_path):
 
 
 def test_a_hook_that_hangs_is_ended_with_what_it_printed(charm):
-    with charm_unit.Unit(charm({'install': 'echo so far; sleep 600; echo on'}), timeout=1) as unit:
+    with charm_unit.Unit(charm({'install': 'echo so far; sleep 600; echo on'}), timeout=5) as unit:
         with pytest.raises(charm_unit.HookFailed, match='timed out after(.|\n)*so far') as caught:
             unit.deploy()
         assert caught.value.run.ended

@@ -64,11 +64,22 @@ def test_a_step_at_its_end_is_not_reported_again(lines):
     assert [line for line in shown if line.startswith('one')] == ['one']
 
 
-def test_short_work_has_one_line(capsys):
+def test_short_work_has_one_line(capsys, monkeypatch):
     with terminal.Terminal('program').step('Sending a file', 1000) as progress:
         progress(500)
-        time.sleep(0.2)
     assert capsys.readouterr().err == 'Sending a file\n'
+
+
+def test_a_line_follows_when_the_interval_is_over_and_not_before(monkeypatch):
+    clock = [1000.0]
+    monkeypatch.setattr(terminal.time, 'monotonic', lambda: clock[0])
+    step = terminal.Step('Sending a file')
+    step.done, step.total = 500, 1000
+    clock[0] += 9.9
+    assert step.line(10) == ''
+    clock[0] += 0.1
+    assert step.line(10) == 'Sending a file: 500 bytes of 1 kB, 50 bytes/s'
+    assert step.line(10) == ''
 
 
 def test_quiet_work_has_none(capsys):

@@ -154,7 +154,7 @@ def test_what_the_machine_lacks_is_not_the_charms_fault(check):
 
 def test_a_hook_that_hangs_is_ended_and_what_it_printed_is_shown(check):
     charm = check.charm("print('asking the cloud', flush=True); import time; time.sleep(600)")
-    done = check.run(charm, '--timeout', '2')
+    done = check.run(charm, '--timeout', '10')
     assert done.returncode == 1
     assert '✗ sends the pod spec with the image that is attached: install timed out' in done.stdout
     assert 'Output of install until the time limit:\nasking the cloud' in done.stdout

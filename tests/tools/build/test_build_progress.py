@@ -1,13 +1,15 @@
 """Long work tells how far it is: bytes of all, and the rate."""
 
+import collections
 import io
 import threading
 from unittest import mock
 
 import pytest
 
-from charm_image.build import bases, build_target, buildx, engine_build, events, ticks
-from charm_image.image import oci_archive, platforms
+import charm_image
+from charm_image.build import bases, build_target, buildx, engine_build, events
+from charm_image.image import oci_archive, platforms, read_ahead
 from services import layouts
 
 LAYER = layouts.tar([('a', bytes(3 << 20))])
@@ -17,13 +19,13 @@ LAYER = layouts.tar([('a', bytes(3 << 20))])
 def at_once(monkeypatch):
     """Tell at each report, not only every 10 s, and at no other time."""
     monkeypatch.setattr(events, 'INTERVAL', 1e-9)
-    monkeypatch.setattr(ticks, 'SECOND', 600)
+    monkeypatch.setattr(read_ahead, 'SECOND', 600)
 
 
 @pytest.fixture
 def impatient(at_once, monkeypatch):
     """Tell also where there is no report for a moment."""
-    monkeypatch.setattr(ticks, 'SECOND', 0.01)
+    monkeypatch.setattr(read_ahead, 'SECOND', 0.01)
 
 
 def amounts(lines):
@@ -115,14 +117,29 @@ def test_what_a_pull_raises_is_raised_and_one_that_nobody_reads_on_ends():
         finally:
             closed.set()
 
-    items = ticks.between(failing())
+    items = read_ahead.with_ticks(failing())
     assert next(items) == 1
     with pytest.raises(ValueError, match='why'):
         next(items)
-    items = ticks.between(endless())
+    items = read_ahead.with_ticks(endless())
     next(items)
     items.close()
     assert closed.wait(30)
+
+
+def test_a_build_is_stopped_while_its_engine_prepares_an_export(impatient):
+    answered = threading.Event()
+    client = mock.Mock(get_image=lambda image: iter([b'late'] * answered.wait(60)))
+    build = engine_build.EngineBuild(build_target.Target(None, mock.Mock()), client)
+    saving = build.save(io.BytesIO())
+    assert str(next(saving)) == 'saving the image'
+    build.stop()
+    try:
+        with pytest.raises(charm_image.BuildError, match='stopped'):
+            collections.deque(saving, maxlen=0)
+        assert not answered.is_set()
+    finally:
+        answered.set()
 
 
 def export(*chunks):

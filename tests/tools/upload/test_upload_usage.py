@@ -209,3 +209,20 @@ def test_no_url_may_carry_credentials_unencrypted(hub, upload, archive, variable
     assert done.returncode == 1
     assert 'https://' in done.stderr
     assert sent(hub) == []
+
+
+@pytest.mark.parametrize(
+    'value',
+    [
+        '--from=https://me:s3cret@shared.example.com/app',
+        '--from=me:s3cret@sha.example.com/app',
+        '--image=docker-archive:me:s3cret@shared.example.com/app',
+        '--image=me:s3cret@shared.example.com/app',
+        '--image=/me:s3cret@x',
+    ],
+)
+def test_a_password_in_an_argument_is_not_repeated(upload, value):
+    done = upload('my-charm', 'my-image', value)
+    assert done.returncode == 2
+    assert 'leave out the credentials' in done.stderr
+    assert 's3cret' not in done.stdout + done.stderr

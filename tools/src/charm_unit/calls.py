@@ -5,6 +5,7 @@ they made first, name it in a pipe, and run the lines that come back. So a call 
 shell, not an interpreter. As in Juju, one call is answered at a time.
 """
 
+import contextlib
 import itertools
 import os
 import pathlib
@@ -129,8 +130,9 @@ class Server:
                 try:
                     self._answer(name.decode())
                 except Exception as error:  # noqa: BLE001 (told in __exit__; the tool must not wait)
-                    self.fault = error
-                    self._reply(name.decode(), 'exit 1')
+                    self.fault = self.fault or error
+                    with contextlib.suppress(OSError, ValueError):
+                        self._reply(name.decode(), 'exit 1')
 
     def _answer(self, name: str) -> None:
         """Answer the call in the file of that name."""

@@ -197,6 +197,7 @@ def _start(
     Python handles signals in the main thread, where one would be lost that has just begun.
     """
     failed: list[OSError] = []
+    tried = threading.Event()
 
     def start() -> None:
         try:
@@ -211,13 +212,15 @@ def _start(
             )
         except OSError as error:
             failed.append(error)
+        finally:
+            tried.set()
 
     thread = threading.Thread(target=start)
     try:
         thread.start()
         thread.join()
     except BaseException:
-        thread.join()  # only then is it in `started`
+        tried.wait(5)  # the thread may not even have begun; only then is it in `started`
         raise
     if failed:
         raise failed[0]

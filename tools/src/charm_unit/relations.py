@@ -89,16 +89,22 @@ class Relations:
         departing = unit if happened == 'departed' else ''
         self._agent.queue(hook, relation=relation, remote_unit=unit, departing_unit=departing)
 
-    def depart(self, endpoint: str, unit: str) -> None:
-        """Queue the hook of a unit that leaves; raise WrongUse if it is not there."""
+    def depart(self, endpoint: str, unit: str, hooks: bool) -> None:
+        """Have a unit leave, by its hook if `hooks`; raise WrongUse if it is not related."""
         relation = self._with(endpoint, unit.partition('/')[0])
         if relation is None or unit not in relation.units:
             raise errors.WrongUse(f'{unit} is not related to {endpoint}')
-        self._queue(relation, 'departed', unit)
+        if hooks:
+            self._queue(relation, 'departed', unit)
+        else:
+            del relation.units[unit]
 
-    def remove(self, endpoint: str) -> None:
-        """Queue the hooks of a relation that ends."""
+    def remove(self, endpoint: str, hooks: bool) -> None:
+        """End a relation, by its hooks if `hooks`."""
         relation = self.of(endpoint)
+        if not hooks:
+            del self._known[relation.id]
+            return
         for unit in list(relation.units):
             self._queue(relation, 'departed', unit)
         self._agent.queue(f'{endpoint}-relation-broken', relation=relation)

@@ -332,12 +332,12 @@ class Unit:
 
     def depart(self, endpoint: str, remote_unit: str) -> list[Run]:
         """Have a remote unit leave the relation."""
-        self._relations.depart(endpoint, remote_unit)
+        self._relations.depart(endpoint, remote_unit, self._deployed)
         return self._agent.settle(self.check)
 
     def break_relation(self, endpoint: str) -> list[Run]:
         """Remove the relation of an endpoint: its units depart, then it is broken."""
-        self._relations.remove(endpoint)
+        self._relations.remove(endpoint, self._deployed)
         return self._agent.settle(self.check)
 
     def lead(self) -> list[Run]:

@@ -68,14 +68,16 @@ class Engine:
         return content
 
     def export(self, image: str) -> Iterator[bytes]:
-        """Return the archive that `docker save` writes, in chunks."""
+        """Yield the archive that `docker save` writes, in chunks.
+
+        With a graph driver, the engine writes all of it to its disk before the first one.
+        """
         waits, self._client.timeout = self._client.timeout, None
         try:
-            # with a graph driver, the engine writes all of it to its disk first
             chunks: Iterator[bytes] = self._client.get_image(image)
         finally:
             self._client.timeout = waits
-        return chunks
+        yield from chunks
 
     def build(
         self, context: IO[bytes], options: Mapping[str, Any], instructions: Sequence[str]

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from charm_image import errors
-from charm_image.build import events, pull_progress, ticks
-from charm_image.image import platforms
+from charm_image.build import events, pull_progress
+from charm_image.image import platforms, read_ahead
 
 if TYPE_CHECKING:
     import docker
@@ -152,10 +152,12 @@ class Base:
 
         progress = pull_progress.PullProgress(self._name, events.INTERVAL)
         try:
-            for report in ticks.between(reports()):
+            for report in read_ahead.with_ticks(reports()):
                 if report and 'error' in report:
                     raise errors.BuildError(f'{self._name} cannot be pulled: {report["error"]}')
                 yield from progress.follow(report)
+                if report is None:
+                    yield ''  # for those who may have to stop
         except docker.errors.APIError as error:
             reason = error.explanation or error
             raise errors.BuildError(f'{self._name} cannot be pulled: {reason}') from None

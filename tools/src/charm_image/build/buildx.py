@@ -18,8 +18,8 @@ from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
 from charm_image import errors, terminal
-from charm_image.build import bases, build_target, builder_reports, events, ticks, trace
-from charm_image.image import images
+from charm_image.build import bases, build_target, builder_reports, events, trace
+from charm_image.image import images, read_ahead
 
 INSTALL = (
     'install buildx (apt install docker-buildx, or docker-buildx-plugin from the packages of '
@@ -161,7 +161,7 @@ class BuildxBuild:
             ) as process:
                 self._process = process
                 try:
-                    for line in ticks.between(process.stderr or ()):
+                    for line in read_ahead.with_ticks(process.stderr or ()):
                         if self._stopped:
                             process.terminate()
                             break

@@ -15,8 +15,8 @@ from charm_image.build import (
     emulation,
     events,
     places,
-    ticks,
 )
+from charm_image.image import read_ahead
 
 if TYPE_CHECKING:
     import docker
@@ -57,7 +57,8 @@ class EngineBuild:
         """
         with places.told():
             for line in self._base.pull():
-                yield events.Progress('pull', line)
+                if line:
+                    yield events.Progress('pull', line)
                 self._go_on()
             name = self._base.pin() if shared else self.target.settings.from_image
             self.target = self.target.on(name, self._base.user)
@@ -91,7 +92,7 @@ class EngineBuild:
         step = terminal.Step('saving the image')
         yield events.Progress('saving', step.name)
         with places.told():
-            for chunk in ticks.between(self._engine.export(self.image_id)):
+            for chunk in read_ahead.with_ticks(self._engine.export(self.image_id)):
                 step.done += output.write(chunk or b'')
                 self._go_on()
                 if line := step.line(events.INTERVAL):

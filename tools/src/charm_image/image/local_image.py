@@ -6,14 +6,12 @@ import collections
 import contextlib
 import dataclasses
 import io
-import queue
 import re
-import threading
 import urllib.parse
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from charm_image.image import images, tar
+from charm_image.image import images, read_ahead, tar
 
 if TYPE_CHECKING:
     import docker
@@ -22,7 +20,6 @@ _TIMEOUT = 120
 # with graph drivers, Docker Engine writes the export to its disk before it sends the first byte
 _EXPORT_TIMEOUT = 3600
 _BLOCK = 1 << 20
-_BLOCKS_AHEAD = 8
 
 
 class EngineError(images.ImageError):
@@ -128,8 +125,9 @@ class LocalImage:
         documents = images.Documents()
         # an export without a blob ends like this
         hint = f". If a part of the image's content is missing in the engine, {self.remedy}"
-        with contextlib.closing(_ahead(self._export())) as blocks:
-            for member in tar.read(_Stream(blocks), hint):
+        # read in a thread, so that no processor waits for another
+        with contextlib.closing(read_ahead.with_ticks(_blocks(self._export()))) as blocks:
+            for member in tar.read(_Stream(block for block in blocks if block), hint):
                 data = documents.add_member(member)
                 yield member if data is None else member._replace(content=io.BytesIO(data))
         self._read[:] = [documents]
@@ -237,46 +235,17 @@ def _docker_errors() -> Any:
     return docker.errors
 
 
-def _ahead(chunks: Generator[bytes]) -> Generator[bytes]:
-    """Read chunks in a thread, a few MiB ahead, so that reading and hashing run in parallel.
-
-    Closing it closes `chunks` once the thread has read the next one.
-    """
-    ready: queue.Queue[bytes | BaseException] = queue.Queue(_BLOCKS_AHEAD)
-    closed = threading.Event()
-
-    def put(item: bytes | BaseException) -> None:
-        while not closed.is_set():
-            try:
-                ready.put(item, timeout=0.1)
-                break
-            except queue.Full:
-                pass
-
-    def read() -> None:
-        block = bytearray()
-        try:
-            with contextlib.closing(chunks):
-                for chunk in chunks:
-                    block += chunk  # engines send 32 KiB at a time
-                    if len(block) >= _BLOCK:
-                        put(bytes(block))
-                        block.clear()
-                    if closed.is_set():
-                        return
-            put(bytes(block))
-            put(b'')
-        except BaseException as error:
-            put(error)
-
-    threading.Thread(target=read, name='export', daemon=True).start()
-    try:
-        while block := ready.get():
-            if isinstance(block, BaseException):
-                raise block
-            yield block
-    finally:
-        closed.set()
+def _blocks(chunks: Generator[bytes]) -> Generator[bytes]:
+    """Join chunks to blocks: engines send 32 KiB at a time."""
+    block = bytearray()
+    with contextlib.closing(chunks):
+        for chunk in chunks:
+            block += chunk
+            if len(block) >= _BLOCK:
+                yield bytes(block)
+                block.clear()
+    if block:
+        yield bytes(block)
 
 
 class _Stream:

@@ -75,9 +75,7 @@ def _named(value: str) -> references.Reference | None:
 def source(value: str) -> references.Reference:
     """Return the value of --from: an image in any registry, by its digest."""
     transport, colon, rest = value.partition('://')
-    if (
-        '@' in value.partition('@sha')[0]
-    ):  # not repeated in the message, since it may be a password
+    if _has_credentials(value):  # not repeated in the message
         raise argparse.ArgumentTypeError(
             'leave out the credentials, and log in with `docker login` or `podman login`'
         )
@@ -103,6 +101,11 @@ def source(value: str) -> references.Reference:
     return reference
 
 
+def _has_credentials(value: str) -> bool:
+    """Return whether a name has an @ that is not the one before a digest."""
+    return '@' in re.sub(r'@sha[0-9]+:[0-9a-fA-F]*$', '', value)
+
+
 def _today(value: str, reference: references.Reference) -> str:
     """Return a message that a tag is not accepted, with the digest that it has now."""
     from charm_image.image import remote_image
@@ -123,6 +126,11 @@ def _instead(value: str) -> str:
             'or use --from=REGISTRY/NAME@sha256:… for a different registry'
         )
     transport, colon, path = value.partition(':')
+    if _has_credentials(value) and ':' in value.partition('@')[0]:  # not repeated
+        return (
+            'leave out the credentials: give the digest of an image, or the path of an archive; '
+            'to copy from a registry, use --from=REGISTRY/NAME@sha256:…'
+        )
     if colon and transport in ('oci', 'oci-archive', 'docker-archive', 'dir', 'docker-daemon'):
         return f'leave out {transport + colon!r}: --image={path}'
     if transport == 'sha256':

@@ -89,7 +89,7 @@ def _read(
     sources: dict[str, str] = {}
     source = _Source(image.size, uploads, report)
     compressors = layers.compressors()
-    # closing it early closes the connection to the engine
+    # closing it early closes the connection to the engine, once that sends its next block
     members = image.members()
     try:
         for member in members:

@@ -50,7 +50,7 @@ def names() -> list[str]:
 
 def call(hook: context.HookContext, made: Call) -> Answer:
     """Run a hook tool in the context of a hook."""
-    answer = Answer()
+    answer = Answer(folder=made.folder)
     if made.tool in NOT_SIMULATED:
         hook.not_simulated.append(made.tool)
         answer.stderr = f'ERROR {made.tool} is not simulated by charm-unit\n'

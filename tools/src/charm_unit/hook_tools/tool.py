@@ -56,6 +56,8 @@ class Answer:
     stdout: str = ''
     stderr: str = ''
     code: int = 0
+    folder: pathlib.Path = pathlib.Path()
+    """Where the tool was called, for the files that it writes."""
     script: str = ''
     """A shell script to run instead, with `words` as its arguments."""
     words: tuple[str, ...] = ()
@@ -148,7 +150,10 @@ def output(
     file = options.get('o') or options.get('output')
     text = _formatted(value, form)
     if file:
-        pathlib.Path(file).write_text(text)
+        try:
+            (answer.folder / file).write_text(text)
+        except OSError as error:
+            raise Failed(f'open {file}: {str(error.strerror).lower()}') from None
     else:
         answer.stdout += text
 

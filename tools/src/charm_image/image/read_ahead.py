@@ -1,11 +1,11 @@
-"""Adds ticks to an iterator: None for each second without an item."""
+"""Reads an iterator in a thread, some items ahead, so that nobody waits in silence."""
 
 from __future__ import annotations
 
 import contextlib
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from typing import TypeVar
 
 T = TypeVar('T')
@@ -21,10 +21,11 @@ class _End:
         self.error = error
 
 
-def between(items: Iterable[T]) -> Iterator[T | None]:
+def with_ticks(items: Iterable[T]) -> Generator[T | None]:
     """Yield the items, which a thread reads, and None for each second without one.
 
-    Errors of `items` are raised. If this is closed early, the thread ends after its next item.
+    Errors of `items` are raised. If this is closed early, the thread closes `items` after the next
+    one.
     """
     waiting: queue.Queue[T | _End] = queue.Queue(_AHEAD)
     closed = threading.Event()
@@ -38,6 +39,9 @@ def between(items: Iterable[T]) -> Iterator[T | None]:
             waiting.put(_End())
         except BaseException as error:
             waiting.put(_End(error))
+        finally:
+            if close := getattr(items, 'close', None):
+                close()
 
     threading.Thread(target=read, name='read', daemon=True).start()
     try:
