@@ -13,6 +13,7 @@ LAYERS = ROOT / 'tests' / 'layers'
 _NOT_CHECKED_IN = shutil.ignore_patterns(
     '.git', '.tox', '.cache', '.*_cache', '.hypothesis', '__pycache__', '*.egg-info'
 )
+_BUILT = ('build', 'tools/build', 'tools/dist')
 
 
 class BuildError(Exception):
@@ -21,7 +22,14 @@ class BuildError(Exception):
 
 def check_out(folder, layer=ROOT):
     """Copy the layer to `folder`, as a clone would have it."""
-    shutil.copytree(layer, folder, symlinks=True, ignore=_NOT_CHECKED_IN)
+    layer = pathlib.Path(layer)
+
+    def ignore(parent, names):
+        built = {layer / name for name in _BUILT}
+        here = {name for name in names if pathlib.Path(parent) / name in built}
+        return here | _NOT_CHECKED_IN(parent, names)
+
+    shutil.copytree(layer, folder, symlinks=True, ignore=ignore)
 
 
 def build(source, into, layer=ROOT, *, proof=True):

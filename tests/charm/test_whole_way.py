@@ -19,7 +19,10 @@ def tools(tmp_path_factory):
     services.require_root()
     services.require('dockerd', 'docker-registry')
     folder = tmp_path_factory.mktemp('tools')
-    source = f'{building.ROOT}/tools[fabric]'
+    # in a copy, since pip builds where the source is
+    clone = tmp_path_factory.mktemp('author') / 'clone'
+    building.check_out(clone)
+    source = f'{clone}/tools[fabric]'
     each_python.make_environment(sys.executable, folder)
     done = subprocess.run(
         [folder / 'bin/pip', 'install', '--quiet', '--disable-pip-version-check', source],
