@@ -3,10 +3,10 @@
 Builds examples/charms/my-charm with the real `charm build`, does to a unit of it what an operator
 does, and shows what each hook changed: flags (+ set, - cleared, ± set and cleared), status and
 pod spec. At the end, the unit is upgraded to a release of the charm with the option verify-image,
-which asks a registry on this machine. Exits with 1 if a hook does something else than expected.
+which asks a registry on this machine. Exits with 1 if a hook does something other than expected.
 
-With --svg, the README's picture of it is drawn too: five chapters, and only hooks that changed
-something.
+With --svg, it also draws the picture in the README: five of the scenes, with only the hooks that
+changed something.
 """
 
 import argparse
@@ -71,11 +71,11 @@ def _serving_registry():
 
 
 class _Wrong(Exception):
-    """A hook did something else than expected; says what was expected."""
+    """A hook did something other than expected; says what was expected."""
 
 
 class _Life:
-    """What an operator does to a unit, on a console; the main chapters in a picture, too."""
+    """What an operator does to a unit, on a console; the main scenes also in a picture."""
 
     def __init__(self, console, subject):
         self.unit = subject
@@ -134,7 +134,7 @@ def _first_image(life):
         'Deploy without the image', 'juju deploy ./my-charm', subject.deploy, pictured=True
     )
     life.must(
-        'It is blocked, and says which resource is missing and how to give it.',
+        'The unit is blocked, and says which resource is missing and how to attach it.',
         _flags(subject) == {'fetched', 'failed'},
         subject.status[0] == 'blocked',
         f'{_RESOURCE}=' in subject.status[1],
@@ -148,7 +148,7 @@ def _first_image(life):
         pictured=True,
     )
     life.must(
-        'It is available, in the pod spec, and the unit active.',
+        'The image is available and in the pod spec, and the unit is active.',
         _flags(subject) == {'fetched', 'available'},
         _path(upgrade) == _FIRST,
         subject.status[0] == 'active',
@@ -208,7 +208,7 @@ def _broken_image(life):
         pictured=True,
     )
     life.must(
-        'It is available again; being the last good image, it has not changed.',
+        'The image is available again, the same as before, so `changed` is not set.',
         _flags(subject) == {'fetched', 'available'},
         f'{_PREFIX}changed' not in upgrade.flags_passing,
         subject.status[0] == 'active',
@@ -264,7 +264,7 @@ def _live_with_a_registry(life, charm):
 
         stop()
         life.chapter(
-            'Attach another image while the registry is away',
+            'Attach another image while the registry is down',
             f'juju attach-resource my-charm {_RESOURCE}={host}/team/web:2.2',
             lambda: subject.attach(_RESOURCE, f'{host}/team/web:2.2'),
         )
@@ -304,7 +304,7 @@ def main(arguments=None):
         nargs='?',
         const=_PICTURE,
         metavar='PATH',
-        help='draw the main chapters, too (default: docs/life.svg)',
+        help='also draw the main scenes (default: docs/life.svg)',
     )
     args = parser.parse_args(arguments)
     console = rich.console.Console(highlight=False)

@@ -3,18 +3,43 @@
     python tests/each_example.py [CHARM...]
 
 First tests/unit, with mocks; then tests/life, with units of the charm: the pytest plugin builds
-it with `charm-build`, from the layers in this checkout.
+it with `charm-build`, from the layers in this checkout. Before these, the unit test that README.md
+shows, with the handlers there.
 """
 
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
+import textwrap
 
 import building
 
 _CHARMS = building.ROOT / 'examples' / 'charms'
+_README = building.ROOT / 'README.md'
+
+
+def _write_readme_s(folder):
+    """Write the handlers in README.md, and the unit test for them, into a charm's folder."""
+    blocks = re.findall(r'(?m)^( *)```python\n(.*?)^\1```', _README.read_text(), re.DOTALL)
+    handlers, _, conftest, test, *_ = (textwrap.dedent(text) for _, text in blocks)
+    for path, text in (
+        ('reactive/my_charm.py', handlers),
+        ('tests/unit/conftest.py', conftest),
+        ('tests/unit/test_handlers.py', test),
+    ):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text)
+
+
+def _test(charm, arguments, variables):
+    """Run pytest in the folder of a charm; return whether it failed."""
+    print(f'== {charm.name}: pytest {" ".join(arguments)}', flush=True)
+    plugins = ['-p', 'no:cacheprovider', '-p', 'services.no_skips']
+    command = [sys.executable, '-m', 'pytest', *plugins, *arguments]
+    return subprocess.run(command, cwd=charm, env=variables).returncode != 0
 
 
 def main(names):
@@ -34,6 +59,10 @@ def main(names):
             'TERM': 'dumb',
             'LC_ALL': 'C.UTF-8',
         }
+        if not names:
+            shown = pathlib.Path(temporary) / 'README.md'
+            _write_readme_s(shown)
+            failed |= _test(shown, ('tests/unit',), variables)
         for charm in sorted(path for path in _CHARMS.iterdir() if path.is_dir()):
             if names and charm.name not in names:
                 continue
@@ -41,10 +70,7 @@ def main(names):
                 ('tests/unit',),
                 ('-p', 'charm_unit.plugin', 'tests/life', '--charm', '.'),
             ):
-                print(f'== {charm.name}: pytest {" ".join(arguments)}', flush=True)
-                plugins = ['-p', 'no:cacheprovider', '-p', 'services.no_skips']
-                command = [sys.executable, '-m', 'pytest', *plugins, *arguments]
-                failed |= subprocess.run(command, cwd=charm, env=variables).returncode != 0
+                failed |= _test(charm, arguments, variables)
     return int(failed)
 
 

@@ -77,4 +77,4 @@ def test_a_life_that_goes_wrong_is_told_and_fails(tmp_path, monkeypatch, capsys)
     (lazy / 'reactive' / 'my_charm.py').write_text('# sets no pod spec\n')
     monkeypatch.setattr(life, '_CHARM', lazy)
     assert life.main([]) == 1
-    assert '✗ Check failed: It is available, in the pod' in capsys.readouterr().out
+    assert '✗ Check failed: The image is available and in the pod' in capsys.readouterr().out

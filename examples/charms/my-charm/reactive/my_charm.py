@@ -15,11 +15,7 @@ def start_container():
             'containers': [
                 {
                     'name': 'my-service',
-                    'imageDetails': {
-                        'imagePath': image_info.registry_path,
-                        'username': image_info.username,
-                        'password': image_info.password,
-                    },
+                    'imageDetails': image_info.image_details,
                     'ports': [
                         {
                             'name': 'service',
