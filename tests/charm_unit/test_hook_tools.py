@@ -10,7 +10,7 @@ import yaml
 from charmhelpers.core import hookenv
 
 import charm_unit
-from charm_unit import hook_tools
+from charm_unit import hook_tools, juju_version
 
 
 def test_there_is_every_tool_that_charmhelpers_calls():
@@ -22,7 +22,7 @@ def test_there_is_every_tool_that_charmhelpers_calls():
         name for name in called if not name.startswith('function-') and not name.endswith(keys)
     }
     assert len(called) > 20
-    assert called <= set(hook_tools.names())
+    assert called <= set(hook_tools.names(juju_version.JujuVersion('2.9.49')))
 
 
 @pytest.mark.parametrize(
@@ -199,3 +199,23 @@ def test_a_tool_that_is_called_after_the_hook_fails_and_does_not_hang(say, tmp_p
             break
         time.sleep(0.1)
     assert late == 'ERROR no hook is running in this unit\n' * 2
+
+
+def test_juju_before_2_8_has_no_state_of_a_charm(say):
+    found = say('command -v state-get || echo none', juju='2.7.8')
+    assert found.output == 'none\n'
+
+
+def test_what_a_tool_writes_to_a_file_is_where_the_hook_is(say):
+    seen = say('status-get --output=seen --format=json; cat seen')
+    assert seen.output == '{"status":"waiting"}\n'
+    done = say('config-get --output=nowhere/seen; echo $?')
+    assert done.output.endswith('1\n')
+    assert 'ERROR open nowhere/seen: no such file or directory' in done.output
+
+
+def test_a_unit_that_leaves_before_the_deployment_runs_no_hooks(charm):
+    with charm_unit.Unit(charm(requires={'db': {'interface': 'mysql'}})) as unit:
+        unit.relate('db', 'mysql/0', {'host': 'a'})
+        assert unit.depart('db', 'mysql/0') == []
+        assert unit.break_relation('db') == []

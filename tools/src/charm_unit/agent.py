@@ -56,7 +56,7 @@ class Agent:
         self._shipped: list[pathlib.Path] = []
         self.folders.make()
         self.put(built)
-        calls.install(folder)
+        calls.install(folder, juju)
         host.install(folder)
 
     @property

@@ -13,7 +13,7 @@ import select
 import shlex
 import threading
 
-from charm_unit import context, hook_tools
+from charm_unit import context, hook_tools, juju_version
 from charm_unit.hook_tools import tool
 
 _CLIENT = r"""#!/bin/sh
@@ -52,11 +52,11 @@ _INLINE_CHARACTERS = 4096
 """What of an answer goes through the pipe, which holds more, but not without end."""
 
 
-def install(folder: pathlib.Path) -> None:
-    """Put the tools into a unit's folder."""
+def install(folder: pathlib.Path, juju: juju_version.JujuVersion) -> None:
+    """Put the tools that this version of Juju has into a unit's folder."""
     tools = folder / 'tools'
     tools.mkdir()
-    for name in hook_tools.names():
+    for name in hook_tools.names(juju):
         (tools / name).write_text(_CLIENT)
         (tools / name).chmod(0o755)
 

@@ -4,7 +4,7 @@
 stderr; --help prints its usage. What is not simulated fails by name.
 """
 
-from charm_unit import context
+from charm_unit import context, juju_version
 from charm_unit.hook_tools import (
     action,
     configuration,
@@ -43,9 +43,10 @@ NOT_SIMULATED = (
 _ALLOWED_WHEN_RESTRICTED = ('juju-log', 'add-metric', 'resource-get')
 
 
-def names() -> list[str]:
-    """Return the names of all hook tools."""
-    return sorted([*TOOLS, *NOT_SIMULATED])
+def names(juju: juju_version.JujuVersion) -> list[str]:
+    """Return the names of all hook tools that this version of Juju has."""
+    lacking = () if juju.has_charm_state else state.TOOLS
+    return sorted({*TOOLS, *NOT_SIMULATED} - {*lacking})
 
 
 def call(hook: context.HookContext, made: Call) -> Answer:
