@@ -208,7 +208,8 @@ def test_juju_before_2_8_has_no_state_of_a_charm(say):
 
 def test_what_a_tool_writes_to_a_file_is_where_the_hook_is(say):
     done = say(
-        'status-get --output=seen --format=json; cat seen; config-get --output=nowhere/seen; echo $?'
+        'status-get --output=seen --format=json; cat seen; '
+        'config-get --output=nowhere/seen; echo $?'
     )
     assert done.output.startswith('{"status":"waiting"}\n')
     assert done.output.endswith('\n1\n')
