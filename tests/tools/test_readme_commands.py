@@ -26,7 +26,7 @@ PROGRAMS = {
 """What begins a line in a block without prompts whose lines are commands."""
 
 PICTURES = (
-    '    layer.yaml            what the layer is',
+    "    layer.yaml            the layer's configuration",
     '    Execute[make install]',
     '    charm-upload-resource CHARM RESOURCE',
     '    charm-upload-resources PATH',
