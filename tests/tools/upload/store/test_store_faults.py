@@ -103,6 +103,12 @@ def test_a_certificate_that_is_not_trusted_is_named_with_what_to_do(tmp_path, mo
         assert 'Set REQUESTS_CA_BUNDLE' in str(caught.value)
 
 
+def test_a_bundle_of_certificates_that_does_not_exist_is_named(hub, monkeypatch):
+    monkeypatch.setenv('REQUESTS_CA_BUNDLE', '/nonexistent/ca.pem')
+    with pytest.raises(store_errors.StoreError, match='Set REQUESTS_CA_BUNDLE to an existing'):
+        _store(hub.url.replace('http:', 'https:')).whoami()
+
+
 def test_a_port_that_does_not_speak_tls_is_not_said_to_have_a_certificate(hub):
     with pytest.raises(store_errors.Unavailable, match=r'^TLS with 127\.0\.0\.1:\d+ failed'):
         _store(hub.url.replace('http:', 'https:')).whoami()

@@ -124,6 +124,11 @@ class Connection:
         except requests.RequestException as fault:
             # not chained: the cause contains the request, with the credentials
             raise _no_response(host_of(url), fault) from None
+        except OSError:  # before anything is sent
+            raise store_errors.StoreError(
+                'The bundle of CA certificates cannot be read.',
+                'Set REQUESTS_CA_BUNDLE to an existing file.',
+            ) from None
         if response.status_code >= 300:
             raise self._refusal(response)
         return response
