@@ -237,15 +237,17 @@ def _docker_errors() -> Any:
 
 def _blocks(chunks: Generator[bytes]) -> Generator[bytes]:
     """Join chunks to blocks: engines send 32 KiB at a time."""
-    block = bytearray()
+    parts: list[bytes] = []
+    size = 0
     with contextlib.closing(chunks):
         for chunk in chunks:
-            block += chunk
-            if len(block) >= _BLOCK:
-                yield bytes(block)
-                block.clear()
-    if block:
-        yield bytes(block)
+            parts.append(chunk)
+            size += len(chunk)
+            if size >= _BLOCK:
+                yield b''.join(parts)
+                parts, size = [], 0
+    if parts:
+        yield b''.join(parts)
 
 
 class _Stream:
