@@ -57,6 +57,12 @@ class Picture:
     measured: str
 
 
+def _by_stage(content, case, title, stages, ways):
+    rows = [row for row in content['costs'] if row['case'] == case]
+    groups = {heading: _medians(rows, stage, ways) for stage, heading in stages.items()}
+    return Picture(title, 'seconds', groups, _rounds(rows))
+
+
 def upload(content):
     """Uploads of an image from an engine, with each program."""
     ways = {
@@ -70,12 +76,12 @@ def upload(content):
         'edit': 'After an edit of 1 MB',
         'again': 'Again, unchanged',
     }
-    rows = [row for row in content['costs'] if row['case'] == 'docker, 500 MB in 5 layers']
-    return Picture(
+    return _by_stage(
+        content,
+        'docker, 500 MB in 5 layers',
         'Upload an image of 500 MB from Docker',
-        'seconds',
-        {heading: _medians(rows, stage, ways) for stage, heading in stages.items()},
-        _rounds(rows),
+        stages,
+        ways,
     )
 
 
@@ -92,12 +98,12 @@ def build(content):
         'last file changed': 'After a change of the last file',
         'first file changed': 'After a change of the first file',
     }
-    rows = [row for row in content['costs'] if row['case'] == 'buildkit']
-    return Picture(
+    return _by_stage(
+        content,
+        'buildkit',
         'Build an image of 2 packages, a user and 5 files, with BuildKit',
-        'seconds',
-        {heading: _medians(rows, stage, ways) for stage, heading in stages.items()},
-        _rounds(rows),
+        stages,
+        ways,
     )
 
 

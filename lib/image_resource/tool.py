@@ -19,6 +19,7 @@ _GLANCES = 0.02  # seconds between two
 _STARTED_AT = 19  # of the fields in /proc/PID/stat, counted after the command
 _PARENT = 1
 _LOOK = "check the log of the unit's agent"
+_UNEXPECTED = f'resource-get printed unexpected output: {_LOOK}'
 
 
 class NoFile(Exception):
@@ -48,13 +49,13 @@ def resource_get(name: str, seconds: float) -> str:
         except (NotImplementedError, OSError):
             problem = f'the hook tool resource-get cannot be run: {_LOOK}'
         except Exception:
-            problem = f'resource-get printed unexpected output: {_LOOK}'
+            problem = _UNEXPECTED
     # Raised outside of `except`: what a mock or a decoder raised may quote anything.
     if watch.is_over == 'time':
         raise NoFile(f'resource-get did not respond within {seconds:.2g} s', is_late=True)
     path = str(answer).strip('\r\n') if answer else ''
     if watch.is_over or len(path) > _PATH_MAX or not path.isprintable():
-        raise NoFile(f'resource-get printed unexpected output: {_LOOK}')
+        raise NoFile(_UNEXPECTED)
     if problem:
         raise NoFile(problem)
     if path:

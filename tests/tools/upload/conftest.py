@@ -42,12 +42,14 @@ def interrupted(environment, tmp_path):
 
 @pytest.fixture(scope='module')
 def there(tmp_path_factory):
+    """The registry that images come from, open."""
     with registries.running(tmp_path_factory.mktemp('there')) as running:
         yield running
 
 
 @pytest.fixture
 def proxy(there):
+    """The way to that registry, on which things may go wrong."""
     with faulty_proxy.running(there.host) as proxy:
         yield proxy
 

@@ -1,5 +1,7 @@
 """Images of all forms that a registry may have."""
 
+import base64
+import json
 import random
 
 import zstandard
@@ -7,6 +9,7 @@ import zstandard
 from services import remote_images
 
 MIB = 1 << 20
+ACCOUNT = {'puller': 'pull, "word"'}
 AMD64 = remote_images.platform('amd64', layers=[b'shared', random.Random(1).randbytes(3 * MIB)])
 ARM64 = remote_images.platform('arm64', layers=[b'shared', random.Random(2).randbytes(2 * MIB)])
 KINDS = {
@@ -59,3 +62,11 @@ def assert_same(client, repository, stored):
         assert (found.content, found.media_type) == (content, media_type)
     for digest, content in stored.blobs.items():
         assert client.get_blob(repository, digest, most=len(content)) == content
+
+
+def log_in(file, host, account=ACCOUNT):
+    """Leave in `file` what `docker login` or `podman login` would."""
+    ((username, password),) = account.items()
+    auth = base64.b64encode(f'{username}:{password}'.encode()).decode()
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(json.dumps({'auths': {host: {'auth': auth}}}))

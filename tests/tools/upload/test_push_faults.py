@@ -18,7 +18,7 @@ import pytest
 from charm_image.image import archives, engine
 from charm_image.upload import push, pushed
 from container_image import registry
-from services import fake_engine, faulty_proxy, layouts
+from services import faulty_proxy, layouts
 from services import registry as registries
 
 MIB = 1 << 20
@@ -41,16 +41,9 @@ def client(proxy):
 
 
 @pytest.fixture
-def fake():
-    with fake_engine.running() as running:
-        running.add(IMAGE.inspected, layouts.docker_25(IMAGE))
-        yield running
-
-
-@pytest.fixture
-def image(fake):
-    with engine.connect({'DOCKER_HOST': fake.host}) as local:
-        yield local.find(IMAGE.id)
+def image(fake, local):
+    fake.add(IMAGE.inspected, layouts.docker_25(IMAGE))
+    return local.find(IMAGE.id)
 
 
 @pytest.fixture(scope='module')
@@ -190,6 +183,7 @@ def _stop(stop, waits, fake, proxy, repository, temporary):
     assert list(temporary.iterdir()) == []
 
 
+@pytest.mark.usefixtures('image')
 @pytest.mark.parametrize('stop', [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.parametrize('where', ['PATCH', 'HEAD'])
 def test_a_push_that_is_stopped_ends_soon_and_leaves_no_files(

@@ -1,15 +1,13 @@
 """An image on its way from one docker-registry to another."""
 
-import base64
 import contextlib
-import json
 import random
 import threading
 import time
 import urllib.parse
 
 import pytest
-from remote_cases import AMD64, ARM64, KINDS, MIB, assert_same, nested, schema_1
+from remote_cases import ACCOUNT, AMD64, ARM64, KINDS, MIB, assert_same, log_in, nested, schema_1
 
 from charm_image.image import images, remote_image
 from charm_image.upload import registry_copy, resource_upload
@@ -17,19 +15,10 @@ from container_image import reference, registry
 from services import faulty_proxy, loopback, remote_images
 from services import registry as registries
 
-ACCOUNT = {'puller': 'pull, "word"'}
-
 
 @pytest.fixture(scope='module')
 def directory(tmp_path_factory):
     return tmp_path_factory.mktemp('registries')
-
-
-@pytest.fixture(scope='module')
-def there(directory):
-    """The registry that images come from, open."""
-    with registries.running(directory / 'there') as running:
-        yield running
 
 
 @pytest.fixture(scope='module')
@@ -40,13 +29,6 @@ def here(directory):
         registries.running(directory / 'here', tokens=tokens) as running,
     ):
         yield running
-
-
-@pytest.fixture
-def proxy(there):
-    """The way to the open registry, on which things may go wrong."""
-    with faulty_proxy.running(there.host) as proxy:
-        yield proxy
 
 
 @pytest.fixture
@@ -135,19 +117,13 @@ def closed(request, directory):
         yield stack.enter_context(registries.running(directory / request.param, **options))
 
 
-def log_in(monkeypatch, tmp_path, host, account=ACCOUNT):
-    ((username, password),) = account.items()
-    auth = base64.b64encode(f'{username}:{password}'.encode()).decode()
-    (tmp_path / 'auth.json').write_text(json.dumps({'auths': {host: {'auth': auth}}}))
-
-
 def test_a_closed_registry_is_read_with_the_login_for_it(
     closed, client, repository, monkeypatch, tmp_path
 ):
     stored = remote_images.image(AMD64, ARM64)
     ((username, password),) = ACCOUNT.items()
     stored.push(closed.host, repository, username=username, password=password)
-    log_in(monkeypatch, tmp_path, closed.host)
+    log_in(tmp_path / 'auth.json', closed.host)
     copy(closed.host, stored, client, repository)
     assert_same(client, repository, stored)
 
@@ -160,7 +136,7 @@ def test_without_the_right_login_it_says_no(
     ((username, password),) = ACCOUNT.items()
     stored.push(closed.host, repository, username=username, password=password)
     if account:
-        log_in(monkeypatch, tmp_path, closed.host, account)
+        log_in(tmp_path / 'auth.json', closed.host, account)
     with pytest.raises(registry.BadCredentials if account else registry.NoRight) as caught:
         copy(closed.host, stored, client, repository)
     assert closed.host in str(caught.value)
@@ -194,7 +170,7 @@ def test_a_login_goes_to_the_registry_that_it_is_for_and_to_no_other(
 
         with loopback.serving(watch) as url:
             registry_host = urllib.parse.urlsplit(url).netloc
-            log_in(monkeypatch, tmp_path, registry_host)
+            log_in(tmp_path / 'auth.json', registry_host)
             copy(registry_host, stored, client, repository)
     assert_same(client, repository, stored)
     assert len(seen['storage']) == len(stored.blobs)

@@ -1,26 +1,18 @@
 """charm-upload-resource --from, and what the tags that it refuses mean today."""
 
-import base64
 import json
 import re
 import subprocess
 import sys
 
 import pytest
+from charm_cases import AMD64, ARM64, sent
+from remote_cases import ACCOUNT, log_in
 
-from services import faulty_proxy, remote_images
 from services import registry as registries
+from services import remote_images
 
 ABSENT = 'sha256:' + 64 * 'a'
-ACCOUNT = {'puller': 'pull, "word"'}
-AMD64 = remote_images.platform('amd64', layers=[b'one', b'two'])
-ARM64 = remote_images.platform('arm64', layers=[b'one', b'three'])
-
-
-@pytest.fixture(scope='module')
-def there(tmp_path_factory):
-    with registries.running(tmp_path_factory.mktemp('there')) as running:
-        yield running
 
 
 @pytest.fixture(scope='module')
@@ -30,28 +22,8 @@ def closed(tmp_path_factory):
 
 
 @pytest.fixture
-def proxy(there):
-    with faulty_proxy.running(there.host) as proxy:
-        yield proxy
-
-
-@pytest.fixture
 def stored():
     return remote_images.image(AMD64, ARM64, attested=True)
-
-
-def log_in(home, host, account=ACCOUNT):
-    ((username, password),) = account.items()
-    auth = base64.b64encode(f'{username}:{password}'.encode()).decode()
-    (home / '.docker').mkdir(exist_ok=True)
-    (home / '.docker/config.json').write_text(json.dumps({'auths': {host: {'auth': auth}}}))
-
-
-def sent(hub):
-    """What left this machine: everything but questions."""
-    return [path for method, path, _ in hub.requests if method not in ('GET', 'HEAD')] + [
-        path for method, path in hub.registry_proxy.requests if method in ('POST', 'PATCH', 'PUT')
-    ]
 
 
 def test_an_image_of_another_registry_becomes_a_revision_as_it_is(
@@ -114,7 +86,7 @@ def test_a_login_of_docker_is_used_and_shown_nowhere(
     assert done.returncode == 1
     assert 'needs credentials' in done.stderr
     assert sent(hub) == []
-    log_in(tmp_path, closed.host)
+    log_in(tmp_path / '.docker/config.json', closed.host)
     done = upload('my-charm', 'my-image', f'--from={name}')
     assert done.returncode == 0, done.stderr
     assert password not in done.stdout + done.stderr
@@ -187,7 +159,7 @@ def test_the_tag_of_a_closed_registry_is_looked_up_with_the_login(
     assert refused.returncode == 2
     assert 'its digest cannot be looked up: ' in refused.stderr
     assert 'needs credentials' in refused.stderr
-    log_in(tmp_path, closed.host)
+    log_in(tmp_path / '.docker/config.json', closed.host)
     done = upload('my-charm', 'my-image', f'{option}={closed.host}/{repository}:v1')
     assert f'--from={closed.host}/{repository}@{stored.digest}' in done.stderr
 

@@ -11,6 +11,11 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM was received. Unwinds like Ctrl-C, so that temporary files are removed."""
 
 
+def ended_by(stop: KeyboardInterrupt) -> tuple[int, str]:
+    """Return the exit status for a program that was ended, and a word for that."""
+    return (143, 'Terminated') if isinstance(stop, Terminated) else (130, 'Interrupted')
+
+
 def unwind_on_sigterm() -> None:
     """Make SIGTERM raise Terminated."""
     signal.signal(signal.SIGTERM, _terminate)

@@ -235,11 +235,8 @@ def _time(ping: Mapping[str, str]) -> float:
 
 
 def _created(image: Mapping[str, Any]) -> float:
-    created = re.sub(r'(\.\d{1,6})\d*', r'\1', str(image.get('Created', ''))).replace(
-        'Z', '+00:00'
-    )
+    created = re.sub(r'\.\d+', '', str(image.get('Created', ''))).replace('Z', '+00:00')
     with contextlib.suppress(ValueError):
-        created = re.sub(r'\.\d+', '', created)
         return datetime.datetime.fromisoformat(created).timestamp()
     return 0
 

@@ -38,12 +38,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             message += f' {_resumption(args, upload.upload_id)}'
             errors = [{**errors[0], 'message': message}]
     except KeyboardInterrupt as stop:
-        status, message, code = 130, 'Interrupted.', 'interrupted'
-        if isinstance(stop, programs.Terminated):
-            status, message, code = 143, 'Terminated.', 'terminated'
+        status, word = programs.ended_by(stop)
+        message = f'{word}.'
         if upload.upload_id:
             message += f' {_resumption(args, upload.upload_id)}'
-        errors = [{'code': code, 'message': message}]
+        errors = [{'code': word.lower(), 'message': message}]
     shown.error(message, errors)
     return status
 

@@ -226,13 +226,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         message, listed = resource_upload.described(error)
         errors = [dict(each) for each in listed]
     except KeyboardInterrupt as stop:
-        terminated = isinstance(stop, programs.Terminated)
-        status = 143 if terminated else 130
-        message = (
-            f'{"Terminated" if terminated else "Interrupted"}. The next run will not send again '
-            'what was already uploaded.'
-        )
-        code = 'terminated' if terminated else 'interrupted'
-        errors = [{'code': code, 'message': message}]
+        status, word = programs.ended_by(stop)
+        message = f'{word}. The next run will not send again what was already uploaded.'
+        errors = [{'code': word.lower(), 'message': message}]
     shown.error(message, errors)
     return status
