@@ -102,8 +102,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         path = urllib.parse.unquote(self.path).split('?')[0]
         path = re.sub(r'^/v1\.\d+', '', path)
-        if path == '/version':
-            self._answer(200, {'ApiVersion': '1.44'})
+        if path == '/_ping':
+            self._answer(200, 'OK', API_Version='1.44')
         elif self.fake.status:
             self._answer(self.fake.status, {'message': self.fake.reason})
         elif path == '/images/json':
@@ -113,6 +113,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._answer(*((200, found[0]) if found else (404, {'message': 'No such image'})))
         elif match := re.fullmatch('/images/([^/]+)/get', path):
             self._export(*self.fake.images[match[1]][1:])
+        else:
+            self._answer(404, {'message': 'page not found'})
 
     def _export(self, export, cut_at):
         self.fake.exports += 1
@@ -130,9 +132,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             else:
                 self.close_connection = True
 
-    def _answer(self, status, content):
+    def _answer(self, status, content, **headers):
         body = json.dumps(content).encode()
         self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name.replace('_', '-'), value)
         self.send_header('Content-Type', 'application/json')
         self.send_header('Content-Length', str(len(body)))
         self.end_headers()

@@ -44,7 +44,7 @@ class _Engine:
             lines = self.answers.pop(0)
             exchange.reply(200, '\n'.join(map(json.dumps, lines)).encode())
         elif url.path.endswith('/_ping'):
-            exchange.reply(200, b'OK', Builder_Version='2')
+            exchange.reply(200, b'OK', API_Version='1.44', Builder_Version='2')
         elif '/images/' in url.path:
             self.inspected.append(query)
             asked = json.loads(query.get('platform', '{"architecture": "amd64"}'))
