@@ -140,14 +140,6 @@ def test_an_engine_without_room_for_the_export_says_so(fake, local, client, repo
         push.push(image, client, repository)
 
 
-def test_a_known_layer_that_is_not_what_its_name_says_is_refused(fake, local, client, repository):
-    push_export(fake, local, client, repository, IMAGE, GOOD)
-    again = layouts.Image(IMAGE.layers, command=('/other',))
-    export = replaced(layouts.docker_25(again), LARGE_BLOB, LARGE[:-512] + bytes(511) + b'x')
-    with pytest.raises(images.InvalidImageError, match='does not match its name'):
-        push_export(fake, local, client, repository, again, export)
-
-
 def test_an_export_of_more_than_the_image_is_refused(fake, local, client, repository):
     image = layouts.Image((SMALL,))
     with pytest.raises(images.InvalidImageError, match=f'not the image {image.id}'):

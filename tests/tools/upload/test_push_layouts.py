@@ -2,7 +2,9 @@
 
 import gzip
 import io
+import itertools
 import json
+import random
 import tarfile
 import types
 import zlib
@@ -185,15 +187,80 @@ def test_the_uppermost_layer_of_docker_20_is_recognized_by_its_v1_id_too(
     assert {layer.diff_id for layer in packed}.isdisjoint(again.diff_ids)
 
 
-def test_a_layer_of_docker_20_that_is_not_what_its_v1_id_says_is_refused(
+@pytest.mark.parametrize('layout', [layouts.docker_20, layouts.docker_25])
+def test_a_known_layer_is_what_the_registry_has_even_if_the_export_is_damaged(
+    layout, fake, local, client, repository
+):
+    push_export(fake, local, client, repository, IMAGE, GOOD)
+    (name,) = [name for name, data in layouts.files(layout(EDITED)).items() if data == LARGE]
+    damaged = replaced(layout(EDITED), name, LARGE[:-512] + bytes(511) + b'x')
+    digest = push_export(fake, local, client, repository, EDITED, damaged)
+    assert digest == push_export(
+        fake, local, client, f'{repository}/fresh', EDITED, layout(EDITED)
+    )
+
+
+def _member(name, data, size=None):
+    info = tarfile.TarInfo(name)
+    info.size = len(data) if size is None else size
+    return info.tobuf(tarfile.GNU_FORMAT) + data + bytes(-len(data) % 512)
+
+
+def _by_size(files):
+    in_order = sorted(files.items(), key=lambda file: len(file[1]))
+    return b''.join(_member(*file) for file in in_order) + bytes(1024)
+
+
+def test_an_export_is_read_only_up_to_layers_that_the_registry_has(
     fake, local, client, repository
 ):
     push_export(fake, local, client, repository, IMAGE, GOOD)
-    export = layouts.docker_20(EDITED)
-    (name,) = [name for name, content in layouts.files(export).items() if content == LARGE]
-    export = replaced(export, name, LARGE[:-512] + bytes(511) + b'x')
-    with pytest.raises(images.InvalidImageError, match='does not match its name'):
-        push_export(fake, local, client, repository, EDITED, export)
+    files = layouts.files(layouts.docker_25(EDITED))
+    (name,) = [name for name, data in files.items() if data == LARGE]
+    start = [_member(n, data) for n, data in files.items() if data != LARGE]
+    zeros = itertools.repeat(bytes(MIB), 4096)
+    export = itertools.chain(start, [_member(name, b'', 4 << 30)], zeros)
+    digest = push_export(fake, local, client, repository, EDITED, export)
+    assert next(zeros, None) is not None
+    assert pushed.find(client, repository, local.find(EDITED.id)) == digest
+    fresh = f'{repository}/fresh'
+    assert push_export(fake, local, client, fresh, EDITED, layouts.docker_25(EDITED)) == digest
+
+
+def test_an_export_is_read_further_if_the_registry_lacks_a_layer(fake, local, client, repository):
+    files = layouts.files(layouts.docker_25(EDITED))
+    digest = push_export(fake, local, client, repository, EDITED, _by_size(files))
+    fresh = f'{repository}/fresh'
+    assert push_export(fake, local, client, fresh, EDITED, layouts.docker_25(EDITED)) == digest
+
+
+def test_layers_that_were_not_read_are_known_next_time_by_what_the_engine_calls_them(
+    fake, local, client, repository, monkeypatch
+):
+    large = layouts.tar([('large', random.Random(1).randbytes(5 * MIB))])  # compressed, too
+    first, second, third = (
+        layouts.Image((large, *(layouts.tar([(name, b'')]) for name in names)))
+        for names in ('a', 'ab', 'abc')
+    )
+    for image in (first, second):
+        files = layouts.files(layouts.containerd(image))
+        push_export(fake, local, client, repository, image, _by_size(files))
+    packed = []
+    pack = layers.pack
+    monkeypatch.setattr(layers, 'pack', lambda *args: packed.append(pack(*args)) or packed[-1])
+    push_export(fake, local, client, repository, third, layouts.containerd(third))
+    found = [layer.diff_id for layer in packed if layer.diff_id in third.diff_ids]
+    assert found == [third.diff_ids[-1]]
+
+
+def test_the_bytes_of_known_layers_count_as_read(fake, local, client, repository):
+    push_export(fake, local, client, repository, IMAGE, GOOD)
+    told = []
+    fake.add(EDITED.inspected, layouts.podman(EDITED))
+    push.push(local.find(EDITED.id), client, repository, lambda *step: told.append(step))
+    read = [done for step, done, _ in told if step == 'Reading the image']
+    assert read == sorted(read)
+    assert len(LARGE) <= read[-1] < 2 * len(LARGE)
 
 
 def test_a_layer_that_was_deleted_from_the_registry_since_is_sent_again(

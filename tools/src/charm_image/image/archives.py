@@ -145,7 +145,7 @@ class _File:
     def starts_with(self, *heads: bytes) -> bool:
         return self._file.peek(8).startswith(heads)
 
-    def skip(self, size: int) -> None:
-        if self._file.tell() + size > self._size:
-            raise images.InvalidImageError('the archive is truncated: it ends within a file')
-        self._file.seek(size, io.SEEK_CUR)
+    def skip(self, size: int, /) -> int:
+        """Return how many of the next `size` bytes there were."""
+        start = self._file.tell()
+        return self._file.seek(min(start + size, self._size)) - start

@@ -7,6 +7,7 @@ specification 1.2 for the exports of Docker and podman.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -76,12 +77,19 @@ class Content(Protocol):
         """Return `size` bytes; fewer only at the end."""
 
 
+class MemberContent(Content, Protocol):
+    """Bytes of which some need not be read."""
+
+    def skip(self, size: int, /) -> object:
+        """Skip the next `size` bytes."""
+
+
 class Member(NamedTuple):
     """A file of an image; its content can be read until the next member is requested."""
 
     name: str
     size: int
-    content: Content
+    content: MemberContent
 
 
 class Image(Protocol):
@@ -207,6 +215,12 @@ class Documents:
         if data[:1] in (b'{', b'['):
             self._add(member.name, data)
         return data
+
+    def config(self, named: str) -> Config | None:
+        """Return the configuration with this digest; None if it was not read, or is none."""
+        with contextlib.suppress(KeyError, InvalidImageError):
+            return Config.parse(self._by_digest[named])
+        return None
 
     def configs(self) -> list[Config]:
         """Return the configurations of the image, one for each platform whose files exist.

@@ -126,7 +126,7 @@ def pack(content: images.Content, workers: Workers) -> Layer:
     try:
         head = content.read(_MEMBER_SIZE)
         content = _Prefixed(head, content)
-        source = Hashed(content) if head.startswith(COMPRESSED) else None
+        source = _Hashed(content) if head.startswith(COMPRESSED) else None
         for part in _parts(decompressed(source) if source else content):
             # submitted first: the workers compress while this thread hashes
             waiting.append(workers.submit(deflate.gzip_compress, part, _LEVEL))
@@ -151,7 +151,7 @@ def pack(content: images.Content, workers: Workers) -> Layer:
     )
 
 
-class Hashed:
+class _Hashed:
     """Content, and the digest of the bytes read so far."""
 
     def __init__(self, content: images.Content):
@@ -168,12 +168,6 @@ class Hashed:
         data = self._content.read(size)
         self._hash.update(data)
         return data
-
-    def read_all(self) -> str:
-        """Read to the end; return the digest."""
-        while self.read(_MEMBER_SIZE):
-            pass
-        return self.digest
 
 
 def _parts(tar: images.Content) -> Iterator[bytes]:

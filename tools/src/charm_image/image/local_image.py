@@ -127,9 +127,10 @@ class LocalImage:
         hint = f". If a part of the image's content is missing in the engine, {self.remedy}"
         # read in a thread, so that no processor waits for another
         with contextlib.closing(read_ahead.with_ticks(_blocks(self._export()))) as blocks:
-            for member in tar.read(_Stream(block for block in blocks if block), hint):
+            chunks = (chunk for block in blocks if block for chunk in block)
+            for member in tar.read(_Stream(chunks), hint):
                 data = documents.add_member(member)
-                yield member if data is None else member._replace(content=io.BytesIO(data))
+                yield member if data is None else member._replace(content=_Small(data))
         self._read[:] = [documents]
 
     def _export(self) -> Generator[bytes]:
@@ -235,8 +236,8 @@ def _docker_errors() -> Any:
     return docker.errors
 
 
-def _blocks(chunks: Generator[bytes]) -> Generator[bytes]:
-    """Join chunks to blocks: engines send 32 KiB at a time."""
+def _blocks(chunks: Generator[bytes]) -> Generator[list[bytes]]:
+    """Collect chunks in blocks of about 1 MiB: engines send 32 KiB at a time."""
     parts: list[bytes] = []
     size = 0
     with contextlib.closing(chunks):
@@ -244,10 +245,10 @@ def _blocks(chunks: Generator[bytes]) -> Generator[bytes]:
             parts.append(chunk)
             size += len(chunk)
             if size >= _BLOCK:
-                yield b''.join(parts)
+                yield parts
                 parts, size = [], 0
     if parts:
-        yield b''.join(parts)
+        yield parts
 
 
 class _Stream:
@@ -258,7 +259,13 @@ class _Stream:
         self._rest = memoryview(b'')
 
     def read(self, size: int, /) -> bytes:
-        parts: list[memoryview] = []
+        return b''.join(self._parts(size))
+
+    def skip(self, size: int, /) -> int:
+        """Return how many of the next `size` bytes there were; copies none of them."""
+        return sum(map(len, self._parts(size)))
+
+    def _parts(self, size: int) -> Iterator[memoryview]:
         while size:
             if not self._rest:
                 chunk = next(self._chunks, None)
@@ -266,6 +273,12 @@ class _Stream:
                     break
                 self._rest = memoryview(chunk)
             part, self._rest = self._rest[:size], self._rest[size:]
-            parts.append(part)
+            yield part
             size -= len(part)
-        return b''.join(parts)
+
+
+class _Small(io.BytesIO):
+    """The content of a small file, which was read."""
+
+    def skip(self, size: int, /) -> None:
+        self.seek(size, io.SEEK_CUR)

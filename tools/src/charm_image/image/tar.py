@@ -112,17 +112,22 @@ class _Part:
     def read(self, size: int, /) -> bytes:
         wanted = min(size, self._left)
         data = self._stream.read(wanted) if wanted else b''
-        if len(data) < wanted:
+        self._took(len(data), wanted)
+        return data
+
+    def skip(self, size: int | None = None, /) -> None:
+        """Skip the next `size` bytes, or the rest."""
+        wanted = self._left if size is None else min(size, self._left)
+        skip = getattr(self._stream, 'skip', None)
+        if skip is not None:
+            self._took(skip(wanted), wanted)
+            return
+        while wanted:
+            wanted -= len(self.read(min(wanted, _SKIP_SIZE)))
+
+    def _took(self, size: int, wanted: int) -> None:
+        if size < wanted:
             raise images.InvalidImageError(
                 f'the archive is truncated: it ends within {self._name!r}{self._hint}'
             )
         self._left -= wanted
-        return data
-
-    def skip(self) -> None:
-        seek = getattr(self._stream, 'skip', None)
-        if seek is not None:
-            seek(self._left)
-            self._left = 0
-        while self._left:
-            self.read(min(self._left, _SKIP_SIZE))

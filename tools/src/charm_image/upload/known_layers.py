@@ -11,10 +11,11 @@ from container_image import registry
 
 
 class Known(NamedTuple):
-    """A layer, and its blob in the registry."""
+    """A layer, its blob in the registry, and its digest in the last export."""
 
     diff_id: str
     blob: images.Blob
+    source: str
 
 
 class KnownLayers:
@@ -44,7 +45,8 @@ class KnownLayers:
             for diff_id, blob, source in zip(
                 platform.config.diff_ids, platform.blobs, platform.sources, strict=False
             ):
-                found[diff_id] = found[source or diff_id] = Known(diff_id, blob)
+                known = Known(diff_id, blob, source or diff_id)
+                found[diff_id] = found[known.source] = known
                 if blob.digest not in self._present:
                     # a blob may have been deleted
                     self._present[blob.digest] = self._workers.submit(

@@ -33,6 +33,7 @@ from container_image import registry
 
 _UPLOADS = 3
 _MAX_STRANGERS = 200
+_SKIP_SIZE = 1 << 20
 
 _log = logging.getLogger(__name__)
 
@@ -62,8 +63,8 @@ def push(
     _ = image.architectures  # raises, before anything is read, if no charm can run it
     report = _Report(progress)
     with _Uploads(client, repository, report) as uploads:
-        documents, blobs, sources = _read(image, uploads, report)
-        configs = [c for c in documents.configs() if blobs.keys() >= set(c.diff_ids)]
+        reader = _Reader(image, uploads, report)
+        configs = [c for c in reader.read() if reader.blobs.keys() >= set(c.diff_ids)]
         if not configs or not image.matches(configs):
             raise images.InvalidImageError(
                 f'the export is not the image {image.id}, or is incomplete: {image.remedy}'
@@ -71,75 +72,15 @@ def push(
         for config in configs:
             uploads.add_bytes(config.digest, config.data)
             for diff_id in config.diff_ids:
-                uploads.add(blobs[diff_id])
+                uploads.add(reader.blobs[diff_id])
         uploads.wait()
-        return _put_manifests(image, configs, blobs, sources, client, repository)
-
-
-def _read(
-    image: images.Image, uploads: _Uploads, report: _Report
-) -> tuple[images.Documents, dict[str, images.Blob], dict[str, str]]:
-    """Compress the layers while reading them, and send those that belong to the image.
-
-    Return the blobs, and the digests of the layers at the source, both by diff ID.
-    """
-    documents = images.Documents()
-    v1_layers = v1_ids.Layers(image.rootfs)
-    blobs: dict[str, images.Blob] = {}
-    sources: dict[str, str] = {}
-    source = _Source(image.size, uploads, report)
-    compressors = layers.compressors()
-    # closing it early closes the connection to the engine, once that sends its next block
-    members = image.members()
-    try:
-        for member in members:
-            content: images.Content = source.of(member)
-            data = documents.add_member(member._replace(content=content))
-            if data is not None:
-                if data[:1] in (b'{', b'[') and images.digest(data) not in image.diff_ids:
-                    v1_layers.learn(member.name, data)
-                    continue
-                content = io.BytesIO(data)
-            digest = images.claimed_digest(member.name) or v1_layers.diff_id(member.name)
-            if digest in blobs:
-                continue
-            if digest and (known := uploads.known.get(digest)):
-                if layers.Hashed(content).read_all() != digest:
-                    raise images.InvalidImageError(
-                        f'the content of {member.name!r} does not match its name'
-                    )
-                blobs[known.diff_id] = known.blob
-                sources[known.diff_id] = digest
-                continue
-            layer = layers.pack(content, compressors)
-            if layer.diff_id in blobs:
-                layer.close()
-                continue
-            blobs[layer.diff_id] = layer
-            if layer.source == digest:
-                sources[layer.diff_id] = digest
-            if layer.diff_id in image.diff_ids:
-                uploads.add(layer)
-            elif len(blobs) > len(image.diff_ids) + _MAX_STRANGERS:
-                raise images.InvalidImageError(
-                    'the archive contains too many files that are not layers'
-                )
-        source.end()
-    finally:
-        compressors.stop()
-        members.close()
-    for diff_id in sorted(image.diff_ids - blobs.keys()):
-        raise images.InvalidImageError(
-            f'the layer {diff_id} of the image is missing or damaged: {image.remedy}'
-        )
-    return documents, blobs, sources
+        return _put_manifests(image, configs, reader, client, repository)
 
 
 def _put_manifests(
     image: images.Image,
     configs: Sequence[images.Config],
-    blobs: dict[str, images.Blob],
-    sources: dict[str, str],
+    reader: _Reader,
     client: registry.Client,
     repository: str,
 ) -> str:
@@ -148,12 +89,12 @@ def _put_manifests(
 
     # one at a time: while docker-registry 2.8 stores a manifest under one name, it may return
     # 500 for a different name
-    made = manifests.make(configs, blobs)
+    made = manifests.make(configs, reader.blobs)
     for manifest in made:
         put(manifest, manifest.digest)
     # tags save later uploads work: of this image, and of images that share layers with it
     identities = {image.id} | ({configs[0].digest} if len(configs) == 1 else set())
-    with_sources = manifests.make(configs, blobs, sources)
+    with_sources = manifests.make(configs, reader.blobs, reader.sources)
     try:
         for identity in sorted(identities):
             put(made[-1], pushed.tag(identity))
@@ -164,6 +105,95 @@ def _put_manifests(
     except registry.RegistryError as error:
         _log.warning('the next upload of this image will compress it again: %s', error)
     return made[-1].digest
+
+
+class _Reader:
+    """Compresses the layers of an image while reading them, and sends those that belong to it.
+
+    By diff ID, `blobs` are the layers in the registry, and `sources` their digests at the source.
+    """
+
+    def __init__(self, image: images.Image, uploads: _Uploads, report: _Report):
+        self.blobs: dict[str, images.Blob] = {}
+        self.sources: dict[str, str] = {}
+        self._image = image
+        self._uploads = uploads
+        self._report = report
+        self._documents = images.Documents()
+        self._v1_layers = v1_ids.Layers(image.rootfs)
+        self._compressors = layers.compressors()
+
+    def read(self) -> list[images.Config]:
+        """Read until no layer is left that the registry lacks; return the configurations."""
+        source = _Source(self._image.size, self._uploads, self._report)
+        # closing it early closes the connection to the engine, once that sends its next block
+        members = self._image.members()
+        configs = None
+        try:
+            for member in members:
+                if member.size > images.DOCUMENT_SIZE and (configs := self._with_known_layers()):
+                    break
+                self._add(member, source.of(member))
+            source.end()
+        finally:
+            self._compressors.stop()
+            members.close()
+        for diff_id in sorted(self._image.diff_ids - self.blobs.keys()):
+            raise images.InvalidImageError(
+                f'the layer {diff_id} of the image is missing or damaged: {self._image.remedy}'
+            )
+        return configs or self._documents.configs()
+
+    def _add(self, member: images.Member, content: _Reported) -> None:
+        data = self._documents.add_member(member._replace(content=content))
+        if (
+            data is not None
+            and data[:1] in (b'{', b'[')
+            and images.digest(data) not in self._image.diff_ids
+        ):
+            self._v1_layers.learn(member.name, data)
+            return
+        digest = images.claimed_digest(member.name) or self._v1_layers.diff_id(member.name)
+        if digest in self.blobs:
+            return
+        if digest and (known := self._uploads.known.get(digest)):
+            # not hashed: what becomes part of the image is the blob, whatever the export has here
+            if data is None:
+                content.skip_all()
+            self._add_known(known, digest)
+            return
+        layer = layers.pack(content if data is None else io.BytesIO(data), self._compressors)
+        if layer.diff_id in self.blobs:
+            layer.close()
+            return
+        self.blobs[layer.diff_id] = layer
+        if layer.source == digest:
+            self.sources[layer.diff_id] = digest
+        if layer.diff_id in self._image.diff_ids:
+            self._uploads.add(layer)
+        elif len(self.blobs) > len(self._image.diff_ids) + _MAX_STRANGERS:
+            raise images.InvalidImageError(
+                'the archive contains too many files that are not layers'
+            )
+
+    def _with_known_layers(self) -> list[images.Config] | None:
+        """Return the configurations if the registry has all layers that are left; add these."""
+        config = self._documents.config(self._image.id)
+        if config is None:
+            return None
+        left = []
+        for diff_id in set(config.diff_ids) - self.blobs.keys():
+            known = self._uploads.known.get(diff_id)
+            if known is None:
+                return None
+            left.append(known)
+        for known in left:
+            self._add_known(known, known.source)
+        return [config]
+
+    def _add_known(self, layer: known_layers.Known, source: str) -> None:
+        self.blobs[layer.diff_id] = layer.blob
+        self.sources[layer.diff_id] = source
 
 
 class _Report:
@@ -191,8 +221,8 @@ class _Source:
         self._done = 0
         report(self._STEP, 0, size)
 
-    def of(self, member: images.Member) -> images.Content:
-        return _Reported(member.content, self._add)
+    def of(self, member: images.Member) -> _Reported:
+        return _Reported(member, self._add)
 
     def end(self) -> None:
         self._report(self._STEP, self._done, self._done)
@@ -206,14 +236,24 @@ class _Source:
 
 
 class _Reported:
-    def __init__(self, content: images.Content, report: Callable[[int], None]):
-        self._content = content
+    """A member's content, each part of which is reported once it is read or skipped."""
+
+    def __init__(self, member: images.Member, report: Callable[[int], None]):
+        self._member = member
         self._report = report
 
     def read(self, size: int, /) -> bytes:
-        data = self._content.read(size)
+        data = self._member.content.read(size)
         self._report(len(data))
         return data
+
+    def skip(self, size: int, /) -> None:
+        self._member.content.skip(size)
+        self._report(size)
+
+    def skip_all(self) -> None:
+        for start in range(0, self._member.size, _SKIP_SIZE):
+            self.skip(min(_SKIP_SIZE, self._member.size - start))
 
 
 class _Stopped(Exception):
