@@ -2,6 +2,7 @@
 
 import pathlib
 import runpy
+import signal
 
 from services import no_skips
 
@@ -13,3 +14,6 @@ runpy.run_path(str(_ROOT / 'tools/src/charm_unit/in_hooks/charm_unit_hook.py'))
 
 def pytest_configure(config):
     config.pluginmanager.register(no_skips)
+    # a script starts `./dev tests &` with SIGINT ignored, as would be what tests start
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -139,11 +139,11 @@ def _judge(
             upgraded = subject.upgraded_from(older) if older else None
             begun.append((subject, begin(subject), upgraded, begin(upgraded) if upgraded else {}))
         for subject, fresh, upgraded, after in begun:
-            lived = {name: future.result() for name, future in fresh.items()}
+            lived = {name: _result(future) for name, future in fresh.items()}
             one = report.Judged(subject.resource, list(lived.values()))
             one.verdicts = verdicts.judge(subject, lived)
             if upgraded:
-                lived = {name: future.result() for name, future in after.items()}
+                lived = {name: _result(future) for name, future in after.items()}
                 again = verdicts.judge(upgraded, lived)
                 one.verdicts.append(verdicts.judge_upgrade(one.verdicts, again, lived))
                 one.lives += lived.values()
@@ -153,6 +153,13 @@ def _judge(
                 report.tell_life(console, life)
             judged.append(one)
     return judged
+
+
+def _result(future: _Future) -> lives.Life:
+    """Wait for a life, but never for good: a signal just before a wait would not end the wait."""
+    while not future.done():
+        concurrent.futures.wait([future], timeout=0.2)
+    return future.result()
 
 
 @contextlib.contextmanager
