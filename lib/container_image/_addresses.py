@@ -1,17 +1,32 @@
 """The URLs of a registry, and those that it redirects to."""
 
 import ipaddress
+import re
 import typing
 import urllib.parse
 
+from container_image import messages
 from container_image import registry_errors as errors
 
+_MAX_NAME_CHARACTERS = 253  # RFC 1035, as are the 63 of a label
+_AUTHORITY = re.compile(
+    r'(?:[^@\\\s]*@)?'
+    # Names of containers have underscores.
+    r'(?:(?P<name>(?:(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(?:\.|(?=:|\Z)))+)'
+    r'|\[(?P<ipv6>[0-9A-Fa-f:.]+)\])'
+    r'(?::(?P<port>[0-9]{0,5}))?'
+)
 
-def is_address(netloc: str) -> bool:
-    """Return whether this can be the host of a URL, with or without a port."""
+
+def is_address(authority: str) -> bool:
+    """Return whether this can be the host of a URL: a DNS name or an IP address, and a port."""
+    match = _AUTHORITY.fullmatch(authority)
+    if not match or not 0 < int(match.group('port') or 443) < 1 << 16:
+        return False
+    if match.group('name'):
+        return len(match.group('name')) <= _MAX_NAME_CHARACTERS
     try:
-        parts = urllib.parse.urlsplit(f'//{netloc}')
-        return bool(parts.hostname) and parts.port != 0
+        return bool(ipaddress.IPv6Address(match.group('ipv6')))
     except ValueError:
         return False
 
@@ -19,18 +34,22 @@ def is_address(netloc: str) -> bool:
 def checked(url: str, source: str) -> str:
     """Return `url`, which was in a response from `source`, if it may be used.
 
-    It may if it is HTTPS, or plain HTTP on loopback if the response came from loopback, too: a
-    remote registry must not reach what listens on a unit's loopback.
+    It may if it has a valid host, and is HTTPS, or plain HTTP on loopback if the response came
+    from loopback, too: a remote registry must not reach what listens on a unit's loopback.
     """
     try:
         parts = urllib.parse.urlsplit(url)
-        plain = parts.scheme == 'http' and is_loopback(url) and is_loopback(source)
-        good = plain or parts.scheme == 'https'
+        valid = parts.scheme in ('http', 'https') and is_address(parts.netloc)
     except ValueError:
-        good = False
-    if not good or not is_address(parts.netloc):
+        valid = False
+    if not valid:
         raise errors.Misbehaving(
-            f'{host(source)} redirects to an address without HTTPS: check that it is a registry'
+            f'{host(source)} returned an invalid address: check that it is a registry'
+        )
+    if parts.scheme == 'http' and not (is_loopback(url) and is_loopback(source)):
+        raise errors.Misbehaving(
+            f'{host(source)} returned an address without HTTPS, {host(url)}: check that it is a '
+            f'registry'
         )
     return url
 
@@ -51,7 +70,7 @@ def with_query(url: str, query: typing.Sequence[typing.Tuple[str, str]]) -> str:
 
 def host(url: str) -> str:
     """Return the host, and the port if any, for a message."""
-    return urllib.parse.urlsplit(url).netloc.rpartition('@')[2]
+    return messages.printable(urllib.parse.urlsplit(url).netloc.rpartition('@')[2])
 
 
 def origin(url: str) -> str:

@@ -12,7 +12,7 @@ import time
 import typing
 import urllib.parse
 
-from container_image import _addresses, _http, challenges
+from container_image import _addresses, _http, challenges, messages
 from container_image.registry_errors import (
     BadCredentials,
     BlobUnknown,
@@ -57,11 +57,11 @@ class Connection:
         tell: typing.Callable[[str], None],
     ) -> None:
         self._tell = tell
-        self._name = host
+        self._name = messages.printable(host)
         hub = host in ('docker.io', 'index.docker.io')
         self._address = 'registry-1.docker.io' if hub else host
         if not _addresses.is_address(self._address):
-            raise Refused(f'{host} is not a valid address: check host and port')
+            raise Refused(f'{self._name} is not a valid address: check host and port')
         # On loopback plain HTTP goes first: a server that speaks it may wait for ever for the end
         # of a TLS hello, and the first request never has credentials.
         loopback = _addresses.is_loopback(f'//{self._address}')

@@ -19,7 +19,7 @@ import requests
 import requests.auth
 import requests.utils
 
-from container_image import _addresses, _http_failures
+from container_image import _addresses, _http_failures, messages
 from container_image import registry_errors as errors
 
 Proxies = typing.Mapping[str, str]
@@ -308,8 +308,8 @@ def _bundle() -> typing.Union[bool, str]:
         path = os.environ.get(variable)
         if path and not os.path.exists(path):
             raise errors.CertificateNotTrusted(
-                f'{variable} names {path}, which does not exist: set it to a bundle of CA '
-                f'certificates'
+                f'{variable} names {messages.printable(path)}, which does not exist: set it to a '
+                f'bundle of CA certificates'
             )
         if path:
             return path

@@ -9,7 +9,7 @@ import requests
 import requests.utils
 import urllib3.exceptions
 
-from container_image import _addresses
+from container_image import _addresses, messages
 from container_image import registry_errors as errors
 
 
@@ -23,7 +23,7 @@ def failure(
     if proxy:
         # Its password may hold a slash, so it is no use to parse this as an address.
         address = proxy.rpartition('@')[2].rpartition('//')[2].partition('/')[0]
-        where += f' (through the proxy {address})'
+        where += f' (through the proxy {messages.printable(address)})'
 
     def has(*types: typing.Type[BaseException]) -> bool:
         return any(isinstance(cause, types) for cause in causes)
@@ -44,7 +44,8 @@ def failure(
     if has(requests.exceptions.ProxyError) or (proxy and nowhere):
         return errors.NotReachable(f'{where} cannot be reached: check the proxy')
     if nowhere:
-        return errors.Refused(f'{where} is not a valid address: check host and port')
+        # Hosts are checked before: only what a registry redirects to can still be invalid.
+        return errors.Misbehaving(f'{where} is not a valid address: check that it is a registry')
     if has(ssl.SSLError):
         return errors.NotReachable(f'TLS with {where} failed: check the port')
     if has(ConnectionRefusedError):
@@ -87,7 +88,7 @@ def _distrust(causes: typing.Iterable[BaseException]) -> typing.Optional[str]:
         match = re.search(r'certificate verify failed(?:: (.*?))?\.? ?(\(_ssl|$)', str(cause))
         if isinstance(cause, ssl.SSLError) and match:
             # Python 3.6 does not say which.
-            return match.group(1) or 'not signed by a known CA, or expired'
+            return messages.printable(match.group(1) or 'not signed by a known CA, or expired')
         if type(cause).__name__ == 'CertificateError':  # urllib3 1 has one of its own
             return 'it is for a different host'
     return None

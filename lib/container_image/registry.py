@@ -29,7 +29,7 @@ import threading
 import time
 import typing
 
-from container_image import _connection, _upload
+from container_image import _connection, _upload, messages
 from container_image import reference as references
 from container_image._download import Download
 from container_image.registry_errors import (
@@ -136,16 +136,17 @@ def look_up(
         except RegistryError as exc:
             answer = exc.with_traceback(None)  # it leads to the password
         except Exception as exc:
-            # Its text is not ours, so it may hold anything.
+            # Its text comes from elsewhere, and may have a password in it.
             answer = Misbehaving(
-                f'the request to {reference.domain} failed ({type(exc).__name__})'
+                f'the request to {messages.printable(reference.domain)} failed '
+                f'({type(exc).__name__})'
             )
         answered.put((name, answer))
 
     answers: typing.Dict[str, Outcome] = {}
     for name, image in images.items():
         image = Image(*image)
-        domain = image.reference.domain
+        domain = messages.printable(image.reference.domain)
         answers[name] = NotReachable(
             f'{domain} did not respond within {limit:.0f} s: check the network'
         )
@@ -199,7 +200,7 @@ class Client:
             timeouts=timeouts,
             tell=tell,
         )
-        self._name = host
+        self._name = messages.printable(host)
 
     def __enter__(self) -> 'Client':
         return self
@@ -239,7 +240,8 @@ class Client:
             stored = answer.headers.get('Docker-Content-Digest', digest)
             if stored.startswith('sha256:') and stored != digest:
                 raise Misbehaving(
-                    f'{self._name} stored {image} under a different digest: {stored}'
+                    f'{self._name} stored {image} under a different digest: '
+                    f'{messages.printable(stored)}'
                 )
             return digest
 
@@ -385,7 +387,7 @@ class Client:
 
     def _image(self, repository: str, tag_or_digest: str) -> str:
         mark = '@' if ':' in tag_or_digest else ':'
-        return f'{self._name}/{repository}{mark}{tag_or_digest}'
+        return messages.printable(f'{self._name}/{repository}{mark}{tag_or_digest}')
 
 
 def _digest_of(content: bytes, like: str = 'sha256:') -> str:

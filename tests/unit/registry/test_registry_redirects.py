@@ -152,6 +152,61 @@ def test_a_registry_on_loopback_may_have_its_tokens_and_storage_there_too():
     assert len(stored) == 1
 
 
+@pytest.mark.parametrize('lure', [realm, location, place_of_an_upload])
+@pytest.mark.parametrize(
+    'name',
+    [
+        '\x1b[2J',
+        'a' * 30000,
+        'a' * 64 + '.test',
+        'a.' * 127 + 'test',
+        'a..test',
+        '-a.test',
+        'a b',
+        'a\\\\@b.test',
+        'b\xfccher.test',
+        '%41.test',
+        '*.test',
+        '[::g]',
+        '[::1%25eth0]',
+        '[::1]x',
+        'a.test:0',
+        'a.test:65536',
+        'a.test:+80',
+        ':443',
+    ],
+)
+def test_an_address_that_only_the_registry_named_is_checked_and_its_fault(name, lure, names):
+    with case.registry_that(lure('https://' + name)) as (host, _):
+        del names[:]
+        with registry.Client(host, tries=1) as client:
+            error = case.failure_of(
+                client.push_blob, 'team/app', case.DIGEST, 2, lambda: io.BytesIO(b'{}')
+            )
+    assert type(error) is registry.Misbehaving
+    assert str(error) == f'{host} returned an invalid address: check that it is a registry'
+    assert set(names) <= {'127.0.0.1'}
+
+
+@pytest.mark.parametrize(
+    ('address', 'is_one'),
+    [
+        ('a-b_c.test', True),
+        ('a.test.', True),
+        ('127.0.0.1:5000', True),
+        ('[2001:db8::1]:5000', True),
+        ('user:secret@a.test:1', True),
+        ('a' * 63 + '.test:65535', True),
+        ('', False),
+        ('a.test/path', False),
+        ('a.test?', False),
+        ('[::1', False),
+    ],
+)
+def test_an_address_is_a_name_or_an_ip_address_and_a_port(address, is_one):
+    assert _addresses.is_address(address) is is_one
+
+
 @pytest.mark.parametrize('status', [301, 302, 303])
 def test_an_upload_is_not_sent_on_by_what_would_make_a_get_of_it(status):
     with case.registry_that(case.has) as (storage, asked):
