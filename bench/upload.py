@@ -60,7 +60,7 @@ def main():
     results = Results()
     versions = [figures.version('skopeo', '--version')]
     # as pip does with what it installs: where PYTHONDONTWRITEBYTECODE is set, nobody else would
-    for sources in ('lib', 'tools/src'):
+    for sources in ('lib', 'tools/charm-image/src'):
         compileall.compile_dir(ROOT / sources, quiet=1)
     with (
         # a directory on disk, not in memory

@@ -22,7 +22,7 @@ import rich.text
 
 import terminal_picture
 from charm_image import terminal
-from charm_image.upload import command
+from charm_image._upload import command
 from services import charmhub, layouts
 
 _ARGUMENTS = ['my-charm', 'my-image', '--image=my.rock']

@@ -13,7 +13,13 @@ LAYERS = ROOT / 'tests' / 'layers'
 _NOT_CHECKED_IN = shutil.ignore_patterns(
     '.git', '.tox', '.cache', '.*_cache', '.hypothesis', '__pycache__', '*.egg-info'
 )
-_BUILT = ('build', 'tools/build', 'tools/dist')
+_BUILT = (
+    'build',
+    'tools/charm-image/build',
+    'tools/charm-image/dist',
+    'tools/charm-unit/build',
+    'tools/charm-unit/dist',
+)
 
 
 class BuildError(Exception):

@@ -1,5 +1,6 @@
 """What every test here needs."""
 
+import importlib.util
 import pathlib
 import runpy
 import signal
@@ -9,7 +10,11 @@ from services import no_skips
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 # charmhelpers is imported here, too.
-runpy.run_path(str(_ROOT / 'tools/src/charm_unit/in_hooks/charm_unit_hook.py'))
+runpy.run_path(str(_ROOT / 'tools/charm-unit/src/charm_unit/in_hooks/charm_unit_hook.py'))
+
+# engines, registries and a Charmhub, where charm-image is installed
+_TOOLS = ('charm_image', 'deflate', 'docker', 'keyring')
+pytest_plugins = ['services.fixtures'] if all(map(importlib.util.find_spec, _TOOLS)) else []
 
 
 def pytest_configure(config):

@@ -25,7 +25,7 @@ def told(picture):
         env={
             **os.environ,
             'PYTHONPATH': os.pathsep.join(
-                str(building.ROOT / path) for path in ('tests', 'tools/src')
+                str(building.ROOT / path) for path in ('tests', 'tools/charm-unit/src', 'lib')
             ),
             'COLUMNS': '80',
             'TERM': 'dumb',

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-_SOURCES = pathlib.Path(__file__).parents[2] / 'tools' / 'src'
+_SOURCES = pathlib.Path(__file__).parents[2] / 'tools' / 'charm-unit' / 'src'
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-_SOURCES = pathlib.Path(__file__).parents[2] / 'tools' / 'src'
+_SOURCES = pathlib.Path(__file__).parents[2] / 'tools' / 'charm-unit' / 'src'
 _SECONDS = 60
 """Within which everything has happened, however slow the machine is."""
 

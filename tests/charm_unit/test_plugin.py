@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 
-_SOURCES = pathlib.Path(__file__).parents[2] / 'tools' / 'src'
+_SOURCES = pathlib.Path(__file__).parents[2] / 'tools' / 'charm-unit' / 'src'
 _TESTS = """
 def test_it(charm_unit):
     unit = charm_unit(resources={'web': 'a/b:1'}, juju='3.6.0')

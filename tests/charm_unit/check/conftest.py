@@ -9,7 +9,7 @@ import sys
 import pytest
 import small_charms
 
-_SOURCES = pathlib.Path(__file__).resolve().parents[3] / 'tools' / 'src'
+_SOURCES = pathlib.Path(__file__).resolve().parents[3] / 'tools' / 'charm-unit' / 'src'
 
 
 class Check:

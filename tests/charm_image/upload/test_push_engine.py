@@ -1,0 +1,336 @@
+"""The engine is found as the docker command finds it, and the image by its digest."""
+
+import os
+import pathlib
+import shutil
+import socket
+import stat
+import subprocess
+import sys
+
+import docker
+import pytest
+
+from charm_image._oci import engine, images
+from services import certificates, fake_engine, layouts, loopback, require
+
+pytestmark = pytest.mark.holds('finds images')
+
+SMALL = layouts.tar([('small', b'small')])
+
+
+def _inspected(digits, **kwargs):
+    digits = digits.ljust(64, '0')
+    return {**layouts.Image((SMALL,)).inspected, 'Id': f'sha256:{digits}', **kwargs}
+
+
+# Which engine
+
+
+def _context(config, name, host, **endpoint):
+    """Have the docker command make a context; give the environment that has it."""
+    require('docker')
+    settings = ','.join([f'host={host}', *(f'{k}={v}' for k, v in endpoint.items())])
+    environ = {'DOCKER_CONFIG': str(config), 'PATH': os.environ['PATH'], 'HOME': str(config)}
+    command = ['docker', 'context', 'create', name, '--docker', settings]
+    subprocess.run(command, env=environ, check=True, capture_output=True)
+    return environ
+
+
+def test_docker_host_goes_before_contexts(fake, tmp_path):
+    environ = _context(tmp_path, 'other', 'unix:///nowhere')
+    with engine.connect({**environ, 'DOCKER_HOST': fake.host, 'DOCKER_CONTEXT': 'other'}) as local:
+        assert local.host == fake.host
+
+
+def test_docker_context_names_a_context_even_where_docker_has_no_configuration(fake, tmp_path):
+    environ = _context(tmp_path, 'mine', fake.host)
+    assert not (tmp_path / 'config.json').exists()
+    with engine.connect({**environ, 'DOCKER_CONTEXT': 'mine'}) as local:
+        assert local.host == fake.host
+
+
+def test_the_context_in_use_is_taken(fake, tmp_path):
+    environ = _context(tmp_path, 'mine', fake.host)
+    subprocess.run(['docker', 'context', 'use', 'mine'], env=environ, check=True)
+    with engine.connect(environ) as local:
+        assert local.host == fake.host
+
+
+def test_docker_context_goes_before_the_context_in_use(fake, tmp_path):
+    environ = _context(tmp_path, 'mine', fake.host)
+    _context(tmp_path, 'other', 'unix:///nowhere')
+    subprocess.run(['docker', 'context', 'use', 'other'], env=environ, check=True)
+    with engine.connect({**environ, 'DOCKER_CONTEXT': 'mine'}) as local:
+        assert local.host == fake.host
+
+
+@pytest.mark.parametrize('settings', [{}, {'DOCKER_CONTEXT': 'default', 'DOCKER_HOST': ''}])
+def test_without_any_settings_it_is_the_default_socket(settings, monkeypatch, tmp_path):
+    def refuse(*args, **kwargs):
+        raise docker.errors.DockerException
+
+    monkeypatch.setattr(docker, 'APIClient', refuse)
+    with pytest.raises(engine.EngineError, match=' at unix:///var/run/docker.sock '):
+        engine.connect({'HOME': str(tmp_path), **settings})
+
+
+def test_an_unknown_context_is_named(tmp_path):
+    with pytest.raises(engine.EngineError, match="no docker context 'gone'.*context ls"):
+        engine.connect({'DOCKER_CONFIG': str(tmp_path), 'DOCKER_CONTEXT': 'gone'})
+
+
+def test_a_damaged_configuration_of_docker_is_named(tmp_path):
+    (tmp_path / 'config.json').write_text('{')
+    with pytest.raises(engine.EngineError, match='config.json cannot be read'):
+        engine.connect({'DOCKER_CONFIG': str(tmp_path)})
+
+
+@pytest.fixture
+def tls_engine(fake, tmp_path):
+    """The address of an engine behind TLS, and a directory with what its clients need."""
+    authority = certificates.Authority(tmp_path)
+    client = authority.issue('client')
+    keys = tmp_path / 'keys'
+    keys.mkdir()
+    shutil.copy(authority.certificate, keys / 'ca.pem')
+    shutil.copy(client.certificate, keys / 'cert.pem')
+    shutil.copy(client.key, keys / 'key.pem')
+    with fake_engine.behind_tls(fake, authority.issue('127.0.0.1'), authority) as port:
+        yield f'tcp://127.0.0.1:{port}', keys
+
+
+def test_an_engine_is_reached_by_tls_with_the_variables_of_docker(tls_engine, fake):
+    host, keys = tls_engine
+    environ = {'DOCKER_HOST': host, 'DOCKER_TLS_VERIFY': '1', 'DOCKER_CERT_PATH': str(keys)}
+    identity = fake.add(_inspected('a'))
+    with engine.connect(environ) as local:
+        assert local.find(identity).id == identity
+
+
+def test_an_engine_is_reached_by_tls_with_a_context(tls_engine, fake, tmp_path):
+    host, keys = tls_engine
+    files = {part: keys / f'{part}.pem' for part in ('ca', 'cert', 'key')}
+    environ = _context(tmp_path / 'config', 'secure', host, **files)
+    identity = fake.add(_inspected('a'))
+    with engine.connect({**environ, 'DOCKER_CONTEXT': 'secure'}) as local:
+        assert local.find(identity).id == identity
+
+
+def test_an_engine_with_a_certificate_of_another_authority_is_not_trusted(tls_engine, tmp_path):
+    host, keys = tls_engine
+    (tmp_path / 'other').mkdir()
+    shutil.copy(certificates.Authority(tmp_path / 'other').certificate, keys / 'ca.pem')
+    environ = {'DOCKER_HOST': host, 'DOCKER_TLS_VERIFY': '1', 'DOCKER_CERT_PATH': str(keys)}
+    with pytest.raises(engine.EngineError, match='certificate verify failed'):
+        engine.connect(environ)
+
+
+def test_tls_files_that_are_not_there_are_named(tmp_path):
+    environ = {'DOCKER_HOST': 'tcp://127.0.0.1:1', 'DOCKER_TLS_VERIFY': '1'}
+    with pytest.raises(engine.EngineError, match='DOCKER_CERT_PATH'):
+        engine.connect({**environ, 'DOCKER_CERT_PATH': str(tmp_path)})
+
+
+def test_an_engine_that_does_not_run_is_said_not_to_run(tmp_path):
+    with pytest.raises(engine.EngineError) as raised:
+        engine.connect({'DOCKER_HOST': f'unix://{tmp_path}/docker.sock'})
+    assert f'unix://{tmp_path}/docker.sock' in str(raised.value)
+    assert 'is not running' in str(raised.value)
+
+
+def test_a_socket_that_nobody_listens_to_is_an_engine_that_does_not_run(tmp_path):
+    with socket.socket(socket.AF_UNIX) as unused:
+        unused.bind(str(tmp_path / 'sock'))
+    with pytest.raises(engine.EngineError, match='is not running'):
+        engine.connect({'DOCKER_HOST': f'unix://{tmp_path}/sock'})
+
+
+def test_a_port_that_nobody_listens_on_is_an_engine_that_does_not_run():
+    with socket.create_server(('127.0.0.1', 0)) as server:
+        port = server.getsockname()[1]
+    with pytest.raises(engine.EngineError, match='is not running.*DOCKER_HOST'):
+        engine.connect({'DOCKER_HOST': f'tcp://127.0.0.1:{port}'})
+
+
+def test_podmans_socket_is_hinted_at_where_it_is(tmp_path, monkeypatch):
+    (tmp_path / 'podman').mkdir()
+    (tmp_path / 'podman/podman.sock').touch()
+    monkeypatch.setenv('XDG_RUNTIME_DIR', str(tmp_path))
+    with pytest.raises(engine.EngineError, match=f'unix://{tmp_path}/podman/podman.sock'):
+        engine.connect({'DOCKER_HOST': 'unix:///nowhere/docker.sock'})
+
+
+def test_an_engine_that_the_user_may_not_use_is_said_so(fake):
+    if os.getuid():
+        pytest.skip('only root can become somebody else')
+    path = pathlib.Path(fake.host.removeprefix('unix://'))
+    path.chmod(0o600)
+    path.parent.chmod(0o755)
+    program = (
+        'import os, sys; from charm_image._oci import engine; import docker, requests; '
+        'os.setgid(65534); os.setuid(65534)\n'
+        f'try: engine.connect({{"DOCKER_HOST": {fake.host!r}}})\n'
+        'except engine.EngineError as error: print(error)'
+    )
+    done = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True)
+    assert 'group `docker`' in done.stdout, done.stderr
+
+
+def test_something_else_that_answers_is_not_an_engine():
+    with (
+        loopback.serving(lambda exchange: exchange.reply(404)) as url,
+        pytest.raises(engine.EngineError, match='no engine responds'),
+    ):
+        engine.connect({'DOCKER_HOST': url.replace('http', 'tcp')})
+
+
+def _ssh(directory, script):
+    """Put a program named ssh into `directory`, which runs what it is told to, here."""
+    program = directory / 'ssh'
+    program.write_text(f'#!/bin/sh\n{script}\n')
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+
+
+def test_an_engine_is_reached_through_ssh(dockerd, tmp_path, monkeypatch):
+    require('docker')
+    _ssh(
+        tmp_path,
+        f'echo "$@" >>{tmp_path}/told\nwhile [ "$1" != -- ]; do shift; done; shift 2\n'
+        f'DOCKER_HOST={dockerd.host} exec "$@"',
+    )
+    monkeypatch.setenv('PATH', f'{tmp_path}:{os.environ["PATH"]}')
+    identity = dockerd.client.images.load(layouts.docker_20(layouts.Image((SMALL,))))[0].id
+    with engine.connect({'DOCKER_HOST': 'ssh://me@builder:2222'}) as local:
+        found = local.find(identity)
+        files = {m.name.split('/')[-1]: m.content.read(m.size) for m in found.members()}
+    assert files['layer.tar'] == SMALL
+    told = (tmp_path / 'told').read_text().splitlines()
+    assert set(told) == {
+        '-T -o ConnectTimeout=30 -l me -p 2222 -- builder docker system dial-stdio'
+    }
+
+
+def test_an_engine_that_ssh_cannot_reach_is_named(tmp_path, monkeypatch):
+    _ssh(tmp_path, 'exit 255')
+    monkeypatch.setenv('PATH', f'{tmp_path}:{os.environ["PATH"]}')
+    with pytest.raises(engine.EngineError, match='no engine responds at ssh://builder.*`ssh`'):
+        engine.connect({'DOCKER_HOST': 'ssh://builder'})
+
+
+def test_ssh_that_is_not_installed_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv('PATH', str(tmp_path))
+    with pytest.raises(engine.EngineError, match='ssh'):
+        engine.connect({'DOCKER_HOST': 'ssh://builder'})
+
+
+# Which image
+
+
+def test_an_image_is_found_by_its_long_and_short_id(each_engine):
+    running = each_engine
+    image = layouts.Image((SMALL, layouts.tar([('by', b'id')])))
+    identity = running.client.images.load(layouts.docker_20(image))[0].id
+    assert running.kind.containerd or identity == image.id
+    with engine.connect({'DOCKER_HOST': running.host}) as local:
+        for digest in (identity, identity[7:], identity[7:19], identity[7:40]):
+            found = local.find(digest)
+            assert (found.id, found.layers) == (identity, tuple(image.diff_ids))
+            assert (found.platform, found.architectures) == (('linux', 'amd64'), ('amd64',))
+
+
+def test_an_image_is_found_by_its_digest_in_a_registry(each_engine, open_registry, repository):
+    running = each_engine
+    image = layouts.Image((SMALL, layouts.tar([('by', b'digest')])))
+    identity = running.client.images.load(layouts.docker_20(image))[0].id
+    there = f'{open_registry.host}/{repository}'
+    running.client.images.get(identity).tag(there, 'v1')
+    running.client.images.push(there, 'v1')
+    if running.kind.program == 'podman':  # which knows such digests only of what it pulled
+        running.client.images.remove(identity, force=True)
+        running.client.images.pull(there, 'v1')
+    digest = running.client.images.get(identity).attrs['RepoDigests'][-1].partition('@')[2]
+    assert (digest == identity) == running.kind.containerd
+    with engine.connect({'DOCKER_HOST': running.host}) as local:
+        for given in (digest, digest[7:19]):
+            found = local.find(given)
+            assert (found.id, digest in found.repo_digests) == (identity, True)
+
+
+def test_a_digest_that_the_engine_does_not_have_is_not_found(local):
+    for digest in (f'sha256:{"a" * 64}', 'a' * 12):
+        with pytest.raises(images.NotFoundError, match='no image .*docker images'):
+            local.find(digest)
+
+
+def test_a_short_digest_that_fits_several_images_lists_them(fake, local):
+    one = fake.add(_inspected('abcdefabcdef1', RepoTags=['first:1']))
+    two = fake.add(_inspected('abcdefabcdef2'))
+    with pytest.raises(images.AmbiguousError) as raised:
+        local.find('abcdefabcdef')
+    assert set(raised.value.candidates) == {one, two}
+    assert f'{one} (first:1)' in str(raised.value)
+    assert two in str(raised.value)
+    assert local.find('abcdefabcdef2').id == two
+
+
+def test_an_id_and_a_registrys_digest_with_the_same_beginning_are_ambiguous(fake, local):
+    one = fake.add(_inspected('abcdefabcdef1'))
+    digest = 'sha256:' + 'abcdefabcdef2'.ljust(64, '0')
+    two = fake.add(_inspected('1', RepoDigests=[f'name@{digest}']))
+    with pytest.raises(images.AmbiguousError) as raised:
+        local.find('abcdefabcdef')
+    assert set(raised.value.candidates) == {one, two}
+
+
+def test_one_image_that_several_registries_have_is_not_ambiguous(fake, local):
+    digest = 'sha256:' + 'abcdefabcdef2'.ljust(64, '0')
+    names = [f'{name}@{digest}' for name in ('here/a', 'there/b')]
+    identity = fake.add(_inspected('abcdefabcdef2', RepoDigests=names))
+    assert local.find('abcdefabcdef').id == identity
+
+
+def test_two_images_with_one_digest_in_registries_are_ambiguous_by_the_long_form_too(fake, local):
+    digest = 'sha256:' + 'd' * 64
+    for digits in '12':
+        fake.add(_inspected(digits, RepoDigests=[f'name@{digest}']))
+    with pytest.raises(images.AmbiguousError):
+        local.find(digest)
+
+
+def test_an_image_that_is_named_like_a_digest_is_not_taken_for_it(fake, local):
+    fake.images['sha256:' + 'a' * 64] = (_inspected('b'), b'', None)
+    with pytest.raises(images.NotFoundError):
+        local.find('sha256:' + 'a' * 64)
+
+
+@pytest.mark.parametrize(
+    'digest',
+    ['', 'abc', 'A' * 12, 'name:tag', 'sha256:abcdefabcdef', 'sha512:' + 'a' * 64, 'g' * 12],
+)
+def test_what_is_not_a_digest_is_refused(digest, local):
+    with pytest.raises(ValueError, match='not a valid digest'):
+        local.find(digest)
+
+
+def test_an_engine_that_fails_says_why(fake, local):
+    fake.status = 500
+    with pytest.raises(engine.EngineError, match='no space left on device'):
+        local.find('a' * 12)
+
+
+@pytest.mark.parametrize(
+    ('go', 'charmhub'),
+    [
+        ('amd64', 'amd64'),
+        ('arm64', 'arm64'),
+        ('arm', 'armhf'),
+        ('ppc64le', 'ppc64el'),
+        ('s390x', 's390x'),
+        ('riscv64', 'riscv64'),
+        ('386', 'i386'),
+    ],
+)
+def test_architectures_have_charmhubs_names(go, charmhub, fake, local):
+    identity = fake.add(_inspected('a', Architecture=go))
+    assert local.find(identity).architectures == (charmhub,)

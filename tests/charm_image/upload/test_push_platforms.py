@@ -1,0 +1,156 @@
+"""An index: which of its platforms are there differs by machine and by time."""
+
+import json
+
+import pytest
+
+from charm_image._oci import engine, images
+from charm_image._upload import push, pushed
+from services import layouts
+
+# of these tests alone: containerd's store pulls no layer that it has unpacked, nor can export it
+SMALL = layouts.tar([('small', b'of each platform')])
+AMD64 = layouts.Image((SMALL, layouts.tar([('amd', b'amd')])))
+ARM64 = layouts.Image((SMALL, layouts.tar([('arm', b'arm' * 9000)])), 'arm64', variant='v8')
+S390X = layouts.Image((SMALL,), 's390x')
+ALL = (AMD64, ARM64, S390X)
+
+ARCHIVE = layouts.containerd(*ALL)
+#: The digest of the index, which containerd's store takes for the ID whatever it has of it.
+ID = layouts.index_digest(ARCHIVE)
+
+
+class Indexed:
+    """An engine with containerd's store; `tells` as Docker 28 does, which manifests it has."""
+
+    def __init__(self, fake, local, tells):
+        self._fake, self._local, self._tells = fake, local, tells
+
+    def has(self, *present):
+        """Have these of the index; give the image as the upload sees it then."""
+        export = layouts.containerd(*present, absent=[i for i in ALL if i not in present])
+        inspected = {**present[0].inspected, 'Id': ID, 'RepoDigests': [f'name@{ID}']}
+        if self._tells:
+            inspected['Manifests'] = [self._manifest(i, i in present) for i in ALL]
+            attestation = {'Kind': 'attestation', 'Available': False, 'AttestationData': {}}
+            inspected['Manifests'].append(attestation)
+        self._fake.add(inspected, export)
+        return self._local.find(ID)
+
+    def _manifest(self, image, available):
+        platform = {'os': image.system, 'architecture': image.architecture}
+        return {'Kind': 'image', 'Available': available, 'ImageData': {'Platform': platform}}
+
+    @property
+    def exports(self):
+        return self._fake.exports
+
+
+@pytest.fixture(params=[True, False], ids=['told', 'not told'])
+def indexed(fake, local, request):
+    return Indexed(fake, local, request.param)
+
+
+def test_a_platform_that_was_pulled_since_is_uploaded_too(indexed, client, repository):
+    first = push.push(indexed.has(AMD64), client, repository)
+    assert pushed.architectures(client, repository, first) == ('amd64',)
+    more = indexed.has(AMD64, ARM64)
+    assert pushed.find(client, repository, more) is None
+    second = push.push(more, client, repository)
+    assert pushed.architectures(client, repository, second) == ('amd64', 'arm64')
+    assert pushed.find(client, repository, indexed.has(AMD64, ARM64)) == second
+
+
+def test_a_platform_that_only_another_machine_has_is_not_taken(indexed, client, repository):
+    push.push(indexed.has(AMD64, ARM64), client, repository)
+    here = indexed.has(AMD64)
+    assert pushed.find(client, repository, here) is None
+    digest = push.push(here, client, repository)
+    assert pushed.architectures(client, repository, digest) == ('amd64',)
+
+
+def test_another_platform_of_the_same_index_is_not_taken(indexed, client, repository):
+    push.push(indexed.has(AMD64), client, repository)
+    assert pushed.find(client, repository, indexed.has(ARM64)) is None
+
+
+@pytest.mark.parametrize('present', [(AMD64,), (ARM64, AMD64)])
+def test_what_is_as_it_was_is_not_sent_again(present, indexed, client, repository):
+    digest = push.push(indexed.has(*present), client, repository)
+    sent = client.get_manifest(repository, digest)
+    assert pushed.find(client, repository, indexed.has(*present)) == digest
+    assert client.get_manifest(repository, digest) == sent
+
+
+def test_an_engine_that_tells_is_not_asked_for_a_second_export(fake, local, client, repository):
+    indexed = Indexed(fake, local, tells=True)
+    push.push(indexed.has(AMD64), client, repository)
+    assert fake.exports == 1
+    assert pushed.find(client, repository, indexed.has(AMD64))
+    assert fake.exports == 1
+
+
+def test_what_the_index_names_is_known_after_an_upload_and_before_the_next(
+    indexed, client, repository
+):
+    for image in (first := indexed.has(AMD64), indexed.has(AMD64)):
+        if image is first:
+            push.push(image, client, repository)
+        else:
+            pushed.find(client, repository, image)
+        assert sorted(image.index_architectures) == ['amd64', 'arm64', 's390x']
+
+
+def test_indexes_that_are_nested_too_deeply_in_a_registry_are_refused(
+    fake, local, client, repository
+):
+    fake.add(AMD64.inspected, layouts.docker_25(AMD64))
+    digest = push.push(local.find(AMD64.id), client, repository)
+    for _ in range(7):
+        digest = _index(client, repository, digest)
+    with pytest.raises(images.InvalidImageError, match='nested too deeply'):
+        pushed.architectures(client, repository, digest)
+
+
+def test_indexes_that_name_each_other_again_and_again_are_asked_for_once(
+    fake, local, client, repository, monkeypatch
+):
+    fake.add(AMD64.inspected, layouts.docker_25(AMD64))
+    digest = push.push(local.find(AMD64.id), client, repository)
+    for _ in range(3):
+        digest = _index(client, repository, *[digest] * 10)
+    asked = []
+    get = client.get_manifest
+    monkeypatch.setattr(client, 'get_manifest', lambda *args: asked.append(args) or get(*args))
+    assert pushed.architectures(client, repository, digest) == ('amd64',)
+    assert len(asked) == 4
+
+
+@pytest.mark.holds('uploads what is there')
+def test_what_a_real_engine_has_now_is_what_counts(each_engine, open_registry, client, repository):
+    source = open_registry.store(ARCHIVE, f'{repository}/source', 'v1')
+    api = each_engine.client.api
+
+    def has(platform):
+        for told in api.pull(source, 'v1', platform=platform, stream=True, decode=True):
+            assert 'error' not in told, told
+        with engine.connect({'DOCKER_HOST': each_engine.host}) as local:
+            found = local.find(api.inspect_image(f'{source}:v1')['Id'])
+            known = pushed.find(client, repository, found)
+            digest = known or push.push(found, client, repository)
+        return bool(known), pushed.architectures(client, repository, digest)
+
+    assert has('linux/amd64') == (False, ('amd64',))
+    assert has('linux/amd64') == (True, ('amd64',))
+    # only containerd's store keeps several platforms of one index
+    both = ('amd64', 'arm64') if api.inspect_image(f'{source}:v1')['Id'] == ID else ('arm64',)
+    assert has('linux/arm64') == (False, both)
+    assert has('linux/arm64') == (True, both)
+
+
+def _index(client, repository, *digests):
+    """Store an index of manifests or indexes; give its digest."""
+    content = json.dumps({'schemaVersion': 2, 'manifests': [{'digest': d} for d in digests]})
+    media_type = 'application/vnd.oci.image.index.v1+json'
+    digest = f'sha256:{layouts.sha256(content.encode())}'
+    return client.put_manifest(repository, digest, content.encode(), media_type)

@@ -1,0 +1,373 @@
+"""An image on its way from one docker-registry to another."""
+
+import contextlib
+import random
+import threading
+import time
+import urllib.parse
+
+import pytest
+from remote_cases import ACCOUNT, AMD64, ARM64, KINDS, MIB, assert_same, log_in, nested, schema_1
+
+from charm_image._oci import images, remote_image
+from charm_image._upload import registry_copy, resource_upload
+from container_image import reference, registry
+from services import faulty_proxy, loopback, remote_images
+from services import registry as registries
+
+
+@pytest.fixture(scope='module')
+def directory(tmp_path_factory):
+    return tmp_path_factory.mktemp('registries')
+
+
+@pytest.fixture(scope='module')
+def here(directory):
+    """The one that they go to, where a token is needed, as in Canonical's."""
+    with (
+        registries.token_server(directory / 'tokens', {'author': 'secret'}) as tokens,
+        registries.running(directory / 'here', tokens=tokens) as running,
+    ):
+        yield running
+
+
+@pytest.fixture
+def way_in(here):
+    """The way to the registry that images go to."""
+    with faulty_proxy.running(here.host) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def client(way_in):
+    with registry.Client(way_in.host, 'author', 'secret') as client:
+        yield client
+
+
+@pytest.fixture(autouse=True)
+def waited(monkeypatch, tmp_path):
+    """No time is lost with waiting; the logins of whoever runs the tests are not looked at."""
+    waits = []
+    monkeypatch.setattr(time, 'sleep', waits.append)
+    monkeypatch.setenv('HOME', str(tmp_path))
+    monkeypatch.setenv('REGISTRY_AUTH_FILE', str(tmp_path / 'auth.json'))
+    monkeypatch.delenv('DOCKER_CONFIG', raising=False)
+    return waits
+
+
+def source(host, stored, repository, **kwargs):
+    name = reference.Reference.parse(f'{host}/{repository}@{stored.digest}')
+    return remote_image.Source(name, **kwargs)
+
+
+def copy(host, stored, client, repository, progress=None, **kwargs):
+    with source(host, stored, repository, **kwargs) as origin:
+        image = origin.read()
+        registry_copy.copy(image, origin, client, repository, progress)
+    return image
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_manifests_and_blobs_are_the_same_to_the_byte(kind, there, client, repository):
+    stored = KINDS[kind]()
+    stored.push(there.host, repository)
+    image = copy(there.host, stored, client, repository)
+    assert image.digest == stored.digest
+    assert image.architectures == (('amd64', 'arm64') if ARM64.id in stored.blobs else ('amd64',))
+    assert_same(client, repository, stored)
+
+
+def test_what_is_there_already_is_neither_read_nor_sent(proxy, there, way_in, client, repository):
+    first = remote_images.image(AMD64)
+    first.push(there.host, repository)
+    copy(there.host, first, client, repository)
+    second = remote_images.image(AMD64, ARM64)
+    second.push(there.host, repository)
+    way_in.forget()
+    told = []
+    copy(proxy.host, second, client, repository, lambda *step: told.append(step))
+    new = second.blobs.keys() - first.blobs.keys()
+    assert {path.rpartition('/')[2] for path in proxy.paths('GET', '/blobs/')} == new | {
+        AMD64.id  # its architecture is in it
+    }
+    assert way_in.count('PATCH', '/blobs/') == len(new)
+    assert {step.split()[1] for step, _, _ in told} == {digest[7:19] for digest in new}
+
+
+def test_a_second_copy_sends_nothing_but_manifests(there, way_in, client, repository):
+    stored = remote_images.image(AMD64, ARM64, attested=True)
+    stored.push(there.host, repository)
+    copy(there.host, stored, client, repository)
+    way_in.forget()
+    copy(there.host, stored, client, repository)
+    assert way_in.count('POST', '') == way_in.count('PATCH', '') == 0
+
+
+# Ways in
+
+
+@pytest.fixture(params=['basic', 'token'])
+def closed(request, directory):
+    """A registry that wants an account, in each of the two ways."""
+    with contextlib.ExitStack() as stack:
+        options = {'accounts': ACCOUNT}
+        if request.param == 'token':
+            tokens = registries.token_server(directory / 'more-tokens', ACCOUNT)
+            options = {'tokens': stack.enter_context(tokens)}
+        yield stack.enter_context(registries.running(directory / request.param, **options))
+
+
+def test_a_closed_registry_is_read_with_the_login_for_it(
+    closed, client, repository, monkeypatch, tmp_path
+):
+    stored = remote_images.image(AMD64, ARM64)
+    ((username, password),) = ACCOUNT.items()
+    stored.push(closed.host, repository, username=username, password=password)
+    log_in(tmp_path / 'auth.json', closed.host)
+    copy(closed.host, stored, client, repository)
+    assert_same(client, repository, stored)
+
+
+@pytest.mark.parametrize('account', [None, {'puller': 'wrong'}])
+def test_without_the_right_login_it_says_no(
+    closed, client, repository, monkeypatch, tmp_path, account, way_in
+):
+    stored = remote_images.image(AMD64)
+    ((username, password),) = ACCOUNT.items()
+    stored.push(closed.host, repository, username=username, password=password)
+    if account:
+        log_in(tmp_path / 'auth.json', closed.host, account)
+    with pytest.raises(registry.BadCredentials if account else registry.NoRight) as caught:
+        copy(closed.host, stored, client, repository)
+    assert closed.host in str(caught.value)
+    assert 'wrong' not in str(caught.value).replace('wrong,', '')
+    assert way_in.requests == []
+
+
+def test_a_login_goes_to_the_registry_that_it_is_for_and_to_no_other(
+    there, client, repository, monkeypatch, tmp_path, here, way_in
+):
+    """Not to where its blobs are, and not to the registry that is written to."""
+    seen = {'storage': [], 'registry': []}
+    stored = remote_images.image(AMD64)
+    stored.push(there.host, repository)
+
+    def store(exchange):
+        seen['storage'].append(dict(exchange.headers))
+        exchange.reply(200, stored.blobs[exchange.path.rpartition('/')[2]])
+
+    with loopback.serving(store) as storage, faulty_proxy.running(there.host) as proxy:
+        host = urllib.parse.urlsplit(storage).netloc
+
+        def watch(exchange):
+            seen['registry'].append(exchange.headers.get('Authorization'))
+            if not exchange.headers.get('Authorization'):
+                return exchange.reply(401, WWW_Authenticate='Basic realm="x"')
+            if '/blobs/' in exchange.path:
+                digest = exchange.path.rpartition('/')[2]
+                return exchange.reply(307, Location=f'http://{host}/signed/{digest}')
+            return proxy.serve(exchange)
+
+        with loopback.serving(watch) as url:
+            registry_host = urllib.parse.urlsplit(url).netloc
+            log_in(tmp_path / 'auth.json', registry_host)
+            copy(registry_host, stored, client, repository)
+    assert_same(client, repository, stored)
+    assert len(seen['storage']) == len(stored.blobs)
+    assert not any('Authorization' in headers for headers in seen['storage'])
+    assert any(seen['registry'])
+
+
+def test_blobs_that_another_host_has_are_read_from_there(proxy, there, client, repository):
+    stored = remote_images.image(AMD64, ARM64)
+    stored.push(there.host, repository)
+    asked = []
+
+    def storage(exchange):
+        asked.append(exchange.path)
+        exchange.reply(200, stored.blobs[exchange.path.rpartition('/')[2]])
+
+    with loopback.serving(storage) as url:
+        proxy.redirect('GET', '/blobs/', url)
+        copy(proxy.host, stored, client, repository)
+    assert_same(client, repository, stored)
+    assert len(asked) == len(stored.blobs)
+
+
+# Faults
+
+
+@pytest.mark.parametrize('at', [0, 1, 100_000, 2_500_000])
+@pytest.mark.parametrize('times', [1, 3])
+def test_a_connection_that_the_other_registry_cuts_goes_on(
+    at, times, proxy, there, client, repository
+):
+    stored = remote_images.image(AMD64, ARM64)
+    stored.push(there.host, repository)
+    proxy.cut_answer('GET', '/blobs/', at, times=times)
+    copy(proxy.host, stored, client, repository)
+    assert_same(client, repository, stored)
+
+
+@pytest.mark.parametrize('at', [0, 300_000])
+def test_an_upload_that_is_cut_starts_again(at, there, way_in, client, repository):
+    stored = remote_images.image(AMD64, ARM64)
+    stored.push(there.host, repository)
+    way_in.cut('PATCH', '/blobs/uploads/', at=at, times=2)
+    copy(there.host, stored, client, repository)
+    assert_same(client, repository, stored)
+
+
+def test_a_rate_limit_is_waited_for_with_a_word(proxy, there, client, repository, waited):
+    stored = remote_images.image(AMD64)
+    stored.push(there.host, repository)
+    proxy.answer('GET', '/manifests/', 429, Retry_After='17')
+    proxy.answer('GET', '/blobs/', 429, times=2, Retry_After='23')
+    told = []
+    copy(proxy.host, stored, client, repository, tell=told.append)
+    assert_same(client, repository, stored)
+    assert sorted(waited) == [17, 23, 23]
+    assert len(told) == 3
+    assert all(proxy.host in sentence for sentence in told)
+
+
+def test_a_rate_limit_that_lasts_is_reported_as_what_it_is(proxy, there, client, repository):
+    stored = remote_images.image(AMD64)
+    stored.push(there.host, repository)
+    proxy.answer('GET', '/manifests/', 429, times=50, Retry_After='7200')
+    with pytest.raises(registry.Overloaded, match='429') as raised:
+        copy(proxy.host, stored, client, repository)
+    message, _ = resource_upload.described(raised.value)
+    assert message == f'{proxy.host} is rate-limiting requests (HTTP 429): try again in 7200 s'
+
+
+def test_a_blob_that_the_other_registry_lacks_ends_the_copy_without_a_manifest(
+    proxy, there, way_in, client, repository
+):
+    stored = remote_images.image(AMD64, ARM64)
+    stored.push(there.host, repository)
+    largest = max(stored.blobs, key=lambda digest: len(stored.blobs[digest]))
+    proxy.answer('GET', largest, 404, times=50)
+    with pytest.raises(registry.NotFound, match=largest):
+        copy(proxy.host, stored, client, repository)
+    assert way_in.count('PUT', '/manifests/') == 0
+    assert proxy.count('GET', largest) == 1  # nothing was repeated for it
+
+
+def test_the_registry_that_is_written_to_is_not_asked_again_for_the_other_s_sake(
+    proxy, there, way_in, client, repository
+):
+    stored = remote_images.image(AMD64)
+    stored.push(there.host, repository)
+    largest = max(stored.blobs, key=lambda digest: len(stored.blobs[digest]))
+    proxy.answer('GET', largest, 503, times=100)
+    with pytest.raises(registry.Overloaded, match=proxy.host):
+        copy(proxy.host, stored, client, repository)
+    assert proxy.count('GET', largest) == 5
+
+
+def test_bytes_that_are_not_the_blob_s_are_not_stored(proxy, there, way_in, client, repository):
+    stored = remote_images.image(AMD64)
+    stored.push(there.host, repository)
+    largest = max(stored.blobs, key=lambda digest: len(stored.blobs[digest]))
+    with loopback.serving(
+        lambda exchange: exchange.reply(200, bytes(len(stored.blobs[largest])))
+    ) as url:
+        proxy.redirect('GET', largest, url)
+        with pytest.raises(registry.Misbehaving, match='does not match'):
+            copy(proxy.host, stored, client, repository)
+    assert not client.has_blob(repository, largest)
+    assert way_in.count('PUT', '/manifests/') == 0
+
+
+def test_a_refusal_of_the_registry_that_is_written_to_is_reported_as_its_own(
+    there, way_in, client, repository
+):
+    stored = remote_images.image(AMD64)
+    stored.push(there.host, repository)
+    way_in.answer('POST', '/blobs/uploads/', 403, times=50)
+    with pytest.raises(registry.NoRight, match=way_in.host):
+        copy(there.host, stored, client, repository)
+
+
+# What is no image
+
+
+@pytest.mark.parametrize(
+    ('make', 'said'),
+    [
+        (remote_images.artifact, 'artifact.*helm'),
+        (
+            lambda: remote_images.artifact(
+                'application/vnd.oci.empty.v1+json', artifactType='application/sbom'
+            ),
+            'artifact.*sbom',
+        ),
+        (
+            lambda: remote_images.artifact('application/vnd.oci.image.config.v1+json'),
+            'artifact.*helm.chart',
+        ),
+        (lambda: remote_images.image(remote_images.platform('mips64le')), 'linux/mips64le'),
+        (
+            lambda: remote_images.image(remote_images.platform('amd64', 'windows')),
+            'windows/amd64',
+        ),
+        (lambda: nested(6), 'nested too deeply'),
+    ],
+)
+def test_what_no_charm_can_run_is_refused_before_a_byte_is_sent(
+    make, said, there, way_in, client, repository
+):
+    stored = make()
+    stored.push(there.host, repository)
+    with pytest.raises(images.InvalidImageError, match=said):
+        copy(there.host, stored, client, repository)
+    assert way_in.requests == []
+
+
+def test_a_manifest_of_schema_1_is_refused_before_a_byte_is_sent(way_in, client, repository):
+    kind = 'application/vnd.docker.distribution.manifest.v1+prettyjws'
+    with loopback.serving(
+        lambda exchange: exchange.reply(200, schema_1(), Content_Type=kind)
+    ) as url:
+        host = urllib.parse.urlsplit(url).netloc
+        stored = remote_images.image(AMD64)
+        with pytest.raises(registry.Refused, match='schema 1'):
+            copy(host, stored, client, repository)
+    assert way_in.requests == []
+
+
+def test_an_index_of_platforms_that_some_charms_lack_keeps_them_all(there, client, repository):
+    stored = remote_images.image(AMD64, remote_images.platform('mips64le'))
+    stored.push(there.host, repository)
+    assert copy(there.host, stored, client, repository).architectures == ('amd64',)
+    assert_same(client, repository, stored)
+
+
+# Memory and speed
+
+
+def test_blobs_go_through_memory_block_by_block_and_several_at_the_same_time(
+    proxy, there, way_in, client, repository, tmp_path, monkeypatch
+):
+    """Six blobs are on their way at the same time, and none is held whole."""
+    monkeypatch.setenv('TMPDIR', str(tmp_path / 'nowhere'))
+    stored = remote_images.image(
+        remote_images.platform(layers=[random.Random(n).randbytes(MIB) for n in range(6)])
+    )
+    stored.push(there.host, repository)
+    together = threading.Barrier(6, timeout=60)
+    largest = []
+    read = registry.Download.read
+
+    def reading(download, size=-1):
+        if not download._at:
+            together.wait()
+        block = read(download, size)
+        largest.append(len(block))
+        return block
+
+    monkeypatch.setattr(registry.Download, 'read', reading)
+    copy(there.host, stored, client, repository)
+    assert max(largest) <= MIB
+    assert_same(client, repository, stored)

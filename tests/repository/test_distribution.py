@@ -1,0 +1,90 @@
+"""The distribution of the tools is complete, and can be installed from its own source."""
+
+import pathlib
+import subprocess
+import sys
+import tarfile
+import zipfile
+
+import pytest
+
+import building
+from services import isolation
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+PACKAGES = {'charm-image': ('charm_image', 'container_image'), 'charm-unit': ('charm_unit',)}
+PROGRAMS = {
+    'charm-image': ('charm-upload-resource', 'charm-upload-resources'),
+    'charm-unit': ('charm-unit',),
+}
+
+
+@pytest.fixture(scope='module', params=PACKAGES)
+def name(request):
+    """The name of a distribution."""
+    return request.param
+
+
+@pytest.fixture(scope='module')
+def distributions(name, tmp_path_factory):
+    """The sdist, and the wheel that was built from it."""
+    folder = tmp_path_factory.mktemp('distribution')
+    building.check_out(folder / 'clone')
+    # Without isolation, the build needs no network.
+    command = [sys.executable, '-m', 'build', '--no-isolation', '--outdir', folder / 'dist']
+    subprocess.run([*command, folder / 'clone' / 'tools' / name], check=True, capture_output=True)
+    (sdist,) = (folder / 'dist').glob('*.tar.gz')
+    (wheel,) = (folder / 'dist').glob('*.whl')
+    return sdist, wheel
+
+
+def _packaged(name):
+    """Return the files of all packages, those behind the link to the layer's, too."""
+    source = ROOT / 'tools' / name / 'src'
+    return {
+        str(path.relative_to(source))
+        for package in PACKAGES[name]
+        for path in (source / package).rglob('*')
+        if path.is_file() and path.suffix != '.pyc'
+    }
+
+
+def test_the_wheel_has_every_file_of_the_packages(distributions, name):
+    _, wheel = distributions
+    files = {file for file in zipfile.ZipFile(wheel).namelist() if '.dist-info/' not in file}
+    assert f'{PACKAGES[name][-1]}/__init__.py' in files
+    assert files == _packaged(name)
+
+
+def test_the_sdist_has_files_where_the_checkout_has_links(distributions, name):
+    sdist, _ = distributions
+    with tarfile.open(sdist) as archive:
+        members = archive.getmembers()
+    names = {member.name.partition('/')[2] for member in members if member.isfile()}
+    assert {f'src/{file}' for file in _packaged(name)} | {'LICENSE', 'README.md'} <= names
+    assert [member.name for member in members if member.issym() or member.islnk()] == []
+
+
+def test_an_index_would_take_it_and_render_its_description(distributions):
+    check = [sys.executable, '-m', 'twine', 'check', '--strict', *distributions]
+    done = subprocess.run(check, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.count('PASSED') == 2
+
+
+def test_what_is_installed_from_the_sdist_starts(distributions, name, tmp_path):
+    sdist, _ = distributions
+    home = tmp_path / 'environment'
+    subprocess.run([sys.executable, '-m', 'venv', home], check=True)
+    pip = [*isolation.on_the_machines_network(), home / 'bin' / 'pip', 'install', '--quiet']
+    subprocess.run([*pip, sdist], check=True)
+    for program in PROGRAMS[name]:
+        done = subprocess.run([home / 'bin' / program, '--help'], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert program in done.stdout
+    package = PACKAGES[name][-1]
+    code = f'import {package}; print({package}.__file__)'
+    where = subprocess.check_output([home / 'bin' / 'python', '-I', '-c', code], text=True)
+    assert where.startswith(str(home))

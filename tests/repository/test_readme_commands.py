@@ -1,0 +1,212 @@
+"""Types what the documents tell to type, in a fresh home directory."""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+import building
+import services
+from services import isolation
+
+ROOT = pathlib.Path(__file__).parents[2]
+READMES = (
+    'README.md',
+    'tools/charm-image/README.md',
+    'tools/charm-unit/README.md',
+    'CONTRIBUTING.md',
+)
+
+PROGRAMS = {
+    *('./dev', 'cd', 'export', 'git', 'python3', '~/charm-tools/bin/pip', '~/charm-image/bin/pip'),
+    '~/charm-unit/bin/pip',
+    *('charm-build', 'charm-upload-resource', 'charm-upload-resources', 'charmcraft', 'fab'),
+    *('juju', 'cat', 'docker', 'pre-commit'),
+    '../.tox/tools/bin/python',
+}
+"""What begins a line in a block without prompts whose lines are commands."""
+
+PICTURES = (
+    "    layer.yaml            the layer's configuration",
+    '    Execute[make install]',
+    '    charm-upload-resource CHARM RESOURCE',
+    '    charm-upload-resources PATH',
+)
+"""How the blocks begin that show neither commands nor a file."""
+
+NOT_TYPED = {
+    'juju ': 'needs a controller with a Kubernetes cloud',
+    'charmcraft ': 'needs an account on Charmhub',
+    'export CHARMCRAFT_AUTH=': 'needs an account on Charmhub',
+    'charm-upload-resource ': 'needs an account on Charmhub',
+    'charm-upload-resources ': 'needs an account on Charmhub',
+    'cat private.yaml': 'shows a file of the reader',
+    'docker run --rm --tty': 'runs until it is stopped; test_examples.py runs this image',
+    '../.tox/tools/bin/python -m services.charmhub': 'runs until Ctrl-C; test_upload.py uses it',
+    './dev life': 'is a step of .ci/run',
+    './dev tests': 'is a step of .ci/run, and runs this test',
+    './dev lint': 'is part of ./dev tests',
+    './dev lib': 'is part of ./dev tests',
+    './dev charm': 'is part of ./dev tests',
+    './dev docs': 'writes a file that test_docs.py compares',
+    './dev tools': 'is part of ./dev tests, or makes the environment that this test runs in',
+    './dev bench': 'measures for minutes',
+    'pre-commit ': 'changes the clone; test_house.py reads its configuration',
+    './dev engines': 'is part of .ci/run',
+    './dev examples': 'is part of ./dev tests',
+    'fab app-server --platform=': 'needs a base of both; test_build_several.py builds on one',
+    'charm-unit check': 'needs a built charm; tests/charm_unit/check has several',
+    'charm-unit run': 'reads from a terminal; tests/charm_unit/test_commands.py runs it',
+    'pytest --charm': 'needs a charm with tests; tests/each_example.py runs those of the examples',
+}
+"""Beginnings of commands that are not typed, and why."""
+
+
+def _blocks(text):
+    """Yield the language, if it is fenced, and the lines of every block of code."""
+    fence = None
+    block = []
+    for line in [*text.splitlines(), '']:
+        if line.lstrip().startswith('```'):
+            if fence is None:
+                fence, block = line.strip()[3:], []
+            else:
+                yield fence, block
+                fence, block = None, []
+        elif fence is not None or re.match(' {4}(?! *[-*] )', line) or (block and not line):
+            block.append(line)
+        elif block:
+            yield '', [line for line in block if line]
+            block = []
+
+
+def _commands(readme):
+    """Return the commands of each block, those of one block in one list."""
+    found = []
+    for language, block in _blocks((ROOT / readme).read_text()):
+        lines = re.sub(r'\\\n\s*', '', '\n'.join(line.strip() for line in block)).splitlines()
+        prompted = [line[2:] for line in lines if line.startswith('$ ')]
+        if prompted or (lines and all(line.split()[0] in PROGRAMS for line in lines)):
+            if not block[0].startswith(PICTURES):
+                found.append(prompted or lines)
+            continue
+        known = language or block[0].startswith(PICTURES)
+        known = known or re.match(r'\s+(from \S+ import|@)', block[0])
+        known = known or isinstance(_yaml(block), dict)
+        assert known, f'{readme}: is this a command? {block}'
+    return found
+
+
+def _yaml(lines):
+    try:
+        return yaml.safe_load('\n'.join(lines))
+    except yaml.YAMLError:
+        return None
+
+
+def _is_typed(command):
+    return not command.startswith(tuple(NOT_TYPED))
+
+
+def test_every_reason_not_to_type_a_command_is_needed():
+    commands = [each for readme in READMES for block in _commands(readme) for each in block]
+    idle = [start for start in NOT_TYPED if not any(each.startswith(start) for each in commands)]
+    assert set(idle) <= {'./dev engines'}
+    assert sum(map(_is_typed, commands)) > 15
+
+
+def test_what_ci_is_said_to_run_it_runs():
+    script = (ROOT / '.ci/run').read_text()
+    for command, reason in NOT_TYPED.items():
+        if reason.startswith('is a step of .ci/run'):
+            assert command in script
+
+
+@pytest.fixture
+def type_commands(tmp_path):
+    """A function that types the commands of a README in a clone; gives the home directory."""
+    services.require('bash', 'git')
+    home = tmp_path / 'home'
+    home.mkdir()
+    clone = tmp_path / 'docker-resource'
+    building.check_out(clone)
+    git = ('git', '-C', clone, '-c', 'user.name=Tests', '-c', 'user.email=tests@example.com')
+    for command in (['init', '--quiet'], ['add', '.'], ['commit', '--quiet', '-m', 'All']):
+        subprocess.run([*git, *command], check=True)
+    programs = tmp_path / 'programs'
+    programs.mkdir()
+    (programs / 'python3').symlink_to(getattr(sys, '_base_executable', sys.executable))
+    environment = pathlib.Path(sys.executable).parent
+    path = [part for part in os.environ['PATH'].split(os.pathsep) if part != str(environment)]
+
+    def type_them(readme, prelude='', images=None, **variables):
+        script = f'set -e\n{prelude}\n'
+        for block in _commands(readme):
+            typed = [command for command in block if _is_typed(command)]
+            # README.md shows one, too; tools/charm-image/README.md has the fabfile.
+            if typed and (images or not typed[0].startswith('fab ')):
+                folder = images if typed[0].startswith('fab ') else clone
+                script += '\n'.join([f"cd '{folder}'", 'set -x', *typed, 'set +x', ''])
+        done = subprocess.run(
+            [*isolation.on_the_machines_network(), 'bash'],  # for pip
+            input=script,
+            cwd=clone,
+            env={
+                **{key: value for key, value in os.environ.items() if key.startswith('PIP_')},
+                'HOME': str(home),
+                'LANG': 'C.UTF-8',
+                'PATH': os.pathsep.join([str(programs), *path]),
+                **variables,
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert done.returncode == 0, done.stdout
+        return home
+
+    return type_them
+
+
+def test_the_commands_of_the_readme_build_the_example_charm(type_commands, tmp_path):
+    readme = (ROOT / 'README.md').read_text()
+    (offline,) = re.findall(r'Without internet, .*?`(--.*?)`', readme, re.DOTALL)
+    layers = tmp_path / 'home' / 'layers'
+    for name in ('basic', 'caas-base', 'options', 'status'):
+        shutil.copytree(building.LAYERS / name, layers / name)
+    # As the README says where there is no layer index.
+    prelude = f'charm-build() {{ command charm-build {" ".join(offline.split())} "$@"; }}'
+    home = type_commands('README.md', prelude)
+    built = yaml.safe_load((home / 'charms/my-charm/metadata.yaml').read_text())
+    source = (ROOT / 'examples/charms/my-charm/metadata.yaml').read_text()
+    assert built == yaml.safe_load(source)
+    assert not (home / 'charm-tools/bin/charm').exists()
+
+
+def test_the_commands_of_the_tools_readme_build_its_images(type_commands, dockerd, tmp_path):
+    images = tmp_path / 'images'
+    images.mkdir()
+    shown = [
+        '\n'.join(line[4:] for line in block if not line.startswith('    $ '))
+        for _, block in _blocks((ROOT / 'tools/charm-image/README.md').read_text())
+        if re.match(r' {4}(from charm_image.fabric|@docker_container|from fabric)', block[0])
+    ]
+    assert len(shown) == 4
+    (images / 'fabfile.py').write_text('\n\n'.join(shown))
+    for name in ('ubuntu:24.04', 'debian:bookworm'):  # which could not be pulled
+        dockerd.client.images.get(dockerd.debian_with_packages).tag(name)
+    engine = {key: dockerd.environ[key] for key in ('DOCKER_HOST', 'DOCKER_CONFIG')}
+    # Where no network is named, BuildKit wants a bridge.
+    type_commands('tools/charm-image/README.md', images=images, DOCKER_BUILDKIT='0', **engine)
+    for tag in ('myproject:appserver', 'mytag:latest', 'myproject:worker'):
+        assert dockerd.client.images.get(tag)
+
+
+def test_the_commands_of_charm_unit_s_readme_install_it(type_commands):
+    home = type_commands('tools/charm-unit/README.md')
+    assert (home / 'charm-unit/bin/charm-unit').exists()

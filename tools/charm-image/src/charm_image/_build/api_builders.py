@@ -1,0 +1,264 @@
+"""Builds through Docker's API: with Docker's classic builder, BuildKit or podman's buildah.
+
+The choice between the first two is that of the docker command: DOCKER_BUILDKIT, else the engine's
+default.
+"""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import datetime
+import email.utils
+import json
+import os
+import re
+import secrets
+import socket
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from typing import IO, TYPE_CHECKING, Any
+
+from charm_image import errors
+from charm_image._build import bases, builder_reports, emulation
+from charm_image._oci import platforms
+
+if TYPE_CHECKING:
+    import docker
+
+# the error of Docker 25 to 27 with containerd's image store: https://github.com/moby/moby/pull/49178
+_UNREADABLE = 'failed to read downloaded context'
+_UNREADING = (
+    "BuildKit in Docker 25 to 27 cannot read the build context with containerd's image store, "
+    'which Docker 28 fixes'
+)
+
+
+class Engine:
+    """An engine that builds images."""
+
+    def __init__(self, client: docker.APIClient):
+        self._client: Any = client  # its type stubs are incomplete
+        self._response: Any = None
+        self._stopped = False
+
+    def identify(self, image: str) -> str:
+        """Return the full ID of `image`."""
+        if re.fullmatch('sha256:[0-9a-f]{64}', image):
+            return image
+        return str((self._inspect(image) or {'Id': image})['Id'])
+
+    def tag(self, image: str, name: str) -> None:
+        """Tag `image` as `name`."""
+        self._client.tag(image, *bases.split(name))
+
+    def stop(self) -> None:
+        """End the build that another thread is running."""
+        self._stopped = True
+        if self._response is not None:
+            _hang_up(self._response)
+
+    def _inspect(self, image: str) -> dict[str, Any] | None:
+        import docker
+
+        try:
+            content: dict[str, Any] = self._client.inspect_image(image)
+        except docker.errors.NotFound:
+            return None
+        return content
+
+    def export(self, image: str) -> Iterator[bytes]:
+        """Yield the archive that `docker save` writes, in chunks.
+
+        With a graph driver, the engine writes all of it to its disk before the first one.
+        """
+        waits, self._client.timeout = self._client.timeout, None
+        try:
+            chunks: Iterator[bytes] = self._client.get_image(image)
+        finally:
+            self._client.timeout = waits
+        yield from chunks
+
+    def build(
+        self, context: IO[bytes], options: Mapping[str, Any], instructions: Sequence[str]
+    ) -> Generator[builder_reports.Event, None, None]:
+        """Build; if it fails or is closed early, only BuildKit's cache remains.
+
+        Args:
+            context: the tar archive
+            options: additional parameters of Docker's API
+            instructions: the instructions in the Dockerfile
+        """
+        import requests
+
+        try:
+            ping = self._client.get(f'{self._client.base_url}/_ping').headers
+        except (requests.RequestException, OSError) as error:
+            raise errors.BuildError(f'the engine does not respond: {error}') from None
+        podman = 'Libpod-Api-Version' in ping
+        # BuildKit reads an ID as a name, and would look for it in a registry
+        named = not instructions[0].startswith('FROM sha256:')
+        # the classic builder gives scratch its own platform
+        from_nothing = instructions[0] == 'FROM scratch' and 'platform' in options
+        if not podman and named and _wants_buildkit(ping, default=from_nothing):
+            identity = secrets.token_hex(16)
+            parameters = {**options, 'version': '2', 'buildid': identity}
+            reports = builder_reports.BuildKit(instructions)
+            events = self._events(context, parameters, reports, lambda: self._cancel(identity))
+            with contextlib.closing(events):
+                for event in events:
+                    if event.kind == 'failed' and _UNREADABLE in event.text:
+                        break
+                    yield event
+                else:
+                    return
+            self._refuse_foreign(options, instructions)
+            yield builder_reports.Event(
+                'note', text=f'{_UNREADING}: building with the classic builder'
+            )
+            context.seek(0)
+        classic = builder_reports.Classic()
+        since = _time(ping)
+        yield from self._events(
+            context, options, classic, lambda: self._remove(classic.made, since, podman)
+        )
+
+    def _refuse_foreign(self, options: Mapping[str, Any], instructions: Sequence[str]) -> None:
+        """Raise BuildError if the classic builder cannot do it with containerd's image store."""
+        wanted = options.get('platform')
+        copies = any(each.startswith('COPY ') for each in instructions)
+        if wanted and copies and platforms.parse(wanted) != emulation.engines_own(self._client):
+            raise errors.BuildError(
+                f'{_UNREADING}, and its classic builder cannot copy files for {wanted}: upgrade '
+                f'Docker, or use a different engine with --engine {wanted}=CONTEXT_OR_URL'
+            )
+
+    def _events(
+        self,
+        context: IO[bytes],
+        parameters: Mapping[str, Any],
+        reports: builder_reports.Classic | builder_reports.BuildKit,
+        undo: Callable[[], None],
+    ) -> Generator[builder_reports.Event, None, None]:
+        import requests
+
+        built = False
+        try:
+            with self._client.post(
+                self._url('/build'),
+                params={'rm': '1', 'forcerm': '1', **parameters},
+                data=context,
+                headers={'Content-Type': 'application/x-tar'},
+                stream=True,
+            ) as response:
+                self._response = response
+                if self._stopped:
+                    _hang_up(response)
+                if response.status_code != 200:
+                    raise errors.BuildError(f'the engine rejected the build: {_message(response)}')
+                for document in _documents(response.iter_content(None)):
+                    for event in reports.read(document):
+                        built = built or event.kind == 'image'
+                        yield event
+            if not built:
+                raise errors.BuildError('the engine ended the build without an image')
+        except (requests.RequestException, OSError) as error:
+            raise errors.BuildError(f'the engine stopped during the build: {error}') from None
+        finally:
+            self._response = None
+            if not built:
+                undo()
+
+    def _url(self, path: str) -> str:
+        return f'{self._client.base_url}/v{self._client.api_version}{path}'
+
+    def _cancel(self, identity: str) -> None:
+        import requests
+
+        # a build that has ended cannot be cancelled
+        with contextlib.suppress(requests.RequestException, OSError):
+            self._client.post(self._url('/build/cancel'), params={'id': identity}, timeout=10)
+
+    def _remove(self, images: list[str], since: float, podman: bool) -> None:
+        """Remove the images of an unfinished build, last first."""
+        import docker
+        import requests
+
+        deadline = time.monotonic() + 10
+        with contextlib.suppress(requests.RequestException, OSError):
+            for image in reversed(images):
+                found = self._inspect(image)
+                # a command's output may look like a builder's: remove only images made since
+                if not found or found.get('RepoTags') or _created(found) < since:
+                    continue
+                while True:
+                    try:
+                        self._client.remove_image(found['Id'], force=podman, noprune=True)
+                    except docker.errors.NotFound:
+                        pass
+                    except docker.errors.APIError:
+                        # its container ends shortly after the connection
+                        if time.monotonic() < deadline:
+                            time.sleep(0.1)
+                            continue
+                    break
+
+
+def _hang_up(response: Any) -> None:
+    """Close the connection, so that the thread that reads the response ends."""
+    connection = getattr(response.raw, '_connection', None)
+    # http.client hands the socket over to the last response on a connection
+    file = getattr(getattr(response.raw, '_fp', None), 'fp', None)
+    sockets = [
+        getattr(connection, 'sock', None),
+        getattr(getattr(file, 'raw', None), '_sock', None),
+    ]
+    for found in sockets:
+        if found is not None:
+            with contextlib.suppress(OSError):
+                found.shutdown(socket.SHUT_RDWR)
+
+
+def _wants_buildkit(ping: Mapping[str, str], default: bool) -> bool:
+    wanted = os.environ.get('DOCKER_BUILDKIT', '')
+    if wanted:
+        return wanted.lower() not in ('0', 'f', 'false')
+    return default or ping.get('Builder-Version') == '2'
+
+
+def _time(ping: Mapping[str, str]) -> float:
+    try:
+        # whole seconds
+        return email.utils.parsedate_to_datetime(ping['Date']).timestamp() - 1
+    except (KeyError, ValueError):
+        return time.time()
+
+
+def _created(image: Mapping[str, Any]) -> float:
+    created = re.sub(r'\.\d+', '', str(image.get('Created', ''))).replace('Z', '+00:00')
+    with contextlib.suppress(ValueError):
+        return datetime.datetime.fromisoformat(created).timestamp()
+    return 0
+
+
+def _message(response: Any) -> str:
+    try:
+        return str(response.json()['message'])
+    except (ValueError, KeyError, TypeError):
+        return f'HTTP status {response.status_code}'
+
+
+def _documents(chunks: Iterator[bytes]) -> Iterator[dict[str, Any]]:
+    decoder = json.JSONDecoder()
+    text = ''
+    incremental = codecs.getincrementaldecoder('utf-8')('replace')
+    for chunk in chunks:
+        text = (text + incremental.decode(chunk)).lstrip()
+        while text:
+            try:
+                document, end = decoder.raw_decode(text)
+            except ValueError:
+                break  # the rest is in the next chunk
+            text = text[end:].lstrip()
+            if isinstance(document, dict):
+                yield document

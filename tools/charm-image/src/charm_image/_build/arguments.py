@@ -1,0 +1,213 @@
+"""Checks the arguments of a builder; each function raises errors.ResourceError."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from charm_image import errors
+from charm_image._build import bundle
+from charm_image._oci import platforms
+from container_image import reference
+
+if TYPE_CHECKING:
+    import docker
+
+_IMAGE_ID = re.compile('(?:sha256:)?[0-9a-f]{64}')
+_VARIABLE = re.compile(r'[A-Za-z_][A-Za-z0-9_.-]*')
+_PORT = re.compile(r'([0-9]{1,5})(?:-([0-9]{1,5}))?(?:/(?:tcp|udp|sctp))?')
+_AUTHORS = 'org.opencontainers.image.authors'
+
+
+def client_of(value: Any) -> docker.APIClient:
+    """Return the client of an engine, from the docker library."""
+    import docker
+
+    if isinstance(value, docker.APIClient):
+        return value
+    advice = ': pass its .api' if isinstance(value, docker.DockerClient) else ''
+    raise errors.ResourceError(
+        f'client must be a docker.APIClient, not {type(value).__name__}{advice}'
+    )
+
+
+def bundle_of(value: Any) -> bundle.ResourceBundle:
+    """Return a bundle of resources."""
+    if isinstance(value, bundle.ResourceBundle):
+        return value
+    raise errors.ResourceError(f'bundle must be a ResourceBundle, not {value!r:.80}')
+
+
+def text(argument: str, value: Any) -> str:
+    """Return a string that can be passed to a program."""
+    if not isinstance(value, str):
+        raise errors.ResourceError(f'{argument} must be a str, not {value!r:.80}')
+    if '\0' in value:
+        raise errors.ResourceError(f'{argument} must not contain a NUL character')
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise errors.ResourceError(f'{argument} cannot be encoded as UTF-8') from None
+    return value
+
+
+def sequence(argument: str, value: Any) -> list[Any]:
+    """Return a list; empty for None."""
+    if value is None:
+        return []
+    if isinstance(value, (str, bytes, Mapping)) or not hasattr(value, '__iter__'):
+        raise errors.ResourceError(f'{argument} must be a list, not {value!r:.80}')
+    return list(value)
+
+
+def words(argument: str, value: Any) -> list[str]:
+    """Return a list of strings."""
+    return [text(argument, each) for each in sequence(argument, value)]
+
+
+def tag(argument: str, value: Any) -> str:
+    """Return an image reference without a digest."""
+    name = _reference(argument, value)
+    if name.digest:
+        raise errors.ResourceError(f'{argument} {value!r:.80} must not have a digest')
+    return str(value)
+
+
+def base(value: Any) -> str:
+    """Return an image reference, or the ID of an image."""
+    if not _IMAGE_ID.fullmatch(text('from_image', value)):
+        _reference('from_image', value)
+        return str(value)
+    return f'sha256:{value.removeprefix("sha256:")}'
+
+
+def _reference(argument: str, value: Any) -> reference.Reference:
+    try:
+        return reference.Reference.parse(text(argument, value))
+    except reference.InvalidReference as error:
+        raise errors.ResourceError(
+            f'{argument} {value!r:.80} is not a valid image reference, such as ubuntu:24.04: '
+            f'{error}'
+        ) from None
+
+
+def variables(value: Any) -> dict[str, str]:
+    """Return environment variables by name."""
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise errors.ResourceError(f'env must be a dict, not {value!r:.80}')
+    for name in value:
+        if not _VARIABLE.fullmatch(text('env', name)):
+            raise errors.ResourceError(
+                f'env: {name!r:.80} is not a valid variable name: use letters, digits, _ . and -'
+            )
+    return {name: text(f'env {name}', each) for name, each in value.items()}
+
+
+def labels_of(value: Any, maintainer: Any) -> dict[str, str]:
+    """Return labels by name, including that of the maintainer."""
+    if value is not None and not isinstance(value, Mapping):
+        raise errors.ResourceError(f'labels must be a dict, not {value!r:.80}')
+    labels = {}
+    for name, each in (value or {}).items():
+        if not text('labels', name).isprintable() or '=' in name or not name.strip():
+            raise errors.ResourceError(
+                f'labels: {name!r:.80} is not a valid label name: it must be printable, without ='
+            )
+        labels[name] = text(f'label {name}', each)
+    if maintainer is not None:
+        if _AUTHORS in labels:
+            raise errors.ResourceError(
+                f'maintainer sets the label {_AUTHORS}: give only one of them'
+            )
+        labels = {_AUTHORS: text('maintainer', maintainer), **labels}
+    return labels
+
+
+def volume(value: Any) -> str:
+    """Return the absolute path of a directory."""
+    path = text('volumes', os.fspath(value) if isinstance(value, os.PathLike) else value)
+    if not path.startswith('/') or path != path.strip():
+        raise errors.ResourceError(
+            f'volumes: {path!r:.80} must be an absolute path, without surrounding spaces'
+        )
+    return path
+
+
+def output_of(value: Any) -> str:
+    """Return the path of a file in an existing directory."""
+    path = text('output', os.fspath(value) if isinstance(value, os.PathLike) else value)
+    if not path or os.path.isdir(path) or not os.path.isdir(os.path.dirname(path) or '.'):
+        raise errors.ResourceError(
+            f'output {path!r} must be the path of a file in an existing directory'
+        )
+    return path
+
+
+def port(value: Any) -> str:
+    """Return a port or a range of ports, with or without a protocol."""
+    written = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    found = _PORT.fullmatch(text('ports', written))
+    if not found:
+        raise errors.ResourceError(
+            f"ports: {value!r:.80} is not a port such as 80, '53/udp' or '80-90'"
+        )
+    low, high = (int(each) for each in (found[1], found[2] or found[1]))
+    if not 0 < low <= high < 65536:
+        raise errors.ResourceError(
+            f'ports: {value!r:.80} must be from 1 to 65535, the lower number first'
+        )
+    return str(written)
+
+
+def platforms_of(value: Any) -> list[platforms.Platform]:
+    """Return the platforms, each once; an empty list means the engine's platform."""
+    if value is None:
+        return []
+    each = [value] if isinstance(value, str) else sequence('platform', value)
+    found = [platforms.parse(text('platform', name)) for name in each]
+    for platform in found:
+        if found.count(platform) > 1:
+            raise errors.ResourceError(f'platform {platform} is given twice')
+    return found
+
+
+def engines_of(value: Any, wanted: list[platforms.Platform]) -> dict[platforms.Platform, str]:
+    """Return the engines of the platforms that `engines` names."""
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise errors.ResourceError(
+            f'engines must be a dict of engines by platform, not {value!r:.80}'
+        )
+    found = {}
+    for name, engine in value.items():
+        platform = platforms.parse(text('engines', name))
+        if platform not in wanted:
+            known = ', '.join(map(str, wanted)) or 'none'
+            raise errors.ResourceError(
+                f'engines: {platform} is not a platform to build for ({known}): add it to platform'
+            )
+        if not text(f'engines {name}', engine).strip() or not engine.isprintable():
+            raise errors.ResourceError(
+                f'engines: {platform} needs a docker context, a buildx builder or a URL such as '
+                'ssh://user@host'
+            )
+        found[platform] = engine
+    return found
+
+
+def bundles_of(
+    value: Any, wanted: list[platforms.Platform]
+) -> dict[platforms.Platform | None, bundle.ResourceBundle]:
+    """Return the bundle for each platform."""
+    if isinstance(value, bundle.ResourceBundle) or not callable(value):
+        same = bundle_of(value)
+        return dict.fromkeys(wanted, same) if wanted else {None: same}
+    made: Callable[[str], Any] = value
+    if not wanted:
+        raise errors.ResourceError('bundle is a function, which needs a platform: set platform')
+    return {platform: bundle_of(made(str(platform))) for platform in wanted}

@@ -1,0 +1,187 @@
+"""The base image of a build, in an engine."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from charm_image import errors
+from charm_image._build import events, pull_progress
+from charm_image._oci import platforms, read_ahead
+
+if TYPE_CHECKING:
+    import docker
+
+# since that API version, inspecting an image takes a platform
+_INSPECTS_PLATFORMS = (1, 49)
+_PINNED = 'localhost/charm-image/base'
+
+
+class Base:
+    """The base image, for one platform.
+
+    Args:
+        client: the engine
+        name: the name or ID of the base, or scratch
+        platform: the platform of the base; None for any that the engine has
+    """
+
+    def __init__(
+        self, client: docker.APIClient, name: str, platform: platforms.Platform | None
+    ) -> None:
+        self._client: Any = client  # its type stubs are incomplete
+        self._name = name
+        self._platform = platform
+        self._config: dict[str, Any] = {}
+        self._id = ''
+        self._before = ''
+        self._pin = ''
+
+    def pull(self) -> Iterator[str]:
+        """Pull it if the engine does not have it; yield what the engine reports.
+
+        Raises:
+            errors.BuildError: it cannot be pulled
+        """
+        if self._name == 'scratch' or self.found():
+            return
+        wanted = f' for {self._platform}' if self._platform else ''
+        if self._name.startswith('sha256:'):
+            raise errors.BuildError(f'the engine has no image {self._name}{wanted}')
+        self._before = str((self._inspect() or {}).get('Id') or '')
+        yield from self._pull()
+        if not self.found():
+            raise errors.BuildError(
+                f'the engine pulled {self._name}, but does not have it{wanted}'
+            )
+
+    def pin(self) -> str:
+        """Return a name for the pulled image that a pull for a different platform does not move.
+
+        Only with containerd's image store can one name have several platforms.
+        """
+        if self._name == 'scratch' or self._name.startswith('sha256:'):
+            return self._name
+        if self._has_containerds_store():
+            return self._name
+        platform = str(self._platform).replace('/', '-')
+        tag = f'{platform}-{hashlib.sha256(self._name.encode()).hexdigest()[:12]}'
+        self._client.tag(self._id, _PINNED, tag)
+        self._pin = f'{_PINNED}:{tag}'
+        return self._pin
+
+    def unpin(self) -> None:
+        """Remove that name, and tag the image that had the base's name before."""
+        if self._pin:
+            self._client.remove_image(self._pin, noprune=True)
+            self._pin = ''
+            if self._before and '@' not in self._name:
+                self._client.tag(self._before, *split(self._name))
+
+    @property
+    def user(self) -> str:
+        """The user that it runs as, once pulled; '' for root.
+
+        Raises:
+            errors.BuildError: a Dockerfile cannot name the user
+        """
+        return user_of(self._name, self._config)
+
+    def found(self) -> bool:
+        """Return whether the engine has it."""
+        config = self._configuration()
+        self._config = config or {}
+        return config is not None
+
+    def _configuration(self) -> dict[str, Any] | None:
+        found = self._inspect()
+        self._id = str((found or {}).get('Id') or '')
+        if found is None or self._platform is None or self._platform.is_of(found):
+            return None if found is None else found.get('Config') or {}
+        # with containerd's image store, a name may have more platforms than the one reported
+        version = tuple(map(int, self._client.api_version.split('.')))
+        if version >= _INSPECTS_PLATFORMS:
+            found = self._inspect(platform=self._platform)
+            is_it = found is not None and self._platform.is_of(found)
+            return (found or {}).get('Config') or {} if is_it else None
+        return self._configuration_of_container() if self._has_containerds_store() else None
+
+    def _inspect(self, platform: platforms.Platform | None = None) -> dict[str, Any] | None:
+        client = self._client
+        parameters = {'platform': platform.json} if platform else {}
+        response = client.get(
+            f'{client.base_url}/v{client.api_version}/images/{self._name}/json', params=parameters
+        )
+        if response.status_code == 404:
+            return None
+        client._raise_for_status(response)
+        content: dict[str, Any] = response.json()
+        return content
+
+    def _has_containerds_store(self) -> bool:
+        status = self._client.info().get('DriverStatus') or []
+        return ['driver-type', 'io.containerd.snapshotter.v1'] in status
+
+    def _configuration_of_container(self) -> dict[str, Any] | None:
+        """Return the configuration of a container for the platform; None if the image lacks it."""
+        import docker
+
+        try:
+            made = self._client.create_container(
+                self._name, ['/none'], platform=str(self._platform)
+            )
+        except docker.errors.NotFound:
+            return None
+        try:
+            content: dict[str, Any] = self._client.inspect_container(made)['Config']
+        finally:
+            self._client.remove_container(made, force=True)
+        return content
+
+    def _pull(self) -> Iterator[str]:
+        import docker
+
+        repository, reference = split(self._name)
+        platform = str(self._platform) if self._platform else None
+
+        def reports() -> Iterator[dict[str, Any]]:
+            yield from self._client.pull(
+                repository, reference, stream=True, decode=True, platform=platform
+            )
+
+        progress = pull_progress.PullProgress(self._name, events.INTERVAL)
+        try:
+            for report in read_ahead.with_ticks(reports()):
+                if report and 'error' in report:
+                    raise errors.BuildError(f'{self._name} cannot be pulled: {report["error"]}')
+                yield from progress.follow(report)
+                if report is None:
+                    yield ''  # for those who may have to stop
+        except docker.errors.APIError as error:
+            reason = error.explanation or error
+            raise errors.BuildError(f'{self._name} cannot be pulled: {reason}') from None
+
+
+def split(name: str) -> tuple[str, str]:
+    """Return the repository of a reference, and its digest or tag."""
+    name, _, digest = name.partition('@')
+    if ':' in name.rpartition('/')[2]:
+        repository, _, tag = name.rpartition(':')
+        return repository, digest or tag
+    return name, digest or 'latest'
+
+
+def user_of(name: str, config: Mapping[str, Any]) -> str:
+    """Return the user in the configuration of the image `name`; '' for root.
+
+    Raises:
+        errors.BuildError: a Dockerfile cannot name the user
+    """
+    user = str(config.get('User') or '')
+    if not user.isprintable():
+        raise errors.BuildError(
+            f'{name} runs as user {user!r:.80}, whose name contains an unprintable character: '
+            'use a different base image'
+        )
+    return '' if user.partition(':')[0] in ('', '0', 'root') else user

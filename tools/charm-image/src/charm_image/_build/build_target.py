@@ -1,0 +1,56 @@
+"""The image to build for one platform."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import IO
+
+from charm_image import errors
+from charm_image._build import context, dockerfile, plan
+from charm_image._oci import platforms
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """An image for `platform`, or for the engine's platform if that is None."""
+
+    plan: plan.Plan
+    settings: dockerfile.Settings
+    platform: platforms.Platform | None = None
+    tag: str | None = None
+    network: str | None = None
+
+    @property
+    def dockerfile(self) -> str:
+        """The Dockerfile; the base's user is in it only after the engine was asked for it."""
+        return self.plan.dockerfile(self.settings)
+
+    @property
+    def runs_programs(self) -> bool:
+        """Whether the build runs programs of its platform."""
+        instructions = (each for step in self.plan.steps for each in step.instructions)
+        return any(each.startswith('RUN ') for each in instructions)
+
+    @property
+    def options(self) -> dict[str, str]:
+        """The parameters of the build in Docker's API."""
+        options = {
+            'buildargs': json.dumps(self.settings.arguments),
+            't': self.tag,
+            'platform': str(self.platform) if self.platform else None,
+            'networkmode': self.network,
+        }
+        return {name: value for name, value in options.items() if value}
+
+    def on(self, base: str, user: str) -> Target:
+        """Return the same image on `base`, which runs as `user`."""
+        settings = dataclasses.replace(self.settings, from_image=base, user=user)
+        return dataclasses.replace(self, settings=settings)
+
+    def archive(self, output: IO[bytes]) -> None:
+        """Write the context as a tar archive. Raises errors.BuildError."""
+        try:
+            context.archive(self.plan.files, self.dockerfile, output)
+        except OSError as error:
+            raise errors.BuildError(f'cannot make the build context: {error}') from error

@@ -1,0 +1,247 @@
+"""Builds images from bundles, with Docker or podman through Docker's API.
+
+See the Docker Engine API, https://docs.docker.com/reference/api/engine, from version 1.24 on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from charm_image import errors
+from charm_image._build import (
+    arguments,
+    build_target,
+    buildx,
+    bundle,
+    context,
+    dockerfile,
+    engine_build,
+    events,
+    multi_platform,
+    places,
+    plan,
+)
+from charm_image._oci import oci_archive, platforms
+
+if TYPE_CHECKING:
+    import docker
+
+Progress = events.Progress
+
+
+class DockerBuilder:
+    """Builds an image from a bundle.
+
+    ``docker build`` makes the same image from what `write_context` writes.
+
+    Args:
+        bundle: the resources of the image; or a function that takes a platform, such as
+            linux/arm64, and returns the resources for it
+        from_image: the base image: a name, an ID or `scratch`; default: `ubuntu:24.04`. The
+            engine pulls it if it does not have it
+        tag: the name of the image
+        env: environment variables, for the build and for containers
+        volumes: absolute paths of directories that are volumes
+        ports: ports to expose, such as 80, '53/udp' or '8000-8010'
+        cmd: the default command, as a list of words
+        maintainer: the value of the label org.opencontainers.image.authors
+        platform: the platform to build for, such as linux/arm64; or several, with `output`
+        labels: additional labels
+        dry_run: build nothing, but yield the Dockerfile and the steps
+        output: the path of an OCI archive to write as well; several platforms become one image
+            index in it
+        network: the network of commands during the build, as in `docker build --network`
+        client: the engine; default: the one that the docker command would use
+        engines: the engine for each of some platforms: a docker context, a buildx builder, or a
+            URL as in DOCKER_HOST
+
+    Raises:
+        errors.ResourceError: an argument is not valid
+    """
+
+    def __init__(
+        self,
+        bundle: bundle.ResourceBundle | Callable[[str], bundle.ResourceBundle],
+        from_image: str | None = None,
+        tag: str | None = None,
+        env: Mapping[str, str] | None = None,
+        volumes: Sequence[str] | None = None,
+        ports: Sequence[int | str] | None = None,
+        cmd: Sequence[str] | None = None,
+        maintainer: str | None = None,
+        platform: str | Sequence[str] | None = None,
+        labels: Mapping[str, str] | None = None,
+        dry_run: bool = False,
+        output: str | os.PathLike[str] | None = None,
+        network: str | None = None,
+        client: docker.APIClient | None = None,
+        engines: Mapping[str, str] | None = None,
+    ):
+        self.image_id = ''
+        """The image's ID, sha256:…; for several platforms, the digest of the index. Empty until it
+        is built."""
+        self.dry_run = dry_run
+        self.tag = None if tag is None else arguments.tag('tag', tag)
+        self.platform = platform
+        self.output = None if output is None else arguments.output_of(output)
+        self.network = None if network is None else arguments.text('network', network)
+        self._client = None if client is None else arguments.client_of(client)
+        self._platforms = arguments.platforms_of(platform)
+        self._engines = arguments.engines_of(engines, self._platforms)
+        self._settings = dockerfile.Settings(
+            from_image='ubuntu:24.04' if from_image is None else arguments.base(from_image),
+            env=arguments.variables(env),
+            volumes=[arguments.volume(each) for each in arguments.sequence('volumes', volumes)],
+            ports=[arguments.port(each) for each in arguments.sequence('ports', ports)],
+            cmd=None if cmd is None else arguments.words('cmd', cmd),
+            labels=arguments.labels_of(labels, maintainer),
+        )
+        if len(self._platforms) > 1 and self.output is None and not dry_run:
+            raise errors.ResourceError(
+                'an image for several platforms must be written to a file: '
+                'set output=PATH (--output=PATH)'
+            )
+        self._bundles = arguments.bundles_of(bundle, self._platforms)
+
+    @property
+    def dockerfile(self) -> str:
+        """The Dockerfile; the base's user is in it only after `build`.
+
+        Raises:
+            errors.BuildError: it differs by platform
+        """
+        return self._common().dockerfile
+
+    @property
+    def steps(self) -> list[str]:
+        """The resources of each step, as one line."""
+        return [step.title for step in self._common().plan.steps]
+
+    def write_context(self, directory: str | os.PathLike[str]) -> None:
+        """Write the Dockerfile and the files that it copies, for `docker build`.
+
+        Raises:
+            errors.BuildError: they cannot be written, a file to copy cannot be read, or the
+                Dockerfile differs by platform
+        """
+        target = self._common()
+        try:
+            context.write(target.plan.files, target.dockerfile, directory)
+        except OSError as error:
+            raise errors.BuildError(f'cannot write the build context: {error}') from error
+
+    def context(self) -> bytes:
+        """Return the same as a tar archive. Raises errors.BuildError."""
+        return _context(self._common())
+
+    def build(self) -> Iterator[Progress]:
+        """Build the image and set `image_id`; yield the progress.
+
+        A build that fails, or whose generator is closed, leaves only BuildKit's cache behind;
+        podman finishes the running command first. If the build for one platform fails, the others
+        are ended.
+
+        Raises:
+            errors.StepError: a resource cannot be applied
+            errors.BuildError: the image cannot be built for a different reason
+        """
+        self.image_id = ''
+        if self.dry_run:
+            yield from self._planned()
+        elif len(self._platforms) > 1 and self.output is not None:
+            yield from self._build_several(self.output)
+        else:
+            yield from self._build_one()
+
+    def _build_one(self) -> Iterator[Progress]:
+        [target] = self._targets()
+        with contextlib.ExitStack() as stack:
+            build = self._open(target, stack)
+            if isinstance(build, buildx.BuildxBuild) and self.output is None:
+                raise errors.BuildError(
+                    'a buildx builder does not store images: set output=PATH (--output=PATH)'
+                )
+            yield from build.prepare()
+            yield from build.build()
+            self.image_id = build.image_id
+            # these settings include the base's user
+            self._settings = build.target.settings
+            yield Progress('built', f'{self.image_id}{f" {self.tag}" if self.tag else ""}')
+            if self.output is not None:
+                with oci_archive.told(self.output):
+                    directory = os.path.dirname(self.output) or '.'
+                    file = stack.enter_context(tempfile.TemporaryFile(dir=directory))
+                yield from build.save(file)
+                saved = oci_archive.Saved(file)
+                yield from events.watched('reading the image', saved.measure())
+                archive = oci_archive.Archive.of(saved, self.tag)
+                yield from events.watched(f'writing {self.output}', archive.write(self.output))
+                yield Progress('written', self.output)
+
+    def _build_several(self, output: str) -> Iterator[Progress]:
+        builds: dict[platforms.Platform, multi_platform.Build] = {}
+        with contextlib.ExitStack() as stack:
+            for platform, target in zip(self._platforms, self._targets(), strict=True):
+                builds[platform] = self._open(target, stack)
+            made = multi_platform.Images(builds)
+            yield from made.make(output, self.tag)
+            self.image_id = made.digest
+            user = next(iter(builds.values())).target.settings.user
+            self._settings = dataclasses.replace(self._settings, user=user)
+            yield Progress('written', output)
+            yield Progress('built', self.image_id)
+
+    def _open(
+        self, target: build_target.Target, stack: contextlib.ExitStack
+    ) -> engine_build.EngineBuild | buildx.BuildxBuild:
+        place = self._engines.get(target.platform, '') if target.platform else ''
+        if place and buildx.is_builder(place):
+            return stack.enter_context(buildx.BuildxBuild(target, place))
+        client = self._client
+        if client is None or place:
+            client = stack.enter_context(places.connect(place)).client
+        build = engine_build.EngineBuild(target, client, place)
+        return stack.enter_context(contextlib.closing(build))
+
+    def _targets(self) -> list[build_target.Target]:
+        several = len(self._platforms) > 1
+        return [
+            build_target.Target(
+                plan.Plan(resources, self._settings.arguments),
+                self._settings,
+                platform,
+                None if several else self.tag,
+                self.network,
+            )
+            for platform, resources in self._bundles.items()
+        ]
+
+    def _common(self) -> build_target.Target:
+        first, *others = self._targets()
+        if any(_context(each) != _context(first) for each in others):
+            raise errors.BuildError('the Dockerfile differs by platform: set one platform')
+        return first
+
+    def _planned(self) -> Iterator[Progress]:
+        by_context: dict[bytes, list[build_target.Target]] = {}
+        for target in self._targets():
+            by_context.setdefault(_context(target), []).append(target)
+        for same in by_context.values():
+            names = ', '.join(str(each.platform) for each in same)
+            heading = f'# {names}\n' if len(by_context) > 1 else ''
+            yield Progress('plan', heading + same[0].dockerfile)
+            steps = same[0].plan.steps
+            for number, step in enumerate(steps, 1):
+                yield Progress('planned', '', step.title, number, len(steps))
+
+
+def _context(target: build_target.Target) -> bytes:
+    archive = io.BytesIO()
+    target.archive(archive)
+    return archive.getvalue()

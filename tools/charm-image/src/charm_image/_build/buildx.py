@@ -1,0 +1,237 @@
+"""Builds the image for one platform with a buildx builder, such as one in a cluster.
+
+With every driver (kubernetes, remote, docker-container), buildx sends the context to the builder
+and receives the image as a file. See https://docs.docker.com/build/builders.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import collections
+import json
+import os
+import pathlib
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from typing import IO, Any
+
+from charm_image import errors, terminal
+from charm_image._build import bases, build_target, builder_reports, events, trace
+from charm_image._oci import images, read_ahead
+
+INSTALL = (
+    'install buildx (apt install docker-buildx, or docker-buildx-plugin from the packages of '
+    'Docker, Inc.)'
+)
+
+_CHUNK = 1 << 20
+
+
+def is_builder(name: str, environ: Mapping[str, str] = os.environ) -> bool:
+    """Return whether `docker buildx create` made a builder of that name."""
+    if '/' in name or name in ('', '.', '..'):
+        return False
+    home = environ.get('HOME') or os.path.expanduser('~')
+    config = environ.get('DOCKER_CONFIG') or f'{home}/.docker'
+    folder = environ.get('BUILDX_CONFIG') or f'{config}/buildx'
+    return pathlib.Path(folder, 'instances', name).is_file()
+
+
+class BuildxBuild:
+    """One build; `image_id` is the digest of the image's configuration once it is built."""
+
+    needs_pull = False  # the builder pulls what it needs
+
+    def __init__(self, target: build_target.Target, builder: str):
+        self.target = target
+        self.home = f'buildx {builder}'
+        self.image_id = ''
+        self._builder = builder
+        self._process: subprocess.Popen[bytes] | None = None
+        self._stopped = False
+        self._directory = tempfile.TemporaryDirectory(prefix='charm-image-')
+        self._result = pathlib.Path(self._directory.name) / 'image.tar'
+
+    def __enter__(self) -> BuildxBuild:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.stop()
+        self._directory.cleanup()
+
+    def prepare(self, shared: bool = False) -> Iterator[events.Progress]:
+        """Find buildx, and the user of the base.
+
+        Raises:
+            errors.BuildError: buildx is not installed, or the base does not exist
+        """
+        if not self._succeeds('version'):
+            raise errors.BuildError(f'{self._builder} is a buildx builder: {INSTALL}')
+        name = self.target.settings.from_image
+        if name.startswith('sha256:'):
+            raise errors.BuildError(
+                f'the builder {self._builder} does not store images: use a reference for '
+                'from_image, not an ID'
+            )
+        if name != 'scratch':
+            yield events.Progress('pull', f'{name}: reading its configuration from the registry')
+            user = bases.user_of(name, self._configuration(name))
+            self.target = self.target.on(name, user)
+
+    def build(self) -> Iterator[events.Progress]:
+        """Build it with the builder. Raises the errors of EngineBuild.build."""
+        target = self.target
+        instructions = target.plan.instructions(target.settings)
+        follower = events.Follower(instructions)
+        reports = builder_reports.BuildKit([text for _, text in instructions])
+        last: collections.deque[str] = collections.deque(maxlen=5)
+        with tempfile.TemporaryFile() as archive:
+            target.archive(archive)
+            archive.seek(0)
+            arriving = terminal.Step('saving the image')
+            for line in self._lines(self._command(), archive):
+                if line is None:
+                    arriving.done = self._result.stat().st_size if self._result.exists() else 0
+                    if arriving.done and (text := arriving.line(events.INTERVAL)):
+                        yield events.Progress('saving', text)
+                    continue
+                traced = _traced(line)
+                if traced is None:
+                    last.append(line)
+                for each in traced or ():
+                    for event in reports.follow(each):
+                        yield from follower.follow(event)
+        if self._process is None or self._process.returncode:
+            message = next((each for each in reversed(last) if each.startswith('ERROR')), '')
+            reason = message.removeprefix('ERROR: ').removeprefix('failed to solve: ')
+            report = {'error': reason or '\n'.join(last) or 'buildx failed without a message'}
+            for event in reports.read(report):
+                yield from follower.follow(event)
+        self.image_id = self._identify()
+
+    def save(self, output: IO[bytes]) -> Iterator[events.Progress]:
+        """Write the archive that `docker save` would write of the image."""
+        name = 'saving the image'
+        yield events.Progress('saving', name)
+        yield from events.watched(name, self._copy(output))
+
+    def _copy(self, output: IO[bytes]) -> Iterator[tuple[int, int]]:
+        done, total = 0, self._result.stat().st_size
+        with self._result.open('rb') as result:
+            while chunk := result.read(_CHUNK):
+                done += output.write(chunk)
+                yield done, total
+
+    def name(self, tag: str) -> bool:
+        """Do nothing: a builder does not store images."""
+        return False
+
+    def stop(self) -> None:
+        """End the build; can be called from any thread."""
+        self._stopped = True
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+
+    def _command(self) -> list[str]:
+        target = self.target
+        options = [f'--platform={target.platform}'] if target.platform else []
+        if target.network:
+            options += [f'--network={target.network}']
+        if target.network == 'host':
+            options += ['--allow=network.host']
+        for name, value in target.settings.arguments.items():
+            options += ['--build-arg', f'{name}={value}']
+        return [
+            *('docker', 'buildx', 'build', f'--builder={self._builder}', '--progress=rawjson'),
+            *('--provenance=false', f'--output=type=docker,dest={self._result}', *options, '-'),
+        ]
+
+    def _lines(self, command: list[str], stdin: IO[bytes]) -> Iterator[str | None]:
+        """Run a command; yield the lines that it writes, and None for each second without one."""
+        try:
+            # in a new session: Ctrl-C goes to this program only, which then ends the build
+            with subprocess.Popen(
+                command,
+                stdin=stdin,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            ) as process:
+                self._process = process
+                try:
+                    for line in read_ahead.with_ticks(process.stderr or ()):
+                        if self._stopped:
+                            process.terminate()
+                            break
+                        yield None if line is None else line.decode(errors='replace').rstrip('\n')
+                except BaseException:  # nobody will read the output
+                    process.terminate()
+                    raise
+        except OSError as error:
+            raise errors.BuildError(f'cannot run buildx: {error}') from None
+
+    def _succeeds(self, *arguments: str) -> bool:
+        try:
+            command = ['docker', 'buildx', *arguments]
+            return subprocess.run(command, capture_output=True, check=False).returncode == 0
+        except OSError:
+            return False
+
+    def _configuration(self, name: str) -> Mapping[str, Any]:
+        command = ['docker', 'buildx', 'imagetools', 'inspect', f'--builder={self._builder}']
+        command += ['--format={{json .Image}}', name]
+        done = subprocess.run(command, capture_output=True, check=False, text=True)
+        if done.returncode:
+            reason = (done.stderr.strip().splitlines() or ['no reason was given'])[-1]
+            reason = reason.removeprefix('ERROR: ')
+            raise errors.BuildError(f'cannot read {name} from its registry: {reason}')
+        try:
+            found = json.loads(done.stdout)
+            if 'config' not in found:  # one configuration for each platform
+                found = next(
+                    each
+                    for each in found.values()
+                    if self.target.platform is None or self.target.platform.is_of(each)
+                )
+            config: Mapping[str, Any] = found.get('config') or {}
+        except StopIteration:
+            raise errors.BuildError(f'{name} has no image for {self.target.platform}') from None
+        except (ValueError, AttributeError, TypeError) as error:
+            raise errors.BuildError(
+                f'buildx returned no configuration of {name}: {error}'
+            ) from None
+        return config
+
+    def _identify(self) -> str:
+        from charm_image._oci import archives
+
+        try:
+            return archives.open(self._result).id
+        except images.ImageError as error:
+            raise errors.BuildError(f'buildx did not write a valid image: {error}') from None
+
+
+def _traced(line: str) -> list[trace.Vertex | trace.Log] | None:
+    """Read a line of --progress=rawjson (client.SolveStatus); None for other lines."""
+    try:
+        status = json.loads(line)
+        found: list[trace.Vertex | trace.Log] = [
+            trace.Vertex(
+                str(each.get('digest', '')),
+                str(each.get('name', '')),
+                bool(each.get('cached')),
+                bool(each.get('started')),
+                bool(each.get('completed')),
+                str(each.get('error', '')),
+            )
+            for each in status.get('vertexes') or ()
+        ]
+        found += [
+            trace.Log(str(each.get('vertex', '')), base64.b64decode(each.get('data') or ''))
+            for each in status.get('logs') or ()
+        ]
+    except (ValueError, AttributeError, TypeError, binascii.Error):
+        return None
+    return found

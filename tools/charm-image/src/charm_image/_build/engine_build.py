@@ -1,0 +1,119 @@
+"""Builds the image for one platform with an engine, through Docker's API."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from typing import IO, TYPE_CHECKING
+
+from charm_image import errors, terminal
+from charm_image._build import (
+    api_builders,
+    bases,
+    build_target,
+    emulation,
+    events,
+    places,
+)
+from charm_image._oci import read_ahead
+
+if TYPE_CHECKING:
+    import docker
+
+
+class EngineBuild:
+    """One build; `image_id` is the image's ID once it is built.
+
+    `place` is the author's name for the engine, '' for the engine of the docker command.
+    """
+
+    def __init__(self, target: build_target.Target, client: docker.APIClient, place: str = ''):
+        self.target = target
+        self.image_id = ''
+        self._client = client
+        self._place = place
+        self._stopped = False
+        self._engine = api_builders.Engine(client)
+        self._base = bases.Base(client, target.settings.from_image, target.platform)
+
+    @property
+    def home(self) -> str:
+        """Identifies the engine, whatever its address."""
+        with places.told():
+            info: dict[str, object] = self._client.info()
+        return f'{info.get("Name")} {info.get("DockerRootDir")}'
+
+    @property
+    def needs_pull(self) -> bool:
+        """Whether the engine lacks the base."""
+        with places.told():
+            return not self._base.found()
+
+    def prepare(self, shared: bool = False) -> Iterator[events.Progress]:
+        """Pull the base, and check that the engine can run its programs.
+
+        `shared`: the engine builds for several platforms at the same time.
+        """
+        with places.told():
+            for line in self._base.pull():
+                if line:
+                    yield events.Progress('pull', line)
+                self._go_on()
+            name = self._base.pin() if shared else self.target.settings.from_image
+            self.target = self.target.on(name, self._base.user)
+            if self.target.platform and self.target.runs_programs and name != 'scratch':
+                emulation.check(self._client, name, self.target.platform, self._place)
+
+    def build(self) -> Iterator[events.Progress]:
+        """Build the image; call `prepare` first.
+
+        Raises:
+            errors.StepError: a resource cannot be applied
+            errors.BuildError: the image cannot be built for a different reason
+        """
+        target = self.target
+        instructions = target.plan.instructions(target.settings)
+        follower = events.Follower(instructions)
+        with places.told(), tempfile.TemporaryFile() as archive:
+            target.archive(archive)
+            archive.seek(0)
+            texts = [text for _, text in instructions]
+            reported = self._engine.build(archive, target.options, texts)
+            with contextlib.closing(reported):
+                for event in reported:
+                    yield from follower.follow(event)
+            if follower.image_id is None:
+                raise errors.BuildError('the engine did not report the ID of the built image')
+            self.image_id = self._engine.identify(follower.image_id)
+
+    def save(self, output: IO[bytes]) -> Iterator[events.Progress]:
+        """Write the archive that `docker save` writes of the image. Raises errors.BuildError."""
+        step = terminal.Step('saving the image')
+        yield events.Progress('saving', step.name)
+        with places.told():
+            for chunk in read_ahead.with_ticks(self._engine.export(self.image_id)):
+                step.done += output.write(chunk or b'')
+                self._go_on()
+                if line := step.line(events.INTERVAL):
+                    yield events.Progress('saving', line)
+
+    def name(self, tag: str) -> bool:
+        """Tag the built image; return True."""
+        with places.told():
+            self._engine.tag(self.image_id, tag)
+        return True
+
+    def stop(self) -> None:
+        """End the build; can be called from any thread."""
+        self._stopped = True
+        self._engine.stop()
+
+    def _go_on(self) -> None:
+        if self._stopped:
+            raise errors.BuildError('stopped')
+
+    def close(self) -> None:
+        """Remove the names that only this build needed."""
+        with contextlib.suppress(errors.BuildError), places.told():
+            self._base.unpin()

@@ -1,0 +1,139 @@
+"""The progress of a build, and the errors that end it."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from charm_image import errors, resources, terminal
+from charm_image._build import builder_reports, plan
+from charm_image.resources import shell
+
+_LAST_LINES = 20
+INTERVAL = 10
+"""Seconds between two reports about the progress of long work."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Progress:
+    """An event of a build.
+
+    `state` is one of pull; note; started, output, cached, done (of a step); built, saving, written
+    (of the image); plan, planned (of a dry run). `resource` names the resources of step number
+    `step` of `steps`, from 1; for events of the whole image it is '', and `step` is 0. `text` is a
+    line of output, or a detail. `platform` is the platform, if the image has several.
+    """
+
+    state: str
+    text: str = ''
+    resource: str = ''
+    step: int = 0
+    steps: int = 0
+    platform: str = ''
+
+    def __str__(self) -> str:
+        prefix = f'{self.platform}: ' if self.platform else ''
+        if not self.step:
+            return f'{prefix}{self.text}'
+        if self.state == 'output':
+            return f'{prefix}    {self.text}'
+        title = plan.cut(self.resource)
+        return f'{prefix}[{self.step}/{self.steps}] {title}: {self.state}'
+
+
+def watched(name: str, counts: Iterable[tuple[int, int]]) -> Iterator[Progress]:
+    """Iterate over `counts` of bytes done and in total; yield the progress every INTERVAL s."""
+    step = terminal.Step(name)
+    for step.done, step.total in counts:
+        if line := step.line(INTERVAL):
+            yield Progress('saving', line)
+
+
+class Follower:
+    """Turns the events of a builder into progress and errors."""
+
+    def __init__(self, instructions: Sequence[tuple[plan.Step | None, str]]):
+        self.image_id: str | None = None
+        self._owners = [step for step, _ in instructions]
+        self._steps = list(dict.fromkeys(step for step in self._owners if step))
+        self._pending = {step: self._owners.count(step) for step in self._steps}
+        self._worked: set[plan.Step] = set()
+        self._started: set[plan.Step] = set()
+        self._current: plan.Step | None = None
+        self._resource = ''
+        self._command = ''
+        self._output: list[str] = []
+
+    def follow(self, event: builder_reports.Event) -> Iterator[Progress]:
+        """Yield the progress that `event` reports. Raises errors.BuildError if it is a failure."""
+        if event.kind == 'image':
+            self.image_id = event.text
+        elif event.kind == 'failed':
+            self._fail(event)
+        elif event.kind == 'note':
+            yield Progress('note', event.text)
+        elif 0 <= event.instruction < len(self._owners):
+            step = self._owners[event.instruction]
+            if step is not None:
+                yield from self._step(step, event)
+
+    def _step(self, step: plan.Step, event: builder_reports.Event) -> Iterator[Progress]:
+        if step is not self._current and event.kind in ('started', 'output'):
+            self._current, self._resource, self._command, self._output = step, '', '', []
+        if event.kind in ('started', 'output') and step not in self._started:
+            self._started.add(step)
+            yield self._progress('started', step)
+        if event.kind == 'output':
+            yield from self._line(step, event.text)
+        elif event.kind in ('cached', 'done'):
+            self._pending[step] -= 1
+            if event.kind == 'done':
+                self._worked.add(step)
+            if not self._pending[step]:
+                yield self._progress('done' if step in self._worked else 'cached', step)
+
+    def _line(self, step: plan.Step, line: str) -> Iterator[Progress]:
+        if line.startswith('=> ') and line[3:] in _titles(step):
+            self._resource, self._command, self._output = line[3:], '', []
+        elif line.startswith('+ ') and line[2:] in _commands(self._applied(step)):
+            self._command = line[2:]
+        else:
+            self._output = [*self._output[-_LAST_LINES + 1 :], line]
+        yield self._progress('output', step, line)
+
+    def _progress(self, state: str, step: plan.Step, text: str = '') -> Progress:
+        number = self._steps.index(step) + 1
+        return Progress(state, text, step.title, number, len(self._steps))
+
+    def _applied(self, step: plan.Step) -> resources.Resource:
+        named = (r for r in step.resources if shell.one_line(repr(r)) == self._resource)
+        return next(named, step.resources[0])
+
+    def _fail(self, event: builder_reports.Event) -> None:
+        step = self._current
+        if 0 <= event.instruction < len(self._owners):
+            step = self._owners[event.instruction]
+        if step is None:
+            raise errors.BuildError(f'the engine cannot build the image: {event.text}')
+        resource = self._applied(step)
+        status = event.status
+        for line in self._output[-1:]:
+            if found := re.fullmatch('exit status ([0-9]+), expected [0-9]+', line):
+                status = int(found[1])
+        raise errors.StepError(
+            self._resource or step.title,
+            resource.location,
+            self._command or resource.title,
+            status,
+            self._output,
+            event.text,
+        )
+
+
+def _commands(resource: resources.Resource) -> list[str]:
+    return resource.titles if isinstance(resource, resources.Execute) else []
+
+
+def _titles(step: plan.Step) -> set[str]:
+    return {shell.one_line(repr(each)) for each in step.resources} | {step.title}

@@ -1,0 +1,150 @@
+"""Builds an image for several platforms, each with its engine, at the same time."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import os
+import pathlib
+import tempfile
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from typing import IO, Protocol
+
+from charm_image import errors
+from charm_image._build import build_target, events, side_by_side
+from charm_image._oci import oci_archive, platforms
+
+_Progress = events.Progress
+
+
+class Build(Protocol):
+    """The build for one platform: with an engine, or with a buildx builder."""
+
+    target: build_target.Target
+
+    @property
+    def home(self) -> str:
+        """Identifies the engine."""
+
+    @property
+    def needs_pull(self) -> bool:
+        """Whether its engine lacks the base."""
+
+    def prepare(self, shared: bool = False) -> Iterator[_Progress]:
+        """Prepare the build; `shared`: its engine builds for several platforms."""
+
+    def build(self) -> Iterator[_Progress]:
+        """Build the image."""
+
+    def save(self, output: IO[bytes]) -> Iterator[_Progress]:
+        """Write the archive that `docker save` writes."""
+
+    def name(self, tag: str) -> bool:
+        """Tag the image in its engine; return whether the engine stores images."""
+
+    def stop(self) -> None:
+        """End it; can be called from any thread."""
+
+
+@dataclasses.dataclass
+class Images:
+    """The builds of an image by platform; `digest` is the index's, once all are built."""
+
+    builds: Mapping[platforms.Platform, Build]
+    digest: str = ''
+
+    def make(self, output: str | os.PathLike[str], tag: str | None) -> Iterator[_Progress]:
+        """Build all, and write an OCI archive of them to `output`.
+
+        If one fails, the others are ended, and nothing is written.
+
+        Raises:
+            errors.BuildError: one cannot be built; the message begins with its platform
+        """
+        yield from side_by_side.run([self._prepared(each) for each in self._engines()])
+        directory = pathlib.Path(output).parent
+        with contextlib.ExitStack() as stack:
+            saved: dict[platforms.Platform, oci_archive.Saved] = {}
+            works = []
+            for platform, build in self.builds.items():
+                with oci_archive.told(os.fspath(output)):
+                    file = stack.enter_context(tempfile.TemporaryFile(dir=directory))
+                works.append(self._built(platform, build, file, saved))
+            yield from _once(side_by_side.run(works))
+            archive = oci_archive.Archive.of_several(saved, tag)
+            name = f'writing {os.fspath(output)}'
+            yield from events.watched(name, archive.write(output))
+            self.digest = archive.digest
+        if tag is not None:
+            for platform, build in self.builds.items():
+                name = _tag_of(tag, platform)
+                if build.name(name):
+                    yield _Progress('note', f'tagged {name}', platform=str(platform))
+
+    def _engines(self) -> list[list[platforms.Platform]]:
+        """Return the platforms of each engine, those whose base it already has first."""
+        groups: dict[str, list[platforms.Platform]] = {}
+        for platform, build in self.builds.items():
+            groups.setdefault(build.home, []).append(platform)
+        return [
+            sorted(group, key=lambda each: self.builds[each].needs_pull)
+            for group in groups.values()
+        ]
+
+    def _prepared(self, group: Sequence[platforms.Platform]) -> side_by_side.Work[_Progress]:
+        def steps() -> Generator[_Progress, None, None]:
+            for platform in group:
+                prepare = functools.partial(self.builds[platform].prepare, len(group) > 1)
+                yield from _of(platform, prepare)
+
+        def stop() -> None:
+            for platform in group:
+                self.builds[platform].stop()
+
+        return side_by_side.Work(steps, stop)
+
+    def _built(
+        self,
+        platform: platforms.Platform,
+        build: Build,
+        file: IO[bytes],
+        saved: dict[platforms.Platform, oci_archive.Saved],
+    ) -> side_by_side.Work[_Progress]:
+        def steps() -> Generator[_Progress, None, None]:
+            yield from build.build()
+            yield _Progress('built', 'built')
+            yield from build.save(file)
+            image = oci_archive.Saved(file)
+            # while images for other platforms are still built
+            yield from events.watched('reading the image', image.measure())
+            saved[platform] = image
+
+        return side_by_side.Work(lambda: _of(platform, steps), build.stop)
+
+
+def _of(
+    platform: platforms.Platform, steps: Callable[[], Iterator[_Progress]]
+) -> Generator[_Progress, None, None]:
+    """Add the platform to the progress and to the error of a build."""
+    try:
+        for progress in steps():
+            yield dataclasses.replace(progress, platform=str(platform))
+    except errors.BuildError as error:
+        error.args = (f'{platform}: {error}', *error.args[1:])
+        raise
+
+
+def _once(steps: Iterator[_Progress]) -> Iterator[_Progress]:
+    """Leave out repeated notes, such as about an engine that builds for two platforms."""
+    noted: set[str] = set()
+    for progress in steps:
+        if progress.state != 'note' or progress.text not in noted:
+            yield progress
+        if progress.state == 'note':
+            noted.add(progress.text)
+
+
+def _tag_of(tag: str, platform: platforms.Platform) -> str:
+    name = tag if ':' in tag.rpartition('/')[2] else f'{tag}:latest'
+    return f'{name}-{str(platform).replace("/", "-")}'

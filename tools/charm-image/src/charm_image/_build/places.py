@@ -1,0 +1,60 @@
+"""Connects to the engines that build: by DOCKER_HOST, docker context or URL."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from charm_image import errors
+from charm_image._build import buildx
+
+if TYPE_CHECKING:
+    from charm_image._oci import engine
+
+
+def connect(name: str = '', environ: Mapping[str, str] = os.environ) -> engine.Engine:
+    """Connect to an engine.
+
+    Args:
+        name: a docker context or a URL as in DOCKER_HOST; '' for the engine of the docker command
+        environ: the environment
+
+    Raises:
+        errors.BuildError: it cannot be reached
+    """
+    from charm_image._oci import engine, images, local_image
+
+    chosen = dict(environ)
+    if name:
+        chosen.pop('DOCKER_HOST', None)
+        chosen.pop('DOCKER_CONTEXT', None)
+        chosen['DOCKER_HOST' if '://' in name else 'DOCKER_CONTEXT'] = name
+    try:
+        return engine.connect(chosen)
+    except local_image.ContextNotFound as error:
+        if not name:
+            raise errors.BuildError(str(error)) from None
+        raise errors.BuildError(
+            f'no docker context or buildx builder is named {name!r}: check with '
+            '`docker context ls` and `docker buildx ls`. If buildx is missing, '
+            f'{buildx.INSTALL}, then create the builder with `docker buildx create`'
+        ) from None
+    except images.ImageError as error:
+        raise errors.BuildError(str(error)) from None
+
+
+@contextlib.contextmanager
+def told() -> Iterator[None]:
+    """Raise the errors of an engine, or of its connection, as errors.BuildError."""
+    import docker
+    import requests
+
+    try:
+        yield
+    except docker.errors.APIError as error:
+        reason = error.explanation or error
+        raise errors.BuildError(f'the engine reported an error: {reason}') from None
+    except (docker.errors.DockerException, requests.RequestException) as error:
+        raise errors.BuildError(f'the engine does not respond: {error}') from None

@@ -1,0 +1,319 @@
+"""Turns a bundle of resources into the steps of a build, and the files that they copy."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import itertools
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from charm_image import errors, resources
+from charm_image._build import bundle, context, dockerfile
+from charm_image.resources import ownership, package_managers, scripts, shell
+
+# overlayfs supports about 125 layers, including those of the base
+_MOST_INSTRUCTIONS = 90
+# Linux limits an argument of a program to 128 KiB
+_LONGEST_SCRIPT = 120_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """One or two instructions that apply some resources."""
+
+    resources: tuple[resources.Resource, ...]
+    instructions: tuple[str, ...]
+
+    @property
+    def title(self) -> str:
+        """Its resources, as one line."""
+        return ', '.join(shell.one_line(repr(each)) for each in self.resources)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Part:
+    """A resource in a step; `finish`: only what COPY leaves to do for a file."""
+
+    resource: resources.Resource
+    finish: bool = False
+
+
+@dataclasses.dataclass
+class _Unit:
+    parts: list[_Part]
+    key: object  # neighbours with the same key share a step; None: not shared
+    copy: bool = False
+    bound: bool = False  # by watches
+
+
+class Plan:
+    """The steps of a bundle, and the files that they copy.
+
+    Args:
+        resource_bundle: the resources
+        arguments: names of build arguments, which are hidden from commands
+
+    Raises:
+        errors.ResourceError: a resource is too large for a shell
+    """
+
+    def __init__(self, resource_bundle: bundle.ResourceBundle, arguments: Iterable[str] = ()):
+        #: Content and mode by path in the context.
+        self.files: dict[str, tuple[context.Content, int]] = {}
+        self._bundle = resource_bundle
+        self._arguments = tuple(arguments)
+        self._owners = {
+            each.name: each.first_group
+            for each in resource_bundle
+            if isinstance(each, resources.User) and not each.removes
+        }
+        self._chowns = self._chown_flags()
+        units = self._units()
+        self.steps = self._steps(units)
+        if sum(len(step.instructions) for step in self.steps) > _MOST_INSTRUCTIONS:
+            self.steps = self._steps(_merged(units, _MOST_INSTRUCTIONS // 2))
+
+    def _steps(self, units: list[_Unit]) -> list[Step]:
+        self.files = {}
+        self._directories = {'/'}
+        steps = []
+        for unit in units:
+            steps += self._copy(unit) if unit.copy else self._run(unit)
+        return steps
+
+    def _units(self) -> list[_Unit]:
+        units: list[_Unit] = []
+        everything = list(self._bundle)
+        position = {each.typed_id: index for index, each in enumerate(everything)}
+        index = 0
+        while index < len(everything):
+            end = self._bound_end(everything, position, index)
+            if end > index:
+                parts = [_Part(each) for each in everything[index : end + 1]]
+                units.append(_Unit(parts, None, bound=True))
+                index = end + 1
+                continue
+            for unit in self._own_units(everything[index]):
+                if units and unit.key is not None and units[-1].key == unit.key:
+                    units[-1].parts += unit.parts
+                else:
+                    units.append(unit)
+            index += 1
+        return units
+
+    def _bound_end(
+        self, everything: list[resources.Resource], position: Mapping[str, int], start: int
+    ) -> int:
+        """Return the last resource that must share a step with the one at `start`."""
+        end = start
+        for index in range(start + 1, len(everything)):
+            watched = [position[each.typed_id] for each in self._watched(everything[index])]
+            if any(start <= each <= end for each in watched):
+                end = index
+        return end
+
+    def _watched(self, resource: resources.Resource) -> list[resources.Resource]:
+        """Return the resources that decide whether `resource` is applied; [] if it always is."""
+        watched = [self._bundle.named(each) for each in resource.watches]
+        present = [each for each in watched if each is not None]
+        return [] if any(each.always_changes for each in present) else present
+
+    def _own_units(self, resource: resources.Resource) -> Iterator[_Unit]:
+        part = [_Part(resource)]
+        if isinstance(resource, resources.File) and resource.always_changes:
+            parent = resource.name.rpartition('/')[0]
+            chown = self._chowns[resource.typed_id]
+            yield _Unit(part, ('copy', parent, chown), copy=True)
+            if resource.finish(self._owners, chown is None):
+                yield _Unit([_Part(resource, finish=True)], 'quick')
+        elif isinstance(resource, resources.Execute):
+            yield _Unit(part, None)
+        elif isinstance(resource, resources.Package):
+            yield _Unit(part, resource.together)
+        else:
+            yield _Unit(part, 'quick')
+
+    def _chown_flags(self) -> dict[str, str | None]:
+        """Return the flag of COPY for each file; None if a script must set the owner.
+
+        BuildKit treats an unknown name as root, so COPY gets only IDs, and names that the bundle
+        has created before.
+        """
+        made = {'0', 'root'}
+        flags: dict[str, str | None] = {}
+        for resource in self._bundle:
+            if isinstance(resource, (resources.User, resources.Group)):
+                names = {resource.name, *_first_group(resource)}
+                made = made - names if resource.removes else made | names
+            elif isinstance(resource, resources.File):
+                owner, group = ownership.of(resource.owner, resource.group, self._owners)
+                sure = [
+                    each is not None and (each in made or each.isdigit())
+                    for each in (owner, group)
+                ]
+                ids = ['0' if each == 'root' else each for each in (owner, group)]
+                flag = '' if ids == ['0', '0'] else f'--chown={ids[0]}:{ids[1]} '
+                flags[resource.typed_id] = flag if all(sure) else None
+        return flags
+
+    # copy a directory, not the file, which would go into an existing directory of its name
+    def _copy(self, unit: _Unit) -> list[Step]:
+        files = [part.resource for part in unit.parts if isinstance(part.resource, resources.File)]
+        parent = files[0].name.rpartition('/')[0] + '/'
+        chown = self._chowns[files[0].typed_id] or ''
+        instructions = []
+        if chown and parent not in self._directories:
+            # create it as root; COPY --chown would give it to the file's owner
+            self.files['files/none'] = (None, 0o755)
+            instructions.append(dockerfile.copy('files/none', parent))
+        parts = parent.split('/')
+        self._directories.update('/'.join(parts[:depth]) + '/' for depth in range(1, len(parts)))
+        source = f'files/{_key(files[0])}'
+        self.files[source] = (None, 0o755)
+        for file in files:
+            name = file.name.rpartition('/')[2]
+            self.files[f'{source}/{name}'] = (file.content, file.permissions & 0o1777)
+        instructions.append(dockerfile.copy(source, parent, chown))
+        return [Step(tuple(files), tuple(instructions))]
+
+    def _run(self, unit: _Unit) -> list[Step]:
+        stage = f'stage/{_key(unit.parts[0].resource)}'
+        staged: list[bytes | str] = []
+
+        def bring(content: bytes | str) -> str:
+            staged.append(content)
+            return f'{scripts.STAGE}/{len(staged)}'
+
+        lines = self._script(unit, bring)
+        instructions = []
+        if staged:
+            instructions.append(dockerfile.copy(stage, scripts.STAGE + '/'))
+            lines.append(f'rm -rf {scripts.STAGE}')
+        size = len('\n'.join(lines).encode())
+        if size > _LONGEST_SCRIPT:
+            if len(unit.parts) > 1 and not unit.bound:
+                half = len(unit.parts) // 2
+                halves = (_Unit(unit.parts[:half], None), _Unit(unit.parts[half:], None))
+                return [step for each in halves for step in self._run(each)]
+            first = unit.parts[0].resource
+            raise errors.ResourceError(
+                f'{cut(repr(first))} needs a script of {size} bytes, above the limit of '
+                f'{_LONGEST_SCRIPT}: put large content into a File',
+                first.location,
+            )
+        if staged:
+            self.files[stage] = (None, 0o700)
+        for number, content in enumerate(staged, 1):
+            self.files[f'{stage}/{number}'] = (content, 0o600)
+        instructions.append(dockerfile.run(lines))
+        return [Step(tuple(part.resource for part in unit.parts), tuple(instructions))]
+
+    def _script(self, unit: _Unit, bring: Callable[[bytes | str], str]) -> list[str]:
+        news: dict[str, str] = {}
+        if unit.bound:
+            for part in unit.parts:
+                for watched in self._watched(part.resource):
+                    news.setdefault(watched.typed_id, f'_news{len(news) + 1}')
+        functions: dict[str, list[str]] = {}
+        lines = [f'{name}=' for name in news.values()]
+        bodies = list(self._bodies(unit, bring, news, functions))
+        for title, watched_by, body in bodies:
+            if len(bodies) > 1:
+                lines.append(shell.say(f'=> {title}'))
+            if watched_by:
+                condition = ''.join(f'${news[each.typed_id]}' for each in watched_by)
+                body = [f'if [ -n "{condition}" ]; then', *(f'    {each}' for each in body), 'fi']
+            lines += body
+        hide = [f'unset {name}' for name in self._arguments]
+        return [*hide, 'umask 0022', *itertools.chain(*functions.values()), *lines]
+
+    def _bodies(
+        self,
+        unit: _Unit,
+        bring: Callable[[bytes | str], str],
+        news: Mapping[str, str],
+        functions: dict[str, list[str]],
+    ) -> Iterator[tuple[str, list[resources.Resource], list[str]]]:
+        def kind(part: _Part) -> object:
+            each = part.resource
+            if not isinstance(each, resources.Package) or each.watches or each.typed_id in news:
+                return part
+            return each.together
+
+        for _, run in itertools.groupby(unit.parts, kind):
+            parts = list(run)
+            packages = [
+                each.resource for each in parts if isinstance(each.resource, resources.Package)
+            ]
+            if len(packages) > 1:
+                yield ', '.join(map(repr, packages)), [], package_managers.script(packages)
+                continue
+            for part in parts:
+                resource = part.resource
+                if part.finish and isinstance(resource, resources.File):
+                    chown = self._chowns[resource.typed_id] is None
+                    yield repr(resource), [], resource.finish(self._owners, chown)
+                    continue
+                own_news = news.get(resource.typed_id, '')
+                script = scripts.Script(self._owners, bring, own_news)
+                script.apply(resource)
+                functions.update(script.functions)
+                yield repr(resource), self._watched(resource), script.lines
+
+    def instructions(self, settings: dockerfile.Settings) -> list[tuple[Step | None, str]]:
+        """Return all instructions, each with its step."""
+        steps = [(step, instruction) for step in self.steps for instruction in step.instructions]
+        return [
+            *((None, each) for each in dockerfile.before(settings, bool(steps))),
+            *steps,
+            *((None, each) for each in dockerfile.after(settings, bool(steps))),
+        ]
+
+    def dockerfile(self, settings: dockerfile.Settings) -> str:
+        """Return the Dockerfile."""
+        lines = ['# Made by charm_image from resources in Python.']
+        if settings.arguments:
+            lines.append(
+                f"# Build it with: docker build --build-arg {dockerfile.NEWLINE}=$'\\n' ."
+            )
+        last: object = ''
+        for step, instruction in self.instructions(settings):
+            if step is not last:
+                lines += ['', *([f'# {cut(step.title)}'] if step else [])]
+                last = step
+            lines.append(instruction)
+        return '\n'.join(lines) + '\n'
+
+
+def _first_group(resource: resources.User | resources.Group) -> set[str]:
+    return {resource.first_group} if isinstance(resource, resources.User) else set()
+
+
+def _merged(units: list[_Unit], most: int) -> list[_Unit]:
+    """Merge units into `most` steps, each a script."""
+    size = -(-len(units) // most)
+    merged = []
+    for start in range(0, len(units), size):
+        chunk = units[start : start + size]
+        if len(chunk) == 1:
+            merged.append(chunk[0])
+            continue
+        # a file that a script copies needs no finish
+        parts = [part for unit in chunk for part in unit.parts]
+        placed = {id(part.resource) for part in parts if not part.finish}
+        parts = [part for part in parts if not part.finish or id(part.resource) not in placed]
+        merged.append(_Unit(parts, None, bound=any(unit.bound for unit in chunk)))
+    return merged
+
+
+def _key(resource: resources.Resource) -> str:
+    """Return a name for the context that does not depend on other resources."""
+    digest = hashlib.sha256(resource.typed_id.encode()).hexdigest()[:12]
+    readable = re.sub(r'[^A-Za-z0-9]+', '-', resource.id)[-40:].strip('-').lower()
+    return f'{digest}-{readable}' if readable else digest
+
+
+def cut(title: str) -> str:
+    """Shorten `title` to 200 characters."""
+    return title if len(title) <= 200 else title[:199] + '…'

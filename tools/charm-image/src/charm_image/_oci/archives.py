@@ -1,0 +1,151 @@
+"""Images on disk: OCI layouts and archives, and archives of `docker save` and `podman save`.
+
+rockcraft, buildx and skopeo make OCI archives. Archives may be compressed with gzip or zstd.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import os
+import pathlib
+from collections.abc import Generator, Sequence
+
+from charm_image._oci import images, layers, tar
+
+
+@dataclasses.dataclass(frozen=True)
+class Archive:
+    """An image in a file or directory, for one or several platforms.
+
+    `size` is in bytes. `index_architectures` are Charmhub's names of the architectures in its
+    index, including those whose files are missing.
+    """
+
+    path: pathlib.Path
+    configs: tuple[images.Config, ...]
+    size: int
+    index_architectures: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """The digest of its configuration; for several platforms, a digest of all of theirs."""
+        digests = sorted(config.digest for config in self.configs)
+        return digests[0] if len(digests) == 1 else images.digest('\n'.join(digests).encode())
+
+    @property
+    def diff_ids(self) -> frozenset[str]:
+        """Digests of its uncompressed layers."""
+        return frozenset(diff_id for config in self.configs for diff_id in config.diff_ids)
+
+    @property
+    def rootfs(self) -> tuple[tuple[str, ...], ...]:
+        """Diff IDs of the layers of each platform, from the lowest up."""
+        return tuple(config.diff_ids for config in self.configs)
+
+    @property
+    def architectures(self) -> tuple[str, ...]:
+        """Charmhub's names of its architectures. Raises InvalidImageError if there are none."""
+        return images.charmhub_architectures(self.configs)
+
+    @property
+    def remedy(self) -> str:
+        """What to do if some of its files are missing."""
+        return 'save the image again'
+
+    def matches(self, configs: Sequence[images.Config]) -> bool:
+        """Return whether these are the configurations of this image, one for each platform."""
+        return {c.digest for c in configs} == {c.digest for c in self.configs}
+
+    def holds(self, configs: Sequence[images.Config]) -> bool:
+        """Return whether these are all its platforms."""
+        return self.matches(configs)
+
+    def members(self) -> Generator[images.Member]:
+        """Yield its files. Raises ImageError."""
+        return _members(self.path)
+
+
+def open(path: str | os.PathLike[str]) -> Archive:
+    """Open an image on disk.
+
+    Raises:
+        NotFoundError: the path does not exist.
+        InvalidImageError: it does not contain exactly one image.
+        ImageError: it cannot be read.
+    """
+    place, name = pathlib.Path(path), repr(str(path))
+    if not place.exists():
+        raise images.NotFoundError(f'{name} does not exist')
+    if not (place.is_file() or place.is_dir()):  # a pipe cannot be read twice
+        raise images.InvalidImageError(f'{name} is not a regular file: copy its content into one')
+    documents, size = images.Documents(), 0
+    try:
+        for member in _members(place):
+            size += member.size
+            documents.add_member(member)
+        configs = tuple(documents.configs())
+    except images.InvalidImageError as error:
+        raise images.InvalidImageError(f'{name} cannot be used: {error}') from None
+    return Archive(place, configs, size, documents.index_architectures())
+
+
+def _members(path: pathlib.Path) -> Generator[images.Member]:
+    try:
+        if path.is_dir():
+            yield from _files(path)
+        else:
+            with path.open('rb') as file:
+                yield from _tar(_File(file, path))
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: pathlib.Path, error: OSError) -> images.ImageError:
+    return images.ImageError(f'{str(path)!r} cannot be read: {error.strerror or error}')
+
+
+def _files(path: pathlib.Path) -> Generator[images.Member]:
+    blobs = path / 'blobs' / 'sha256'
+    if not (path / 'index.json').is_file() or not blobs.is_dir():
+        raise images.InvalidImageError(
+            'the directory is not an OCI layout: index.json or blobs/sha256 is missing'
+        )
+    for file in [path / 'index.json', *sorted(blobs.iterdir())]:
+        if file.is_file():
+            with file.open('rb') as content:
+                name = str(file.relative_to(path))
+                size = os.fstat(content.fileno()).st_size
+                yield images.Member(name, size, _File(content, file))
+
+
+def _tar(file: _File) -> Generator[images.Member]:
+    if file.starts_with(*layers.COMPRESSED):
+        return tar.read(layers.decompressed(file))
+    return tar.read(file)
+
+
+class _File:
+    """A file that can skip bytes without reading them.
+
+    Its errors name the file, since the reader may also write to a different disk.
+    """
+
+    def __init__(self, file: io.BufferedReader, path: pathlib.Path):
+        self._file = file
+        self._path = path
+        self._size = os.fstat(file.fileno()).st_size
+
+    def read(self, size: int = -1, /) -> bytes:
+        try:
+            return self._file.read(size)
+        except OSError as error:
+            raise _unreadable(self._path, error) from None
+
+    def starts_with(self, *heads: bytes) -> bool:
+        return self._file.peek(8).startswith(heads)
+
+    def skip(self, size: int, /) -> int:
+        """Return how many of the next `size` bytes there were."""
+        start = self._file.tell()
+        return self._file.seek(min(start + size, self._size)) - start

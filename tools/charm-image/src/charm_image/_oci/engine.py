@@ -1,0 +1,282 @@
+"""The container engine that the `docker` command would use, and its images.
+
+Docker Engine, or podman through its Docker-compatible socket, with Docker's API 1.24 or later.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pathlib
+import re
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from charm_image._oci import images, local_image
+from charm_image._oci.local_image import EngineError, LocalImage
+
+__all__ = ['Engine', 'EngineError', 'LocalImage', 'connect']
+
+if TYPE_CHECKING:
+    import docker
+
+_TIMEOUT = 120
+# by what OpenSSL and Docker say
+_TLS_ADVICE = {
+    'CERTIFICATE_VERIFY_FAILED': (
+        'check that ca.pem in DOCKER_CERT_PATH, or in the docker context, has the CA that signed '
+        "the engine's certificate, and that the certificate names this address"
+    ),
+    'HTTP request to an HTTPS server': (
+        'the engine requires TLS: set DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH, or use a docker '
+        'context with certificates'
+    ),
+    **dict.fromkeys(
+        ('ALERT', 'EOF occurred in violation of protocol'),
+        'if the engine rejected the client certificate, check cert.pem and key.pem in '
+        'DOCKER_CERT_PATH, or in the docker context',
+    ),
+}
+_SHORT = re.compile(r'[0-9a-f]{12,64}')
+
+
+class Engine:
+    """A connection to an engine; `host` is its address."""
+
+    def __init__(self, client: docker.APIClient, host: str):
+        self.host = host
+        self._client = client
+
+    @property
+    def client(self) -> docker.APIClient:
+        """The client of Docker's SDK."""
+        return self._client
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections to the engine."""
+        self._client.close()
+
+    def find(self, digest: str) -> LocalImage:
+        """Return the image with a digest.
+
+        `digest` is an image ID or the digest in a registry (a RepoDigest): sha256: and 64 hex
+        digits, or the first 12 or more of these digits.
+
+        Raises:
+            NotFoundError: the engine does not have the image.
+            AmbiguousError: a short digest matches several images.
+            EngineError: the engine failed.
+            ValueError: `digest` is not valid.
+        """
+        if not (images.DIGEST.fullmatch(digest) or _SHORT.fullmatch(digest)):
+            raise ValueError(f'{digest!r} is not a valid digest')
+        if len(digest) == 64:
+            digest = f'sha256:{digest}'
+        # first, since listing many images takes time
+        if ':' in digest and (found := self._inspect(digest)):
+            return found
+        prefix = digest.removeprefix('sha256:')
+        candidates = {
+            summary['Id']: summary
+            for summary in self._ask(self._client.images, all=True)
+            if any(
+                candidate.partition(':')[2].startswith(prefix)
+                for candidate in (summary['Id'], *local_image.repo_digests(summary))
+            )
+        }
+        if not candidates:
+            raise images.NotFoundError(
+                f'the engine at {self.host} has no image {digest} '
+                '(`docker images --digests --no-trunc` lists its images)'
+            )
+        if len(candidates) > 1:
+            raise images.AmbiguousError(
+                f'{digest} matches several images: give more digits. Candidates: '
+                + ', '.join(_called(summary) for summary in candidates.values()),
+                candidates,
+            )
+        identity = next(iter(candidates))
+        found = self._inspect(identity)
+        if not found:
+            raise images.NotFoundError(f'the image {identity} was removed just now')
+        return found
+
+    def _inspect(self, digest: str) -> LocalImage | None:
+        import docker
+
+        try:
+            found: LocalImage = self._ask(local_image.inspect, self._client, digest)
+        except docker.errors.NotFound:
+            return None
+        if digest not in (found.id, *found.repo_digests):
+            return None  # an image that has the digits as its name
+        return found
+
+    def _ask(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        import docker
+        import requests
+
+        self._client.timeout = _TIMEOUT
+        try:
+            return call(*args, **kwargs)
+        except docker.errors.NotFound:
+            raise
+        except (docker.errors.DockerException, requests.RequestException, OSError) as error:
+            raise EngineError(
+                f'the engine at {self.host} failed: {local_image.explain_missing(error)}'
+            ) from None
+
+
+def connect(environ: Mapping[str, str] = os.environ) -> Engine:
+    """Connect to the engine that the `docker` command would use.
+
+    That is DOCKER_HOST (with DOCKER_TLS_VERIFY and DOCKER_CERT_PATH), else the context in
+    DOCKER_CONTEXT or in the configuration of the docker command, else /var/run/docker.sock.
+
+    Raises:
+        EngineError: the engine is not running, denies access, or its settings are wrong.
+    """
+    import docker.constants
+    import requests
+
+    host, tls = _address(environ)
+    try:
+        with _client(host, tls, docker.constants.DEFAULT_DOCKER_API_VERSION) as probe:
+            # podman takes 0.3 s for /version
+            ping = probe.get(f'{probe.base_url}/_ping', timeout=_TIMEOUT)
+            version = ping.headers.get('API-Version')
+            version = version or probe.version(api_version=False)['ApiVersion']
+        return Engine(_client(host, tls, version), host)
+    except (
+        docker.errors.DockerException,
+        requests.RequestException,
+        OSError,
+        KeyError,
+        TypeError,
+        ValueError,
+    ) as error:
+        _refuse(host, error)
+
+
+def _client(host: str, tls: docker.tls.TLSConfig | bool, version: str) -> docker.APIClient:
+    import docker
+
+    if host.startswith('ssh://'):
+        from charm_image._oci import ssh
+
+        client = docker.APIClient('http://docker:80', version=version, timeout=_TIMEOUT)
+        client.mount('http://', ssh.Adapter(host))
+        return client
+    client = docker.APIClient(host, version=version, timeout=_TIMEOUT, tls=tls)
+    # requests would use REQUESTS_CA_BUNDLE instead of the engine's CA
+    client.trust_env = not tls
+    return client
+
+
+def _address(environ: Mapping[str, str]) -> tuple[str, docker.tls.TLSConfig | bool]:
+    import docker.utils
+
+    if environ.get('DOCKER_HOST'):
+        try:
+            settings = docker.utils.kwargs_from_env(environment=environ)
+        except (docker.errors.DockerException, OSError) as error:
+            reason = local_image.explain(error)
+            raise EngineError(
+                f'cannot use the TLS settings in DOCKER_TLS_VERIFY and DOCKER_CERT_PATH: {reason}'
+            ) from None
+        return settings['base_url'], settings.get('tls', False)
+    home = environ.get('HOME') or os.path.expanduser('~')
+    config = pathlib.Path(environ.get('DOCKER_CONFIG') or f'{home}/.docker')
+    context = environ.get('DOCKER_CONTEXT') or _read_json(config / 'config.json').get(
+        'currentContext'
+    )
+    if not context or context == 'default':
+        return 'unix:///var/run/docker.sock', False
+    return _context(config, context)
+
+
+def _context(config: pathlib.Path, name: str) -> tuple[str, docker.tls.TLSConfig | bool]:
+    """Read a context that the docker command has stored.
+
+    The SDK's function finds contexts only with a config.json, and ignores a CA without a client
+    certificate.
+    """
+    import docker
+
+    key = hashlib.sha256(name.encode()).hexdigest()
+    try:
+        endpoint = _read_json(config / 'contexts/meta' / key / 'meta.json')['Endpoints']['docker']
+        host, skip = str(endpoint['Host']), bool(endpoint.get('SkipTLSVerify'))
+    except (KeyError, TypeError):
+        raise local_image.ContextNotFound(
+            f'no docker context {name!r} in {config}: choose one of `docker context ls` '
+            'with DOCKER_CONTEXT or `docker context use`'
+        ) from None
+    tls = config / 'contexts/tls' / key / 'docker'
+    ca, certificate, private = (tls / f'{part}.pem' for part in ('ca', 'cert', 'key'))
+    if not tls.is_dir():
+        return host, False
+    try:
+        return host, docker.tls.TLSConfig(
+            client_cert=(str(certificate), str(private)) if certificate.exists() else None,
+            ca_cert=str(ca) if ca.exists() else None,
+            verify=not skip,
+        )
+    except docker.errors.TLSParameterError as error:
+        raise EngineError(
+            f'cannot use the TLS files of docker context {name!r}: {local_image.explain(error)}'
+        ) from None
+
+
+def _read_json(path: pathlib.Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise EngineError(f'{path} cannot be read: {local_image.explain(error)}') from None
+    return content if isinstance(content, dict) else {}
+
+
+def _refuse(host: str, error: Exception) -> NoReturn:
+    """Raise an EngineError that says why the engine did not respond, and what to do."""
+    reason = local_image.explain(error)
+    causes = list(local_image.causes(error))
+    if any(isinstance(cause, PermissionError) for cause in causes):
+        advice = (
+            'add your user to the group `docker` and log in again, '
+            'or set DOCKER_HOST to a rootless engine'
+        )
+    elif host.startswith('ssh://'):
+        advice = (
+            'check that `ssh` logs in there without a prompt, and that docker is installed there'
+        )
+    elif any(isinstance(c, (FileNotFoundError, ConnectionRefusedError)) for c in causes):
+        advice = 'the engine is not running: start it (`sudo systemctl start docker`)'
+        for socket_path in _podman_sockets():
+            advice += f', or use podman: DOCKER_HOST=unix://{socket_path}'
+        if host != 'unix:///var/run/docker.sock':
+            advice += '; the address comes from DOCKER_HOST or the docker context'
+    elif found := next((text for sign, text in _TLS_ADVICE.items() if sign in reason), ''):
+        advice = found
+    else:
+        advice = 'check that the engine is running, and check DOCKER_HOST or the docker context'
+    raise EngineError(f'no engine responds at {host} ({reason}): {advice}') from None
+
+
+def _podman_sockets() -> list[str]:
+    runtime = os.environ.get('XDG_RUNTIME_DIR') or f'/run/user/{os.getuid()}'
+    paths = [f'{runtime}/podman/podman.sock', '/run/podman/podman.sock']
+    return [path for path in paths if os.path.exists(path)]
+
+
+def _called(summary: Mapping[str, Any]) -> str:
+    names = [name for name in summary.get('RepoTags') or () if name != '<none>:<none>']
+    return str(summary['Id']) + (f' ({", ".join(names)})' if names else '')

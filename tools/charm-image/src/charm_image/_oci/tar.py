@@ -1,0 +1,133 @@
+"""Reads tar archives of images as a stream: POSIX.1-2001 (pax) and GNU tar."""
+
+from __future__ import annotations
+
+import itertools
+import tarfile
+from collections.abc import Generator
+
+from charm_image._oci import images
+
+_BLOCK = tarfile.BLOCKSIZE
+_EXTENSION_SIZE = 1 << 20
+_SKIP_SIZE = 1 << 20
+_NO_ARCHIVE = 'this is not a tar archive'
+
+
+def read(stream: images.Content, hint: str = '') -> Generator[images.Member]:
+    """Yield the regular files of a tar (POSIX.1-2001 pax, or GNU) while reading it.
+
+    Python's tarfile keeps all headers, and reads extended headers of any size into memory.
+    `hint` is appended to the message about a truncated archive.
+
+    Raises:
+        InvalidImageError: the stream is not a tar, is damaged, or is truncated.
+    """
+    extended: dict[str, str] = {}
+    for number in itertools.count():
+        header = stream.read(_BLOCK)
+        if len(header) < _BLOCK and header.strip(b'\0'):
+            raise images.InvalidImageError(
+                f'the archive is truncated: it ends within a header{hint}'
+                if number
+                else _NO_ARCHIVE
+            )
+        if not header.strip(b'\0'):
+            # the end is two blocks of zeros and padding, which must be read from an engine
+            while stream.read(_SKIP_SIZE):
+                pass
+            return
+        damage = 'the archive has a damaged header' if number else _NO_ARCHIVE
+        member = _parse_header(header, damage)
+        if member.type in (tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK):
+            extended.update(_read_extension(stream, member))
+            continue
+        if member.type == tarfile.XGLTYPE:
+            _read_extension(stream, member)
+            continue
+        name = extended.get('path', member.name)
+        size = int(extended['size']) if extended.get('size', '').isdecimal() else member.size
+        if member.type == tarfile.GNUTYPE_SPARSE or any(
+            k.startswith('GNU.sparse') for k in extended
+        ):
+            raise images.InvalidImageError(
+                f'{name!r} is a sparse file in the archive, which is not supported'
+            )
+        extended = {}
+        if not member.isreg() and member.type in tarfile.SUPPORTED_TYPES:
+            size = 0  # a link may have the size of its target
+        if size < 0:
+            raise images.InvalidImageError(f'the archive is damaged: {name!r} has a negative size')
+        content = _Part(stream, size, name, hint)
+        if member.isreg():
+            yield images.Member(name, size, content)
+        content.skip()
+        _Part(stream, -size % _BLOCK, name, hint).skip()
+
+
+def _parse_header(header: bytes, otherwise: str) -> tarfile.TarInfo:
+    try:
+        return tarfile.TarInfo.frombuf(header, 'utf-8', 'surrogateescape')
+    except tarfile.HeaderError:
+        if header.startswith(b'{"error'):  # an engine ends a failed export like this
+            raise images.InvalidImageError(
+                'the engine could not export the image: '
+                + header.decode('utf-8', 'replace').strip('\0 \r\n')
+            ) from None
+        raise images.InvalidImageError(otherwise) from None
+
+
+def _read_extension(stream: images.Content, header: tarfile.TarInfo) -> dict[str, str]:
+    if not 0 <= header.size <= _EXTENSION_SIZE:
+        raise images.InvalidImageError(
+            f'the archive is damaged: it has a header of {header.size} bytes'
+        )
+    part = _Part(stream, header.size, header.name)
+    data = part.read(header.size)
+    _Part(stream, -header.size % _BLOCK, header.name).skip()
+    if header.type == tarfile.GNUTYPE_LONGNAME:
+        return {'path': data.rstrip(b'\0').decode('utf-8', 'surrogateescape')}
+    if header.type == tarfile.GNUTYPE_LONGLINK:
+        return {}
+    records = {}
+    while data:
+        length, _, _ = data.partition(b' ')
+        if not length.isdigit() or not len(length) < int(length) <= len(data):
+            raise images.InvalidImageError('the archive has a damaged extended header')
+        key, _, value = data[len(length) + 1 : int(length) - 1].partition(b'=')
+        records[key.decode('utf-8', 'replace')] = value.decode('utf-8', 'surrogateescape')
+        data = data[int(length) :]
+    return records
+
+
+class _Part:
+    """The next `size` bytes of a stream."""
+
+    def __init__(self, stream: images.Content, size: int, name: str, hint: str = ''):
+        self._stream = stream
+        self._left = size
+        self._name = name
+        self._hint = hint
+
+    def read(self, size: int, /) -> bytes:
+        wanted = min(size, self._left)
+        data = self._stream.read(wanted) if wanted else b''
+        self._took(len(data), wanted)
+        return data
+
+    def skip(self, size: int | None = None, /) -> None:
+        """Skip the next `size` bytes, or the rest."""
+        wanted = self._left if size is None else min(size, self._left)
+        skip = getattr(self._stream, 'skip', None)
+        if skip is not None:
+            self._took(skip(wanted), wanted)
+            return
+        while wanted:
+            wanted -= len(self.read(min(wanted, _SKIP_SIZE)))
+
+    def _took(self, size: int, wanted: int) -> None:
+        if size < wanted:
+            raise images.InvalidImageError(
+                f'the archive is truncated: it ends within {self._name!r}{self._hint}'
+            )
+        self._left -= wanted

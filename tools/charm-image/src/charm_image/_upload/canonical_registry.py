@@ -1,0 +1,61 @@
+"""Canonical's registry, which stores the images of Charmhub's resources."""
+
+from __future__ import annotations
+
+import os
+import urllib.parse
+from collections.abc import Callable
+
+from charm_image._oci import images
+from charm_image._upload import pushed, store, store_connection
+from container_image import registry
+
+
+class Repository:
+    """The `repository` of a resource's images, and a `client` of its registry."""
+
+    def __init__(
+        self, way_in: store.UploadCredentials, tell: Callable[[str], None] = lambda sentence: None
+    ) -> None:
+        host, self.repository = way_in.host, way_in.repository
+        url = os.environ.get('CHARMCRAFT_REGISTRY_URL')
+        if url:
+            host = urllib.parse.urlsplit(store_connection.secure(url)).netloc
+        self.client = registry.Client(host, way_in.username, way_in.password, tell=tell)
+        self._impatient = registry.Client(host, way_in.username, way_in.password, tries=1)
+
+    def __enter__(self) -> Repository:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.client.close()
+        self._impatient.close()
+
+    def find(self, digest: str) -> str | None:
+        """Return the digest of the manifest that has `digest`, or whose image has it as its ID."""
+        return self.find_pushed(digest) or self.find_manifest(digest)
+
+    def find_manifest(self, digest: str) -> str | None:
+        """Return `digest` if a manifest has it, else None."""
+        return _unless_absent(lambda: self._manifest(digest))
+
+    def find_pushed(self, image: images.Image | str) -> str | None:
+        """Return the digest of the manifest that an earlier push made of an image or image ID."""
+        return _unless_absent(lambda: pushed.find(self.client, self.repository, image))
+
+    def _manifest(self, digest: str) -> str | None:
+        try:
+            return self._impatient.head_manifest(self.repository, digest)
+        except registry.Unavailable:
+            # docker-registry 2.8 always answers 500 if the digest is that of a configuration
+            if self.client.has_blob(self.repository, digest):
+                return None
+            return self.client.head_manifest(self.repository, digest)
+
+
+def _unless_absent(ask: Callable[[], str | None]) -> str | None:
+    """Return the answer, None if absent: some registries return 403 for what is absent."""
+    try:
+        return ask()
+    except (registry.NotFound, registry.NoRight):
+        return None

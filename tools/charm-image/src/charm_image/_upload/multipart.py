@@ -1,0 +1,57 @@
+"""Streams a file as the body of a form (multipart/form-data, RFC 7578)."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from typing import BinaryIO
+
+from charm_image._upload import store_errors
+
+_CHUNK = 1 << 20  # bytes
+
+
+class Body:
+    """A multipart/form-data body with a length, read from its file as it is sent."""
+
+    def __init__(
+        self, file: BinaryIO, size: int, name: str, progress: Callable[[int], None] | None
+    ) -> None:
+        boundary = secrets.token_hex(16)
+        # as browsers quote it, https://html.spec.whatwg.org/#multipart-form-data
+        quoted = name.replace('"', '%22').replace('\r', '%0D').replace('\n', '%0A')
+        self.content_type = f'multipart/form-data; boundary={boundary}'
+        self._head = (
+            f'--{boundary}\r\n'
+            f'Content-Disposition: form-data; name="binary"; filename="{quoted}"\r\n'
+            'Content-Type: application/octet-stream\r\n\r\n'
+        ).encode('utf-8', 'replace')
+        self._tail = f'\r\n--{boundary}--\r\n'.encode()
+        self._file, self._size, self._progress = file, size, progress
+
+    def __len__(self) -> int:
+        return len(self._head) + self._size + len(self._tail)
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self._head
+        self._file.seek(0)
+        left = self._size
+        while left:
+            try:
+                chunk = self._file.read(min(left, _CHUNK))
+            except OSError as error:  # requests would report a connection error
+                raise store_errors.StoreError(
+                    f'The file cannot be read: {error.strerror}.'
+                ) from None
+            if not chunk:
+                break
+            left -= len(chunk)
+            yield chunk
+            if self._progress:
+                self._progress(self._size - left)
+        if left or self._file.read(1):
+            # before the tail, so that the storage never receives a complete file
+            raise store_errors.FileChanged(
+                'The file changed during the upload.', 'No revision was created: try again.'
+            )
+        yield self._tail

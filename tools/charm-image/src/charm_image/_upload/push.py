@@ -1,0 +1,324 @@
+"""Pushes images to a registry: the same image always gets the same manifest.
+
+    with engine.connect() as local:
+        image = local.find('70aa8983ec5c')          # or archives.open(path)
+        digest = pushed.find(client, repository, image)
+        if digest is None:
+            digest = push.push(image, client, repository, progress)
+        architectures = pushed.architectures(client, repository, digest)
+
+`client` is a `container_image.registry.Client`; all of these may raise its RegistryError, or
+`images.ImageError`. `progress(step, done, total)` is called by one thread at a time, with the name
+of a step, and its bytes done and in total (None: not known yet); `done` restarts from 0 if an
+upload is interrupted.
+
+A manifest names the image's unchanged configuration, and its layers as `layers` compresses them.
+It is in Docker's schema 2, for several platforms in a manifest list: every engine and tool reads
+these, and a registry also returns them to clients without an Accept header.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import io
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from typing import BinaryIO, Protocol
+
+from charm_image._oci import images, layers, manifests, v1_ids
+from charm_image._upload import known_layers, pushed
+from container_image import registry
+
+_UPLOADS = 3
+_MAX_STRANGERS = 200
+_SKIP_SIZE = 1 << 20
+
+_log = logging.getLogger(__name__)
+
+
+class Progress(Protocol):
+    """A function that receives the progress of a step in bytes."""
+
+    def __call__(self, step: str, done: int, total: int | None, /) -> None:
+        """Report that `done` of `total` bytes are done; `total` is None if not known yet."""
+
+
+def push(
+    image: images.Image,
+    client: registry.Client,
+    repository: str,
+    progress: Progress | None = None,
+) -> str:
+    """Push an image; return the digest of its manifest, or of its manifest list.
+
+    Layers that the registry has are not sent. Compressed layers need disk space in TMPDIR or
+    /var/tmp until they are sent.
+
+    Raises:
+        ImageError: the image cannot be read, or no charm can run it.
+        RegistryError: the registry rejects it, or is unavailable for too long.
+    """
+    _ = image.architectures  # raises, before anything is read, if no charm can run it
+    report = _Report(progress)
+    with _Uploads(client, repository, report) as uploads:
+        reader = _Reader(image, uploads, report)
+        configs = [c for c in reader.read() if reader.blobs.keys() >= set(c.diff_ids)]
+        if not configs or not image.matches(configs):
+            raise images.InvalidImageError(
+                f'the export is not the image {image.id}, or is incomplete: {image.remedy}'
+            )
+        for config in configs:
+            uploads.add_bytes(config.digest, config.data)
+            for diff_id in config.diff_ids:
+                uploads.add(reader.blobs[diff_id])
+        uploads.wait()
+        return _put_manifests(image, configs, reader, client, repository)
+
+
+def _put_manifests(
+    image: images.Image,
+    configs: Sequence[images.Config],
+    reader: _Reader,
+    client: registry.Client,
+    repository: str,
+) -> str:
+    def put(manifest: manifests.Manifest, name: str) -> None:
+        client.put_manifest(repository, name, manifest.content, manifest.media_type)
+
+    # one at a time: while docker-registry 2.8 stores a manifest under one name, it may return
+    # 500 for a different name
+    made = manifests.make(configs, reader.blobs)
+    for manifest in made:
+        put(manifest, manifest.digest)
+    # tags save later uploads work: of this image, and of images that share layers with it
+    identities = {image.id} | ({configs[0].digest} if len(configs) == 1 else set())
+    with_sources = manifests.make(configs, reader.blobs, reader.sources)
+    try:
+        for identity in sorted(identities):
+            put(made[-1], pushed.tag(identity))
+        for manifest in with_sources[:-1]:
+            if manifest not in made:
+                put(manifest, manifest.digest)
+        put(with_sources[-1], layers.ENCODING)
+    except registry.RegistryError as error:
+        _log.warning('the next upload of this image will compress it again: %s', error)
+    return made[-1].digest
+
+
+class _Reader:
+    """Compresses the layers of an image while reading them, and sends those that belong to it.
+
+    By diff ID, `blobs` are the layers in the registry, and `sources` their digests at the source.
+    """
+
+    def __init__(self, image: images.Image, uploads: _Uploads, report: _Report):
+        self.blobs: dict[str, images.Blob] = {}
+        self.sources: dict[str, str] = {}
+        self._image = image
+        self._uploads = uploads
+        self._report = report
+        self._documents = images.Documents()
+        self._v1_layers = v1_ids.Layers(image.rootfs)
+        self._compressors = layers.compressors()
+
+    def read(self) -> list[images.Config]:
+        """Read until no layer is left that the registry lacks; return the configurations."""
+        source = _Source(self._image.size, self._uploads, self._report)
+        # closing it early closes the connection to the engine, once that sends its next block
+        members = self._image.members()
+        configs = None
+        try:
+            for member in members:
+                if member.size > images.DOCUMENT_SIZE and (configs := self._with_known_layers()):
+                    break
+                self._add(member, source.of(member))
+            source.end()
+        finally:
+            self._compressors.stop()
+            members.close()
+        for diff_id in sorted(self._image.diff_ids - self.blobs.keys()):
+            raise images.InvalidImageError(
+                f'the layer {diff_id} of the image is missing or damaged: {self._image.remedy}'
+            )
+        return configs or self._documents.configs()
+
+    def _add(self, member: images.Member, content: _Reported) -> None:
+        data = self._documents.add_member(member._replace(content=content))
+        if (
+            data is not None
+            and data[:1] in (b'{', b'[')
+            and images.digest(data) not in self._image.diff_ids
+        ):
+            self._v1_layers.learn(member.name, data)
+            return
+        digest = images.claimed_digest(member.name) or self._v1_layers.diff_id(member.name)
+        if digest in self.blobs:
+            return
+        if digest and (known := self._uploads.known.get(digest)):
+            # not hashed: what becomes part of the image is the blob, whatever the export has here
+            if data is None:
+                content.skip_all()
+            self._add_known(known, digest)
+            return
+        layer = layers.pack(content if data is None else io.BytesIO(data), self._compressors)
+        if layer.diff_id in self.blobs:
+            layer.close()
+            return
+        self.blobs[layer.diff_id] = layer
+        if layer.source == digest:
+            self.sources[layer.diff_id] = digest
+        if layer.diff_id in self._image.diff_ids:
+            self._uploads.add(layer)
+        elif len(self.blobs) > len(self._image.diff_ids) + _MAX_STRANGERS:
+            raise images.InvalidImageError(
+                'the archive contains too many files that are not layers'
+            )
+
+    def _with_known_layers(self) -> list[images.Config] | None:
+        """Return the configurations if the registry has all layers that are left; add these."""
+        config = self._documents.config(self._image.id)
+        if config is None:
+            return None
+        left = []
+        for diff_id in set(config.diff_ids) - self.blobs.keys():
+            known = self._uploads.known.get(diff_id)
+            if known is None:
+                return None
+            left.append(known)
+        for known in left:
+            self._add_known(known, known.source)
+        return [config]
+
+    def _add_known(self, layer: known_layers.Known, source: str) -> None:
+        self.blobs[layer.diff_id] = layer.blob
+        self.sources[layer.diff_id] = source
+
+
+class _Report:
+    """The caller's progress, called by one thread at a time."""
+
+    def __init__(self, progress: Progress | None):
+        self._progress = progress
+        self._lock = threading.Lock()
+
+    def __call__(self, step: str, done: int, total: int | None) -> None:
+        if self._progress:
+            with self._lock:
+                self._progress(step, done, total)
+
+
+class _Source:
+    """Reads the image's contents; stops immediately when an upload has failed."""
+
+    _STEP = 'Reading the image'
+
+    def __init__(self, size: int | None, uploads: _Uploads, report: _Report):
+        self._size = size
+        self._uploads = uploads
+        self._report = report
+        self._done = 0
+        report(self._STEP, 0, size)
+
+    def of(self, member: images.Member) -> _Reported:
+        return _Reported(member, self._add)
+
+    def end(self) -> None:
+        self._report(self._STEP, self._done, self._done)
+
+    def _add(self, size: int) -> None:
+        self._uploads.check()
+        self._done += size
+        # the size in the engine is that of the files, not of the archive
+        total = None if self._size is None else max(self._size, self._done + 1)
+        self._report(self._STEP, self._done, total)
+
+
+class _Reported:
+    """A member's content, each part of which is reported once it is read or skipped."""
+
+    def __init__(self, member: images.Member, report: Callable[[int], None]):
+        self._member = member
+        self._report = report
+
+    def read(self, size: int, /) -> bytes:
+        data = self._member.content.read(size)
+        self._report(len(data))
+        return data
+
+    def skip(self, size: int, /) -> None:
+        self._member.content.skip(size)
+        self._report(size)
+
+    def skip_all(self) -> None:
+        for start in range(0, self._member.size, _SKIP_SIZE):
+            self.skip(min(_SKIP_SIZE, self._member.size - start))
+
+
+class _Stopped(Exception):
+    """A different thread failed, so this one stops."""
+
+
+class _Uploads:
+    """Sends blobs to the registry in several threads."""
+
+    def __init__(self, client: registry.Client, repository: str, report: _Report):
+        self._client = client
+        self._repository = repository
+        self._report = report
+        self._futures: dict[str, concurrent.futures.Future[None]] = {}
+        self._stopped = False
+        self._workers = layers.Workers(_UPLOADS, 'upload')
+        # requested while the engine prepares the export
+        self.known = known_layers.KnownLayers(client, repository, self._workers)
+
+    def __enter__(self) -> _Uploads:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stopped = True
+        self._workers.stop()
+
+    def add(self, blob: images.Blob) -> None:
+        """Send a layer, once, if the registry lacks it, and close it."""
+        if isinstance(blob, layers.Layer) and blob.digest not in self._futures:
+            self._futures[blob.digest] = self._workers.submit(self._send, blob)
+
+    def add_bytes(self, digest: str, data: bytes) -> None:
+        """Send a small blob if the registry lacks it."""
+        if digest not in self._futures:
+            self._futures[digest] = self._workers.submit(self._send_bytes, digest, data)
+
+    def check(self) -> None:
+        """Raise the error of an upload that has failed."""
+        for future in self._futures.values():
+            if future.done():
+                future.result()
+
+    def wait(self) -> None:
+        """Wait until all is sent. Raises the first error."""
+        for future in concurrent.futures.as_completed(self._futures.values()):
+            future.result()
+
+    def _send(self, layer: layers.Layer) -> None:
+        step = f'Uploading layer {layer.digest[7:19]}'
+        with contextlib.closing(layer):
+            self._push(
+                layer, lambda: layer.open(), lambda sent: self._report(step, sent, layer.size)
+            )
+
+    def _send_bytes(self, digest: str, data: bytes) -> None:
+        self._push(images.Blob(digest, len(data)), lambda: io.BytesIO(data), lambda sent: None)
+
+    def _push(
+        self, blob: images.Blob, open_blob: Callable[[], BinaryIO], progress: Callable[[int], None]
+    ) -> None:
+        def watched(sent: int) -> None:
+            if self._stopped:
+                raise _Stopped
+            progress(sent)
+
+        if not self._client.has_blob(self._repository, blob.digest):
+            self._client.push_blob(self._repository, blob.digest, blob.size, open_blob, watched)
+            progress(blob.size)

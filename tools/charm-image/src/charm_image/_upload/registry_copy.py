@@ -1,0 +1,134 @@
+"""Copies an image from one registry to another: byte for byte, in memory only.
+
+    with remote_image.Source(reference) as source:
+        image = source.read()
+        registry_copy.copy(image, source, client, repository, progress)
+
+Several blobs are copied in parallel, each read while it is sent. Blobs that the target has are not
+read.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import io
+import threading
+from collections.abc import Callable
+from typing import BinaryIO, cast
+
+from charm_image._oci import images, layers, remote_image
+from container_image import registry
+
+#: Called with the name of a step, and its bytes done and in total.
+Progress = Callable[[str, int, int | None], None]
+
+_THREADS = 6
+
+
+def copy(
+    image: remote_image.RemoteImage,
+    source: remote_image.Source,
+    client: registry.Client,
+    repository: str,
+    progress: Progress | None = None,
+) -> None:
+    """Copy `image` from `source` to a repository of the registry behind `client`.
+
+    Raises:
+        RegistryError: one of the registries rejects a request, or is unavailable for too long.
+    """
+    with _Copy(image, source, client, repository, progress) as copying:
+        copying.blobs()
+    # one at a time: while docker-registry 2.8 stores a manifest under one name, it may return
+    # 500 for a different name
+    for manifest in image.manifests:
+        client.put_manifest(repository, manifest.digest, manifest.content, manifest.media_type)
+
+
+class _Stopped(Exception):
+    """A different thread failed, so this one stops."""
+
+
+class _SourceFailed(Exception):
+    """The source failed with `error`, not the target."""
+
+    def __init__(self, error: registry.RegistryError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class _Copy:
+    def __init__(
+        self,
+        image: remote_image.RemoteImage,
+        source: remote_image.Source,
+        client: registry.Client,
+        repository: str,
+        progress: Progress | None,
+    ) -> None:
+        self._image = image
+        self._source = source
+        self._client = client
+        self._repository = repository
+        self._progress = progress or (lambda step, done, total: None)
+        self._lock = threading.Lock()
+        self._stopped = False
+        self._workers = layers.Workers(_THREADS, 'copy')
+
+    def __enter__(self) -> _Copy:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._stopped = True
+        self._workers.stop()
+
+    def blobs(self) -> None:
+        """Copy the blobs that the target lacks, the largest first. Raises the first error."""
+        largest_first = sorted(self._image.blobs, key=lambda blob: -blob.size)
+        futures = [self._workers.submit(self._blob, blob) for blob in largest_first]
+        for future in concurrent.futures.as_completed(futures):
+            try:
+                future.result()
+            except _SourceFailed as failed:
+                raise failed.error from None
+
+    def _blob(self, blob: images.Blob) -> None:
+        if self._client.has_blob(self._repository, blob.digest):
+            return
+        step = f'Copying {blob.digest[7:19]}'
+
+        def watched(sent: int) -> None:
+            if self._stopped:
+                raise _Stopped
+            with self._lock:
+                self._progress(step, sent, blob.size)
+
+        self._client.push_blob(
+            self._repository, blob.digest, blob.size, lambda: self._open(blob), watched
+        )
+
+    def _open(self, blob: images.Blob) -> BinaryIO:
+        if (data := self._image.documents.get(blob.digest)) is not None:
+            return io.BytesIO(data)
+        download = self._source.client.open_blob(self._source.repository, blob.digest, blob.size)
+        return cast(BinaryIO, _Reading(download))
+
+
+class _Reading:
+    """A blob of the source, whose errors are distinguished from those of the target."""
+
+    def __init__(self, blob: registry.Download) -> None:
+        self._blob = blob
+
+    def __enter__(self) -> _Reading:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._blob.close()
+
+    def read(self, size: int) -> bytes:
+        try:
+            return self._blob.read(size)
+        except registry.RegistryError as error:
+            # an error of one registry is not retried at the other
+            raise _SourceFailed(error) from None

@@ -1,0 +1,264 @@
+"""A client of Charmhub's publisher API, for the upload of resources.
+
+https://api.charmhub.io/docs/default.html, and the calls of charmcraft 4.5.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+import urllib.parse
+from collections.abc import Callable, Mapping, Sequence
+from typing import BinaryIO
+
+from charm_image._upload import credentials as credentials_
+from charm_image._upload import multipart, store_connection, store_errors
+
+API_URL = 'https://api.charmhub.io'
+STORAGE_URL = 'https://storage.snapcraftcontent.com'
+
+_STORAGE_TIMEOUT = (10, 600)  # the storage hashes the whole file before it responds
+_REVIEW_DELAYS = (0.2, 0.3, 0.5, 1, 1, 1, 2)  # then 3 s each, as in charmcraft
+
+
+@dataclasses.dataclass(frozen=True)
+class Account:
+    """The account of the credentials, and what they are restricted to (None: not restricted)."""
+
+    username: str
+    permissions: frozenset[str] | None
+    packages: frozenset[str] | None
+
+    def permits(self, permission: str) -> bool:
+        """Return whether the token has a permission, or the one that includes it."""
+        included_in = permission.rpartition('-')[0]
+        return self.permissions is None or not self.permissions.isdisjoint(
+            {permission, included_in}
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class UploadCredentials:
+    """The repository of a resource's images in Canonical's registry, and the login for it."""
+
+    host: str
+    repository: str
+    username: str
+    password: str = dataclasses.field(repr=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class Review:
+    """The review of an upload."""
+
+    status: str
+    revision: int | None
+    errors: Sequence[Mapping[str, str]]
+
+
+class Store:
+    """A client of Charmhub.
+
+    `tell` is called with a sentence about each wait.
+
+    Raises:
+        InsecureURL: a URL is http and not on this machine.
+        StoreError: from every method.
+    """
+
+    def __init__(
+        self,
+        credentials: credentials_.Credentials,
+        *,
+        api_url: str = API_URL,
+        storage_url: str = STORAGE_URL,
+        tell: Callable[[str], None] = lambda sentence: None,
+    ) -> None:
+        self._connection = store_connection.Connection(
+            credentials, store_connection.secure(api_url), tell
+        )
+        self._storage_url = store_connection.secure(storage_url)
+        self._tell = tell
+        self._status_paths: dict[str, str] = {}
+
+    def whoami(self) -> Account:
+        """Return the account behind the credentials."""
+        answer = self._connection.get('/v1/tokens/whoami')
+        with self._connection.reading():
+            names = {package.get('name') for package in answer.get('packages') or ()}
+            return Account(
+                username=self._connection.clean(str(answer['account'].get('username'))),
+                permissions=frozenset(answer.get('permissions') or ()) or None,
+                # packages may be restricted by ID, without their names
+                packages=None if None in names else frozenset(names) or None,
+            )
+
+    def resources(self, charm: str) -> dict[str, str]:
+        """Return the type of each resource that `charm` declares, by name."""
+        answer = self._connection.get(f'/v1/charm/{_quoted(charm)}/resources')
+        with self._connection.reading():
+            # listed for each revision of the charm that declares it: use the last one
+            declared = sorted(answer['resources'], key=lambda found: found.get('revision') or 0)
+            return {str(found['name']): str(found['type']) for found in declared}
+
+    def revisions(self, charm: str, resource: str) -> dict[tuple[int, str], int]:
+        """Return the revisions of a resource by size in bytes and SHA-256 in hex digits."""
+        answer = self._connection.get(f'{_resource_path(charm, resource)}/revisions')
+        with self._connection.reading():
+            return {
+                (int(found['size']), str(found['sha256'])): int(found['revision'])
+                for found in answer['revisions']
+                if found.get('sha256') and found.get('size') is not None
+            }
+
+    def upload_credentials(self, charm: str, resource: str) -> UploadCredentials:
+        """Return repository and login for this resource's images in Canonical's registry."""
+        answer = self._connection.get(
+            f'{_resource_path(charm, resource)}/oci-image/upload-credentials'
+        )
+        with self._connection.reading():
+            self._connection.hide(str(answer['password']))
+            host, repository = str(answer['image-name']).split('/', 1)
+            return UploadCredentials(
+                host, repository, str(answer['username']), str(answer['password'])
+            )
+
+    def image_blob(self, charm: str, resource: str, digest: str) -> bytes:
+        """Return the exact content of the resource that refers to an image."""
+        path = f'{_resource_path(charm, resource)}/oci-image/blob'
+        # safe to repeat
+        return self._connection.request(
+            'POST', self._connection.api_url + path, json={'image-digest': digest}
+        ).content
+
+    def send(
+        self, file: BinaryIO, size: int, name: str, progress: Callable[[int], None] | None = None
+    ) -> str:
+        """Send `size` bytes of a seekable file to the storage and return the upload's ID.
+
+        `progress` is called with the number of bytes sent, which restarts from 0 after an error.
+
+        Raises:
+            FileChanged: the size of the file is not `size`.
+        """
+        body = multipart.Body(file, size, name, progress)
+        # safe to repeat: this does not create a revision
+        answer = self._connection.request(
+            'POST',
+            f'{self._storage_url}/unscanned-upload/',
+            data=body,
+            headers={'Content-Type': body.content_type},
+            timeout=_STORAGE_TIMEOUT,
+        )
+        content = self._connection.content(answer)
+        if not content.get('successful') or not content.get('upload_id'):
+            raise store_errors.StoreError(
+                "Charmhub's storage did not accept the upload.", 'Try again.'
+            )
+        return str(content['upload_id'])
+
+    def create_revision(
+        self, charm: str, resource: str, upload_id: str, type_: str, architectures: Sequence[str]
+    ) -> None:
+        """Create a revision of the resource from an upload, at most once."""
+        url = f'{self._connection.api_url}{_resource_path(charm, resource)}/revisions'
+        base = {'name': 'all', 'channel': 'all', 'architectures': list(architectures)}
+        content = {'upload-id': upload_id, 'type': type_, 'bases': [base]}
+
+        def ask() -> None:
+            answer = self._connection.content(
+                self._connection.request('POST', url, json=content, repeat=False)
+            )
+            self._status_paths[upload_id] = str(answer.get('status-url'))
+
+        try:
+            return ask()
+        except store_errors.Unavailable as error:
+            lost = error
+        # The request may have succeeded although its response was lost, and repeating it could
+        # create a second revision. So check first.
+        for delay in store_connection.DELAYS:
+            self._tell(f'{lost.message} Checking in {delay:g} s whether it succeeded.')
+            time.sleep(delay)
+            if self.review(charm, upload_id):
+                return None
+            try:
+                return ask()
+            except store_errors.Unavailable as error:
+                lost = error
+            except store_errors.StoreError:
+                if self.review(charm, upload_id):
+                    return None
+                raise
+        raise lost
+
+    def review(self, charm: str, upload_id: str) -> Review | None:
+        """Return the review of an upload; None if no revision was requested."""
+        path = self._status_paths.get(upload_id, '')
+        if not path.startswith('/'):
+            query = urllib.parse.urlencode({'upload-id': upload_id})
+            path = f'/v1/charm/{_quoted(charm)}/revisions/review?{query}'
+        try:
+            answer = self._connection.get(path)
+        except store_errors.NotFound:
+            return None
+        with self._connection.reading():
+            for found in answer['revisions']:
+                if found.get('upload-id', upload_id) == upload_id:
+                    errors = [
+                        {
+                            key: self._connection.clean(str(error.get(key, '')))
+                            for key in ('code', 'message')
+                        }
+                        for error in found.get('errors') or ()
+                    ]
+                    revision = found.get('revision')
+                    return Review(
+                        str(found['status']), None if revision is None else int(revision), errors
+                    )
+        return None
+
+    def wait(self, charm: str, upload_id: str, timeout: float) -> int:
+        """Wait at most `timeout` seconds for the review and return the revision.
+
+        Raises:
+            Rejected: the review failed.
+            ReviewPending: the review is not finished.
+            NotFound: Charmhub does not know the upload.
+        """
+        deadline = time.monotonic() + timeout
+        delays = iter(_REVIEW_DELAYS)
+        while True:
+            found = self.review(charm, upload_id)
+            if found is None:
+                if upload_id not in self._status_paths:
+                    raise store_errors.NotFound(
+                        f'Charmhub has no revision of {charm!r} for upload {upload_id}.',
+                        'Upload again: identical content does not create a second revision.',
+                    )
+                found = Review('not yet known', None, [])  # the revision was requested just now
+            if found.status == 'rejected':
+                reasons = '; '.join(
+                    ': '.join(filter(None, (error['code'], error['message'])))
+                    for error in found.errors
+                )
+                raise store_errors.Rejected(
+                    f'Charmhub rejected the upload: {reasons or "no reason was given"}.',
+                    found.errors,
+                )
+            if found.status == 'approved' and found.revision is not None:
+                return found.revision
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise store_errors.ReviewPending(
+                    f'Charmhub is still reviewing upload {upload_id}.'
+                )
+            time.sleep(min(next(delays, 3), left))
+
+
+def _quoted(name: str) -> str:
+    return urllib.parse.quote(name, safe='')
+
+
+def _resource_path(charm: str, resource: str) -> str:
+    return f'/v1/charm/{_quoted(charm)}/resources/{_quoted(resource)}'

@@ -1,0 +1,353 @@
+"""Builds images as tasks of Fabric 3 or Invoke: `fab app-server --tag=myproject:latest`."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+import os
+import re
+import shlex
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NoReturn, TypeAlias
+
+from charm_image import errors, resources
+from charm_image._build import builder, bundle, emulation, places, tracebacks
+from charm_image._oci import platforms
+
+try:
+    import invoke.context
+    import invoke.exceptions
+    import invoke.tasks
+except ModuleNotFoundError as error:
+    if (error.name or '').partition('.')[0] != 'invoke':
+        raise
+    raise ModuleNotFoundError(
+        "charm_image.fabric needs Fabric: pip install 'charm-image[fabric]'", name=error.name
+    ) from None
+
+__all__ = ['docker_container']
+
+tracebacks.begin_at_the_fabfile()
+
+_Function: TypeAlias = Callable[..., Iterable[resources.Resource] | None]
+
+_OPTIONS = {
+    'from_image': 'The base image: a name, an ID or scratch.',
+    'tag': 'The name of the image.',
+    'env': 'NAME=VALUE: an environment variable, for the build and for containers. Repeatable.',
+    'volumes': 'The path of a volume; separate several with commas. Repeatable.',
+    'ports': 'A port to expose; separate several with commas: 80,81/udp. Repeatable.',
+    'cmd': 'The default command: words as in a shell, or a JSON list.',
+    'maintainer': 'The value of the label org.opencontainers.image.authors.',
+    'platform': 'A platform such as linux/arm64; separate several with commas. Repeatable.',
+    'labels': 'NAME=VALUE: a label. Repeatable.',
+    'dry_run': 'Print the Dockerfile and the steps, without building.',
+    'output': 'Also write the image to this file, as an OCI archive.',
+    'network': 'The network of commands during the build, such as host.',
+    'engine': 'PLATFORM=NAME: docker context, buildx builder or URL for a platform. Repeatable.',
+}
+_SETTINGS = {name: name for name in _OPTIONS} | {'engine': 'engines'}
+_PAIRS = ('env', 'labels', 'engine')
+_LISTS = {'volumes': ',(?=/)', 'ports': ', *', 'platform': ', *'}
+_SEVERAL = (list, tuple, set, frozenset, dict)
+
+
+def docker_container(
+    function: _Function | None = None,
+    /,
+    *,
+    from_image: str | None = None,
+    tag: str | None = None,
+    env: Mapping[str, str] | None = None,
+    volumes: Sequence[str] | None = None,
+    ports: Sequence[int | str] | None = None,
+    cmd: Sequence[str] | None = None,
+    maintainer: str | None = None,
+    platform: str | Sequence[str] | None = None,
+    labels: Mapping[str, str] | None = None,
+    dry_run: bool = False,
+    output: str | os.PathLike[str] | None = None,
+    network: str | None = None,
+    engines: Mapping[str, str] | None = None,
+) -> Any:
+    """Turn a function that yields resources into a task that builds an image of them.
+
+    The function gets a ResourceBundle and the values of its own parameters from the command line,
+    converted to the types of their defaults. If it has a parameter `platform`, it is called for
+    each platform, with a name such as linux/arm64. If it takes `**kwargs`, these are the settings
+    of the image. The command line and callers of the task can override the settings here, which
+    are those of DockerBuilder.
+
+    The task prints the progress and, as the last line, the image's ID, which it also returns (None
+    for a dry run). For several hosts (`fab -H a,b`) it builds once.
+
+    Raises:
+        TypeError: the function cannot become a task; the message says why
+    """
+    settings = {name: value for name, value in locals().items() if name != 'function'}
+    if function is None:
+        return functools.partial(_task, settings=settings)
+    return _task(function, settings=settings)
+
+
+def _task(function: _Function, settings: Mapping[str, Any]) -> invoke.tasks.Task[Any]:
+    own, takes = _parameters(function)
+    built: dict[str, str | None] = {}
+
+    def body(context: invoke.context.Context, /, **arguments: Any) -> str | None:
+        key = repr(sorted(arguments.items()))
+        # only Fabric's connections have a host; all of them get the same image
+        if not (hasattr(context, 'host') and key in built):
+            given = {name: value for name, value in arguments.items() if value not in (None, [])}
+            values = {
+                name: _own(parameter, given[name])
+                for name, parameter in own.items()
+                if name in given
+            }
+            if 'engines' in given:  # from a caller, under the decorator's name for it
+                given['engine'] = given.pop('engines')
+            chosen = {
+                setting: _chosen(name, settings[setting], given.get(name))
+                for name, setting in _SETTINGS.items()
+                if setting != 'engines'
+            }
+            own_engines = _of_platforms(settings['engines'], chosen['platform'])
+            chosen['engines'] = _chosen('engine', own_engines, given.get('engine'))
+            if 'settings' in takes:
+                values.update(chosen)
+            _check(function, settings)
+            built[key] = _build(function, values, chosen, 'platform' in takes)
+        return built[key]
+
+    functools.update_wrapper(body, function, updated=())
+    body.__doc__ = inspect.getdoc(function) or 'Build an image.'
+    body.__signature__ = _signature(own)  # type: ignore[attr-defined]
+    several = [name for name, parameter in own.items() if issubclass(_kind(parameter), _SEVERAL)]
+    return invoke.tasks.Task(
+        body,
+        iterable=[*several, *_PAIRS, *_LISTS],
+        help={**{name: _describe(parameter) for name, parameter in own.items()}, **_OPTIONS},
+    )
+
+
+def _filled(function: _Function, values: Mapping[str, Any]) -> bundle.ResourceBundle:
+    contents = bundle.ResourceBundle()
+    try:
+        made = function(contents, **values)
+        if made is not None or not len(contents):
+            contents.extend(made)  # type: ignore[arg-type]  # None raises a clear error
+    except errors.ResourceError as error:
+        if error.location:
+            raise
+        raise errors.ResourceError(str(error), _where(function)) from error
+    return contents
+
+
+def _filled_for(
+    function: _Function, values: Mapping[str, Any], platform: str
+) -> bundle.ResourceBundle:
+    return _filled(function, {**values, 'platform': platform})
+
+
+def _own_platform(dry_run: bool) -> str:
+    """Return the platform to build for if none is set."""
+    if dry_run:  # without an engine
+        return str(platforms.of_this_machine())
+    with places.connect() as engine, places.told():
+        return str(emulation.engines_own(engine.client))
+
+
+def _of_platforms(engines: Any, chosen: Any) -> Any:
+    """Return the decorator's engines for the platforms that are built."""
+    if not isinstance(engines, Mapping) or not chosen:
+        return engines
+    names = [chosen] if isinstance(chosen, str) else chosen
+    try:
+        wanted = {platforms.parse(name) for name in names}
+        return {name: each for name, each in engines.items() if platforms.parse(name) in wanted}
+    except (errors.ResourceError, TypeError):
+        return engines  # the builder reports the error
+
+
+def _check(function: _Function, settings: Mapping[str, Any]) -> None:
+    """Check the decorator's settings, including those that the command line overrides."""
+    try:
+        # without what the command line may complete
+        alone = {**settings, 'dry_run': True, 'platform': settings['platform']}
+        if settings['engines'] and not settings['platform']:
+            alone['platform'] = list(settings['engines'])
+        builder.DockerBuilder(bundle.ResourceBundle(), **alone)
+    except errors.ResourceError as error:
+        raise invoke.exceptions.Exit(f'{_where(function)}: {error}', code=1) from error
+
+
+def _build(
+    function: _Function, values: dict[str, Any], chosen: dict[str, Any], takes_platform: bool
+) -> str | None:
+    contents: Any = functools.partial(_filled_for, function, values)
+    try:
+        if not takes_platform:
+            contents = _filled(function, values)
+        elif not chosen['platform']:
+            chosen = {**chosen, 'platform': _own_platform(chosen['dry_run'])}
+        image = builder.DockerBuilder(contents, **chosen)
+        for progress in image.build():
+            if progress.state != 'built' or progress.platform:
+                print(progress, flush=True)
+    except errors.BuildError as error:
+        raise invoke.exceptions.Exit(str(error), code=1) from error
+    except KeyboardInterrupt:
+        raise invoke.exceptions.Exit('Interrupted: no image was built.', code=130) from None
+    if image.image_id:
+        print(image.image_id, flush=True)
+    return image.image_id or None
+
+
+def _where(function: _Function) -> str:
+    code = function.__code__
+    return f'{os.path.basename(code.co_filename)}:{code.co_firstlineno}: {function.__name__}'
+
+
+def _parameters(function: _Function) -> tuple[dict[str, inspect.Parameter], set[str]]:
+    """Return its own parameters, and whether it takes the settings and the platform."""
+    if not inspect.isfunction(function):
+        raise TypeError(
+            f'docker_container decorates a function, not {type(function).__name__}: '
+            "pass settings by name, as in @docker_container(tag='name')"
+        )
+    where = _where(function)
+    parameters = list(inspect.signature(function).parameters.values())
+    if not parameters or parameters[0].kind not in (
+        inspect.Parameter.POSITIONAL_ONLY,
+        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+    ):
+        raise TypeError(f'{where}: its first parameter must be the bundle')
+    own = {}
+    takes = set()
+    for parameter in parameters[1:]:
+        if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+            takes.add('settings')
+        elif parameter.kind in (
+            inspect.Parameter.VAR_POSITIONAL,
+            inspect.Parameter.POSITIONAL_ONLY,
+        ):
+            raise TypeError(
+                f'{where}: {parameter} cannot be a command-line option: use a named parameter'
+            )
+        elif parameter.name == 'platform':
+            takes.add('platform')
+        elif parameter.name in (*_SETTINGS, *_SETTINGS.values()):
+            raise TypeError(
+                f'{where}: its parameter {parameter.name} is a setting of the image: '
+                'rename it, or take it from **kwargs'
+            )
+        else:
+            own[parameter.name] = parameter
+    return own, takes
+
+
+def _signature(own: Mapping[str, inspect.Parameter]) -> inspect.Signature:
+    """Return the signature from which Invoke makes the command-line options."""
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    parameters = [inspect.Parameter('_context', inspect.Parameter.POSITIONAL_ONLY)]
+    for name, parameter in own.items():
+        # only flags keep their type: Invoke has no clear error for a word that is not a number
+        flag = isinstance(parameter.default, bool)
+        required = parameter.default is inspect.Parameter.empty
+        default = parameter.default if flag or required else None
+        parameters.append(inspect.Parameter(name, keyword, default=default))
+    for name in _OPTIONS:
+        default = False if name == 'dry_run' else None
+        parameters.append(inspect.Parameter(name, keyword, default=default))
+    return inspect.Signature(parameters)
+
+
+def _describe(parameter: inspect.Parameter) -> str:
+    if parameter.default is inspect.Parameter.empty:
+        return 'Required.'
+    kind = _kind(parameter)
+    note = (
+        'NAME=VALUE; repeatable. ' if kind is dict else 'Repeatable. ' if kind in _SEVERAL else ''
+    )
+    return f'{note}Default: {parameter.default!r}.'
+
+
+def _kind(parameter: inspect.Parameter) -> type[Any]:
+    default = parameter.default
+    if default in (None, inspect.Parameter.empty):
+        return str
+    return type(default)
+
+
+def _own(parameter: inspect.Parameter, value: Any) -> Any:
+    """Convert the value of the function's own parameter to the type of its default."""
+    kind = _kind(parameter)
+    if kind is dict and isinstance(value, list):
+        return {**parameter.default, **_pairs(parameter.name, value)}
+    # a value of a different type comes from a caller in Python
+    if not isinstance(value, list if kind in _SEVERAL else str):
+        return value
+    try:
+        return kind(value)
+    except (TypeError, ValueError):
+        _refuse(parameter.name, f'{value!r} is not a valid {kind.__name__}')
+
+
+def _chosen(name: str, default: Any, value: Any) -> Any:
+    """Return the setting `name`: from the command line or caller, else from the decorator."""
+    if name == 'dry_run':
+        return bool(default or value)
+    if value is None:
+        return default
+    if name in (*_PAIRS, *_LISTS) and isinstance(value, list) and '' in value:
+        default, value = None, [each for each in value if each != '']
+    if value in ('', []):
+        return None
+    if name in _PAIRS:
+        pairs = _pairs(name, value) if isinstance(value, list) else value
+        both = isinstance(default, Mapping) and isinstance(pairs, Mapping)
+        return {**default, **pairs} if both else pairs
+    if name in _LISTS and isinstance(value, list):
+        separator = _LISTS[name]
+        parts = [
+            part
+            for each in value
+            for part in (re.split(separator, each) if isinstance(each, str) else [each])
+        ]
+        return parts[0] if name == 'platform' and len(parts) == 1 else parts
+    if name == 'platform' and isinstance(value, str):
+        several = re.split(_LISTS[name], value)
+        return several if len(several) > 1 else value
+    if name == 'cmd' and isinstance(value, str):
+        return _words(value)
+    return value
+
+
+def _pairs(name: str, values: Iterable[str]) -> dict[str, str]:
+    pairs = {}
+    for each in values:
+        key, equals, value = each.partition('=')
+        if not equals or not key:
+            _refuse(name, f'{each!r} is not NAME=VALUE')
+        pairs[key] = value
+    return pairs
+
+
+def _words(text: str) -> list[str]:
+    if not text.lstrip().startswith('['):
+        try:
+            return shlex.split(text)
+        except ValueError as error:
+            _refuse('cmd', f'{text!r}: {error}')
+    try:
+        words = json.loads(text)
+    except ValueError as error:
+        _refuse('cmd', f'{text!r} is not a valid JSON list: {error}')
+    if not all(isinstance(word, str) for word in words):
+        _refuse('cmd', f'{text!r} is not a list of strings')
+    return list(words)
+
+
+def _refuse(name: str, reason: str) -> NoReturn:
+    raise invoke.exceptions.Exit(f'--{name.replace("_", "-")}: {reason}', code=2)
