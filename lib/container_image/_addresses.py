@@ -31,7 +31,7 @@ def is_address(authority: str) -> bool:
         return False
 
 
-def checked(url: str, source: str) -> str:
+def check_url(url: str, source: str) -> str:
     """Return `url`, which was in a response from `source`, if it may be used.
 
     It may if it has a valid host, and is HTTPS, or plain HTTP on loopback if the response came
@@ -43,24 +43,24 @@ def checked(url: str, source: str) -> str:
     except ValueError:
         valid = False
     if not valid:
-        raise errors.Misbehaving(
+        raise errors.ProtocolError(
             f'{host(source)} returned an invalid address: check that it is a registry'
         )
     if parts.scheme == 'http' and not (is_loopback(url) and is_loopback(source)):
-        raise errors.Misbehaving(
+        raise errors.ProtocolError(
             f'{host(source)} returned an address without HTTPS, {host(url)}: check that it is a '
             f'registry'
         )
     return url
 
 
-def joined(base: str, url: str) -> str:
+def resolve(base: str, url: str) -> str:
     """Return the absolute form of a `url` in a response from `base`, checked."""
     try:
         url = urllib.parse.urljoin(base, url)
     except ValueError:
         url = ''
-    return checked(url, base)
+    return check_url(url, base)
 
 
 def with_query(url: str, query: typing.Sequence[typing.Tuple[str, str]]) -> str:

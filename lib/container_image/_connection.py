@@ -14,18 +14,18 @@ import urllib.parse
 
 from container_image import _addresses, _http, challenges, messages
 from container_image.registry_errors import (
-    BadCredentials,
-    BlobUnknown,
-    Misbehaving,
-    NoRight,
-    NotFound,
-    NotReachable,
-    Overloaded,
-    Refused,
+    AccessDeniedError,
+    BadCredentialsError,
+    BlobUnknownError,
+    NotFoundError,
+    NotReachableError,
+    OverloadedError,
+    ProtocolError,
     RegistryError,
+    RejectedError,
 )
 
-_LONGEST_WAIT = 120.0  # seconds
+_MAX_WAIT_SECONDS = 120.0
 # Only these get into messages: anything else in an error's body may echo the request's header.
 _CODE = re.compile(
     r'(BLOB|MANIFEST|NAME|TAG|DIGEST|SIZE|RANGE)(_BLOB|_UPLOAD)?_(UNKNOWN|INVALID|UNVERIFIED)\Z'
@@ -54,14 +54,14 @@ class Connection:
         limit: typing.Optional[float],
         tries: int,
         timeouts: typing.Tuple[float, float],
-        tell: typing.Callable[[str], None],
+        on_retry: typing.Callable[[str], None],
     ) -> None:
-        self._tell = tell
+        self._on_retry = on_retry
         self._name = messages.printable(host)
         hub = host in ('docker.io', 'index.docker.io')
         self._address = 'registry-1.docker.io' if hub else host
         if not _addresses.is_address(self._address):
-            raise Refused(f'{self._name} is not a valid address: check host and port')
+            raise RejectedError(f'{self._name} is not a valid address: check host and port')
         # On loopback plain HTTP goes first: a server that speaks it may wait for ever for the end
         # of a TLS hello, and the first request never has credentials.
         loopback = _addresses.is_loopback(f'//{self._address}')
@@ -70,7 +70,7 @@ class Connection:
         if password:
             account = base64.b64encode(f'{username}:{password}'.encode()).decode()
             self._basic = _http.Authorization(f'Basic {account}')
-        self._basic_wanted = False
+        self._uses_basic = False
         self._tokens: typing.Dict[str, _Token] = {}
         self._renewing = threading.Lock()
         self._tries = tries
@@ -92,7 +92,7 @@ class Connection:
             if token:
                 self._tokens[repository] = token._replace(expires=0.0)
 
-    def persist(
+    def retry(
         self,
         operation: typing.Callable[[], _T],
         also: typing.Tuple[typing.Type[RegistryError], ...] = (),
@@ -103,63 +103,63 @@ class Connection:
             try:
                 return operation()
             except RegistryError as exc:
-                if not isinstance(exc, (NotReachable, Overloaded) + also):
+                if not isinstance(exc, (NotReachableError, OverloadedError) + also):
                     raise
                 failure = exc
             wait = getattr(failure, 'retry_after', None)
             if wait is None:
                 wait = min(0.5 * 2**tried, 30.0)
             tried += 1
-            if tried == self._tries or wait > min(_LONGEST_WAIT, self._http.left()):
+            if tried == self._tries or wait > min(_MAX_WAIT_SECONDS, self._http.seconds_left()):
                 raise failure
             _log.debug('%s; again in %.1f s', failure, wait)
-            self._tell(f'{failure} (retrying in {wait:.3g} s)')
+            self._on_retry(f'{failure} (retrying in {wait:.3g} s)')
             time.sleep(wait)
 
-    def expect(self, answer: _http.Answer, image: str, *statuses: int) -> None:
+    def raise_for_status(self, response: _http.Response, image: str, *statuses: int) -> None:
         """Raise the error that a response means, unless it has one of `statuses`."""
-        if answer.status in statuses:
+        if response.status in statuses:
             return
-        where = _addresses.host(answer.url)
-        if _addresses.origin(answer.url) != _addresses.origin(self._base):
-            raise Misbehaving(
+        where = _addresses.host(response.url)
+        if _addresses.origin(response.url) != _addresses.origin(self._base):
+            raise ProtocolError(
                 f'{where}, where {self._name} redirects, did not return {image} '
-                f'(HTTP {answer.status})'
+                f'(HTTP {response.status})'
             )
-        if answer.status in (400, 404) and 'MANIFEST_BLOB_UNKNOWN' in codes(answer):
-            raise BlobUnknown(
-                f'{self._name} rejected {image} (HTTP {answer.status}, MANIFEST_BLOB_UNKNOWN): '
+        if response.status in (400, 404) and 'MANIFEST_BLOB_UNKNOWN' in codes(response):
+            raise BlobUnknownError(
+                f'{self._name} rejected {image} (HTTP {response.status}, MANIFEST_BLOB_UNKNOWN): '
                 f'a blob that it references is missing'
             )
-        if answer.status == 404:
-            raise NotFound(f'{image} is not in the registry: check its name and tag')
-        if answer.status in (401, 403):
-            raise self._no_right(image)
-        if 400 <= answer.status < 500:
-            listed = ''.join(f', {code}' for code in codes(answer))
-            raise Refused(f'{self._name} rejected {image} (HTTP {answer.status}{listed})')
-        raise Misbehaving(
-            f'{where} returned an unexpected response (HTTP {answer.status}) for {image}: check '
+        if response.status == 404:
+            raise NotFoundError(f'{image} is not in the registry: check its name and tag')
+        if response.status in (401, 403):
+            raise self._access_denied(image)
+        if 400 <= response.status < 500:
+            listed = ''.join(f', {code}' for code in codes(response))
+            raise RejectedError(f'{self._name} rejected {image} (HTTP {response.status}{listed})')
+        raise ProtocolError(
+            f'{where} returned an unexpected response (HTTP {response.status}) for {image}: check '
             f'that it is a registry'
         )
 
-    def _bad_credentials(self, image: str) -> BadCredentials:
-        return BadCredentials(
+    def _bad_credentials(self, image: str) -> BadCredentialsError:
+        return BadCredentialsError(
             f'the registry rejected the username or password for {image}: check both'
         )
 
-    def _no_right(self, image: str) -> NoRight:
+    def _access_denied(self, image: str) -> AccessDeniedError:
         if self._basic:
-            return NoRight(
+            return AccessDeniedError(
                 f'{image} does not exist or this account has no access: check the name and '
                 f'permissions'
             )
-        return NoRight(
+        return AccessDeniedError(
             f'{image} does not exist or needs credentials: check the name, or add username and '
             f'password'
         )
 
-    def ask(
+    def request(
         self,
         method: str,
         url: str,
@@ -167,82 +167,86 @@ class Connection:
         image: str,
         headers: typing.Optional[typing.Dict[str, str]] = None,
         body: typing.Optional[typing.Callable[[], typing.Any]] = None,
-        most: int = _http.MOST_TEXT,
+        max_bytes: int = _http.MAX_TEXT_BYTES,
         stream: bool = False,
-    ) -> _http.Answer:
-        """Make one request, and repeat it with new credentials if the registry requires that."""
+    ) -> _http.Response:
+        """Send one request, and repeat it with new credentials if the registry requires that."""
         token = self._tokens.get(repository)
         if token and token.expires < time.monotonic():
             self._renew(repository, token, token.realm, token.service, token.scopes, image)
         renewed = False
         while True:
             token = self._tokens.get(repository)
-            authorization = self._basic if self._basic_wanted else token and token.authorization
-            answer = self._exchange(method, url, authorization, headers, body, most, stream)
-            if answer.status != 401 or _addresses.origin(answer.url) != _addresses.origin(
+            authorization = self._basic if self._uses_basic else token and token.authorization
+            response = self._send(method, url, authorization, headers, body, max_bytes, stream)
+            if response.status != 401 or _addresses.origin(response.url) != _addresses.origin(
                 self._base
             ):
-                return answer
+                return response
             # The first of each kind counts.
-            wanted = dict(challenges.parse(answer.headers.get('WWW-Authenticate', ''))[::-1])
-            bearer = wanted.get('bearer')
-            if not wanted:
-                return answer
+            required = dict(challenges.parse(response.headers.get('WWW-Authenticate', ''))[::-1])
+            bearer = required.get('bearer')
+            if not required:
+                return response
             if bearer is not None and not renewed:
                 renewed = True
                 scopes = token.scopes if token else []
                 actions = 'pull' if method in ('GET', 'HEAD') else 'pull,push'
-                asked = bearer.get('scope', '').split() or [f'repository:{repository}:{actions}']
+                required_scopes = bearer.get('scope', '').split() or [
+                    f'repository:{repository}:{actions}'
+                ]
+                if not required_scopes:
+                    required_scopes = [f'repository:{repository}:{actions}']
                 self._renew(
                     repository,
                     token,
-                    _addresses.checked(bearer.get('realm', ''), answer.url),
+                    _addresses.check_url(bearer.get('realm', ''), response.url),
                     bearer.get('service', ''),
-                    challenges.united(scopes + asked),
+                    challenges.merge_scopes(scopes + required_scopes),
                     image,
                 )
-            elif bearer is None and 'basic' not in wanted:
-                raise Misbehaving(
+            elif bearer is None and 'basic' not in required:
+                raise ProtocolError(
                     f'{self._name} requires an authentication scheme other than Basic or Bearer '
                     f'for {image}: check that it is a registry'
                 )
             elif bearer is not None or not self._basic:
-                raise self._no_right(image)
+                raise self._access_denied(image)
             elif authorization is self._basic:
                 raise self._bad_credentials(image)
             else:
-                self._basic_wanted = True
+                self._uses_basic = True
 
-    def _exchange(
+    def _send(
         self,
         method: str,
         url: str,
         authorization: typing.Optional[_http.Authorization],
         headers: typing.Optional[typing.Dict[str, str]],
         body: typing.Optional[typing.Callable[[], typing.Any]],
-        most: int,
+        max_bytes: int,
         stream: bool,
-    ) -> _http.Answer:
-        """Make one request, over TLS if the registry turns out to speak it."""
+    ) -> _http.Response:
+        """Send one request, over TLS if the registry turns out to speak it."""
         plain, encrypted = f'http://{self._address}/', f'https://{self._address}/'
         failure = None
         if self._base + '/' == encrypted and url.startswith(plain):
             url = encrypted + url[len(plain) :]
         try:
-            home = _addresses.origin(self._base)
-            answer = self._http.exchange(
-                method, url, authorization, home, headers, body, most, stream
+            trusted_origin = _addresses.origin(self._base)
+            response = self._http.send(
+                method, url, authorization, trusted_origin, headers, body, max_bytes, stream
             )
-        except NotReachable as exc:
+        except NotReachableError as exc:
             failure = exc
         # What servers that want TLS do with plain HTTP.
-        unsuited = failure or answer.status == 400
+        unsuited = failure or response.status == 400
         if unsuited and url.startswith(plain) and self._http.speaks_tls(self._address):
             self._base = f'https://{self._address}'
-            return self._exchange(method, url, authorization, headers, body, most, stream)
+            return self._send(method, url, authorization, headers, body, max_bytes, stream)
         if failure:
             raise failure
-        return answer
+        return response
 
     def _renew(
         self,
@@ -256,7 +260,7 @@ class Connection:
         with self._renewing:
             current = self._tokens.get(repository)
             known = current.scopes if current else []
-            scopes = challenges.united(known + scopes)
+            scopes = challenges.merge_scopes(known + scopes)
             # Another thread may have been faster, but for less.
             if current is old or scopes != known:
                 self._tokens[repository] = self._new_token(realm, service, scopes, image)
@@ -268,17 +272,17 @@ class Connection:
         query += [('scope', scope) for scope in scopes]
         url = _addresses.with_query(realm, query)
         began = time.monotonic()
-        answer = self._http.exchange('GET', url, self._basic, _addresses.origin(url))
-        if answer.status == 401 and self._basic:
+        response = self._http.send('GET', url, self._basic, _addresses.origin(url))
+        if response.status == 401 and self._basic:
             raise self._bad_credentials(image)
-        if answer.status in (401, 403):
-            raise self._no_right(image)
-        document = _json(answer) if answer.status == 200 else {}
+        if response.status in (401, 403):
+            raise self._access_denied(image)
+        document = _json(response) if response.status == 200 else {}
         value = document.get('token') or document.get('access_token')
         # requests would repeat a value with a line break in its exception.
         if not isinstance(value, str) or not re.match(r'[\x21-\x7e]+\Z', value):
-            raise Misbehaving(
-                f'{_addresses.host(url)} returned no token for {image} (HTTP {answer.status}): '
+            raise ProtocolError(
+                f'{_addresses.host(url)} returned no token for {image} (HTTP {response.status}): '
                 f'check that {self._name} is a registry'
             )
         lifetime = document.get('expires_in')
@@ -297,17 +301,17 @@ class _Token(typing.NamedTuple):
     scopes: typing.List[str]
 
 
-def _json(answer: _http.Answer) -> typing.Dict[str, typing.Any]:
+def _json(response: _http.Response) -> typing.Dict[str, typing.Any]:
     try:
-        document = json.loads(answer.content.decode())
+        document = json.loads(response.content.decode())
     except (ValueError, RecursionError):
         document = None
     return document if isinstance(document, dict) else {}
 
 
-def codes(answer: _http.Answer) -> typing.List[str]:
+def codes(response: _http.Response) -> typing.List[str]:
     """Return the error codes of the distribution-spec in a response."""
-    errors = _json(answer).get('errors')
+    errors = _json(response).get('errors')
     found = (
         [error.get('code') for error in errors if isinstance(error, dict)]
         if isinstance(errors, list)

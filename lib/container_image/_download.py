@@ -5,9 +5,9 @@ import re
 import typing
 
 from container_image import _connection, _http
-from container_image.registry_errors import CHECK, Misbehaving, NotReachable, RegistryError
+from container_image.registry_errors import CHECK, NotReachableError, ProtocolError, RegistryError
 
-_BLOCK = 1 << 20
+_BLOCK_BYTES = 1 << 20
 
 
 class Download:
@@ -49,16 +49,16 @@ class Download:
 
         Raise `RegistryError`, after retries if those may help.
         """
-        wanted = min(_BLOCK if size < 0 else size, self._size - self._at)
+        wanted = min(_BLOCK_BYTES if size < 0 else size, self._size - self._at)
         if not wanted:
             return b''
-        block = self._connection.persist(lambda: self._next(wanted))
+        block = self._connection.retry(lambda: self._next(wanted))
         self._hash.update(block)
         self._at += len(block)
         if self._at == self._size:
             self.close()
             if f'{self._algorithm}:{self._hash.hexdigest()}' != self._digest:
-                raise Misbehaving(
+                raise ProtocolError(
                     f'the registry returned content that does not match {self._image}: {CHECK}'
                 )
         return block
@@ -78,7 +78,7 @@ class Download:
         raise failure or self._broken()
 
     def _open(self) -> _http.Stream:
-        answer = self._connection.ask(
+        response = self._connection.request(
             'GET',
             self._connection.url(self._repository, 'blobs', self._digest),
             self._repository,
@@ -86,19 +86,19 @@ class Download:
             headers={'Range': f'bytes={self._at}-'} if self._at else None,
             stream=True,
         )
-        self._connection.expect(answer, self._image, 200, 206)
-        first = re.match(r'bytes ([0-9]+)-', answer.headers.get('Content-Range', ''))
-        begins = int(first.group(1)) if answer.status == 206 and first else 0
+        self._connection.raise_for_status(response, self._image, 200, 206)
+        first = re.match(r'bytes ([0-9]+)-', response.headers.get('Content-Range', ''))
+        begins = int(first.group(1)) if response.status == 206 and first else 0
         self._left_out = max(0, self._at - begins)
-        return typing.cast(_http.Stream, answer.stream)
+        return typing.cast(_http.Stream, response.stream)
 
     def _skip(self) -> None:
         """Skip what was read before, if the registry does not support ranges."""
         while self._left_out and self._stream:
-            block = self._stream.read(min(_BLOCK, self._left_out))
+            block = self._stream.read(min(_BLOCK_BYTES, self._left_out))
             if not block:
                 raise self._broken()
             self._left_out -= len(block)
 
-    def _broken(self) -> NotReachable:
-        return NotReachable(f'the connection broke while {self._image} was read')
+    def _broken(self) -> NotReachableError:
+        return NotReachableError(f'the connection broke while {self._image} was read')

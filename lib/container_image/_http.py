@@ -24,32 +24,32 @@ from container_image import registry_errors as errors
 
 Proxies = typing.Mapping[str, str]
 
-MOST_TEXT = 64 << 10  # bytes: enough for tokens and errors, which are JSON
+MAX_TEXT_BYTES = 64 << 10  # enough for tokens and errors, which are JSON
 
-_MOST_REDIRECTS = 5
-_BLOCK = 1 << 20
+_MAX_REDIRECTS = 5
+_BLOCK_BYTES = 1 << 20
 
 _log = logging.getLogger(__name__)
-_quiet = threading.local()
+_logging = threading.local()
 
 
-def _loud(record: logging.LogRecord) -> bool:
-    return not getattr(_quiet, 'on', False)
+def _is_logged(record: logging.LogRecord) -> bool:
+    return not getattr(_logging, 'on', False)
 
 
 # urllib3 logs whole addresses, and those that registries redirect to are often signed: whoever
 # has one has the access. What others do with urllib3 is logged as ever.
 for _logger in ('urllib3.connectionpool', 'urllib3.connection'):
-    logging.getLogger(_logger).addFilter(_loud)
+    logging.getLogger(_logger).addFilter(_is_logged)
 
 
 class Stream:
     """A body that is read as it comes; each read raises `registry_errors.RegistryError`."""
 
     def __init__(
-        self, response: requests.Response, url: str, proxies: typing.Mapping[str, str]
+        self, received: requests.Response, url: str, proxies: typing.Mapping[str, str]
     ) -> None:
-        self._response = response
+        self._response = received
         self._url = url
         self._proxies = proxies
 
@@ -66,7 +66,7 @@ class Stream:
         self._response.close()
 
 
-class Answer(typing.NamedTuple):
+class Response(typing.NamedTuple):
     """A response, after redirects.
 
     A body that was requested as a stream is in `stream` if the status is 200 or 206.
@@ -79,7 +79,7 @@ class Answer(typing.NamedTuple):
     stream: typing.Optional[Stream] = None
 
     def __repr__(self) -> str:  # tracebacks may show it, and it may be a token
-        return f'<Answer {self.status}>'
+        return f'<Response {self.status}>'
 
 
 class Authorization(requests.auth.AuthBase):
@@ -94,7 +94,9 @@ class Authorization(requests.auth.AuthBase):
         return request
 
 
-_NOBODY = Authorization('')  # requests takes a user from the address or ~/.netrc if it gets none
+_ANONYMOUS = Authorization(
+    ''
+)  # requests takes a user from the address or ~/.netrc if it gets none
 
 
 class _Session(requests.Session):
@@ -127,39 +129,39 @@ class Http:
         while self._sessions:
             self._sessions.pop().close()
 
-    def left(self) -> float:
+    def seconds_left(self) -> float:
         """Return how many seconds are left of the limit."""
         return self._deadline - time.monotonic()
 
-    def exchange(
+    def send(
         self,
         method: str,
         url: str,
         authorization: typing.Optional[Authorization] = None,
-        home: str = '',
+        trusted_origin: str = '',
         headers: typing.Optional[typing.Mapping[str, str]] = None,
         body: typing.Optional[typing.Callable[[], typing.Any]] = None,
-        most: int = MOST_TEXT,
+        max_bytes: int = MAX_TEXT_BYTES,
         stream: bool = False,
-    ) -> Answer:
-        """Make a request and follow redirects; read at most `most` bytes, or none with `stream`.
+    ) -> Response:
+        """Send a request and follow redirects; read at most `max_bytes`, or none with `stream`.
 
-        Only the origin `home` gets `authorization`. `body` returns a new body for each attempt.
-        Raise `registry_errors.RegistryError`, also for 429 and 5xx.
+        Only the origin `trusted_origin` gets `authorization`. `body` returns a new body for each
+        attempt. Raise `registry_errors.RegistryError`, also for 429 and 5xx.
         """
-        for _ in range(_MOST_REDIRECTS + 1):
-            allowed = authorization if _addresses.origin(url) == home else None
-            answer = self._send(method, url, allowed, headers, body, most, stream)
-            if answer.status not in (301, 302, 303, 307, 308):
-                return answer
-            location = answer.headers.get('Location')
-            if not location or (method not in ('GET', 'HEAD') and answer.status < 307):
-                raise errors.Misbehaving(
+        for _ in range(_MAX_REDIRECTS + 1):
+            allowed = authorization if _addresses.origin(url) == trusted_origin else None
+            response = self._send_once(method, url, allowed, headers, body, max_bytes, stream)
+            if response.status not in (301, 302, 303, 307, 308):
+                return response
+            location = response.headers.get('Location')
+            if not location or (method not in ('GET', 'HEAD') and response.status < 307):
+                raise errors.ProtocolError(
                     f'{_addresses.host(url)} sent an invalid redirect for {method}: check that it '
                     f'is a registry'
                 )
-            url = _addresses.joined(url, location)
-        raise errors.Misbehaving(
+            url = _addresses.resolve(url, location)
+        raise errors.ProtocolError(
             f'{_addresses.host(url)} redirected too many times: check that it is a registry'
         )
 
@@ -169,65 +171,65 @@ class Http:
             with self._request(
                 'HEAD',
                 f'https://{netloc}/v2/',
-                timeout=max(0.01, min(2, self.left(), *self._timeouts)),
-                verify=_bundle(),
-                auth=_NOBODY,
+                timeout=max(0.01, min(2, self.seconds_left(), *self._timeouts)),
+                verify=_ca_bundle(),
+                auth=_ANONYMOUS,
             ):
                 return True
         except Exception as exc:
             return _http_failures.is_distrust(exc)
 
-    def _send(
+    def _send_once(
         self,
         method: str,
         url: str,
         authorization: typing.Optional[Authorization],
         headers: typing.Optional[typing.Mapping[str, str]],
         body: typing.Optional[typing.Callable[[], typing.Any]],
-        most: int,
+        max_bytes: int,
         stream: bool,
-    ) -> Answer:
-        left = self.left()
+    ) -> Response:
+        left = self.seconds_left()
         if left <= 0:
-            raise errors.NotReachable(
+            raise errors.NotReachableError(
                 f'{_addresses.host(url)} was not asked: the limit of {self._limit:g} s was reached'
             )
-        verify = _bundle()
+        verify = _ca_bundle()
         connect, read = self._timeouts
         if body:
             connect = read  # urllib3 sends, too, under the time-out for connecting
         failure: typing.Optional[errors.RegistryError] = None
         try:
-            response = self._request(
+            received = self._request(
                 method,
                 url,
                 data=body() if body else None,
                 headers=dict(headers or {}, **{'Accept-Encoding': 'identity'}),
-                auth=authorization or _NOBODY,
+                auth=authorization or _ANONYMOUS,
                 timeout=(min(connect, left), min(read, left)),
                 proxies=self._proxies_for(url),
                 verify=verify,
             )
-            if stream and response.status_code in (200, 206):
-                opened = Stream(response, url, self._proxies_for(url))
-                answer = Answer(response.status_code, response.headers, b'', url, opened)
+            if stream and received.status_code in (200, 206):
+                opened = Stream(received, url, self._proxies_for(url))
+                response = Response(received.status_code, received.headers, b'', url, opened)
             else:
-                with response:
-                    answer = self._read(method, response, url, most)
+                with received:
+                    response = self._read(method, received, url, max_bytes)
         except errors.RegistryError as exc:
             failure = exc
         except Exception as exc:  # with a bad proxy or address, requests raises nearly anything
             failure = _http_failures.failure(exc, url, self._proxies_for(url))
-        _log.debug('%s at %s: %s', method, _addresses.host(url), failure or answer.status)
+        _log.debug('%s at %s: %s', method, _addresses.host(url), failure or response.status)
         # Not inside `except`: what requests raises refers to the request and its headers.
         if failure:
             raise failure
-        status = answer.status
+        status = response.status
         if status in (408, 429) or (status >= 500 and status != 501):
-            wait = _retry_after(answer.headers.get('Retry-After', ''))
+            wait = _retry_after(response.headers.get('Retry-After', ''))
             trouble = 'is rate-limiting requests' if status == 429 else 'is unavailable'
-            raise errors.Overloaded(f'{_addresses.host(url)} {trouble} (HTTP {status})', wait)
-        return answer
+            raise errors.OverloadedError(f'{_addresses.host(url)} {trouble} (HTTP {status})', wait)
+        return response
 
     def _request(self, method: str, url: str, **arguments: typing.Any) -> requests.Response:
         session = getattr(self._local, 'session', None)
@@ -237,43 +239,47 @@ class Http:
             # Some registries take a client with a cookie for a browser.
             session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
             self._sessions.append(session)
-        _quiet.on = True
+        _logging.on = True
         try:
             return typing.cast(
                 requests.Response,
                 session.request(method, url, allow_redirects=False, stream=True, **arguments),
             )
         finally:
-            _quiet.on = False
+            _logging.on = False
 
-    def _read(self, method: str, response: requests.Response, url: str, most: int) -> Answer:
+    def _read(
+        self, method: str, received: requests.Response, url: str, max_bytes: int
+    ) -> Response:
         content = b''
-        status = response.status_code
+        status = received.status_code
         if status == 407:
             raise _http_failures.proxy_refuses(url)
-        if status < 300 and response.headers.get('Content-Encoding', 'identity') != 'identity':
-            raise errors.Misbehaving(
+        if status < 300 and received.headers.get('Content-Encoding', 'identity') != 'identity':
+            raise errors.ProtocolError(
                 f'{_addresses.host(url)} sent a compressed response, which was not requested: '
                 f'check for a proxy'
             )
-        while len(content) <= most:
-            block = response.raw.read(min(_BLOCK, most + 1 - len(content)), decode_content=False)
+        while len(content) <= max_bytes:
+            block = received.raw.read(
+                min(_BLOCK_BYTES, max_bytes + 1 - len(content)), decode_content=False
+            )
             if not block:
                 break
             content += block
-            if self.left() <= 0:
-                raise errors.NotReachable(
+            if self.seconds_left() <= 0:
+                raise errors.NotReachableError(
                     f'{_addresses.host(url)} did not finish its response within {self._limit:g} s'
                 )
-        if method != 'HEAD' and len(content) < min(_length(response), most):
-            raise errors.NotReachable(
+        if method != 'HEAD' and len(content) < min(_length(received), max_bytes):
+            raise errors.NotReachableError(
                 f'{_addresses.host(url)} closed the connection before the end of its response'
             )
-        if len(content) > most and status < 300:
-            raise errors.Misbehaving(
-                f'{_addresses.host(url)} sent a response over the limit of {most} bytes'
+        if len(content) > max_bytes and status < 300:
+            raise errors.ProtocolError(
+                f'{_addresses.host(url)} sent a response over the limit of {max_bytes} bytes'
             )
-        return Answer(status, response.headers, content, url)
+        return Response(status, received.headers, content, url)
 
     def _proxies_for(self, url: str) -> typing.Dict[str, str]:
         # requests' own way changes os.environ for a moment, under all the other threads.
@@ -303,11 +309,11 @@ def _bypasses(url: str, no_proxy: str) -> bool:
     return False
 
 
-def _bundle() -> typing.Union[bool, str]:
+def _ca_bundle() -> typing.Union[bool, str]:
     for variable in ('REQUESTS_CA_BUNDLE', 'CURL_CA_BUNDLE'):
         path = os.environ.get(variable)
         if path and not os.path.exists(path):
-            raise errors.CertificateNotTrusted(
+            raise errors.CertificateNotTrustedError(
                 f'{variable} names {messages.printable(path)}, which does not exist: set it to a '
                 f'bundle of CA certificates'
             )
@@ -316,9 +322,9 @@ def _bundle() -> typing.Union[bool, str]:
     return True
 
 
-def _length(response: requests.Response) -> int:
+def _length(received: requests.Response) -> int:
     """Return the Content-Length of a response, which urllib3 1 does not check."""
-    value = response.headers.get('Content-Length', '')
+    value = received.headers.get('Content-Length', '')
     return int(value) if re.match(r'[0-9]{1,18}\Z', value) else 0
 
 

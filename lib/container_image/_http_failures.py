@@ -29,10 +29,10 @@ def failure(
         return any(isinstance(cause, types) for cause in causes)
 
     if has(socket.gaierror):
-        return errors.NotResolved(f'cannot resolve {where}: check the name and the network')
+        return errors.NotResolvedError(f'cannot resolve {where}: check the name and the network')
     distrust = _distrust(causes)
     if distrust:
-        return errors.CertificateNotTrusted(
+        return errors.CertificateNotTrustedError(
             f'the certificate of {where} is not trusted ({distrust}): set REQUESTS_CA_BUNDLE to '
             f'a bundle that contains its CA'
         )
@@ -42,22 +42,24 @@ def failure(
     if any('Tunnel connection failed: 407' in str(cause) for cause in causes):
         return proxy_refuses(url)
     if has(requests.exceptions.ProxyError) or (proxy and nowhere):
-        return errors.NotReachable(f'{where} cannot be reached: check the proxy')
+        return errors.NotReachableError(f'{where} cannot be reached: check the proxy')
     if nowhere:
         # Hosts are checked before: only what a registry redirects to can still be invalid.
-        return errors.Misbehaving(f'{where} is not a valid address: check that it is a registry')
+        return errors.ProtocolError(f'{where} is not a valid address: check that it is a registry')
     if has(ssl.SSLError):
-        return errors.NotReachable(f'TLS with {where} failed: check the port')
+        return errors.NotReachableError(f'TLS with {where} failed: check the port')
     if has(ConnectionRefusedError):
-        return errors.NotReachable(f'{where} refused the connection: check host and port')
+        return errors.NotReachableError(f'{where} refused the connection: check host and port')
     if has(requests.exceptions.Timeout, urllib3.exceptions.TimeoutError, socket.timeout):
-        return errors.NotReachable(f'{where} did not respond in time: check host and firewall')
-    return errors.NotReachable(f'the connection to {where} broke: check the network')
+        return errors.NotReachableError(
+            f'{where} did not respond in time: check host and firewall'
+        )
+    return errors.NotReachableError(f'the connection to {where} broke: check the network')
 
 
-def proxy_refuses(url: str) -> errors.NotReachable:
+def proxy_refuses(url: str) -> errors.NotReachableError:
     """Return the error for HTTP status 407."""
-    return errors.NotReachable(
+    return errors.NotReachableError(
         f'the proxy for {_addresses.host(url)} requires valid credentials: check the proxy URL'
     )
 

@@ -3,9 +3,9 @@
 import typing
 
 from container_image import _addresses, _connection, _http
-from container_image.registry_errors import Misbehaving, NotReachable, RegistryError
+from container_image.registry_errors import NotReachableError, ProtocolError, RegistryError
 
-_BLOCK = 1 << 20
+_BLOCK_BYTES = 1 << 20
 
 
 class Upload:
@@ -32,20 +32,20 @@ class Upload:
     def run(self) -> None:
         """Send the blob. Raise `RegistryError`, and the errors of reading the blob."""
         url = self._connection.url(self._repository, 'blobs', 'uploads/')
-        answer = self._ask('POST', url)
-        self._connection.expect(answer, self._image, 202)
-        where = self._location(answer)
+        response = self._request('POST', url)
+        self._connection.raise_for_status(response, self._image, 202)
+        where = self._location(response)
         if self._size:  # requests would send an empty body in chunks
-            answer = self._patch(where)
-            self._expect(answer, 201, 202, 204)
-            where = self._location(answer)
-        answer = self._ask('PUT', _addresses.with_query(where, [('digest', self._digest)]))
-        self._expect(answer, 201)
+            response = self._patch(where)
+            self._raise_for_status(response, 201, 202, 204)
+            where = self._location(response)
+        response = self._request('PUT', _addresses.with_query(where, [('digest', self._digest)]))
+        self._raise_for_status(response, 201)
 
-    def _ask(self, method: str, url: str, **kwargs: typing.Any) -> _http.Answer:
-        return self._connection.ask(method, url, self._repository, self._image, **kwargs)
+    def _request(self, method: str, url: str, **kwargs: typing.Any) -> _http.Response:
+        return self._connection.request(method, url, self._repository, self._image, **kwargs)
 
-    def _patch(self, where: str) -> _http.Answer:
+    def _patch(self, where: str) -> _http.Response:
         bodies: typing.List[_Body] = []
 
         def body() -> _Body:
@@ -54,7 +54,7 @@ class Upload:
 
         headers = {'Content-Type': 'application/octet-stream'}
         try:
-            return self._ask('PATCH', where, headers=headers, body=body)
+            return self._request('PATCH', where, headers=headers, body=body)
         except RegistryError as exc:
             failure = exc
         if bodies and bodies[-1].failure:
@@ -63,21 +63,23 @@ class Upload:
         self._connection.forget_token(self._repository)
         raise failure
 
-    def _location(self, answer: _http.Answer) -> str:
-        location = answer.headers.get('Location')
+    def _location(self, response: _http.Response) -> str:
+        location = response.headers.get('Location')
         if not location:
-            raise Misbehaving(
-                f'{_addresses.host(answer.url)} returned no upload location for {self._image}: '
+            raise ProtocolError(
+                f'{_addresses.host(response.url)} returned no upload location for {self._image}: '
                 f'check that it is a registry'
             )
-        return _addresses.joined(answer.url, location)
+        return _addresses.resolve(response.url, location)
 
-    def _expect(self, answer: _http.Answer, *statuses: int) -> None:
-        codes = _connection.codes(answer)
+    def _raise_for_status(self, response: _http.Response, *statuses: int) -> None:
+        codes = _connection.codes(response)
         lost = {'BLOB_UPLOAD_UNKNOWN', 'BLOB_UPLOAD_INVALID', 'RANGE_INVALID'}
-        if answer.status in (404, 416) or (answer.status == 400 and lost.intersection(codes)):
-            raise NotReachable(f'{_addresses.host(answer.url)} lost the upload of {self._image}')
-        self._connection.expect(answer, self._image, *statuses)
+        if response.status in (404, 416) or (response.status == 400 and lost.intersection(codes)):
+            raise NotReachableError(
+                f'{_addresses.host(response.url)} lost the upload of {self._image}'
+            )
+        self._connection.raise_for_status(response, self._image, *statuses)
 
 
 class _Body:
@@ -104,7 +106,7 @@ class _Body:
             with self._open_blob() as blob:
                 self._progress(sent)
                 while True:
-                    block = blob.read(_BLOCK)
+                    block = blob.read(_BLOCK_BYTES)
                     if sent + len(block) > self._size or (not block and sent < self._size):
                         raise ValueError(f'the blob does not have the expected {self._size} bytes')
                     if not block:

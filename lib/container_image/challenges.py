@@ -34,7 +34,7 @@ def parse(header: str) -> typing.List[typing.Tuple[str, typing.Dict[str, str]]]:
             challenges[-1][1].setdefault(match.group('name').lower(), value)
 
 
-def united(scopes: typing.Iterable[str]) -> typing.List[str]:
+def merge_scopes(scopes: typing.Iterable[str]) -> typing.List[str]:
     """Unite the actions of scopes for the same resource, whose name may hold a colon."""
     united: typing.Dict[str, typing.List[str]] = {}
     for scope in scopes:

@@ -13,10 +13,10 @@ import yaml
 
 from container_image import reference
 
-_SIZE_MAX = 1024 * 1024  # as Juju 4.0 has it
+_MAX_BYTES = 1024 * 1024  # as Juju 4.0 has it
 # Aliases count as what they stand for: a small file can stand for an endless one.
-_NODES_MAX = 10000
-_DEPTH_MAX = 50
+_MAX_NODES = 10000
+_MAX_DEPTH = 50
 
 _YAML = 'tag:yaml.org,2002:'
 _NULL = _YAML + 'null'
@@ -38,11 +38,11 @@ class _Typed(str):
     """A number, a boolean or a time, as it is written."""
 
 
-class InvalidContents(ValueError):
+class InvalidContentsError(ValueError):
     """The file does not describe an image. The message says why, and quotes nothing from it."""
 
 
-class UnreadableFile(InvalidContents):
+class UnreadableFileError(InvalidContentsError):
     """The file can't be read."""
 
 
@@ -60,7 +60,7 @@ class ImageDetails(
 
 
 def read(path: str) -> ImageDetails:
-    """Return the ImageDetails in the file at `path` (a str); raise InvalidContents."""
+    """Return the ImageDetails in the file at `path` (a str); raise InvalidContentsError."""
     data, problem = None, None
     try:
         data = _read_regular_file(path)
@@ -69,25 +69,25 @@ def read(path: str) -> ImageDetails:
     except ValueError:
         problem = 'its path is invalid'
     if problem:
-        raise UnreadableFile(f'its file cannot be read: {problem}')
+        raise UnreadableFileError(f'its file cannot be read: {problem}')
     if data is None:
-        raise UnreadableFile('its file is not a regular file')
+        raise UnreadableFileError('its file is not a regular file')
     return parse(data)
 
 
 def parse(data: bytes) -> ImageDetails:
-    """Return the ImageDetails in `data` (bytes); raise InvalidContents."""
-    if len(data) > _SIZE_MAX:
-        raise InvalidContents(f'its content is larger than {_SIZE_MAX // 1024} KiB')
+    """Return the ImageDetails in `data` (bytes); raise InvalidContentsError."""
+    if len(data) > _MAX_BYTES:
+        raise InvalidContentsError(f'its content is larger than {_MAX_BYTES // 1024} KiB')
     try:
         text = data.decode('utf-8-sig')
     except UnicodeDecodeError:
         text = None
     # Raised outside of `except`, here and below: the exceptions of decoders quote their input.
     if text is None:
-        raise InvalidContents('its content is not UTF-8 text')
+        raise InvalidContentsError('its content is not UTF-8 text')
     if not text.strip():
-        raise InvalidContents('its content is empty')
+        raise InvalidContentsError('its content is empty')
     pairs = _json_pairs(text)
     if pairs is None:
         pairs = _yaml_pairs(text)
@@ -101,7 +101,7 @@ def _read_regular_file(path: str) -> typing.Optional[bytes]:
     with open(path, 'rb', opener=lambda path, mode: os.open(path, mode | flags)) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             return None
-        return file.read(_SIZE_MAX + 1)
+        return file.read(_MAX_BYTES + 1)
 
 
 def _details(pairs: _Pairs) -> ImageDetails:
@@ -110,18 +110,18 @@ def _details(pairs: _Pairs) -> ImageDetails:
     path_key = 'registrypath' if is_yaml else 'ImageName'
     registry_path = _value(pairs, path_key)
     if isinstance(registry_path, _Typed):
-        raise InvalidContents(f'its {path_key} is not a string: put it in quotes')
+        raise InvalidContentsError(f'its {path_key} is not a string: put it in quotes')
     if not registry_path.strip():
         if not any(key.lower() == path_key.lower() for key, _ in pairs):
             path_key = 'registrypath'
-        raise InvalidContents(f'its {path_key}, the image reference, is missing')
+        raise InvalidContentsError(f'its {path_key}, the image reference, is missing')
     problem = None
     try:
         reference.Reference.parse(registry_path)
-    except reference.InvalidReference as error:
+    except reference.InvalidReferenceError as error:
         problem = str(error)
     if problem:
-        raise InvalidContents(f'its {path_key} is not a valid image reference: {problem}')
+        raise InvalidContentsError(f'its {path_key} is not a valid image reference: {problem}')
     # A password 0123 is meant as it is written, and goes on as a plain str.
     return ImageDetails(
         registry_path, str(_value(pairs, 'username')), str(_value(pairs, 'password'))
@@ -134,12 +134,12 @@ def _value(pairs: _Pairs, key: str) -> str:
         value for name, value in pairs if name.lower() == key.lower()
     ]
     if len(values) > 1:
-        raise InvalidContents(f'its {key} is given twice')
+        raise InvalidContentsError(f'its {key} is given twice')
     value = values[0] if values else None
     if isinstance(value, _NotText):
-        raise InvalidContents(f'its {key} must be a single string, not a list or a mapping')
+        raise InvalidContentsError(f'its {key} must be a single string, not a list or a mapping')
     if not _is_unicode(value or ''):
-        raise InvalidContents(f'its {key} is not valid Unicode text')
+        raise InvalidContentsError(f'its {key} is not valid Unicode text')
     return value or ''
 
 
@@ -175,7 +175,7 @@ def _json_text(value: object) -> _Text:
     return value if value is None or isinstance(value, str) else _NotText()
 
 
-class _TooMuch(Exception):
+class _TooLargeError(Exception):
     """There are more nodes, or more levels, than image details can have."""
 
 
@@ -190,39 +190,39 @@ class _Loader(yaml.SafeLoader):
     ) -> typing.Optional[yaml.Node]:
         self._depth += 1
         self._nodes += 1
-        if self._depth > _DEPTH_MAX or self._nodes > _NODES_MAX:
-            raise _TooMuch
+        if self._depth > _MAX_DEPTH or self._nodes > _MAX_NODES:
+            raise _TooLargeError
         node = super().compose_node(parent, index)
         self._depth -= 1
         return node
 
 
 def _yaml_pairs(text: str) -> _Pairs:
-    """Return the pairs in `text`; raise InvalidContents if it is not one YAML mapping."""
+    """Return the pairs in `text`; raise InvalidContentsError if it is not one YAML mapping."""
     root, problem = None, None
     try:
         root = _Loader(text).get_single_node()
-        if _size(root, {}) > _NODES_MAX:
-            raise _TooMuch
+        if _size(root, {}) > _MAX_NODES:
+            raise _TooLargeError
     except yaml.composer.ComposerError as error:
         has = 'more than one YAML document' if error.context else 'an undefined YAML alias'
         problem = f'its content has {has}'
     except yaml.MarkedYAMLError as error:
         line = f' (line {error.problem_mark.line + 1})' if error.problem_mark else ''
         problem = f'its content is not YAML{line}'
-    except InvalidContents as error:
+    except InvalidContentsError as error:
         problem = str(error)
-    except _TooMuch:
+    except _TooLargeError:
         problem = 'its content is too large or too deeply nested for image details'
     except Exception:
         # PyYAML lets some of Python's own errors through, for impossible escapes for one.
         problem = 'its content is not YAML'
     if problem:
-        raise InvalidContents(problem)
+        raise InvalidContentsError(problem)
     if root is None:
-        raise InvalidContents('its content is empty')
+        raise InvalidContentsError('its content is empty')
     if not isinstance(root, yaml.MappingNode):
-        raise InvalidContents('its content is not a mapping with the key registrypath')
+        raise InvalidContentsError('its content is not a mapping with the key registrypath')
     return [
         (key.value, _yaml_text(value))
         for key, value in root.value
@@ -241,13 +241,13 @@ def _yaml_text(node: yaml.Node) -> _Text:
 def _size(node: typing.Optional[yaml.Node], sizes: typing.Dict[int, typing.Optional[int]]) -> int:
     """Return how many nodes `node` stands for, aliases followed.
 
-    Raise InvalidContents for recursive aliases and for tags that are not standard YAML.
+    Raise InvalidContentsError for recursive aliases and for tags that are not standard YAML.
     """
     if node is None:
         return 0
     if id(node) not in sizes:
         if node.tag not in _STANDARD:
-            raise InvalidContents('its content has a tag that is not standard YAML')
+            raise InvalidContentsError('its content has a tag that is not standard YAML')
         sizes[id(node)] = None
         children = [] if isinstance(node, yaml.ScalarNode) else node.value
         if isinstance(node, yaml.MappingNode):
@@ -255,5 +255,5 @@ def _size(node: typing.Optional[yaml.Node], sizes: typing.Dict[int, typing.Optio
         sizes[id(node)] = 1 + sum(_size(child, sizes) for child in children)
     size = sizes[id(node)]
     if size is None:
-        raise InvalidContents('its content has a recursive YAML alias')
+        raise InvalidContentsError('its content has a recursive YAML alias')
     return size

@@ -17,8 +17,8 @@ _PATH_COMPONENT = re.compile(r'[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*')
 _TAG = re.compile(r'[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}')
 _DIGEST = re.compile(r'sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128}')
 _BARE_IDENTIFIER = re.compile(r'[a-f0-9]{64}')
-# Of domain and path together: newer releases count the path only, but none that Juju has.
-_NAME_MAX = 255
+# domain and path together: newer releases count the path only, but none that Juju has.
+_MAX_NAME_CHARACTERS = 255
 
 
 def is_digest(text: str) -> bool:
@@ -26,7 +26,7 @@ def is_digest(text: str) -> bool:
     return bool(_DIGEST.fullmatch(text))
 
 
-class InvalidReference(ValueError):
+class InvalidReferenceError(ValueError):
     """The text is not an image reference; the message says why, and never quotes the text."""
 
 
@@ -43,39 +43,41 @@ class Reference(
 
     @classmethod
     def parse(cls, text: str) -> 'Reference':
-        """Return the Reference in `text` (a str); raise InvalidReference."""
+        """Return the Reference in `text` (a str); raise InvalidReferenceError."""
         _check_characters(text)
         rest, has_digest, digest = text.partition('@')
         domain, path_and_tag = _split_domain(rest)
         path, has_tag, tag = path_and_tag.partition(':')
         if has_digest and not is_digest(digest):
-            raise InvalidReference(
+            raise InvalidReferenceError(
                 'only a digest may follow "@": sha256: and 64, or sha512: and 128, lower-case hex'
                 ' digits; put credentials into username and password'
             )
         if not _DOMAIN.fullmatch(domain):
-            raise InvalidReference('the registry, before the first "/", is not a valid host')
+            raise InvalidReferenceError('the registry, before the first "/", is not a valid host')
         if path != path.lower():
-            raise InvalidReference('the repository must be in lower case')
+            raise InvalidReferenceError('the repository must be in lower case')
         if not all(map(_PATH_COMPONENT.fullmatch, path.split('/'))):
-            raise InvalidReference(
+            raise InvalidReferenceError(
                 'the repository must be words of a-z and 0-9, separated by single "/", ".", "_" or'
                 ' "-"'
             )
         if has_tag and not _TAG.fullmatch(tag):
-            raise InvalidReference(
+            raise InvalidReferenceError(
                 'the tag, after ":", must be at most 128 characters of A-Z, a-z, 0-9, "_", "." and'
                 ' "-", and must not begin with "." or "-"'
             )
         if not has_digest and not has_tag and _BARE_IDENTIFIER.fullmatch(rest):
-            raise InvalidReference('64 hex digits are an image ID, not the name of a repository')
+            raise InvalidReferenceError(
+                '64 hex digits are an image ID, not the name of a repository'
+            )
         if domain == 'index.docker.io':
             domain = _DEFAULT_DOMAIN
         if domain == _DEFAULT_DOMAIN and '/' not in path:
             path = 'library/' + path
-        if len(domain) + 1 + len(path) > _NAME_MAX:
-            raise InvalidReference(
-                f'registry and repository are longer than {_NAME_MAX} characters'
+        if len(domain) + 1 + len(path) > _MAX_NAME_CHARACTERS:
+            raise InvalidReferenceError(
+                f'registry and repository are longer than {_MAX_NAME_CHARACTERS} characters'
             )
         return cls(domain, path, tag, digest)
 
@@ -88,12 +90,12 @@ def _split_domain(name: str) -> typing.Tuple[str, str]:
 
 
 def _check_characters(text: str) -> None:
-    """Raise InvalidReference for characters that no part of a reference may have."""
+    """Raise InvalidReferenceError for characters that no part of a reference may have."""
     if not text.strip():
-        raise InvalidReference('it is blank')
+        raise InvalidReferenceError('it is blank')
     if '://' in text:
-        raise InvalidReference('it must begin with the registry\'s host, without "http://"')
+        raise InvalidReferenceError('it must begin with the registry\'s host, without "http://"')
     if any(character.isspace() for character in text):
-        raise InvalidReference('it contains a space or a line break')
+        raise InvalidReferenceError('it contains a space or a line break')
     if not all('!' <= character <= '~' for character in text):
-        raise InvalidReference('it contains control or non-ASCII characters')
+        raise InvalidReferenceError('it contains control or non-ASCII characters')

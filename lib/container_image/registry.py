@@ -4,10 +4,10 @@ It speaks the OCI distribution-spec 1.1 and the token protocol of the CNCF distr
 
 A charm asks for all its images at once, within one limit::
 
-    answers = registry.look_up({'db': (reference, username, password), ...}, limit=30)
+    results = registry.look_up({'db': (reference, username, password), ...}, limit=30)
 
-and gets, for each, the digest of the manifest (str), a `Refused`, which lasts until somebody
-changes the image, the credentials or the rights, or an `Unavailable`, after which a retry may
+and gets, for each, the digest of the manifest (str), a `RejectedError`, which lasts until somebody
+changes the image, the credentials or the rights, or an `UnavailableError`, after which a retry may
 succeed. Nothing is raised. To push::
 
     with registry.Client(host, username, password) as client:
@@ -34,39 +34,39 @@ from container_image import reference as references
 from container_image._download import Download
 from container_image.registry_errors import (
     CHECK,
-    BadCredentials,
-    BlobUnknown,
-    CertificateNotTrusted,
-    Misbehaving,
-    NoRight,
-    NotFound,
-    NotReachable,
-    NotResolved,
-    Overloaded,
-    Refused,
+    AccessDeniedError,
+    BadCredentialsError,
+    BlobUnknownError,
+    CertificateNotTrustedError,
+    NotFoundError,
+    NotReachableError,
+    NotResolvedError,
+    OverloadedError,
+    ProtocolError,
     RegistryError,
-    Unavailable,
+    RejectedError,
+    UnavailableError,
 )
 
 __all__ = [
     'MEDIA_TYPES',
-    'BadCredentials',
-    'BlobUnknown',
-    'CertificateNotTrusted',
+    'BadCredentialsError',
+    'BlobUnknownError',
+    'CertificateNotTrustedError',
     'Client',
     'Download',
-    'Image',
+    'Lookup',
     'Manifest',
-    'Misbehaving',
-    'NoRight',
-    'NotFound',
-    'NotReachable',
-    'NotResolved',
-    'Outcome',
-    'Overloaded',
-    'Refused',
+    'ProtocolError',
+    'AccessDeniedError',
+    'NotFoundError',
+    'NotReachableError',
+    'NotResolvedError',
+    'LookupResult',
+    'OverloadedError',
+    'RejectedError',
     'RegistryError',
-    'Unavailable',
+    'UnavailableError',
     'look_up',
 ]
 
@@ -77,12 +77,12 @@ MEDIA_TYPES = (
     'application/vnd.docker.distribution.manifest.v2+json',
 )
 
-_MOST_MANIFEST = 4 << 20  # bytes that the distribution-spec wants every registry to take
+_MAX_MANIFEST_BYTES = 4 << 20  # the distribution-spec wants every registry to take them
 
-Outcome = typing.Union[str, RegistryError]
+LookupResult = typing.Union[str, RegistryError]
 
 
-class Image(typing.NamedTuple):
+class Lookup(typing.NamedTuple):
     """What to look up: a `reference.Reference`, and '' twice if it is public."""
 
     reference: references.Reference
@@ -90,7 +90,7 @@ class Image(typing.NamedTuple):
     password: str = ''
 
     def __repr__(self) -> str:
-        return f'Image({self.reference!r}, {self.username!r}, <hidden>)'
+        return f'Lookup({self.reference!r}, {self.username!r}, <hidden>)'
 
 
 class Manifest(typing.NamedTuple):
@@ -105,7 +105,7 @@ def look_up(
     images: typing.Mapping[str, typing.Tuple[references.Reference, str, str]],
     limit: float = 30.0,
     proxies: typing.Optional[typing.Mapping[str, str]] = None,
-) -> typing.Dict[str, Outcome]:
+) -> typing.Dict[str, LookupResult]:
     """Look up the manifests of all `images` at the same time.
 
     Return, by the names in `images`, the manifest's digest or a `RegistryError`, after at most
@@ -114,50 +114,50 @@ def look_up(
     # Time-outs alone do not keep a limit: they start again with every byte, and DNS has none. So
     # each look-up has a thread that can be left behind, even by an interpreter that exits.
     deadline = time.monotonic() + limit
-    answered: queue.Queue[typing.Tuple[str, Outcome]] = queue.Queue()
+    answers: queue.Queue[typing.Tuple[str, LookupResult]] = queue.Queue()
 
-    def ask(name: str, image: Image) -> None:
-        reference = image.reference
-        answer: Outcome
+    def look_up_one(name: str, lookup: Lookup) -> None:
+        reference = lookup.reference
+        result: LookupResult
         try:
             # A little less, so that there is time to report the error.
             with Client(
                 reference.domain,
-                image.username,
-                image.password,
+                lookup.username,
+                lookup.password,
                 proxies=proxies,
                 limit=limit - min(limit / 2, 2),
                 tries=3,
                 timeouts=(10, 15),
             ) as client:
-                answer = client.head_manifest(
+                result = client.head_manifest(
                     reference.path, reference.digest or reference.tag or 'latest'
                 )
         except RegistryError as exc:
-            answer = exc.with_traceback(None)  # it leads to the password
+            result = exc.with_traceback(None)  # it leads to the password
         except Exception as exc:
             # Its text comes from elsewhere, and may have a password in it.
-            answer = Misbehaving(
+            result = ProtocolError(
                 f'the request to {messages.printable(reference.domain)} failed '
                 f'({type(exc).__name__})'
             )
-        answered.put((name, answer))
+        answers.put((name, result))
 
-    answers: typing.Dict[str, Outcome] = {}
+    results: typing.Dict[str, LookupResult] = {}
     for name, image in images.items():
-        image = Image(*image)
-        domain = messages.printable(image.reference.domain)
-        answers[name] = NotReachable(
+        lookup = Lookup(*image)
+        domain = messages.printable(lookup.reference.domain)
+        results[name] = NotReachableError(
             f'{domain} did not respond within {limit:.0f} s: check the network'
         )
-        threading.Thread(target=ask, args=(name, image), daemon=True).start()
+        threading.Thread(target=look_up_one, args=(name, lookup), daemon=True).start()
     for _ in images:
         try:
-            name, answer = answered.get(timeout=max(0.0, deadline - time.monotonic()))
+            name, result = answers.get(timeout=max(0.0, deadline - time.monotonic()))
         except queue.Empty:
             break
-        answers[name] = answer
-    return answers
+        results[name] = result
+    return results
 
 
 class Client:
@@ -175,7 +175,7 @@ class Client:
         tries: how often each operation is tried if the registry is overloaded or the connection
             breaks
         timeouts: the connect and read time-outs of requests, in seconds
-        tell: is called with a sentence before each wait for a retry
+        on_retry: is called with a sentence before each wait for a retry
     """
 
     def __init__(
@@ -188,7 +188,7 @@ class Client:
         limit: typing.Optional[float] = None,
         tries: int = 5,
         timeouts: typing.Tuple[float, float] = (10, 60),
-        tell: typing.Callable[[str], None] = lambda sentence: None,
+        on_retry: typing.Callable[[str], None] = lambda sentence: None,
     ) -> None:
         self._registry = _connection.Connection(
             host,
@@ -198,7 +198,7 @@ class Client:
             limit=limit,
             tries=tries,
             timeouts=timeouts,
-            tell=tell,
+            on_retry=on_retry,
         )
         self._name = messages.printable(host)
 
@@ -214,11 +214,11 @@ class Client:
 
     def head_manifest(self, repository: str, tag_or_digest: str) -> str:
         """Return the digest of a manifest. Docker Hub does not count this as a pull."""
-        return self._registry.persist(lambda: self._head_manifest(repository, tag_or_digest))
+        return self._registry.retry(lambda: self._head_manifest(repository, tag_or_digest))
 
     def get_manifest(self, repository: str, tag_or_digest: str) -> Manifest:
         """Return a manifest of at most 4 MiB, checked against its digest."""
-        return self._registry.persist(lambda: self._get_manifest(repository, tag_or_digest))
+        return self._registry.retry(lambda: self._get_manifest(repository, tag_or_digest))
 
     def put_manifest(
         self, repository: str, tag_or_digest: str, content: bytes, media_type: str
@@ -228,7 +228,7 @@ class Client:
         image = self._image(repository, tag_or_digest)
 
         def put() -> str:
-            answer = self._registry.ask(
+            response = self._registry.request(
                 'PUT',
                 self._registry.url(repository, 'manifests', tag_or_digest),
                 repository,
@@ -236,43 +236,45 @@ class Client:
                 headers={'Content-Type': media_type},
                 body=lambda: content,
             )
-            self._registry.expect(answer, image, 200, 201, 202)
-            stored = answer.headers.get('Docker-Content-Digest', digest)
+            self._registry.raise_for_status(response, image, 200, 201, 202)
+            stored = response.headers.get('Docker-Content-Digest', digest)
             if stored.startswith('sha256:') and stored != digest:
-                raise Misbehaving(
+                raise ProtocolError(
                     f'{self._name} stored {image} under a different digest: '
                     f'{messages.printable(stored)}'
                 )
             return digest
 
         # docker-registry 2.8 says so, too, while something else is pushed to the repository.
-        return self._registry.persist(put, also=(BlobUnknown,))
+        return self._registry.retry(put, also=(BlobUnknownError,))
 
     def has_blob(self, repository: str, digest: str) -> bool:
         """Return whether the repository has a blob."""
-        return self._registry.persist(lambda: self._has_blob(repository, digest))
+        return self._registry.retry(lambda: self._has_blob(repository, digest))
 
-    def get_blob(self, repository: str, digest: str, most: int = _MOST_MANIFEST) -> bytes:
+    def get_blob(
+        self, repository: str, digest: str, max_bytes: int = _MAX_MANIFEST_BYTES
+    ) -> bytes:
         """Return a blob of at most `most` bytes, checked against its digest."""
         image = self._image(repository, digest)
 
         def get() -> bytes:
             url = self._registry.url(repository, 'blobs', digest)
-            answer = self._registry.ask('GET', url, repository, image, most=most)
-            self._registry.expect(answer, image, 200)
-            if _digest_of(answer.content, digest) != digest:
-                raise Misbehaving(
+            response = self._registry.request('GET', url, repository, image, max_bytes=max_bytes)
+            self._registry.raise_for_status(response, image, 200)
+            if _digest_of(response.content, digest) != digest:
+                raise ProtocolError(
                     f'{self._name} returned content that does not match {image}: {CHECK}'
                 )
-            return answer.content
+            return response.content
 
-        return self._registry.persist(get)
+        return self._registry.retry(get)
 
     def open_blob(self, repository: str, digest: str, size: int) -> Download:
         """Return a blob of `size` bytes, to be read like a file and closed.
 
         The first read sends the first request. If the connection breaks, a new one continues where
-        it broke. The last read raises `Misbehaving` if the content does not match the digest.
+        it broke. The last read raises `ProtocolError` if the content does not match the digest.
         """
         image = self._image(repository, digest)
         return Download(self._registry, repository, image, digest, size)
@@ -313,27 +315,27 @@ class Client:
             began.append(True)
             upload.run()
 
-        self._registry.persist(push)
+        self._registry.retry(push)
 
     def _head_manifest(self, repository: str, tag_or_digest: str) -> str:
         image = self._image(repository, tag_or_digest)
-        answer = self._registry.ask(
+        response = self._registry.request(
             'HEAD',
             self._registry.url(repository, 'manifests', tag_or_digest),
             repository,
             image,
             headers={'Accept': ', '.join(MEDIA_TYPES)},
         )
-        digest = answer.headers.get('Docker-Content-Digest', '')
-        if answer.status in (400, 405, 501) or (answer.status == 200 and not digest):
+        digest = response.headers.get('Docker-Content-Digest', '')
+        if response.status in (400, 405, 501) or (response.status == 200 and not digest):
             return self._get_manifest(repository, tag_or_digest).digest
-        self._registry.expect(answer, image, 200)
+        self._registry.raise_for_status(response, image, 200)
         algorithm = digest.partition(':')[0]
         if not references.is_digest(digest):
-            raise Misbehaving(f'{self._name} returned an invalid digest for {image}: {CHECK}')
+            raise ProtocolError(f'{self._name} returned an invalid digest for {image}: {CHECK}')
         if ':' in tag_or_digest and tag_or_digest != digest:
             if tag_or_digest.startswith(algorithm + ':'):
-                raise Misbehaving(
+                raise ProtocolError(
                     f'{self._name} returned a different digest for {image}, {digest}: {CHECK}'
                 )
             return self._get_manifest(repository, tag_or_digest).digest
@@ -341,48 +343,50 @@ class Client:
 
     def _get_manifest(self, repository: str, tag_or_digest: str) -> Manifest:
         image = self._image(repository, tag_or_digest)
-        answer = self._registry.ask(
+        response = self._registry.request(
             'GET',
             self._registry.url(repository, 'manifests', tag_or_digest),
             repository,
             image,
             headers={'Accept': ', '.join(MEDIA_TYPES)},
-            most=_MOST_MANIFEST,
+            max_bytes=_MAX_MANIFEST_BYTES,
         )
-        self._registry.expect(answer, image, 200)
-        media_type = answer.headers.get('Content-Type', '').partition(';')[0].strip().lower()
-        said = answer.headers.get('Docker-Content-Digest', '')
-        asked = tag_or_digest if ':' in tag_or_digest else ''
+        self._registry.raise_for_status(response, image, 200)
+        media_type = response.headers.get('Content-Type', '').partition(';')[0].strip().lower()
+        stated = response.headers.get('Docker-Content-Digest', '')
+        requested = tag_or_digest if ':' in tag_or_digest else ''
         if media_type.startswith('application/vnd.docker.distribution.manifest.v1+'):
-            raise Refused(
+            raise RejectedError(
                 f'{image} has a manifest of schema 1, which is no longer supported: push it again '
                 f'with a current tool'
             )
         if media_type not in MEDIA_TYPES:
             kind = 'a web page' if media_type == 'text/html' else 'unexpected content'
-            raise Misbehaving(
+            raise ProtocolError(
                 f'{self._name} returned {kind} instead of a manifest for {image}: check that it '
                 f'is a registry'
             )
-        for digest in filter(None, (said, asked)):
-            if references.is_digest(digest) and _digest_of(answer.content, digest) != digest:
-                raise Misbehaving(
+        for digest in filter(None, (stated, requested)):
+            if references.is_digest(digest) and _digest_of(response.content, digest) != digest:
+                raise ProtocolError(
                     f'{self._name} returned a manifest that does not match the digest of {image}: '
                     f'{CHECK}'
                 )
         digest = (
-            asked or (said if references.is_digest(said) else '') or _digest_of(answer.content)
+            requested
+            or (stated if references.is_digest(stated) else '')
+            or _digest_of(response.content)
         )
-        return Manifest(digest, media_type, answer.content)
+        return Manifest(digest, media_type, response.content)
 
     def _has_blob(self, repository: str, digest: str) -> bool:
         image = self._image(repository, digest)
-        answer = self._registry.ask(
+        response = self._registry.request(
             'HEAD', self._registry.url(repository, 'blobs', digest), repository, image
         )
-        if answer.status == 404:
+        if response.status == 404:
             return False
-        self._registry.expect(answer, image, 200)
+        self._registry.raise_for_status(response, image, 200)
         return True
 
     def _image(self, repository: str, tag_or_digest: str) -> str:

@@ -13,27 +13,27 @@ class RegistryError(Exception):
     """A registry did not do what it was asked."""
 
 
-class Refused(RegistryError):
+class RejectedError(RegistryError):
     """The registry rejected the request, and will until image, credentials or rights change."""
 
 
-class BadCredentials(Refused):
+class BadCredentialsError(RejectedError):
     """The username or the password is wrong."""
 
 
-class NoRight(Refused):
+class AccessDeniedError(RejectedError):
     """The repository does not exist, or the account, or an anonymous client, has no access."""
 
 
-class NotFound(Refused):
+class NotFoundError(RejectedError):
     """The repository, tag, manifest or blob does not exist."""
 
 
-class BlobUnknown(Refused):
+class BlobUnknownError(RejectedError):
     """A manifest references a blob that is not in the repository."""
 
 
-class Unavailable(RegistryError):
+class UnavailableError(RegistryError):
     """The registry could not be asked, or its response was unusable; a retry may succeed.
 
     `retry_after` is the number of seconds after which the registry asks to be retried, or None.
@@ -44,21 +44,21 @@ class Unavailable(RegistryError):
         self.retry_after = retry_after
 
 
-class NotResolved(Unavailable):
+class NotResolvedError(UnavailableError):
     """A host name cannot be resolved."""
 
 
-class NotReachable(Unavailable):
+class NotReachableError(UnavailableError):
     """The connection failed or broke, or the response did not arrive in time."""
 
 
-class CertificateNotTrusted(Unavailable):
+class CertificateNotTrustedError(UnavailableError):
     """The certificate is not signed by a trusted CA, is for a different host, or has expired."""
 
 
-class Overloaded(Unavailable):
+class OverloadedError(UnavailableError):
     """The response is 408, 429 or 5xx."""
 
 
-class Misbehaving(Unavailable):
+class ProtocolError(UnavailableError):
     """The response is not valid for a registry: a different digest, a web page, too large."""

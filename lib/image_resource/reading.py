@@ -72,9 +72,9 @@ class Reader:
         path = self._path(name)
         try:
             details = contents.read(path)
-        except contents.UnreadableFile as error:
+        except contents.UnreadableFileError as error:
             raise Unusable(str(error), memory.RETRY, is_unread=True) from None
-        except contents.InvalidContents as error:
+        except contents.InvalidContentsError as error:
             raise Unusable(str(error), memory.ATTACH) from None
         return memory.Image(*details, '')
 
@@ -136,7 +136,7 @@ def _judged(
     last = memory.last_good(name)
     if last and last.details != image.details:
         last = None
-    if isinstance(answer, registry_errors.Refused):
+    if isinstance(answer, registry_errors.RejectedError):
         kept.refused[name] = [*image.details, str(answer)]
         if last:  # it is confirmed no more
             memory.keep(name, last._replace(digest=''))

@@ -138,24 +138,24 @@ def test_what_is_not_there_is_not_found(client):
         lambda: client.get_manifest('team/app', 'absent'),
         lambda: client.get_blob('team/app', absent),
     ):
-        with pytest.raises(registry.NotFound):
+        with pytest.raises(registry.NotFoundError):
             missing()
 
 
 def test_a_blob_that_is_larger_than_requested_is_not_read(client):
     image = make_image(100_000)
     push(client, 'team/app', image)
-    with pytest.raises(registry.Misbehaving, match='99999'):
+    with pytest.raises(registry.ProtocolError, match='99999'):
         client.get_blob('team/app', digest_of(image.layers[0]), 99_999)
 
 
 def test_a_blob_under_another_s_digest_is_refused(client):
-    with pytest.raises(registry.Refused, match='DIGEST_INVALID'):
+    with pytest.raises(registry.RejectedError, match='DIGEST_INVALID'):
         client.push_blob('team/app', digest_of(b'this'), 4, lambda: io.BytesIO(b'that'))
 
 
 def test_a_manifest_whose_blobs_are_not_there_is_refused(client):
-    with pytest.raises(registry.Refused, match='MANIFEST_BLOB_UNKNOWN'):
+    with pytest.raises(registry.RejectedError, match='MANIFEST_BLOB_UNKNOWN'):
         client.put_manifest('team/other', '1.0', make_image(1).manifest, TYPE)
 
 
@@ -203,10 +203,10 @@ def test_skopeo_finds_what_was_pushed(open_registry):
 def test_wrong_credentials_are_distinguished_from_none(kind, request):
     host = request.getfixturevalue(kind).host
     for username, password, error in (
-        ('author', 'wrong', registry.BadCredentials),
-        ('nobody', 'wrong', registry.BadCredentials),
-        ('', '', registry.NoRight),
-        ('author', '', registry.NoRight),
+        ('author', 'wrong', registry.BadCredentialsError),
+        ('nobody', 'wrong', registry.BadCredentialsError),
+        ('', '', registry.AccessDeniedError),
+        ('author', '', registry.AccessDeniedError),
     ):
         with pytest.raises(error), registry.Client(host, username, password) as client:
             client.head_manifest('team/app', '1.0')
@@ -219,9 +219,9 @@ def test_an_account_that_may_pull_only_gets_no_right_to_push(with_tokens):
         push(client, 'team/secret', image, 'reading')
     with registry.Client(with_tokens.host, 'reader', ACCOUNTS['reader']) as client:
         assert client.head_manifest('team/app', 'reading') == image.digest
-        with pytest.raises(registry.NoRight):
+        with pytest.raises(registry.AccessDeniedError):
             client.push_blob('team/app', digest_of(b'x'), 1, lambda: io.BytesIO(b'x'))
-        with pytest.raises(registry.NoRight):
+        with pytest.raises(registry.AccessDeniedError):
             client.head_manifest('team/secret', 'reading')
 
 
@@ -268,14 +268,17 @@ def test_a_token_that_expires_in_the_middle_of_a_blob_is_renewed(promised, with_
 def test_a_token_server_in_trouble_is_not_the_account_s_fault(with_tokens, tokens):
     tokens.status = 503
     client = registry.Client(with_tokens.host, 'author', ACCOUNTS['author'], tries=1)
-    with client, pytest.raises(registry.Overloaded):
+    with client, pytest.raises(registry.OverloadedError):
         client.head_manifest('team/app', '1.0')
 
 
 def test_a_certificate_of_an_unknown_authority_is_named_so(with_tls, monkeypatch):
     monkeypatch.delenv('REQUESTS_CA_BUNDLE', raising=False)
     monkeypatch.delenv('CURL_CA_BUNDLE', raising=False)
-    with pytest.raises(registry.CertificateNotTrusted), registry.Client(with_tls.host) as client:
+    with (
+        pytest.raises(registry.CertificateNotTrustedError),
+        registry.Client(with_tls.host) as client,
+    ):
         client.head_manifest('team/app', '1.0')
 
 

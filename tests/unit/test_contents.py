@@ -15,8 +15,8 @@ SECRET = contents_cases.SECRET
 
 
 def refusal(call, argument):
-    """Return the text of an InvalidContents, after a look for secrets in all that hangs on it."""
-    with pytest.raises(contents.InvalidContents) as raised:
+    """Return an InvalidContentsError's text, after a look for secrets in all that hangs on it."""
+    with pytest.raises(contents.InvalidContentsError) as raised:
         call(argument)
     shown = ''.join(traceback.format_exception(raised.type, raised.value, None)) + repr(
         raised.value.__context__
@@ -67,7 +67,7 @@ def test_wrong_contents_are_refused_and_not_quoted(case):
     ],
 )
 def test_the_refusal_says_what_is_wrong(case, words):
-    with pytest.raises(contents.InvalidContents, match=words):
+    with pytest.raises(contents.InvalidContentsError, match=words):
         contents.parse(contents_cases.WRONG[case])
 
 
@@ -134,7 +134,7 @@ def test_reading_leaves_no_file_open(tmp_path):
 
 @hypothesis.given(strategies.binary())
 def test_any_bytes_are_an_image_or_refused(data):
-    with contextlib.suppress(contents.InvalidContents):
+    with contextlib.suppress(contents.InvalidContentsError):
         assert all(type(value) is str for value in contents.parse(data))
 
 
@@ -159,7 +159,7 @@ KEYS = strategies.sampled_from(['registrypath', 'ImageName', 'username', 'passwo
 
 @hypothesis.given(strategies.dictionaries(KEYS, ANYTHING))
 def test_any_yaml_is_an_image_or_refused(document):
-    with contextlib.suppress(contents.InvalidContents):
+    with contextlib.suppress(contents.InvalidContentsError):
         details = contents.parse(yaml.safe_dump(document, allow_unicode=True).encode())
         assert details.registry_path in (document.get('registrypath'), document.get('ImageName'))
 
@@ -184,7 +184,7 @@ def test_any_password_arrives_to_the_letter_whatever_stands_beside_it(password, 
 @hypothesis.given(strategies.text(strategies.sampled_from('{}[]&*!|>\'"%@`:,-?#\n\t ~a0\\<=')))
 def test_any_punctuation_is_an_image_or_refused(text):
     for data in (text, 'registrypath: a/b\npassword: ' + text, '{"ImageName": "a", "x": ' + text):
-        with contextlib.suppress(contents.InvalidContents):
+        with contextlib.suppress(contents.InvalidContentsError):
             assert contents.parse(data.encode()).registry_path
 
 

@@ -19,7 +19,7 @@ def test_every_form_of_a_reference_is_taken_apart(text):
 
 @pytest.mark.parametrize('text', contents_cases.WRONG_REFERENCES, ids=lambda text: repr(text[:30]))
 def test_what_is_no_reference_is_refused_without_being_quoted(text):
-    with pytest.raises(reference.InvalidReference) as raised:
+    with pytest.raises(reference.InvalidReferenceError) as raised:
         reference.Reference.parse(text)
     message = str(raised.value)
     assert len(message) < 200
@@ -44,7 +44,7 @@ def test_what_is_no_reference_is_refused_without_being_quoted(text):
     ],
 )
 def test_the_message_says_what_is_wrong(text, word):
-    with pytest.raises(reference.InvalidReference, match=word):
+    with pytest.raises(reference.InvalidReferenceError, match=word):
         reference.Reference.parse(text)
 
 
@@ -70,7 +70,7 @@ def test_what_the_grammar_makes_is_taken_apart_into_what_it_was_made_of(domain, 
 
 @hypothesis.given(strategies.text())
 def test_any_text_is_a_reference_or_refused(text):
-    with contextlib.suppress(reference.InvalidReference):
+    with contextlib.suppress(reference.InvalidReferenceError):
         assert reference.Reference.parse(text).path
 
 

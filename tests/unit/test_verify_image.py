@@ -47,7 +47,7 @@ class TestVerifyImage:
         }
 
     def test_a_refused_image_failed(self, unit):
-        self.answer = registry.NotFound('docker.io has no a/b')
+        self.answer = registry.NotFoundError('docker.io has no a/b')
         unit.hook('install')
         assert unit.flags() == FAILED
         assert unit.statuses[-1] == (
@@ -56,7 +56,7 @@ class TestVerifyImage:
         )
 
     def test_a_registry_that_gives_no_answer_is_waited_for(self, unit):
-        self.answer = registry.NotReachable('docker.io is not there')
+        self.answer = registry.NotReachableError('docker.io is not there')
         for hook in ('install', 'update-status'):
             unit.hook(hook)
             assert unit.flags() == {'fetched'}
@@ -70,13 +70,13 @@ class TestVerifyImage:
 
     def test_both_kinds_of_problems_reach_layer_status(self, unit):
         unit.metadata['resources']['empty'] = {'type': 'oci-image', 'auto-fetch': True}
-        self.answer = registry.Overloaded('docker.io is busy')
+        self.answer = registry.OverloadedError('docker.io is busy')
         unit.hook('install')
         assert [status for status, _ in unit.statuses[-2:]] == ['waiting', 'blocked']
 
     def test_an_image_that_was_confirmed_stays_available_while_its_registry_is_away(self, unit):
         unit.hook('install')
-        self.answer = registry.NotReachable('docker.io is not there')
+        self.answer = registry.NotReachableError('docker.io is not there')
         unit.hook('upgrade-charm')
         assert unit.flags() == AVAILABLE
         assert unit.library.get_info('my-image').digest == self.DIGEST
@@ -86,7 +86,7 @@ class TestVerifyImage:
         seen = unit.seen()
         unit.hook('install')
         unit.attached['my-image'] = OTHER_IMAGE
-        self.answer = registry.NotReachable('docker.io is not there')
+        self.answer = registry.NotReachableError('docker.io is not there')
         unit.hook('upgrade-charm')
         assert unit.flags() == {'fetched'}
         self.answer = self.DIGEST
@@ -119,7 +119,7 @@ class TestVerifyImage:
         unit.options['verify-image'] = False
         unit.hook('install')
         unit.options['verify-image'] = True
-        self.answer = registry.NotReachable('docker.io is not there')
+        self.answer = registry.NotReachableError('docker.io is not there')
         for hook in ('upgrade-charm', 'update-status'):
             unit.hook(hook)
             assert unit.flags() == {'fetched'}
@@ -128,10 +128,10 @@ class TestVerifyImage:
     @pytest.mark.parametrize('hook', ['upgrade-charm', 'config-changed', 'update-status'])
     def test_what_was_refused_stays_so_while_its_registry_is_away(self, unit, hook):
         unit.hook('install')
-        self.answer = registry.NotFound('docker.io has no a/b')
+        self.answer = registry.NotFoundError('docker.io has no a/b')
         unit.hook('upgrade-charm')
         assert unit.flags() == FAILED
-        self.answer = registry.NotReachable('docker.io is not there')
+        self.answer = registry.NotReachableError('docker.io is not there')
         for _ in range(2):
             unit.hook(hook)
             assert unit.flags() == FAILED
@@ -140,25 +140,25 @@ class TestVerifyImage:
         self.answer = self.DIGEST
         unit.hook('update-status')
         assert unit.flags() == AVAILABLE
-        self.answer = registry.NotReachable('docker.io is not there')
+        self.answer = registry.NotReachableError('docker.io is not there')
         unit.hook('upgrade-charm')
         assert unit.flags() == AVAILABLE
 
     def test_the_refusal_of_one_image_says_nothing_about_the_one_before(self, unit):
         unit.hook('install')
         unit.attached['my-image'] = OTHER_IMAGE
-        self.answer = registry.NotFound('docker.io has no a/c')
+        self.answer = registry.NotFoundError('docker.io has no a/c')
         unit.hook('upgrade-charm')
         unit.attached['my-image'] = PRIVATE
-        self.answer = registry.NotReachable('docker.io is not there')
+        self.answer = registry.NotReachableError('docker.io is not there')
         unit.hook('upgrade-charm')
         assert unit.flags() == AVAILABLE
 
     def test_an_image_that_was_never_asked_about_since_a_refusal_is_waited_for(self, unit):
-        self.answer = registry.NotFound('docker.io has no a/b')
+        self.answer = registry.NotFoundError('docker.io has no a/b')
         unit.hook('install')
         unit.attached['my-image'] = OTHER_IMAGE
-        self.answer = registry.NotReachable('docker.io is not there')
+        self.answer = registry.NotReachableError('docker.io is not there')
         unit.hook('upgrade-charm')
         assert unit.flags() == {'fetched'}
         assert unit.statuses[-1][0] == 'waiting'

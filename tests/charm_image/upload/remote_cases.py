@@ -61,7 +61,7 @@ def assert_same(client, repository, stored):
         found = client.get_manifest(repository, remote_images.digest_of(content))
         assert (found.content, found.media_type) == (content, media_type)
     for digest, content in stored.blobs.items():
-        assert client.get_blob(repository, digest, most=len(content)) == content
+        assert client.get_blob(repository, digest, max_bytes=len(content)) == content
 
 
 def log_in(file, host, account=ACCOUNT):

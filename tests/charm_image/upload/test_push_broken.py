@@ -80,7 +80,7 @@ def test_what_is_not_a_complete_image_is_refused_with_a_reason(
     export, reason = BROKEN[fault]
     with pytest.raises(images.ImageError, match=f'(?s){reason}'):
         push_export(fake, local, client, repository, IMAGE, export)
-    with pytest.raises(registry.NotFound):
+    with pytest.raises(registry.NotFoundError):
         client.get_manifest(repository, f'image-{IMAGE.id[7:]}')
 
 

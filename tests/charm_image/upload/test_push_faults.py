@@ -116,7 +116,10 @@ def test_a_refusal_ends_the_export_and_leaves_no_tag(proxy, client, fake, reposi
     image = layouts.Image(LAYERS[:1])
     fake.add(image.inspected, itertools.chain([start], zeros))
     proxy.answer('POST', '/blobs/uploads/', 403, times=100)
-    with engine.connect({'DOCKER_HOST': fake.host}) as local, pytest.raises(registry.NoRight):
+    with (
+        engine.connect({'DOCKER_HOST': fake.host}) as local,
+        pytest.raises(registry.AccessDeniedError),
+    ):
         push.push(local.find(image.id), client, repository)
     assert next(zeros, None) is not None
     assert proxy.count('PUT', '/manifests/') == 0

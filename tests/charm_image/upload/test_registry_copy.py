@@ -137,7 +137,9 @@ def test_without_the_right_login_it_says_no(
     stored.push(closed.host, repository, username=username, password=password)
     if account:
         log_in(tmp_path / 'auth.json', closed.host, account)
-    with pytest.raises(registry.BadCredentials if account else registry.NoRight) as caught:
+    with pytest.raises(
+        registry.BadCredentialsError if account else registry.AccessDeniedError
+    ) as caught:
         copy(closed.host, stored, client, repository)
     assert closed.host in str(caught.value)
     assert 'wrong' not in str(caught.value).replace('wrong,', '')
@@ -235,7 +237,7 @@ def test_a_rate_limit_that_lasts_is_reported_as_what_it_is(proxy, there, client,
     stored = remote_images.image(AMD64)
     stored.push(there.host, repository)
     proxy.answer('GET', '/manifests/', 429, times=50, Retry_After='7200')
-    with pytest.raises(registry.Overloaded, match='429') as raised:
+    with pytest.raises(registry.OverloadedError, match='429') as raised:
         copy(proxy.host, stored, client, repository)
     message, _ = resource_upload.described(raised.value)
     assert message == f'{proxy.host} is rate-limiting requests (HTTP 429): try again in 7200 s'
@@ -248,7 +250,7 @@ def test_a_blob_that_the_other_registry_lacks_ends_the_copy_without_a_manifest(
     stored.push(there.host, repository)
     largest = max(stored.blobs, key=lambda digest: len(stored.blobs[digest]))
     proxy.answer('GET', largest, 404, times=50)
-    with pytest.raises(registry.NotFound, match=largest):
+    with pytest.raises(registry.NotFoundError, match=largest):
         copy(proxy.host, stored, client, repository)
     assert way_in.count('PUT', '/manifests/') == 0
     assert proxy.count('GET', largest) == 1  # nothing was repeated for it
@@ -261,7 +263,7 @@ def test_the_registry_that_is_written_to_is_not_asked_again_for_the_other_s_sake
     stored.push(there.host, repository)
     largest = max(stored.blobs, key=lambda digest: len(stored.blobs[digest]))
     proxy.answer('GET', largest, 503, times=100)
-    with pytest.raises(registry.Overloaded, match=proxy.host):
+    with pytest.raises(registry.OverloadedError, match=proxy.host):
         copy(proxy.host, stored, client, repository)
     assert proxy.count('GET', largest) == 5
 
@@ -274,7 +276,7 @@ def test_bytes_that_are_not_the_blob_s_are_not_stored(proxy, there, way_in, clie
         lambda exchange: exchange.reply(200, bytes(len(stored.blobs[largest])))
     ) as url:
         proxy.redirect('GET', largest, url)
-        with pytest.raises(registry.Misbehaving, match='does not match'):
+        with pytest.raises(registry.ProtocolError, match='does not match'):
             copy(proxy.host, stored, client, repository)
     assert not client.has_blob(repository, largest)
     assert way_in.count('PUT', '/manifests/') == 0
@@ -286,7 +288,7 @@ def test_a_refusal_of_the_registry_that_is_written_to_is_reported_as_its_own(
     stored = remote_images.image(AMD64)
     stored.push(there.host, repository)
     way_in.answer('POST', '/blobs/uploads/', 403, times=50)
-    with pytest.raises(registry.NoRight, match=way_in.host):
+    with pytest.raises(registry.AccessDeniedError, match=way_in.host):
         copy(there.host, stored, client, repository)
 
 
@@ -332,7 +334,7 @@ def test_a_manifest_of_schema_1_is_refused_before_a_byte_is_sent(way_in, client,
     ) as url:
         host = urllib.parse.urlsplit(url).netloc
         stored = remote_images.image(AMD64)
-        with pytest.raises(registry.Refused, match='schema 1'):
+        with pytest.raises(registry.RejectedError, match='schema 1'):
             copy(host, stored, client, repository)
     assert way_in.requests == []
 

@@ -29,7 +29,7 @@ def test_the_digest_is_asked_for_with_head_and_all_four_media_types():
 
 def test_docker_io_is_asked_at_its_own_host_over_https(names):
     error = case.failure_of(case.ask, 'docker.io')
-    assert isinstance(error, registry.NotResolved)
+    assert isinstance(error, registry.NotResolvedError)
     assert names == ['registry-1.docker.io']
 
 
@@ -50,7 +50,7 @@ def test_a_manifest_asked_for_by_digest_has_to_have_it():
     with case.registry_that(case.has) as (host, _):
         assert case.ask(host, case.DIGEST) == case.DIGEST
         error = case.failure_of(case.ask, host, case.OTHER)
-    assert isinstance(error, registry.Misbehaving)
+    assert isinstance(error, registry.ProtocolError)
     assert case.OTHER in str(error)
 
 
@@ -59,7 +59,7 @@ def test_a_manifest_asked_for_by_sha512_is_hashed_where_the_registry_says_sha256
     with case.registry_that(case.has) as (host, _):
         assert case.ask(host, digest) == digest
         assert isinstance(
-            case.failure_of(case.ask, host, 'sha512:' + 128 * '0'), registry.Misbehaving
+            case.failure_of(case.ask, host, 'sha512:' + 128 * '0'), registry.ProtocolError
         )
 
 
@@ -71,7 +71,7 @@ def test_a_digest_that_is_none_is_not_taken_for_one(digest):
         host,
         _,
     ):
-        assert isinstance(case.failure_of(case.ask, host), registry.Misbehaving)
+        assert isinstance(case.failure_of(case.ask, host), registry.ProtocolError)
 
 
 def test_a_manifest_whose_digest_is_not_its_own_is_refused():
@@ -80,7 +80,7 @@ def test_a_manifest_whose_digest_is_not_its_own_is_refused():
 
     with case.registry_that(answer) as (host, _), registry.Client(host) as client:
         assert isinstance(
-            case.failure_of(client.get_manifest, 'team/app', '1.0'), registry.Misbehaving
+            case.failure_of(client.get_manifest, 'team/app', '1.0'), registry.ProtocolError
         )
 
 
@@ -88,17 +88,17 @@ def test_a_blob_whose_digest_is_not_its_own_is_refused():
     with case.registry_that(lambda exchange: exchange.reply(200, b'other')) as (host, _):
         with registry.Client(host) as client:
             error = case.failure_of(client.get_blob, 'team/app', case.DIGEST)
-    assert isinstance(error, registry.Misbehaving)
+    assert isinstance(error, registry.ProtocolError)
 
 
 @pytest.mark.parametrize(
     ('status', 'kind'),
     [
-        (404, registry.NotFound),
-        (403, registry.NoRight),
-        (418, registry.Refused),
-        (204, registry.Misbehaving),
-        (399, registry.Misbehaving),
+        (404, registry.NotFoundError),
+        (403, registry.AccessDeniedError),
+        (418, registry.RejectedError),
+        (204, registry.ProtocolError),
+        (399, registry.ProtocolError),
     ],
 )
 def test_a_status_becomes_the_error_that_says_so(status, kind):
@@ -120,5 +120,5 @@ def test_a_refusal_to_store_a_manifest_says_which_but_repeats_only_codes():
 
     with case.registry_that(answer) as (host, _), registry.Client(host) as client:
         error = case.failure_of(client.put_manifest, 'team/app', '1.0', case.MANIFEST, case.TYPE)
-    assert isinstance(error, registry.Refused)
+    assert isinstance(error, registry.RejectedError)
     assert 'MANIFEST_BLOB_UNKNOWN' in str(error)

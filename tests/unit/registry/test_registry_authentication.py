@@ -18,12 +18,12 @@ def test_basic_credentials_are_sent_when_they_are_asked_for():
 def test_wrong_basic_credentials_are_named_so():
     with case.registry_that(case.wants_basic) as (host, _):
         error = case.failure_of(case.ask, host, username=case.USERNAME, password='hunter2')
-    assert type(error) is registry.BadCredentials
+    assert type(error) is registry.BadCredentialsError
 
 
 def test_no_credentials_where_some_are_needed_is_no_right():
     with case.registry_that(case.wants_basic) as (host, _):
-        assert type(case.failure_of(case.ask, host)) is registry.NoRight
+        assert type(case.failure_of(case.ask, host)) is registry.AccessDeniedError
 
 
 def test_an_unknown_kind_of_authentication_is_named_so():
@@ -32,14 +32,14 @@ def test_an_unknown_kind_of_authentication_is_named_so():
 
     with case.registry_that(answer) as (host, _):
         error = case.failure_of(case.ask, host, username=case.USERNAME, password=case.PASSWORD)
-    assert type(error) is registry.Misbehaving
+    assert type(error) is registry.ProtocolError
 
 
 @pytest.mark.parametrize('password', ['', case.PASSWORD])
 def test_a_refusal_that_does_not_say_how_to_do_better_is_no_right(password):
     with case.registry_that(lambda exchange: exchange.reply(401)) as (host, _):
         error = case.failure_of(case.ask, host, username=case.USERNAME, password=password)
-    assert type(error) is registry.NoRight
+    assert type(error) is registry.AccessDeniedError
 
 
 def test_netrc_is_never_read(tmp_path, monkeypatch):
@@ -113,17 +113,17 @@ def test_a_challenge_may_come_in_a_header_of_its_own():
 def test_credentials_that_the_token_server_refuses_are_bad():
     with case.token_registry(status=401) as (host, _, _):
         error = case.failure_of(case.ask, host, username=case.USERNAME, password=case.PASSWORD)
-    assert type(error) is registry.BadCredentials
+    assert type(error) is registry.BadCredentialsError
 
 
 @pytest.mark.parametrize('password', ['', case.PASSWORD])
 def test_a_token_that_the_registry_does_not_take_is_no_right(password):
     with case.token_registry({'token': 'for less'}) as (host, asked, _):
         error = case.failure_of(case.ask, host, username=case.USERNAME, password=password)
-    assert type(error) is registry.Misbehaving  # a token case.has no space
+    assert type(error) is registry.ProtocolError  # a token case.has no space
     with case.token_registry({'token': 'for-less'}) as (host, asked, _):
         error = case.failure_of(case.ask, host, username=case.USERNAME, password=password)
-    assert type(error) is registry.NoRight
+    assert type(error) is registry.AccessDeniedError
     assert len(asked) == 2
 
 
@@ -144,7 +144,7 @@ def test_a_token_that_the_registry_does_not_take_is_no_right(password):
 )
 def test_what_is_no_token_is_named_so(document):
     with case.token_registry(document) as (host, asked, _):
-        with pytest.raises(registry.Misbehaving) as caught:
+        with pytest.raises(registry.ProtocolError) as caught:
             case.ask(host, username=case.USERNAME, password=case.PASSWORD)
     assert case.TOKEN not in str(caught.value)
     assert len(asked) == 1
@@ -181,7 +181,7 @@ def test_credentials_go_to_a_token_server_over_https_only(realm, names):
 
     with case.registry_that(answer) as (host, _):
         error = case.failure_of(case.ask, host, username=case.USERNAME, password=case.PASSWORD)
-    assert type(error) is registry.Misbehaving
+    assert type(error) is registry.ProtocolError
     assert 'tokens.test' not in names
 
 
@@ -235,7 +235,7 @@ def test_of_several_challenges_the_first_bearer_counts_and_basic_only_without_on
 
 
 def test_an_image_to_look_up_shows_no_password():
-    image = registry.Image(reference.Reference.parse('r.test/app:1'), case.USERNAME, case.PASSWORD)
+    image = registry.Lookup(reference.Reference.parse('r.test/app:1'), case.USERNAME, case.PASSWORD)
     assert image.password == case.PASSWORD
     assert case.PASSWORD not in f'{image} {image!r} {[image]}'
     assert 'r.test' in repr(image)

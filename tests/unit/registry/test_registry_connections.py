@@ -31,7 +31,7 @@ def test_a_registry_on_loopback_may_speak_tls(trusted):
 def test_no_plain_http_is_spoken_to_a_registry_elsewhere():
     with case.registry_that(case.has, name='registry.test') as (host, asked):
         error = case.failure_of(case.ask, host)
-    assert type(error) is registry.NotReachable
+    assert type(error) is registry.NotReachableError
     assert 'TLS' in str(error)
     assert asked == []
 
@@ -60,7 +60,7 @@ def test_a_certificate_that_is_not_trusted_is_named_so(
         error = case.failure_of(
             case.ask, host, username=case.USERNAME, password=case.PASSWORD, tries=2
         )
-    assert type(error) is registry.CertificateNotTrusted
+    assert type(error) is registry.CertificateNotTrustedError
     assert re.search(reason if sys.version_info >= (3, 7) else f'{reason}|or expired', str(error))
     assert asked == []
 
@@ -131,7 +131,7 @@ def test_no_proxy_is_asked_for_a_host_that_is_to_be_asked_directly(no_proxy, giv
             monkeypatch.setenv('https_proxy', proxy)
             monkeypatch.setenv('no_proxy', no_proxy)
         error = case.failure_of(case.ask, 'registry.test:443', proxies=proxies)
-    assert type(error) is registry.NotReachable
+    assert type(error) is registry.NotReachableError
     assert 'proxy' not in str(error)
     assert asked == []
 
@@ -142,7 +142,7 @@ def test_a_proxy_is_asked_for_any_other_host(no_proxy, monkeypatch):
         error = case.failure_of(
             case.ask, 'registry.test', proxies={'https': proxy, 'no_proxy': no_proxy}
         )
-    assert type(error) is registry.NotReachable
+    assert type(error) is registry.NotReachableError
     assert 'proxy 127.0.0.1:' in str(error)
     assert asked == [('CONNECT', 'registry.test:443')]
 
@@ -151,7 +151,7 @@ def test_an_address_may_be_exempted_with_its_network():
     with proxy_to('') as (proxy, asked):
         proxies = {'https': proxy, 'no_proxy': '192.0.2.0/24'}
         error = case.failure_of(case.ask, '192.0.2.1', proxies=proxies, timeouts=(0.1, 0.1))
-    assert type(error) is registry.NotReachable
+    assert type(error) is registry.NotReachableError
     assert asked == []
 
 
@@ -161,7 +161,7 @@ def test_an_address_may_be_exempted_with_its_network():
 )
 def test_a_proxy_that_is_not_there_is_named_without_its_password(proxy):
     error = case.failure_of(case.ask, 'registry.test', proxies={'https': proxy})
-    assert isinstance(error, registry.Unavailable)
+    assert isinstance(error, registry.UnavailableError)
     assert 'proxy' in str(error)
 
 
@@ -169,7 +169,7 @@ def test_a_proxy_that_wants_other_credentials_is_named_so():
     with loopback.serving(lambda exchange: exchange.reply(407)) as url:
         proxy = url.replace('//', '//me:hunter2@')
         error = case.failure_of(case.ask, 'registry.test', proxies={'https': proxy})
-    assert type(error) is registry.NotReachable
+    assert type(error) is registry.NotReachableError
     assert 'requires valid credentials' in str(error)
 
 
@@ -182,7 +182,7 @@ def test_a_registry_on_loopback_is_never_asked_through_a_proxy(name):
         proxies = {'http': proxy, 'https': proxy, 'all': proxy}
         if name == '127.9.9.9':
             assert type(case.failure_of(case.ask, f'{name}:{port}', proxies=proxies)) is (
-                registry.NotReachable
+                registry.NotReachableError
             )
         else:
             assert case.ask(f'{name}:{port}', proxies=proxies) == case.DIGEST

@@ -70,7 +70,7 @@ def test_one_that_breaks_again_and_again_but_gets_on_is_made_as_often_as_it_take
 def test_one_that_does_not_get_on_is_given_up(pauses):
     with case.registry_that(Storage([100000] + [0] * 20)) as (host, asked):
         error = case.failure_of(read, host, tries=3)
-    assert type(error) is registry.NotReachable
+    assert type(error) is registry.NotReachableError
     assert host in str(error)
     assert len(asked) == 3
 
@@ -79,7 +79,7 @@ def test_a_registry_that_is_overloaded_is_waited_for_with_a_word(pauses):
     answers = [lambda exchange: exchange.reply(429, Retry_After='7'), Storage()]
     told = []
     with case.registry_that(lambda exchange: answers.pop(0)(exchange)) as (host, _):
-        assert read(host, tell=told.append) == BLOB
+        assert read(host, on_retry=told.append) == BLOB
     assert pauses == [7]
     assert len(told) == 1
     assert 'retrying in 7 s' in told[0]
@@ -90,7 +90,7 @@ def test_content_of_another_digest_is_refused(blob):
     digest = 'sha256:' + hashlib.sha256(blob).hexdigest()
     with case.registry_that(Storage(blob=BLOB)) as (host, _):
         error = case.failure_of(read, host, digest=digest)
-    assert type(error) is registry.Misbehaving
+    assert type(error) is registry.ProtocolError
     assert 'does not match' in str(error)
 
 
@@ -118,7 +118,11 @@ def test_storage_elsewhere_is_told_no_credentials():
 
 @pytest.mark.parametrize(
     ('status', 'kind'),
-    [(404, registry.NotFound), (403, registry.NoRight), (418, registry.Refused)],
+    [
+        (404, registry.NotFoundError),
+        (403, registry.AccessDeniedError),
+        (418, registry.RejectedError),
+    ],
 )
 def test_a_blob_that_is_not_there_is_named_so(status, kind):
     with case.registry_that(lambda exchange: exchange.reply(status)) as (host, _):
@@ -132,5 +136,5 @@ def test_a_manifest_of_schema_1_is_named_so(kind):
         lambda exchange: exchange.reply(200, case.MANIFEST, Content_Type=media_type)
     ) as (host, _), registry.Client(host) as client:
         error = case.failure_of(client.get_manifest, 'team/app', case.DIGEST)
-    assert type(error) is registry.Refused
+    assert type(error) is registry.RejectedError
     assert 'schema 1' in str(error)

@@ -42,11 +42,11 @@ def test_each_image_gets_its_own_answer():
     assert answers.pop('good') == case.DIGEST
     kinds = {name: type(case.without_secrets(error)) for name, error in answers.items()}
     assert kinds == {
-        'absent': registry.NotFound,
-        'slow': registry.Overloaded,
-        'private': registry.NoRight,
-        'unknown': registry.NotResolved,
-        'refused': registry.BadCredentials,
+        'absent': registry.NotFoundError,
+        'slow': registry.OverloadedError,
+        'private': registry.AccessDeniedError,
+        'unknown': registry.NotResolvedError,
+        'refused': registry.BadCredentialsError,
     }
 
 
@@ -105,7 +105,7 @@ def test_a_registry_that_answers_slowly_without_end_is_left_at_the_limit(answer)
     # It goes on until the block is left, so what comes after the look-up proves that it returned.
     with case.registry_that(answer) as (host, _):
         answers = registry.look_up({'it': image(host)}, limit=0.5)
-    assert type(case.without_secrets(answers['it'])) is registry.NotReachable
+    assert type(case.without_secrets(answers['it'])) is registry.NotReachableError
     assert host in str(answers['it'])
 
 
@@ -113,7 +113,7 @@ def test_a_registry_that_is_left_does_not_take_the_others_answers_along():
     with case.registry_that(drip_headers) as (slow, _), case.registry_that(case.has) as (host, _):
         answers = registry.look_up({'slow': image(slow), 'good': image(host)}, limit=10)
     assert answers['good'] == case.DIGEST
-    assert type(answers['slow']) is registry.NotReachable
+    assert type(answers['slow']) is registry.NotReachableError
 
 
 def test_a_dns_that_does_not_answer_is_left_at_the_limit(monkeypatch):
@@ -123,7 +123,7 @@ def test_a_dns_that_does_not_answer_is_left_at_the_limit(monkeypatch):
         answers = registry.look_up({'it': image('registry.test')}, limit=0.2)
     finally:
         released.set()
-    assert type(answers['it']) is registry.NotReachable
+    assert type(answers['it']) is registry.NotReachableError
 
 
 def test_an_interpreter_ends_though_a_registry_does_not():
@@ -153,7 +153,7 @@ def test_what_nobody_thought_of_is_an_answer_too_without_its_text(monkeypatch):
 
     monkeypatch.setattr(registry.Client, 'head_manifest', break_down)
     answers = registry.look_up({'it': image('registry.test', password=case.PASSWORD)})
-    assert type(case.without_secrets(answers['it'])) is registry.Misbehaving
+    assert type(case.without_secrets(answers['it'])) is registry.ProtocolError
 
 
 @pytest.mark.parametrize('limit', [0.1, 1, 30])

@@ -155,14 +155,14 @@ def test_a_manifest_whose_blobs_the_registry_does_not_see_yet_is_tried_again(sta
 def test_a_manifest_whose_blobs_stay_away_is_refused_in_the_end():
     with manifest_refused(9) as (host, asked):
         error = case.failure_of(put, host, tries=3)
-    assert type(error) is registry.BlobUnknown
-    assert isinstance(error, registry.Refused)
+    assert type(error) is registry.BlobUnknownError
+    assert isinstance(error, registry.RejectedError)
     assert len(asked) == 3
 
 
 def test_a_manifest_that_is_refused_for_another_reason_is_not_tried_again():
     with manifest_refused(9, code='MANIFEST_INVALID') as (host, asked):
-        assert type(case.failure_of(put, host)) is registry.Refused
+        assert type(case.failure_of(put, host)) is registry.RejectedError
     assert len(asked) == 1
 
 
@@ -184,5 +184,5 @@ def test_a_manifest_that_the_registry_stored_under_another_digest_is_not_the_one
             assert put(host) == case.DIGEST
         else:
             error = case.failure_of(put, host)
-            assert type(error) is registry.Misbehaving
+            assert type(error) is registry.ProtocolError
             assert case.OTHER in str(error)

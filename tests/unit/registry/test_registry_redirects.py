@@ -42,7 +42,7 @@ def test_a_redirect_on_the_same_host_keeps_the_credentials():
 )
 def test_a_redirect_never_leads_out_of_https(location, names):
     with case.registry_that(lambda exchange: exchange.reply(307, Location=location)) as (host, _):
-        assert type(case.failure_of(case.ask, host)) is registry.Misbehaving
+        assert type(case.failure_of(case.ask, host)) is registry.ProtocolError
     assert 'storage.test' not in names
 
 
@@ -53,7 +53,7 @@ def test_a_redirect_s_own_body_is_not_read_to_its_end():
 
     with case.registry_that(answer) as (host, _), registry.Client(host) as client:
         assert (
-            type(case.failure_of(client.get_manifest, 'team/app', '1.0')) is registry.Misbehaving
+            type(case.failure_of(client.get_manifest, 'team/app', '1.0')) is registry.ProtocolError
         )
 
 
@@ -62,7 +62,7 @@ def test_redirects_without_end_end():
         exchange.reply(307, Location=exchange.path + '/again')
 
     with case.registry_that(answer) as (host, asked):
-        assert type(case.failure_of(case.ask, host)) is registry.Misbehaving
+        assert type(case.failure_of(case.ask, host)) is registry.ProtocolError
     assert len(asked) < 10
 
 
@@ -83,7 +83,7 @@ def test_what_a_redirect_leads_to_is_told_no_credentials_though_it_asks_for_them
                 error = case.failure_of(
                     case.ask, host, username=case.USERNAME, password=case.PASSWORD
                 )
-    assert type(error) is registry.Misbehaving
+    assert type(error) is registry.ProtocolError
     assert stolen == []
     assert asked == [('HEAD', '/there', None)]
 
@@ -96,7 +96,7 @@ def test_what_a_redirect_leads_to_may_refuse_without_that_being_the_registry_s_w
             _,
         ):
             error = case.failure_of(case.ask, host)
-    assert type(error) is registry.Misbehaving
+    assert type(error) is registry.ProtocolError
     assert storage in str(error)
 
 
@@ -131,7 +131,7 @@ def test_a_registry_elsewhere_leads_nobody_to_plain_http_on_the_unit_s_own_loopb
             error = case.failure_of(
                 client.push_blob, 'team/app', case.DIGEST, 2, lambda: io.BytesIO(b'{}')
             )
-    assert type(error) is registry.Misbehaving
+    assert type(error) is registry.ProtocolError
     assert host in str(error)
     assert asked == []
 
@@ -141,7 +141,7 @@ def test_nor_does_a_token_server_or_storage_to_which_a_registry_on_loopback_lead
         with elsewhere(location(f'http://{inside}'), trusted) as storage:
             for lure in (realm, location):
                 with case.registry_that(lure(f'https://{storage}')) as (host, _):
-                    assert type(case.failure_of(case.ask, host)) is registry.Misbehaving
+                    assert type(case.failure_of(case.ask, host)) is registry.ProtocolError
     assert asked == []
 
 
@@ -183,7 +183,7 @@ def test_an_address_that_only_the_registry_named_is_checked_and_its_fault(name, 
             error = case.failure_of(
                 client.push_blob, 'team/app', case.DIGEST, 2, lambda: io.BytesIO(b'{}')
             )
-    assert type(error) is registry.Misbehaving
+    assert type(error) is registry.ProtocolError
     assert str(error) == f'{host} returned an invalid address: check that it is a registry'
     assert set(names) <= {'127.0.0.1'}
 
@@ -218,7 +218,7 @@ def test_an_upload_is_not_sent_on_by_what_would_make_a_get_of_it(status):
             error = case.failure_of(
                 client.push_blob, 'team/app', case.DIGEST, 2, lambda: io.BytesIO(b'{}')
             )
-    assert type(error) is registry.Misbehaving
+    assert type(error) is registry.ProtocolError
     assert asked == []
 
 

@@ -15,7 +15,7 @@ from container_image import registry
 def test_an_overloaded_registry_is_asked_again_with_longer_and_longer_waits(status, pauses):
     with case.registry_that(lambda exchange: exchange.reply(status)) as (host, asked):
         error = case.failure_of(case.ask, host, tries=4)
-    assert type(error) is registry.Overloaded
+    assert type(error) is registry.OverloadedError
     assert str(status) in str(error)
     assert len(asked) == 4
     assert pauses == [0.5, 1, 2]
@@ -23,7 +23,7 @@ def test_an_overloaded_registry_is_asked_again_with_longer_and_longer_waits(stat
 
 def test_an_overloaded_token_server_is_asked_again():
     with case.token_registry(status=503) as (host, _, tokens_asked):
-        assert type(case.failure_of(case.ask, host, tries=2)) is registry.Overloaded
+        assert type(case.failure_of(case.ask, host, tries=2)) is registry.OverloadedError
     assert len(tokens_asked) == 2
 
 
@@ -66,7 +66,7 @@ def test_a_registry_that_wants_too_long_a_wait_is_not_waited_for(wait, limit, pa
         asked,
     ):
         error = case.failure_of(case.ask, host, tries=2, limit=limit)
-    assert type(error) is registry.Overloaded
+    assert type(error) is registry.OverloadedError
     assert len(pauses) == (1 if len(wait) > 9 else 0)  # so many digits are no number of seconds
     assert len(asked) == len(pauses) + 1
 
@@ -90,7 +90,7 @@ def test_a_connection_that_breaks_or_talks_nonsense_is_not_reachable(before):
     with case.registry_that(lambda exchange: case.cut(exchange, before)) as (host, _):
         with registry.Client(host, tries=1) as client:
             error = case.failure_of(client.get_manifest, 'team/app', '1.0')
-    assert type(error) is registry.NotReachable
+    assert type(error) is registry.NotReachableError
     assert host in str(error)
 
 
@@ -99,7 +99,7 @@ def test_a_port_where_nobody_listens_is_not_reachable():
         unused.bind(('127.0.0.1', 0))
         host = f'127.0.0.1:{unused.getsockname()[1]}'
         error = case.failure_of(case.ask, host)
-    assert type(error) is registry.NotReachable
+    assert type(error) is registry.NotReachableError
     assert host in str(error)
 
 
@@ -110,13 +110,13 @@ def test_a_server_that_accepts_and_says_nothing_is_not_reachable():
         error = case.failure_of(
             case.ask, f'127.0.0.1:{silent.getsockname()[1]}', timeouts=(0.2, 0.2)
         )
-    assert type(error) is registry.NotReachable
+    assert type(error) is registry.NotReachableError
     assert 'in time' in str(error)
 
 
 def test_a_name_that_dns_does_not_know_is_named_so():
     error = case.failure_of(case.ask, 'registry.invalid:5000')
-    assert type(error) is registry.NotResolved
+    assert type(error) is registry.NotResolvedError
     assert 'registry.invalid:5000' in str(error)
 
 
@@ -124,7 +124,7 @@ def test_a_name_that_dns_does_not_know_is_named_so():
     'host', ['host.test:99999', '[:::]', '[::1', f'{"a" * 64}.test', 'a..test']
 )
 def test_what_is_no_address_is_refused(host):
-    assert type(case.failure_of(case.ask, host)) is registry.Refused
+    assert type(case.failure_of(case.ask, host)) is registry.RejectedError
 
 
 @pytest.mark.parametrize('kind', ['text/html', 'text/html; charset=utf-8', 'image/png', ''])
@@ -134,7 +134,7 @@ def test_something_else_than_a_manifest_is_named_so(kind):
 
     with case.registry_that(answer) as (host, _):
         error = case.failure_of(case.ask, host)
-    assert type(error) is registry.Misbehaving
+    assert type(error) is registry.ProtocolError
     assert ('a web page' in str(error)) == kind.startswith('text/html')
 
 
@@ -151,7 +151,7 @@ def test_a_body_without_end_is_not_read_to_its_end(framing):
 
     with case.registry_that(answer) as (host, _):
         error = case.failure_of(case.ask, host)
-    assert type(error) is registry.Misbehaving
+    assert type(error) is registry.ProtocolError
 
 
 def test_a_body_that_grows_when_it_is_unpacked_is_not_unpacked():
@@ -159,7 +159,7 @@ def test_a_body_that_grows_when_it_is_unpacked_is_not_unpacked():
         exchange.reply(200, b'', Content_Type=case.TYPE, Content_Encoding='gzip')
 
     with case.registry_that(answer) as (host, _):
-        assert type(case.failure_of(case.ask, host)) is registry.Misbehaving
+        assert type(case.failure_of(case.ask, host)) is registry.ProtocolError
 
 
 def test_no_cookie_comes_back():
@@ -187,7 +187,7 @@ def test_an_answer_that_breaks_off_is_noticed_where_urllib3_does_not_notice_it(m
         lambda exchange: case.cut(exchange, head.encode() + case.MANIFEST)
     ) as (host, _), registry.Client(host, tries=1) as client:
         error = case.failure_of(client.get_manifest, 'team/app', '1.0')
-    assert type(error) is registry.NotReachable
+    assert type(error) is registry.NotReachableError
     assert 'closed the connection' in str(error)
 
 
@@ -196,5 +196,5 @@ def test_a_proxy_that_is_in_between_and_wants_credentials_is_told_from_the_regis
         lambda exchange: exchange.reply(407, Proxy_Authenticate='Basic realm="x"')
     ) as (host, _):
         error = case.failure_of(case.ask, host, username=case.USERNAME, password=case.PASSWORD)
-    assert type(error) is registry.NotReachable
+    assert type(error) is registry.NotReachableError
     assert 'the proxy for' in str(error)

@@ -86,7 +86,7 @@ def base(value: Any) -> str:
 def _reference(argument: str, value: Any) -> reference.Reference:
     try:
         return reference.Reference.parse(text(argument, value))
-    except reference.InvalidReference as error:
+    except reference.InvalidReferenceError as error:
         raise errors.ResourceError(
             f'{argument} {value!r:.80} is not a valid image reference, such as ubuntu:24.04: '
             f'{error}'

@@ -67,7 +67,7 @@ def _named(value: str) -> references.Reference | None:
     """Return `value` as a reference, if it is one with a sha256 digest."""
     try:
         reference = references.Reference.parse(value)
-    except references.InvalidReference:
+    except references.InvalidReferenceError:
         return None
     return reference if reference.digest.startswith('sha256:') else None
 
@@ -88,7 +88,7 @@ def source(value: str) -> references.Reference:
         )
     try:
         reference = references.Reference.parse(value)
-    except references.InvalidReference as error:
+    except references.InvalidReferenceError as error:
         raise argparse.ArgumentTypeError(
             f'{value!r} is not a valid image reference: {error}'
         ) from None
@@ -149,7 +149,7 @@ def _instead(value: str) -> str:
         return f'{value!r} is a name, or fewer than 12 digits of a digest: {advice}'
     try:
         reference = references.Reference.parse(value)
-    except references.InvalidReference as error:
+    except references.InvalidReferenceError as error:
         shown = 'this' if '@' in value else repr(value)  # it may contain a password
         return f'{shown} is not a digest, an existing file or a valid reference: {error}'
     if reference.digest:

@@ -21,7 +21,7 @@ class Repository:
         url = os.environ.get('CHARMCRAFT_REGISTRY_URL')
         if url:
             host = urllib.parse.urlsplit(store_connection.secure(url)).netloc
-        self.client = registry.Client(host, way_in.username, way_in.password, tell=tell)
+        self.client = registry.Client(host, way_in.username, way_in.password, on_retry=tell)
         self._impatient = registry.Client(host, way_in.username, way_in.password, tries=1)
 
     def __enter__(self) -> Repository:
@@ -46,7 +46,7 @@ class Repository:
     def _manifest(self, digest: str) -> str | None:
         try:
             return self._impatient.head_manifest(self.repository, digest)
-        except registry.Unavailable:
+        except registry.UnavailableError:
             # docker-registry 2.8 always answers 500 if the digest is that of a configuration
             if self.client.has_blob(self.repository, digest):
                 return None
@@ -57,5 +57,5 @@ def _unless_absent(ask: Callable[[], str | None]) -> str | None:
     """Return the answer, None if absent: some registries return 403 for what is absent."""
     try:
         return ask()
-    except (registry.NotFound, registry.NoRight):
+    except (registry.NotFoundError, registry.AccessDeniedError):
         return None

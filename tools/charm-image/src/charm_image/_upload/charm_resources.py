@@ -125,7 +125,7 @@ def _declared(name: str, entry: Any) -> Declared:
     text = str(upstream).removeprefix('docker://')
     try:
         return Declared(name, kind, references.Reference.parse(text))
-    except references.InvalidReference as error:
+    except references.InvalidReferenceError as error:
         # the other resources can be uploaded, and this one from somewhere else
         wrong = f'the upstream-source of {name!r} is not a valid image reference: {error}'
         return Declared(name, kind, wrong=wrong)

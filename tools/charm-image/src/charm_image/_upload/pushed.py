@@ -33,14 +33,14 @@ def find(client: registry.Client, repository: str, image: images.Image | str) ->
     identity = image if isinstance(image, str) else image.id
     try:
         manifest = client.get_manifest(repository, tag(identity))
-    except registry.NotFound:
+    except registry.NotFoundError:
         return None
     try:
         if _config_digest(manifest) == identity:
             return manifest.digest
         if isinstance(image, str) or not image.holds(_configs(client, repository, manifest)):
             return None
-    except (registry.NotFound, images.InvalidImageError):
+    except (registry.NotFoundError, images.InvalidImageError):
         return None
     return manifest.digest
 

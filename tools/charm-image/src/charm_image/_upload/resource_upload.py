@@ -183,7 +183,7 @@ class Upload:
         digest = reference.digest
         looking = self._shown.step(f'Looking for {digest}')
         # an index of which a manifest was deleted is copied again
-        with contextlib.suppress(registry.NotFound), looking:
+        with contextlib.suppress(registry.NotFoundError), looking:
             if remote.find_manifest(digest):
                 image = remote_image.read(remote.client, remote.repository, digest)
                 self._shown.say(_FOUND)
@@ -357,7 +357,9 @@ def described(error: Exception) -> tuple[str, Sequence[Mapping[str, str]]]:
         return str(error), error.errors
     code = getattr(error, 'code', '') or re.sub('\\B[A-Z]', r'-\g<0>', type(error).__name__)
     message = str(error)
-    if isinstance(error, registry.Overloaded):  # of which a unit says that it will retry itself
+    if isinstance(
+        error, registry.OverloadedError
+    ):  # of which a unit says that it will retry itself
         wait = error.retry_after
         again = 'later' if wait is None or wait > _DAY else f'in {wait:.0f} s'
         message += f': try again {again}'
