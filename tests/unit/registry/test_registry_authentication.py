@@ -235,7 +235,9 @@ def test_of_several_challenges_the_first_bearer_counts_and_basic_only_without_on
 
 
 def test_an_image_to_look_up_shows_no_password():
-    image = registry.Lookup(reference.Reference.parse('r.test/app:1'), case.USERNAME, case.PASSWORD)
+    image = registry.Lookup(
+        reference.Reference.parse('r.test/app:1'), case.USERNAME, case.PASSWORD
+    )
     assert image.password == case.PASSWORD
     assert case.PASSWORD not in f'{image} {image!r} {[image]}'
     assert 'r.test' in repr(image)

@@ -357,9 +357,7 @@ def described(error: Exception) -> tuple[str, Sequence[Mapping[str, str]]]:
         return str(error), error.errors
     code = getattr(error, 'code', '') or re.sub('\\B[A-Z]', r'-\g<0>', type(error).__name__)
     message = str(error)
-    if isinstance(
-        error, registry.OverloadedError
-    ):  # of which a unit says that it will retry itself
+    if isinstance(error, registry.OverloadedError):  # the message of a unit, which retries itself
         wait = error.retry_after
         again = 'later' if wait is None or wait > _DAY else f'in {wait:.0f} s'
         message += f': try again {again}'
