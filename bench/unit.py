@@ -22,7 +22,7 @@ import rich.table
 
 import building
 import charm_unit
-from charm_unit import context, process
+from charm_unit._unit import context, process
 
 _STUB = """#!/bin/sh
 echo '{}'

@@ -26,7 +26,7 @@ import rich.text
 import building
 import charm_unit
 import terminal_picture
-from charm_unit import display
+from charm_unit._commands import display
 
 _CHARM = building.ROOT / 'examples' / 'charms' / 'my-charm'
 _PICTURE = building.ROOT / 'docs' / 'life.svg'

@@ -10,7 +10,7 @@ from services import no_skips
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 # charmhelpers is imported here, too.
-runpy.run_path(str(_ROOT / 'tools/charm-unit/src/charm_unit/in_hooks/charm_unit_hook.py'))
+runpy.run_path(str(_ROOT / 'tools/charm-unit/src/charm_unit/_unit/in_hooks/charm_unit_hook.py'))
 
 # engines, registries and a Charmhub, where charm-image is installed
 _TOOLS = ('charm_image', 'deflate', 'docker', 'keyring')

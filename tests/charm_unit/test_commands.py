@@ -16,7 +16,7 @@ def typed(tmp_path):
 
     def run(*arguments, script=''):
         return subprocess.run(
-            [sys.executable, '-m', 'charm_unit.cli', *map(str, arguments)],
+            [sys.executable, '-m', 'charm_unit', *map(str, arguments)],
             input=script,
             env={**os.environ, 'PYTHONPATH': str(_SOURCES), 'COLUMNS': '100'},
             capture_output=True,

@@ -10,7 +10,7 @@ import yaml
 from charmhelpers.core import hookenv
 
 import charm_unit
-from charm_unit import hook_tools, juju_version
+from charm_unit._unit import hook_tools, juju_version
 
 
 def test_there_is_every_tool_that_charmhelpers_calls():

@@ -21,7 +21,7 @@ def start(tmp_path):
 
     def run(*arguments):
         process = subprocess.Popen(
-            [sys.executable, '-m', 'charm_unit.cli', *map(str, arguments)],
+            [sys.executable, '-m', 'charm_unit', *map(str, arguments)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -4,7 +4,7 @@
 import pytest
 import yaml
 
-from charm_unit import spec
+from charm_unit._unit import spec
 
 C = '{name: c, imageDetails: {imagePath: a/b}}'
 

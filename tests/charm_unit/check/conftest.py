@@ -26,7 +26,7 @@ class Check:
     def run(self, charm, *options):
         """Return how the command ended."""
         return subprocess.run(
-            [sys.executable, '-m', 'charm_unit.cli', 'check', charm, *options],
+            [sys.executable, '-m', 'charm_unit', 'check', charm, *options],
             env={
                 **os.environ,
                 'PYTHONPATH': str(_SOURCES),

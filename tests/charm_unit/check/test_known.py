@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from charm_unit import runs
+from charm_unit._unit import runs
 from charm_unit.check import known, lives
 
 _RUN = runs.Run('install', 1, '', ('', ''), [], [], [], set(), set(), set(), None, {}, 0, 0)

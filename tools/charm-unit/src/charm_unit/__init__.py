@@ -14,15 +14,15 @@ and leaves a `Run`: flags, statuses, logs, pod spec, relation data, processes, e
 are of one family, CharmUnitError.
 """
 
-from charm_unit.errors import (
+from charm_unit._unit.errors import (
     CharmUnitError,
     EnvironmentFailed,
     HookFailed,
     NotABuiltCharm,
     WrongUse,
 )
-from charm_unit.runs import ActionResult, Run
-from charm_unit.unit import Unit
+from charm_unit._unit.runs import ActionResult, Run
+from charm_unit._unit.unit import Unit
 
 __all__ = [
     'ActionResult',

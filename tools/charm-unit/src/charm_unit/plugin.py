@@ -18,7 +18,7 @@ import typing
 
 import pytest
 
-from charm_unit import charm, errors, source, unit
+from charm_unit._unit import charm, errors, source, unit
 
 Start = typing.Callable[..., unit.Unit]
 """Takes what Unit does, and `deploy`; returns a unit that lives as long as the test."""

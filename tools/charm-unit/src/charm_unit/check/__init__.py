@@ -12,7 +12,8 @@ import typing
 
 import rich.console
 
-from charm_unit import charm, environment, errors, process, unit_options
+from charm_unit._commands import unit_options
+from charm_unit._unit import charm, environment, errors, process
 from charm_unit.check import circumstances, lives, report, verdicts
 
 HELP = 'check what a charm does with its images'

@@ -22,7 +22,7 @@ import typing
 
 import yaml
 
-from charm_unit import charm, errors, resources, runs, unit
+from charm_unit._unit import charm, errors, resources, runs, unit
 
 _IMAGES = 'registry.example.com/charm-unit'
 

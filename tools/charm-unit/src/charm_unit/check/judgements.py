@@ -7,7 +7,7 @@ import itertools
 import re
 import typing
 
-from charm_unit import runs
+from charm_unit._unit import runs
 from charm_unit.check import in_pod_spec, known, lives
 
 

@@ -3,7 +3,7 @@
 import re
 import typing
 
-from charm_unit import runs
+from charm_unit._unit import runs
 from charm_unit.check import in_pod_spec, lives
 
 _NO_MODULE = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")

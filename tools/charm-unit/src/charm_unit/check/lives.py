@@ -10,7 +10,7 @@ import dataclasses
 import pathlib
 import typing
 
-from charm_unit import charm, resources, runs, unit
+from charm_unit._unit import charm, resources, runs, unit
 from charm_unit.check import circumstances
 
 USERNAME = 'charm-unit-user'

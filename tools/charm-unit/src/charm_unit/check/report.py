@@ -11,7 +11,8 @@ import rich.console
 import rich.rule
 import rich.text
 
-from charm_unit import display, runs
+from charm_unit._commands import display
+from charm_unit._unit import runs
 from charm_unit.check import in_pod_spec, lives, verdicts
 
 _STYLES = {verdicts.HOLDS: 'green', verdicts.FAILS: 'bold red', verdicts.UNKNOWN: 'yellow'}

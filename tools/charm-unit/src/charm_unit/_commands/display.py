@@ -1,0 +1,92 @@
+"""Shows what hooks did, on a terminal or in a file."""
+
+import typing
+
+import rich.console
+import rich.table
+import rich.text
+
+from charm_unit._unit import runs
+
+STATUS_STYLES = {
+    'active': 'green',
+    'blocked': 'red',
+    'error': 'bold red',
+    'maintenance': 'yellow',
+    'waiting': 'yellow',
+}
+_BAD_FLAGS = ('.failed', '.error', '.broken')
+
+Told = tuple[str, rich.text.Text]
+"""A kind (flag, status, …) and what is to be said of it."""
+
+
+def status(state: str, message: str) -> rich.text.Text:
+    """Return a status as one line."""
+    return rich.text.Text.assemble(
+        (state, f'bold {STATUS_STYLES.get(state, "")}'), f'  {message}' if message else ''
+    )
+
+
+def told(run: runs.Run) -> typing.Iterator[Told]:
+    """Yield everything that a hook changed, as an operator would want to know it."""
+    if run.exit_code:
+        how = 'timed out' if run.ended else f'exit code {run.exit_code}'
+        yield 'failed', rich.text.Text(how, 'bold red')
+        reason = _last_line(run)
+        if reason:
+            yield '', rich.text.Text(reason, 'red')
+    for sign, flags in (('+', run.flags_set), ('-', run.flags_cleared)):
+        for flag in sorted(flags):
+            good = (sign == '+') != flag.endswith(_BAD_FLAGS)
+            yield 'flag', rich.text.Text(f'{sign} {flag}', 'green' if good else 'red')
+    for flag in sorted(run.flags_passing):
+        yield 'flag', rich.text.Text(f'± {flag} (in this hook only)', 'magenta')
+    if run.statuses != [run.status_before]:
+        for state, message in run.statuses:
+            yield 'status', status(state, message)
+    for rid, said in sorted(run.relation_data.items()):
+        yield 'relation', rich.text.Text(f'{rid}: {_pairs(said)}')
+    yield from _images(run.pod_spec)
+    if run.action:
+        yield 'action', rich.text.Text(f'{run.action.status}  {run.action.message}'.rstrip())
+        for key, value in run.action.results.items():
+            yield '', rich.text.Text(f'{key}: {value}')
+    for tool in sorted(set(run.not_simulated)):
+        yield 'tool', rich.text.Text(f'{tool} is not simulated', 'red')
+
+
+def _images(pod_spec: 'dict[str, typing.Any] | None') -> typing.Iterator[Told]:
+    for container in (pod_spec or {}).get('containers') or ():
+        details = container.get('imageDetails') or {}
+        path = details.get('imagePath') or container.get('image')
+        who = f', as {details.get("username")} with a password' if details.get('password') else ''
+        yield 'pod spec', rich.text.Text(f'{container.get("name")}: {path}{who}', 'blue')
+
+
+def _pairs(said: typing.Mapping[str, str]) -> str:
+    return ' '.join(f'{key}={value}' for key, value in sorted(said.items()))
+
+
+def _last_line(run: runs.Run) -> str:
+    """Return the last thing that a hook said before it failed."""
+    said = [*(message for level, message in run.log if level in ('ERROR', 'CRITICAL'))]
+    lines = run.output.strip().splitlines() or [
+        line for text in said for line in text.splitlines()
+    ]
+    return lines[-1].strip() if lines else ''
+
+
+def table(done: typing.Sequence[runs.Run]) -> rich.table.Table:
+    """Return what hooks did as a table: hook, kind, what."""
+    grid = rich.table.Table.grid(padding=(0, 2))
+    grid.add_column(style='bold cyan', no_wrap=True)
+    grid.add_column(style='dim', no_wrap=True)
+    grid.add_column(overflow='fold')
+    for run in done:
+        rows = list(told(run)) or [('', rich.text.Text('no changes', 'dim'))]
+        for number, (kind, text) in enumerate(rows):
+            grid.add_row('' if number else run.hook, kind, text)
+    if not done:
+        grid.add_row('', '', rich.text.Text('no hooks run', 'dim'))
+    return grid

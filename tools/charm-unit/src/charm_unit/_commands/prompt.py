@@ -1,0 +1,310 @@
+"""The command `charm-unit run`: an operator's prompt for a charm, or a script on stdin."""
+
+import argparse
+import inspect
+import os
+import pathlib
+import shlex
+import sys
+import typing
+
+import rich.console
+import rich.text
+import yaml
+
+from charm_unit._commands import display, unit_options
+from charm_unit._unit import errors, resources, runs, unit
+
+HELP = 'run operator commands (attach, config, relate) at a prompt or from a script on stdin'
+DESCRIPTION = """Run a built charm in a simulated unit, with an operator's commands.
+
+Reads commands from a prompt or from stdin, one per line, and runs the hooks that each one
+triggers. `help` lists the commands:
+
+    attach my-resource nginx:1.28
+    config port=80
+    relate mysql host=10.1.0.9 port=3306
+    idle
+    status
+
+The exit status of a script is 1 if a hook failed, 2 if a command was invalid.
+"""
+_PROMPT = '{} > '
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of this command."""
+    parser.add_argument(
+        '--not-leader', action='store_true', help='start as a unit that is not the leader'
+    )
+    parser.add_argument(
+        '--no-deploy',
+        action='store_true',
+        help='do not run the first hooks until the command `deploy`',
+    )
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Read commands until there are no more; return the exit status."""
+    console = rich.console.Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    with unit.Unit(
+        arguments.built_charm,
+        leader=not arguments.not_leader,
+        check=False,
+        **unit_options.keywords(arguments),
+    ) as subject:
+        operator = Operator(subject, console)
+        if not arguments.no_deploy:
+            operator.obey('deploy')
+        return _read(operator, subject.name, console)
+
+
+def _read(operator: 'Operator', name: str, console: rich.console.Console) -> int:
+    interactive = sys.stdin.isatty()
+    if interactive:
+        _complete_with(operator)
+        console.print(rich.text.Text('Type `help` to list the commands, Ctrl-D to quit.', 'dim'))
+    while not operator.quit:
+        try:
+            line = input(_PROMPT.format(name)) if interactive else sys.stdin.readline()
+        except EOFError:
+            console.print()
+            break
+        if not line and not interactive:
+            break
+        if not interactive and line.strip():
+            console.print(rich.text.Text(f'> {line.strip()}', 'dim'))
+        try:
+            operator.obey(line)
+        except errors.CharmUnitError as error:
+            if not interactive:
+                raise
+            console.print(rich.text.Text(str(error), 'red'))
+    return 1 if operator.seen_failure and not interactive else 0
+
+
+def _complete_with(operator: 'Operator') -> None:
+    try:
+        import readline
+    except ImportError:  # some Pythons are built without
+        return
+    words = sorted([*operator.commands, *operator.unit.built.resources, *operator.unit.config])
+
+    def complete(text: str, number: int) -> 'str | None':
+        found = [word for word in words if word.startswith(text)]
+        return found[number] if number < len(found) else None
+
+    readline.set_completer_delims(' =')
+    readline.set_completer(complete)
+    readline.parse_and_bind('tab: complete')
+
+
+class Operator:
+    """Obeys an operator's commands: each is a method do_NAME, whose docstring is its help."""
+
+    def __init__(self, subject: unit.Unit, console: rich.console.Console) -> None:
+        self.unit = subject
+        self.quit = False
+        self.seen_failure = False
+        self._console = console
+        self.commands = {
+            name.removeprefix('do_').replace('_', '-'): method
+            for name, method in inspect.getmembers(self, inspect.ismethod)
+            if name.startswith('do_')
+        }
+
+    def obey(self, line: str) -> None:
+        """Do what a line says, and show what came of it; raise CharmUnitError."""
+        try:
+            words = shlex.split(line, comments=True)
+        except ValueError as error:
+            raise errors.WrongUse(f'{line.strip()}: {error}') from error
+        if not words:
+            return
+        command = self.commands.get(words[0])
+        if command is None:
+            raise errors.WrongUse(f'{words[0]} is not a command: type `help` to list them')
+        try:
+            inspect.signature(command).bind(*words[1:])
+        except TypeError:
+            raise errors.WrongUse(f'usage: {_usage(command)}') from None
+        done = command(*words[1:])
+        if done is not None:
+            done = done if isinstance(done, list) else [done]
+            self.seen_failure |= any(run.exit_code for run in done)
+            self._console.print(display.table(done))
+            if done:
+                self._console.print(display.status(*self.unit.status))
+
+    def _say(self, value: typing.Any) -> None:
+        text = value if isinstance(value, str) else yaml.safe_dump(value, sort_keys=False)
+        self._console.print(rich.text.Text(text.rstrip() or '–'))
+
+    def _declared(self, resource: str) -> dict[str, typing.Any]:
+        declared = self.unit.built.resources
+        if resource not in declared:
+            raise errors.WrongUse(errors.unknown('resource', resource, declared))
+        return declared[resource]
+
+    # What changes something
+
+    def do_deploy(self) -> list[runs.Run]:
+        """Run the first hooks: deploy"""
+        return self.unit.deploy()
+
+    def do_attach(
+        self, resource: str, image: str, username: str = '', password: str = ''
+    ) -> list[runs.Run]:
+        """Attach an image or a file: attach RESOURCE REFERENCE|FILE [USERNAME PASSWORD]"""
+        declared = self._declared(resource)
+        file = pathlib.Path(image)
+        is_file = os.path.isfile(image)  # False for what no path can be, such as a long reference
+        content: str | bytes = image
+        if declared['type'] == 'file':
+            if not is_file:
+                raise errors.WrongUse(
+                    f'{resource} is of type file, and {image} is not an existing file: '
+                    'pass the path of a file'
+                )
+            content = resources.read(file)
+        elif is_file:
+            content = resources.from_file(file)
+        return self.unit.attach(resource, content, username, password)
+
+    def do_detach(self, resource: str) -> list[runs.Run]:
+        """Detach what is attached: detach RESOURCE"""
+        self._declared(resource)
+        return self.unit.detach(resource)
+
+    def do_break(self, resource: str, *reason: str) -> None:
+        """Make resource-get fail: break RESOURCE [REASON]"""
+        self._declared(resource)
+        self.unit.fail_resource_get(resource, ' '.join(reason) or 'the store is down')
+
+    def do_repair(self, resource: str) -> None:
+        """Make resource-get succeed again: repair RESOURCE"""
+        self._declared(resource)
+        self.unit.repair_resource_get(resource)
+
+    def do_config(self, *pairs: str) -> 'list[runs.Run] | None':
+        """Set or show options: config [OPTION=VALUE …]"""
+        if pairs:
+            return self.unit.configure(_split(pairs))
+        self._say(self.unit.config)
+        return None
+
+    def do_relate(self, endpoint: str, *words: str) -> list[runs.Run]:
+        """Set the relation data of a remote unit: relate ENDPOINT [UNIT] [KEY=VALUE …]"""
+        remote = words[0] if words and '=' not in words[0] else None
+        return self.unit.relate(endpoint, remote, _split(words[1:] if remote else words))
+
+    def do_depart(self, endpoint: str, remote_unit: str) -> list[runs.Run]:
+        """Remove a remote unit from a relation: depart ENDPOINT UNIT"""
+        return self.unit.depart(endpoint, remote_unit)
+
+    def do_unrelate(self, endpoint: str) -> list[runs.Run]:
+        """Remove a relation: unrelate ENDPOINT"""
+        return self.unit.break_relation(endpoint)
+
+    def do_upgrade(self, built: 'str | None' = None) -> list[runs.Run]:
+        """Refresh to a different build or to the same one: upgrade [BUILT_CHARM]"""
+        return self.unit.upgrade(built)
+
+    def do_lead(self) -> list[runs.Run]:
+        """Make this unit the leader: lead"""
+        return self.unit.lead()
+
+    def do_stop_leading(self) -> list[runs.Run]:
+        """Make another unit the leader: stop-leading"""
+        return self.unit.stop_leading()
+
+    def do_idle(self) -> runs.Run:
+        """Run update-status, or retry the hook that failed: idle"""
+        return self.unit.idle()
+
+    def do_resolve(self) -> list[runs.Run]:
+        """Mark the failed hook as resolved without a retry: resolve"""
+        return self.unit.resolve()
+
+    def do_hook(self, hook: str) -> runs.Run:
+        """Run a hook: hook NAME"""
+        return self.unit.run(hook)
+
+    def do_action(self, action: str, *pairs: str) -> runs.Run:
+        """Run an action: action NAME [PARAMETER=VALUE …]"""
+        values = {key: _value(key, text) for key, text in _split(pairs).items()}
+        return self.unit.act(action, values)
+
+    # What shows something
+
+    def do_status(self) -> None:
+        """Show the status: status"""
+        self._console.print(display.status(*self.unit.status))
+
+    def do_spec(self) -> None:
+        """Show the pod spec: spec"""
+        self._say(self.unit.pod_spec or 'no pod spec has been sent')
+
+    def do_flags(self) -> None:
+        """Show the flags: flags"""
+        self._say('\n'.join(sorted(self.unit.flags)))
+
+    def do_relations(self) -> None:
+        """Show relation data: relations"""
+        self._say(
+            {
+                rid: {**known.units, self.unit.name: known.said}
+                for rid, known in self.unit.relations.items()
+            }
+        )
+
+    def do_log(self, hooks: str = '1') -> None:
+        """Show the log of the last hook, or of the last N hooks: log [N]"""
+        if not hooks.isdigit():
+            raise errors.WrongUse('usage: log [N]')
+        for run in self.unit.runs[-int(hooks) :]:
+            self._console.print(rich.text.Text(run.hook, 'bold cyan'))
+            for level, message in run.log:
+                self._say(f'{level} {message}')
+            if run.output:
+                self._say(run.output)
+
+    def do_help(self) -> None:
+        """List the commands: help"""
+        lines = sorted((_usage(method), _purpose(method)) for method in self.commands.values())
+        width = max(len(usage) for usage, _ in lines)
+        self._say('\n'.join(f'{usage:{width}}  {purpose}' for usage, purpose in lines))
+
+    def do_quit(self) -> None:
+        """Quit: quit"""
+        self.quit = True
+
+
+def _usage(method: typing.Callable[..., typing.Any]) -> str:
+    return (method.__doc__ or '').rpartition(': ')[2]
+
+
+def _purpose(method: typing.Callable[..., typing.Any]) -> str:
+    return (method.__doc__ or '').rpartition(': ')[0]
+
+
+def _value(key: str, text: str) -> typing.Any:
+    """Return a parameter's value, which Juju reads as YAML; raise WrongUse."""
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: of a day that no month has
+        why = ' '.join(str(getattr(error, 'problem', None) or error).split())
+        raise errors.WrongUse(
+            f'{key}={text}: the value is not valid YAML ({why}): '
+            f'quote a string, as in {key}=\'"…"\''
+        ) from error
+
+
+def _split(pairs: typing.Iterable[str]) -> dict[str, str]:
+    found = {}
+    for pair in pairs:
+        key, equals, value = pair.partition('=')
+        if not equals or not key:
+            raise errors.WrongUse(f'{pair} must be of the form KEY=VALUE')
+        found[key] = value
+    return found

@@ -1,0 +1,47 @@
+"""The options that every command of charm-unit has: which charm, in what unit."""
+
+import argparse
+import typing
+
+from charm_unit._unit import unit
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add them to the parser of a command."""
+    parser.add_argument(
+        'built_charm', metavar='BUILT_CHARM', help='the folder that `charm-build` created'
+    )
+    parser.add_argument(
+        '--python',
+        metavar='INTERPRETER',
+        help='the interpreter that runs the hooks, such as python3.8 '
+        '(default: the one that runs charm-unit)',
+    )
+    parser.add_argument(
+        '--juju',
+        metavar='VERSION',
+        default=unit.JUJU,
+        help='the version of Juju to simulate, 2.5 to 3.6 (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--timeout',
+        metavar='SECONDS',
+        type=_seconds,
+        default=unit.TIMEOUT,
+        help='stop a hook that takes longer (default: %(default)s)',
+    )
+
+
+def keywords(arguments: argparse.Namespace) -> dict[str, typing.Any]:
+    """Return what these options mean to Unit, as keywords."""
+    return {'python': arguments.python, 'juju': arguments.juju, 'timeout': arguments.timeout}
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0
+    if not 0 < seconds < 1e6:
+        raise argparse.ArgumentTypeError(f'{text!r} is not a number of seconds')
+    return seconds

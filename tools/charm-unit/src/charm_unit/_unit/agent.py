@@ -1,0 +1,282 @@
+"""Juju's agent of a unit: it keeps the charm's files, and runs hooks one after the other."""
+
+import json
+import pathlib
+import shutil
+import sqlite3
+import stat
+import sys
+import typing
+
+from charm_unit._unit import (
+    calls,
+    charm,
+    context,
+    environment,
+    errors,
+    host,
+    juju_version,
+    model,
+    process,
+    resources,
+    runs,
+    spec,
+)
+
+_FLAGS = 'reactive.states.'
+
+
+class Agent:
+    """The agent of a unit of the charm `built`, in `folder`."""
+
+    def __init__(
+        self,
+        built: charm.BuiltCharm,
+        folder: pathlib.Path,
+        known: model.Model,
+        juju: juju_version.JujuVersion,
+        python: 'str | None',
+        bootstrap: bool,
+    ) -> None:
+        self.built = built
+        self.model = known
+        self.juju = juju
+        self.folders = process.Folders(folder)
+        self.runs: list[runs.Run] = []
+        self.failed: str | None = None
+        """The hook to be tried again, if the last one failed."""
+        self.pending: list[tuple[str, dict[str, typing.Any]]] = []
+        """The hooks that are still to run, the one that failed first, each with its relation."""
+        self.options: dict[str, typing.Any] = {}
+        self.timeout: float = 0
+        self.through: typing.Sequence[str] = ()
+        self.record = True
+        self._python = python
+        self._bootstrap = bootstrap
+        self._shipped: list[pathlib.Path] = []
+        self.folders.make()
+        self.put(built)
+        calls.install(folder, juju)
+        host.install(folder)
+
+    @property
+    def config(self) -> dict[str, typing.Any]:
+        """All options as the charm sees them."""
+        declared = charm.read_yaml(self.folders.charm / 'config.yaml').get('options') or {}
+        defaults = {name: (option or {}).get('default') for name, option in declared.items()}
+        return {**defaults, **self.options}
+
+    def state(self) -> dict[str, typing.Any]:
+        """Return everything in the charm's key-value store."""
+        return {key: json.loads(data) for key, data in self._rows('key, data')}
+
+    def flags(self) -> set[str]:
+        """Return the reactive flags in it."""
+        keys = (key for (key,) in self._rows('key'))
+        return {key[len(_FLAGS) :] for key in keys if key.startswith(_FLAGS)}
+
+    def _rows(self, columns: str) -> list[tuple[str, ...]]:
+        file = self.folders.charm / '.unit-state.db'
+        if not file.exists():
+            return []
+        database = sqlite3.connect(file)
+        try:
+            return database.execute(f'select {columns} from kv').fetchall()  # noqa: S608 (ours)
+        except sqlite3.OperationalError:  # its first hook was ended before there was a table
+            return []
+        finally:
+            database.close()
+
+    # The charm's files
+
+    def put(self, built: charm.BuiltCharm) -> None:
+        """Replace the charm's files; what a hook wrote beside them stays, as in Juju."""
+        self.built = built
+        self._found = environment.find(built.folder, self._python)
+        folder = self.folders.charm
+        for file in self._shipped:
+            (folder / file).unlink(missing_ok=True)
+        shutil.copytree(built.folder, folder, symlinks=True, dirs_exist_ok=True)
+        self._shipped = [
+            path.relative_to(built.folder)
+            for path in built.folder.rglob('*')
+            if path.is_symlink() or not path.is_dir()
+        ]
+        self._make_hooks_executable()
+        kept = self.folders.environment
+        if self._bootstrap:
+            return
+        if kept.is_symlink():
+            kept.unlink()
+        kept.symlink_to(self._found.folder)
+        # layer:basic copies it to where only root may, unless there is none.
+        (folder / 'bin' / 'charm-env').unlink(missing_ok=True)
+
+    def _make_hooks_executable(self) -> None:
+        """Do what Juju does to the hooks of a charm, and not to its actions."""
+        for hook in (self.folders.charm / 'hooks').iterdir():
+            if hook.is_file() and not hook.is_symlink():
+                hook.chmod(hook.stat().st_mode | stat.S_IXUSR)
+
+    def _be_bootstrapped(self) -> None:
+        """Tell layer:basic that its environment is made, which an upgrade would make anew."""
+        folder = self.folders.charm / 'wheelhouse'
+        if folder.is_dir() and not self._bootstrap:
+            for name in ('.bootstrapped', '.upgraded'):
+                (folder / name).touch()
+
+    def resource(self, name: str) -> model.Attached:
+        """Return what the controller knows of a resource, to change it; raise WrongUse."""
+        declared = self._declared_resources()
+        if name not in declared:
+            raise errors.WrongUse(errors.unknown('resource', name, declared))
+        return self._resource(name)
+
+    def _declared_resources(self) -> dict[str, dict[str, typing.Any]]:
+        return charm.BuiltCharm(self.folders.charm).resources
+
+    def _resource(self, name: str) -> model.Attached:
+        return self.model.resources.setdefault(name, model.Attached(None))
+
+    def _place_resources(self) -> None:
+        """Tell where resource-get puts each resource that the charm declares now."""
+        declared = self._declared_resources()
+        for name in {*declared, *self.model.resources}:
+            self._resource(name).file = resources.place(
+                self.folders.agent / 'resources', name, declared.get(name), self.juju
+            )
+
+    # Hooks
+
+    def has(self, hook: str) -> bool:
+        """Return whether the charm has a hook."""
+        return (self.folders.charm / 'hooks' / hook).exists()
+
+    def queue(self, *hooks: str, **options: typing.Any) -> None:
+        """Have these hooks run in turn, with the options of `run`."""
+        self.pending += [(hook, options) for hook in hooks]
+
+    def settle(self, check: bool) -> list[runs.Run]:
+        """Run the hooks that wait, until one fails: raise HookFailed, if to `check`."""
+        done: list[runs.Run] = []
+        while self.pending:
+            hook, options = self.pending[0]
+            _follow(hook, **options)
+            # Juju passes over a hook that the charm does not have.
+            if self.has(hook):
+                done.append(self.run(hook, **options))
+                self.failed = hook if done[-1].exit_code else None
+                if self.failed:
+                    if check:
+                        raise errors.HookFailed(done[-1])
+                    break
+            self.pending.pop(0)
+            if hook.endswith('-relation-broken'):
+                self.model.relations.pop(options['relation'].id, None)
+        return done
+
+    def run_first(self, hook: str, check: bool) -> runs.Run:
+        """Run a hook before those that wait; raise HookFailed, if to `check`."""
+        if self.failed:
+            self.pending.pop(0)
+        done = self.run(hook)
+        self.failed = hook if done.exit_code else None
+        if self.failed:
+            self.pending.insert(0, (hook, {}))
+            if check:
+                raise errors.HookFailed(done)
+        return done
+
+    def resolve(self) -> None:
+        """Forget the hook that failed."""
+        if self.failed:
+            self.pending.pop(0)
+            self.failed = None
+
+    def run(
+        self,
+        hook: str,
+        *,
+        relation: 'model.Relation | None' = None,
+        remote_unit: str = '',
+        departing_unit: str = '',
+        action: 'context.Action | None' = None,
+    ) -> runs.Run:
+        """Run a hook, or an action, now; return what it did."""
+        self.model.options = self.config
+        self.model.endpoints = charm.BuiltCharm(self.folders.charm).endpoints
+        self._place_resources()
+        now = context.HookContext(
+            self.model, hook, self.juju, relation, remote_unit, departing_unit, action
+        )
+        before, status_before = self.flags(), self.model.status
+        ended = self._start(now)
+        code = ended.exit_code or (-9 if ended.overdue else 0)
+        if not code:
+            now.commit()
+        after = self.flags()
+        noted = self.folders.processes.read_text(errors='replace').splitlines()
+        done = runs.Run(
+            hook=hook,
+            exit_code=code,
+            output=ended.output,
+            status_before=status_before,
+            statuses=now.statuses,
+            log=now.log,
+            processes=[json.loads(line) for line in noted],
+            flags_set=after - before,
+            flags_cleared=before - after,
+            flags_passing=runs.flags_set_by_handlers(now.log) - before - after,
+            pod_spec=None if code or now.pod_spec is None else spec.load(now.pod_spec),
+            relation_data={} if code else now.said,
+            cpu_seconds=ended.cpu_seconds,
+            seconds=ended.seconds,
+            ended=ended.overdue,
+            not_simulated=now.not_simulated,
+            action=_result(action, code) if action else None,
+        )
+        self.runs.append(done)
+        return done
+
+    def _start(self, now: context.HookContext) -> process.Ended:
+        file = self.folders.charm / ('actions' if now.action else 'hooks') / now.hook
+        python = self.folders.environment / 'bin' / 'python3'
+        given = process.variables(self.folders, now, self.record)
+        if self._bootstrap:
+            # What the charm makes itself knows nothing of us, and needs a virtualenv to be made.
+            python = python if python.exists() else self._found.python
+            given['PYTHONPATH'] = str(self._found.folder / 'in_hooks')
+            beside = pathlib.Path(sys.executable).parent
+            given['PATH'] = f'{given["PATH"]}:{self._found.folder}/bin:{beside}'
+        self.folders.processes.write_text('')
+        self._be_bootstrapped()
+        with calls.Server(self.folders.root, now):
+            return process.run(
+                [*self.through, *process.command(file, python)],
+                self.folders.charm,
+                given,
+                self.folders.root / 'output',
+                self.timeout,
+            )
+
+
+def _follow(
+    hook: str,
+    relation: 'model.Relation | None' = None,
+    remote_unit: str = '',
+    **_: typing.Any,
+) -> None:
+    """Let a remote unit be a member of its relation from the hook of its joining on."""
+    if relation and hook.endswith('-relation-joined'):
+        relation.members.add(remote_unit)
+    elif relation and hook.endswith('-relation-departed'):
+        relation.members.discard(remote_unit)
+        relation.units.pop(remote_unit, None)
+
+
+def _result(action: context.Action, code: int) -> runs.ActionResult:
+    failed = action.failed or code != 0
+    message = action.message or (f'exit status {code}' if code else '')
+    return runs.ActionResult(
+        'failed' if failed else 'completed', message, action.results, action.log
+    )

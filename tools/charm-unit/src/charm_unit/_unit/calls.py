@@ -1,0 +1,211 @@
+"""How hook tools reach the unit: what Juju's jujuc socket is to its hooks.
+
+Every tool on a hook's PATH is the same few lines of shell. They leave the call in a file that
+they made first, name it in a pipe, and run the lines that come back. So a call costs the hook a
+shell, not an interpreter. As in Juju, one call is answered at a time.
+"""
+
+import contextlib
+import itertools
+import os
+import pathlib
+import select
+import shlex
+import threading
+
+from charm_unit._unit import context, hook_tools, juju_version
+from charm_unit._unit.hook_tools import tool
+
+_CLIENT = r"""#!/bin/sh
+# Hands the call of a hook tool to the simulated unit, and does what that answers.
+set -C
+calls=${0%/*}/../calls
+
+# Sends the call in taken/$1, and runs the line that comes back. The unit holds the other end of
+# each pipe, so that no tool waits for a unit that is gone: it reads the end of the pipe.
+send() {
+    exec 3<>"$calls/free/$1" 4<"$calls/free/$1" 3>&-
+    echo "$1" 1<>"$calls/request"
+    IFS= read -r line <&4 || {
+        rm -f "$calls/taken/$1"
+        echo 'ERROR the simulated unit is gone' >&2
+        exit 1
+    }
+    exec 4<&-
+    eval "$line"
+}
+
+taken=
+while [ -z "$taken" ]; do
+    for answer in "$calls"/free/*; do
+        [ -e "$calls/open" ] || { echo 'ERROR no hook is running in this unit' >&2; exit 1; }
+        [ -p "$answer" ] || continue
+        taken=$calls/taken/${answer##*/}
+        { printf '%s\0' "${0##*/}" "$PWD" "$@" >"$taken"; } 2>/dev/null && break
+        taken=
+    done
+done
+send "${answer##*/}"
+"""
+_FREE = 8
+_INLINE_CHARACTERS = 4096
+"""What of an answer goes through the pipe, which holds more, but not without end."""
+
+
+def install(folder: pathlib.Path, juju: juju_version.JujuVersion) -> None:
+    """Put the tools that this version of Juju has into a unit's folder."""
+    tools = folder / 'tools'
+    tools.mkdir()
+    for name in hook_tools.names(juju):
+        (tools / name).write_text(_CLIENT)
+        (tools / name).chmod(0o755)
+
+
+ALIVE = 'alive'
+"""A pipe in the folder $calls that a unit holds open: reading it waits for the unit's end."""
+
+
+class Server:
+    """Answers the hook tools of a unit while a hook runs, as a context manager."""
+
+    def __init__(self, folder: pathlib.Path, hook: context.HookContext) -> None:
+        self._folder = folder / 'calls'
+        self._hook = hook
+        self._numbers = itertools.count()
+        self._pipes: dict[str, int] = {}
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self.fault: BaseException | None = None
+
+    def __enter__(self) -> 'Server':
+        for part in ('free', 'taken'):
+            (self._folder / part).mkdir(parents=True, exist_ok=True)
+            # A hook may run as somebody else than the unit.
+            (self._folder / part).chmod(0o777)
+            for file in (self._folder / part).iterdir():
+                file.unlink()
+        request = self._folder / 'request'
+        if not request.exists():
+            _make_pipe(request)
+        alive = self._folder / ALIVE
+        if not alive.exists():
+            _make_pipe(alive)
+        self._requests, self._alive = _open(request), _open(alive)
+        self._stopped, self._stop = os.pipe()
+        self._make_free(_FREE)
+        (self._folder / 'open').touch()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        (self._folder / 'open').unlink()
+        os.close(self._stop)
+        self._thread.join()
+        for pipe in (self._folder / 'free').iterdir():
+            pipe.unlink()
+        for descriptor in (self._requests, self._alive, self._stopped, *self._pipes.values()):
+            os.close(descriptor)
+        if self.fault:
+            raise self.fault
+
+    def _make_free(self, number: int) -> None:
+        for _ in range(number):
+            self._make_pipe(f'{next(self._numbers):08}')
+
+    def _make_pipe(self, name: str) -> None:
+        """Make the pipe for an answer; it is open before any tool can find it."""
+        making = self._folder / f'.{name}'
+        _make_pipe(making)
+        self._pipes[name] = _open(making)
+        making.rename(self._folder / 'free' / name)
+
+    def _serve(self) -> None:
+        buffered = b''
+        while True:
+            ready, _, _ = select.select([self._requests, self._stopped], [], [])
+            if self._requests not in ready:
+                return
+            buffered += os.read(self._requests, 65536)
+            *names, buffered = buffered.split(b'\n')
+            for name in names:
+                try:
+                    self._answer(name.decode())
+                except Exception as error:  # noqa: BLE001 (told in __exit__; the tool must not wait)
+                    self.fault = self.fault or error
+                    with contextlib.suppress(OSError, ValueError):
+                        self._reply(name.decode(), 'exit 1')
+
+    def _answer(self, name: str) -> None:
+        """Answer the call in the file of that name."""
+        self._make_free(1)
+        file = self._folder / 'taken' / name
+        program, folder, *words = file.read_bytes().split(b'\0')[:-1]
+        call = tool.Call(
+            os.fsdecode(program),
+            pathlib.Path(os.fsdecode(folder)),
+            [word.decode(errors='replace') for word in words],
+        )
+        given = file.with_suffix('.in')
+        if given.exists():
+            call.stdin = given.read_bytes()
+        try:
+            answer = hook_tools.call(self._hook, call)
+        except tool.NeedsInput:
+            self._ask_for_input(name)
+            return
+        self._reply(name, _script(answer, file.with_suffix('.out')))
+
+    def _ask_for_input(self, name: str) -> None:
+        # With a dot, no other tool takes it for a free one.
+        again = f'.{name}'
+        self._make_pipe(again)
+        os.link(self._folder / 'taken' / name, self._folder / 'taken' / again)
+        self._reply(name, f'cat >"$calls/taken/{again}.in"; send {again}')
+
+    def _reply(self, name: str, script: str) -> None:
+        """Give a tool its line; if it is gone, nobody reads that."""
+        descriptor = self._pipes.pop(name, None)
+        if descriptor is None:  # answered already
+            return
+        (self._folder / 'free' / name).unlink()
+        os.write(descriptor, f'{script}\n'.encode())
+        os.close(descriptor)
+
+
+def _make_pipe(path: pathlib.Path) -> None:
+    os.mkfifo(path)
+    path.chmod(0o666)
+
+
+def _open(pipe: pathlib.Path) -> int:
+    """Open a pipe for both: it does not end while this process lives, and nothing blocks."""
+    return os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
+
+
+def _script(answer: tool.Answer, file: pathlib.Path) -> str:
+    """Return the line of shell that is this answer."""
+    if answer.script:
+        words = ' '.join(shlex.quote(word) for word in answer.words)
+        # A line must not have line ends in it.
+        script = file.with_suffix('.sh')
+        script.write_text(answer.script)
+        return f'export calls; exec /bin/sh -c "$(cat {shlex.quote(str(script))})" {words}'
+    parts = []
+    for number, text in ((1, answer.stdout), (2, answer.stderr)):
+        escaped = _escaped(text[: _INLINE_CHARACTERS + 1])
+        if len(escaped) > _INLINE_CHARACTERS:
+            long = file.with_suffix(f'.{number}')
+            long.write_text(text)
+            parts.append(f'cat {shlex.quote(str(long))} >&{number}')
+        elif text:
+            parts.append(f"printf %b '{escaped}' >&{number}")
+    return '; '.join([*parts, f'exit {answer.code}'])
+
+
+def _escaped(text: str) -> str:
+    """Return a text as printf's %b wants it, within single quotes."""
+    return ''.join(
+        character
+        if 32 <= ord(character) < 127 and character not in "\\'"
+        else ''.join(f'\\0{byte:03o}' for byte in character.encode(errors='replace'))
+        for character in text
+    )

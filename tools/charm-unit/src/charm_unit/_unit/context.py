@@ -1,0 +1,91 @@
+"""What Juju keeps while a hook runs, and hands to its controller when that ends well.
+
+As worker/uniter/runner/context in juju/juju 2.9: statuses, leader settings and the workload
+version are the controller's at once; relation settings, ports, state and the pod spec only at
+the end of a hook that did not fail.
+"""
+
+import dataclasses
+import typing
+
+from charm_unit._unit import juju_version, model
+
+RESTRICTED = ('collect-metrics', 'meter-status-changed')
+
+
+@dataclasses.dataclass
+class Action:
+    """An action that is running."""
+
+    name: str
+    parameters: dict[str, typing.Any]
+    results: dict[str, typing.Any] = dataclasses.field(default_factory=dict)
+    message: str = ''
+    failed: bool = False
+    log: list[str] = dataclasses.field(default_factory=list)
+
+
+class HookContext:
+    """The context of one hook, or action."""
+
+    def __init__(
+        self,
+        known: model.Model,
+        hook: str,
+        juju: juju_version.JujuVersion,
+        relation: 'model.Relation | None' = None,
+        remote_unit: str = '',
+        departing_unit: str = '',
+        action: 'Action | None' = None,
+    ) -> None:
+        self.model = known
+        self.hook = hook
+        self.juju = juju
+        self.relation = relation
+        self.remote_unit = remote_unit
+        self.departing_unit = departing_unit
+        self.action = action
+        self.log: list[tuple[str, str]] = []
+        self.statuses: list[model.Status] = []
+        self.pod_spec: str | None = None
+        self.pod_specs_sent = 0
+        self.raw_spec: str | None = None
+        self.said: dict[str, dict[str, str]] = {}
+        self.application_said: dict[str, dict[str, str]] = {}
+        self.ports: dict[str, bool] = {}
+        self.state: dict[str, str] | None = None
+        self.metrics: dict[str, str] = {}
+        self.not_simulated: list[str] = []
+
+    @property
+    def restricted(self) -> bool:
+        """Whether Juju allows this hook next to nothing."""
+        return self.hook in RESTRICTED
+
+    def unit_settings(self, relation: model.Relation) -> dict[str, str]:
+        """Return what the unit says in a relation, with what this hook has changed."""
+        return self.said.setdefault(relation.id, dict(relation.said))
+
+    def application_settings(self, relation: model.Relation) -> dict[str, str]:
+        """Return what the application says in a relation, with what this hook has changed."""
+        return self.application_said.setdefault(relation.id, dict(relation.application_said))
+
+    def charm_state(self) -> dict[str, str]:
+        """Return the state that the controller keeps for the charm, with this hook's changes."""
+        if self.state is None:
+            self.state = dict(self.model.charm_state)
+        return self.state
+
+    def commit(self) -> None:
+        """Hand it all to the controller."""
+        known = self.model
+        for rid, said in self.said.items():
+            known.relations[rid].said = said
+        for rid, said in self.application_said.items():
+            known.relations[rid].application_said = said
+        for ports, opened in self.ports.items():
+            (known.ports.add if opened else known.ports.discard)(ports)
+        if self.state is not None:
+            known.charm_state = self.state
+        known.pod_spec = self.pod_spec or known.pod_spec
+        known.raw_spec = self.raw_spec or known.raw_spec

@@ -1,0 +1,61 @@
+"""config-get, goal-state, storage-list."""
+
+import typing
+
+from charm_unit._unit import context
+from charm_unit._unit.hook_tools.tool import (
+    OUTPUT,
+    Answer,
+    Call,
+    Failed,
+    Tool,
+    check_empty,
+    output,
+    parse,
+)
+
+
+def _config_get(hook: context.HookContext, call: Call, answer: Answer) -> None:
+    words, options = parse(call, flags=('a', 'all'), options=OUTPUT)
+    everything = 'a' in options or 'all' in options
+    key = words[0] if words else ''
+    if key and everything:
+        raise Failed(f'cannot use argument --all together with key "{key}"', 2)
+    check_empty(words[1:])
+    known = hook.model.options
+    if key:
+        output(answer, known.get(key), options)
+    else:
+        value = {
+            name: set_to for name, set_to in known.items() if everything or set_to is not None
+        }
+        output(answer, value, options)
+
+
+def _goal_state(hook: context.HookContext, call: Call, answer: Answer) -> None:
+    words, options = parse(call, options=OUTPUT)
+    check_empty(words)
+    since = '2024-01-01 00:00:00Z'
+    related: dict[str, dict[str, typing.Any]] = {}
+    for relation in hook.model.relations.values():
+        members = related.setdefault(relation.endpoint, {})
+        for name in (relation.remote_application, *relation.units):
+            members[name] = {'status': 'joined' if '/' not in name else 'active', 'since': since}
+    value = {
+        'units': {hook.model.unit: {'status': hook.model.status[0], 'since': since}},
+        'relations': related,
+    }
+    output(answer, value, options, 'yaml')
+
+
+def _storage_list(hook: context.HookContext, call: Call, answer: Answer) -> None:
+    words, options = parse(call, options=OUTPUT)
+    check_empty(words[1:])
+    output(answer, [], options)
+
+
+TOOLS: dict[str, Tool] = {
+    'config-get': _config_get,
+    'goal-state': _goal_state,
+    'storage-list': _storage_list,
+}

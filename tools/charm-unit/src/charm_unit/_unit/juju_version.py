@@ -1,0 +1,66 @@
+"""Where the versions of Juju differ for a charm with images.
+
+Read in juju/juju at its release tags. Pod specs exist from 2.5 to 3.6.
+"""
+
+import dataclasses
+import re
+
+from charm_unit._unit import errors
+
+_FIRST, _LAST = (2, 5, 0), (3, 6, 999)
+
+
+@dataclasses.dataclass(frozen=True)
+class JujuVersion:
+    """A version of Juju, such as 2.9.49; compares with tuples of three integers."""
+
+    text: str
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r'\d+\.\d+(\.\d+)?', self.text):
+            raise errors.WrongUse(f'{self.text!r} is not a version of Juju such as 2.9.49')
+        if not _FIRST <= self.numbers <= _LAST:
+            raise errors.WrongUse(
+                f'Juju {self.text} cannot be simulated: pod specs exist in Juju 2.5 to 3.6'
+            )
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Return the three integers that order versions."""
+        return (*map(int, self.text.split('.')), 0)[:3]
+
+    @property
+    def shares_details_file(self) -> bool:
+        """Whether the details of all images are delivered in one file (commit eca6315aeb)."""
+        return self.numbers >= (2, 9, 31)
+
+    @property
+    def attach_runs_hooks(self) -> bool:
+        """Whether attaching an image runs upgrade-charm (pull request 10624)."""
+        return self.numbers >= (2, 6, 9)
+
+    @property
+    def checks_pod_spec(self) -> bool:
+        """Whether pod-spec-set itself rejects a bad spec."""
+        return self.numbers >= (2, 6, 0)
+
+    @property
+    def rejects_spec_of_others(self) -> bool:
+        """Whether pod-spec-set fails in a unit that does not lead, and not only warns."""
+        return self.numbers >= (2, 9, 0)
+
+    @property
+    def has_relation_created(self) -> bool:
+        """Whether a relation begins with the hook ENDPOINT-relation-created."""
+        return self.numbers >= (2, 8, 0)
+
+    @property
+    def has_charm_state(self) -> bool:
+        """Whether there are the tools state-get, state-set and state-delete."""
+        return self.numbers >= (2, 8, 0)
+
+    @property
+    def has_spec_version_3(self) -> bool:
+        """Whether pod specs of version 3 are known."""
+        return self.numbers >= (2, 8, 0)

@@ -1,0 +1,248 @@
+"""Runs a hook as a fresh process of the charm's own file, in Juju's environment."""
+
+import contextlib
+import dataclasses
+import errno
+import os
+import pathlib
+import signal
+import subprocess
+import threading
+import time
+import typing
+
+from charm_unit._unit import context
+
+_SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+
+
+@dataclasses.dataclass(frozen=True)
+class Ended:
+    """How a process ended."""
+
+    exit_code: int
+    output: str
+    cpu_seconds: float
+    seconds: float
+    overdue: bool
+
+
+@dataclasses.dataclass
+class Folders:
+    """Where a unit lives."""
+
+    root: pathlib.Path
+
+    @property
+    def agent(self) -> pathlib.Path:
+        """Return the unit agent's folder."""
+        return self.root / 'agents' / 'unit'
+
+    @property
+    def charm(self) -> pathlib.Path:
+        """Return the folder of the charm that runs."""
+        return self.agent / 'charm'
+
+    @property
+    def environment(self) -> pathlib.Path:
+        """Return the virtual environment: where layer:basic has it."""
+        return self.agent / '.venv'
+
+    @property
+    def processes(self) -> pathlib.Path:
+        """Return the file in which hooks note the processes that they start."""
+        return self.root / 'processes'
+
+    def make(self) -> None:
+        """Make the folders that are there before any hook."""
+        for name in ('home', 'tmp'):
+            (self.root / name).mkdir(parents=True, exist_ok=True)
+        self.agent.mkdir(parents=True, exist_ok=True)
+
+
+def variables(folders: Folders, hook: context.HookContext, record: bool) -> dict[str, str]:
+    """Return the environment variables that Juju gives a hook."""
+    root, known = folders.root, hook.model
+    given = {
+        'PATH': f'{root}/tools:{folders.environment}/bin:{root}/host:{_SYSTEM_PATH}',
+        'HOME': f'{root}/home',
+        'TMPDIR': f'{root}/tmp',  # noqa: S108 (its own)
+        'LANG': 'C.UTF-8',
+        'TERM': 'tmux-256color',
+        'DEBIAN_FRONTEND': 'noninteractive',
+        'APT_LISTCHANGES_FRONTEND': 'none',
+        'PYTHONWARNINGS': 'ignore',
+        'CHARM_DIR': str(folders.charm),
+        'JUJU_CHARM_DIR': str(folders.charm),
+        'JUJU_CONTEXT_ID': f'{known.unit}-{hook.hook}-1',
+        'JUJU_AGENT_SOCKET_ADDRESS': f'{root}/calls/request',
+        'JUJU_AGENT_SOCKET_NETWORK': 'unix',
+        'JUJU_UNIT_NAME': known.unit,
+        'JUJU_MODEL_NAME': 'simulated',
+        'JUJU_MODEL_UUID': '5a7e0000-0000-4000-8000-000000000001',
+        'JUJU_API_ADDRESSES': '10.152.183.1:17070',
+        'JUJU_VERSION': hook.juju.text,
+        'CLOUD_API_VERSION': '1.21',
+        'JUJU_SLA': 'unsupported',
+        'JUJU_MACHINE_ID': '',
+        'JUJU_PRINCIPAL_UNIT': '',
+        'JUJU_AVAILABILITY_ZONE': '',
+        'JUJU_METER_STATUS': 'AMBER',
+        'JUJU_METER_INFO': 'not set',
+    }
+    for kind in ('HTTP', 'HTTPS', 'FTP', 'NO'):
+        given[f'JUJU_CHARM_{kind}_PROXY'] = ''
+    if hook.action:
+        given['JUJU_ACTION_NAME'] = hook.action.name
+        given['JUJU_ACTION_UUID'] = given['JUJU_ACTION_TAG'] = '1'
+        given['JUJU_ACTION_TAG'] = 'action-1'
+    else:
+        given['JUJU_HOOK_NAME'] = hook.hook
+        given['JUJU_DISPATCH_PATH'] = f'hooks/{hook.hook}'
+    if hook.relation:
+        given['JUJU_RELATION'] = hook.relation.endpoint
+        given['JUJU_RELATION_ID'] = hook.relation.id
+        given['JUJU_REMOTE_UNIT'] = hook.remote_unit
+        given['JUJU_REMOTE_APP'] = hook.relation.remote_application
+        if hook.departing_unit:
+            given['JUJU_DEPARTING_UNIT'] = hook.departing_unit
+    if record:
+        given['CHARM_UNIT_PROCESSES'] = str(folders.processes)
+    return given
+
+
+def command(file: pathlib.Path, python: pathlib.Path) -> list[str]:
+    """Return the command that runs a hook's file, with our interpreter if it asks for a Python.
+
+    What an older layer:basic asks for (/usr/local/sbin/charm-env) is on no author's machine.
+    """
+    try:
+        with open(file, 'rb') as script:
+            first = script.readline(256)
+    except OSError:
+        return [str(file)]
+    if first.startswith(b'#!'):
+        words = first[2:].decode(errors='replace').split()
+        for number, word in enumerate(words):
+            name = os.path.basename(word)
+            if name.startswith('python') and not name.startswith('python2'):
+                return [str(python), *words[number + 1 :], str(file)]
+    return [str(file)]
+
+
+_running: set[int] = set()
+"""The process groups of commands that run now, in any thread."""
+
+
+def end_all() -> None:
+    """End all commands that run now: the program is interrupted."""
+    for group in tuple(_running):
+        _end(group)
+
+
+def run(
+    words: list[str],
+    folder: pathlib.Path,
+    given: dict[str, str],
+    output: pathlib.Path,
+    timeout: float,
+) -> Ended:
+    """Run a command in `folder`; end it, and all that it started, after `timeout` seconds.
+
+    One that cannot be started has ended with 126, or 127 if a file is missing, as in a shell.
+    """
+    begun = time.monotonic()
+    overdue = threading.Event()
+    started: list[subprocess.Popen[bytes]] = []
+
+    def end() -> None:
+        overdue.set()
+        _end(started[0].pid)
+
+    timer = threading.Timer(timeout, end)
+    timer.daemon = True
+    with open(output, 'w+', errors='replace') as file:
+        try:
+            _start(started, words, cwd=folder, env=given, stdout=file)
+            _running.add(started[0].pid)
+            timer.start()
+            _pid, wait_status, usage = os.wait4(started[0].pid, 0)
+        except OSError as error:
+            code = 127 if isinstance(error, FileNotFoundError) else 126
+            text = f'charm-unit: {words[0]} cannot be run: {_why(error, words[0])}\n'
+            return Ended(code, text, 0, time.monotonic() - begun, False)
+        finally:
+            timer.cancel()
+            for process in started:
+                _running.discard(process.pid)
+                # What it left running would outlive the unit.
+                _end(process.pid)
+        started[0].returncode = os.waitstatus_to_exitcode(wait_status)
+        file.seek(0)
+        text = file.read()
+    return Ended(
+        started[0].returncode,
+        text,
+        usage.ru_utime + usage.ru_stime,
+        time.monotonic() - begun,
+        overdue.is_set(),
+    )
+
+
+def _start(
+    started: 'list[subprocess.Popen[bytes]]', words: list[str], **options: typing.Any
+) -> None:
+    """Start a process, and append it to `started`, whatever signal comes meanwhile.
+
+    Python handles signals in the main thread, where one would be lost that has just begun.
+    """
+    failed: list[OSError] = []
+    tried = threading.Event()
+
+    def start() -> None:
+        try:
+            started.append(
+                subprocess.Popen(
+                    words,
+                    stdin=subprocess.DEVNULL,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    **options,
+                )
+            )
+        except OSError as error:
+            failed.append(error)
+        finally:
+            tried.set()
+
+    thread = threading.Thread(target=start)
+    try:
+        thread.start()
+        thread.join()
+    except BaseException:
+        tried.wait(5)  # the thread may not even have begun; only then is it in `started`
+        raise
+    if failed:
+        raise failed[0]
+
+
+def _why(error: OSError, program: str) -> str:
+    """Return why a program could not be started, and what to do."""
+    if error.errno == errno.ENOEXEC:
+        return 'its first line must name an interpreter, as in #!/bin/sh'
+    first = ''
+    if os.path.isfile(program):
+        if not os.access(program, os.X_OK):
+            return 'it is not executable: chmod +x it'
+        with contextlib.suppress(OSError), open(program, 'rb') as script:
+            first = script.readline(256).decode(errors='replace').rstrip('\n')
+    if first.startswith('#!'):
+        return f'{error.strerror} for the interpreter in its first line, {first!r}'
+    return error.strerror or str(error)
+
+
+def _end(group: int) -> None:
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        return

@@ -1,0 +1,114 @@
+"""The relations of a unit's application: units that join, say something, depart."""
+
+import typing
+
+from charm_unit._unit import agent, charm, errors, model
+
+
+class Relations:
+    """What happens to relations, put into the hooks that an agent has to run."""
+
+    def __init__(self, of: agent.Agent) -> None:
+        self._agent = of
+        self._known = of.model.relations
+
+    def of(self, endpoint: str) -> model.Relation:
+        """Return the relation of an endpoint; raise WrongUse if it has none."""
+        for relation in self._known.values():
+            if relation.endpoint == endpoint:
+                return relation
+        raise errors.WrongUse(f'the endpoint {endpoint} has no relation')
+
+    def _with(self, endpoint: str, application: str) -> 'model.Relation | None':
+        for relation in self._known.values():
+            if (relation.endpoint, relation.remote_application) == (endpoint, application):
+                return relation
+        return None
+
+    def _add(self, endpoint: str, application: str) -> model.Relation:
+        known = self._agent.model
+        number = max((relation.number for relation in self._known.values()), default=-1) + 1
+        relation = model.Relation(endpoint, number, application)
+        relation.said = {
+            'egress-subnets': f'{known.ingress_address}/32',
+            'ingress-address': known.address,
+            'private-address': known.address,
+        }
+        self._known[relation.id] = relation
+        return relation
+
+    def hear(
+        self,
+        endpoint: str,
+        unit: str,
+        said: typing.Mapping[str, typing.Any],
+        application_said: typing.Mapping[str, typing.Any],
+        hooks: bool,
+    ) -> None:
+        """Have a remote unit, and its application, say this; queue what follows, if `hooks`."""
+        declared = charm.BuiltCharm(self._agent.folders.charm).endpoints
+        if endpoint not in declared:
+            raise errors.WrongUse(errors.unknown('endpoint', endpoint, declared))
+        application = unit.partition('/')[0]
+        relation = self._with(endpoint, application)
+        new = relation is None
+        relation = relation or self._add(endpoint, application)
+        texts = _texts(said)
+        joined = unit in relation.units
+        same = joined and relation.units[unit] == texts and not application_said
+        relation.units[unit] = texts
+        relation.application.update(_texts(application_said))
+        if not hooks or same:
+            return
+        if new:
+            self.queue_created(relation)
+        if joined:
+            self._queue(relation, 'changed', unit)
+        else:
+            self.queue_joined(relation, unit)
+
+    def queue_all(self) -> None:
+        """Queue what a unit that is deployed into its relations runs after its start."""
+        for relation in self._known.values():
+            for unit in relation.units:
+                self.queue_joined(relation, unit)
+
+    def queue_created(self, relation: 'model.Relation | None' = None) -> None:
+        """Queue the first hook of a relation, or of all that there are."""
+        if self._agent.juju.has_relation_created:
+            for known in [relation] if relation else self._known.values():
+                self._agent.queue(f'{known.endpoint}-relation-created', relation=known)
+
+    def queue_joined(self, relation: model.Relation, unit: str) -> None:
+        """Queue the hooks of a unit that joins."""
+        self._queue(relation, 'joined', unit)
+        self._queue(relation, 'changed', unit)
+
+    def _queue(self, relation: model.Relation, happened: str, unit: str) -> None:
+        hook = f'{relation.endpoint}-relation-{happened}'
+        departing = unit if happened == 'departed' else ''
+        self._agent.queue(hook, relation=relation, remote_unit=unit, departing_unit=departing)
+
+    def depart(self, endpoint: str, unit: str, hooks: bool) -> None:
+        """Have a unit leave, by its hook if `hooks`; raise WrongUse if it is not related."""
+        relation = self._with(endpoint, unit.partition('/')[0])
+        if relation is None or unit not in relation.units:
+            raise errors.WrongUse(f'{unit} is not related to {endpoint}')
+        if hooks:
+            self._queue(relation, 'departed', unit)
+        else:
+            del relation.units[unit]
+
+    def remove(self, endpoint: str, hooks: bool) -> None:
+        """End a relation, by its hooks if `hooks`."""
+        relation = self.of(endpoint)
+        if not hooks:
+            del self._known[relation.id]
+            return
+        for unit in list(relation.units):
+            self._queue(relation, 'departed', unit)
+        self._agent.queue(f'{endpoint}-relation-broken', relation=relation)
+
+
+def _texts(said: typing.Mapping[str, typing.Any]) -> dict[str, str]:
+    return {key: str(value) for key, value in said.items()}
