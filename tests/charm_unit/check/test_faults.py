@@ -45,7 +45,7 @@ if read('web'):
     pairs(text('web'))['username']
 live(['web'])
 """,
-        {'bare'},
+        {'details_without_credentials'},
     ),
     'any reference': (
         """
@@ -70,7 +70,7 @@ else:
     ),
     'a talkative log': (
         "call('juju-log', 'read ' + str(read('web'))); live(['web'])",
-        {'silent'},
+        {'no_password_shown'},
     ),
     'no thought of the leader': ("leads = lambda: True; live(['web'])", {'leads'}),
     'what it forgets when it leads': (

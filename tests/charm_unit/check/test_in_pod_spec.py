@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from charm_unit.check import in_pod_spec
+from charm_unit._check import in_pod_spec
 
 
 def spec(value):

@@ -21,8 +21,8 @@ def test_reports_for_machines_say_the_same(check, tmp_path):
     assert (suite.get('failures'), suite.get('skipped'), suite.get('tests')) == ('1', '1', '12')
     hooks = [
         hook['hook']
-        for life in told['resources']['web']['runs']
-        for step in life['steps']
+        for scenario in told['resources']['web']['runs']
+        for step in scenario['steps']
         for hook in step['hooks']
     ]
     assert hooks.count('install') == 6

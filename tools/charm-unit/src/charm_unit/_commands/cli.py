@@ -10,8 +10,7 @@ import sys
 import types
 import typing
 
-from charm_unit import check
-from charm_unit._commands import prompt, unit_options
+from charm_unit._commands import check, prompt, unit_options
 from charm_unit._unit import errors
 
 _COMMANDS: dict[str, types.ModuleType] = {'check': check, 'run': prompt}

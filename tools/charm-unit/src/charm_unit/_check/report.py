@@ -1,4 +1,4 @@
-"""Tells what was lived and judged: on a terminal, as JSON, as JUnit's XML, as a picture."""
+"""Reports scenarios and verdicts: on a terminal, as JSON, as JUnit XML, as a picture."""
 
 import dataclasses
 import io
@@ -11,9 +11,9 @@ import rich.console
 import rich.rule
 import rich.text
 
+from charm_unit._check import in_pod_spec, scenarios, verdicts
 from charm_unit._commands import display
 from charm_unit._unit import runs
-from charm_unit.check import in_pod_spec, lives, verdicts
 
 _STYLES = {verdicts.HOLDS: 'green', verdicts.FAILS: 'bold red', verdicts.UNKNOWN: 'yellow'}
 _PICTURE_COLUMNS = 110
@@ -21,47 +21,51 @@ _NOT_XML = re.compile('[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]')
 
 
 @dataclasses.dataclass
-class Judged:
-    """One image resource: its lives in order, and the verdicts."""
+class Result:
+    """The scenarios of one image resource, in order, and the verdicts."""
 
     resource: str
-    lives: 'list[lives.Life]'
+    scenarios: 'list[scenarios.Scenario]'
     verdicts: 'list[verdicts.Verdict]' = dataclasses.field(default_factory=list)
 
     @property
     def fails(self) -> bool:
-        """Whether a sentence fails."""
+        """Whether a requirement is not met."""
         return any(verdict.outcome == verdicts.FAILS for verdict in self.verdicts)
 
 
-def tell_life(console: rich.console.Console, life: lives.Life) -> None:
-    """Print what each hook of a life did."""
+def print_scenario(console: rich.console.Console, scenario: scenarios.Scenario) -> None:
+    """Print what each hook of a scenario did."""
     console.print()
-    console.print(rich.rule.Rule(rich.text.Text(life.title, 'bold'), align='left', style='dim'))
-    for step in life.steps:
+    console.print(
+        rich.rule.Rule(rich.text.Text(scenario.title, 'bold'), align='left', style='dim')
+    )
+    for step in scenario.steps:
         console.print(rich.text.Text(step.title, 'bold'))
         if step.command:
             console.print(rich.text.Text(f'$ {step.command}', 'dim'))
         console.print(display.table(step.runs))
         for run in step.runs:
             if run.ended:
-                _tell_output(console, run)
+                _print_output(console, run)
 
 
-def _tell_output(console: rich.console.Console, run: runs.Run) -> None:
-    """Print what a hook that hung had to say until then."""
-    said = [*(message for _level, message in run.log), run.output.strip()]
+def _print_output(console: rich.console.Console, run: runs.Run) -> None:
+    """Print what a hook that timed out had logged and printed."""
+    lines = [*(message for _level, message in run.log), run.output.strip()]
     console.print(rich.text.Text(f'Output of {run.hook} until the time limit:', 'red'))
-    console.print(rich.text.Text('\n'.join(text for text in said if text) or '(no output)', 'dim'))
+    console.print(
+        rich.text.Text('\n'.join(text for text in lines if text) or '(no output)', 'dim')
+    )
 
 
-def tell_verdicts(console: rich.console.Console, judged: Judged) -> None:
-    """Print a line for each verdict."""
+def print_verdicts(console: rich.console.Console, result: Result) -> None:
+    """Print one line for each verdict."""
     console.print()
     console.print(
-        rich.rule.Rule(rich.text.Text(judged.resource, 'bold'), align='left', style='dim')
+        rich.rule.Rule(rich.text.Text(result.resource, 'bold'), align='left', style='dim')
     )
-    for verdict in judged.verdicts:
+    for verdict in result.verdicts:
         style = _STYLES[verdict.outcome]
         line = rich.text.Text.assemble(
             (verdicts.MARKS[verdict.outcome], style), ' ', verdict.sentence
@@ -71,12 +75,12 @@ def tell_verdicts(console: rich.console.Console, judged: Judged) -> None:
         console.print(line)
 
 
-def tell_sum(
-    console: rich.console.Console, judged: typing.Sequence[Judged], seconds: float
+def print_summary(
+    console: rich.console.Console, results: typing.Sequence[Result], seconds: float
 ) -> None:
-    """Print how many sentences hold."""
-    outcomes = [verdict.outcome for one in judged for verdict in one.verdicts]
-    hooks = sum(len(life.runs) for one in judged for life in one.lives)
+    """Print the number of verdicts of each kind, and of hooks."""
+    outcomes = [verdict.outcome for one in results for verdict in one.verdicts]
+    hooks = sum(len(scenario.runs) for one in results for scenario in one.scenarios)
     parts = [
         (f'{verdicts.MARKS[outcome]} {outcomes.count(outcome)}', _STYLES[outcome])
         for outcome in (verdicts.HOLDS, verdicts.FAILS, verdicts.UNKNOWN)
@@ -88,25 +92,25 @@ def tell_sum(
     console.print(line)
 
 
-def picture(title: str, judged: typing.Sequence[Judged], seconds: float) -> str:
-    """Return an SVG of what a terminal shows."""
+def picture(title: str, results: typing.Sequence[Result], seconds: float) -> str:
+    """Return what a terminal shows as SVG."""
     console = rich.console.Console(
         record=True, width=_PICTURE_COLUMNS, file=io.StringIO(), highlight=False
     )
-    for one in judged:
-        for life in one.lives:
-            tell_life(console, life)
-    for one in judged:
-        tell_verdicts(console, one)
-    tell_sum(console, judged, seconds)
+    for one in results:
+        for scenario in one.scenarios:
+            print_scenario(console, scenario)
+    for one in results:
+        print_verdicts(console, one)
+    print_summary(console, results, seconds)
     return console.export_svg(title=title)
 
 
-def as_json(charm: str, judged: typing.Sequence[Judged]) -> str:
-    """Return all of it as JSON."""
-    told = {
+def as_json(charm: str, results: typing.Sequence[Result]) -> str:
+    """Return verdicts and scenarios as JSON."""
+    report = {
         'charm': charm,
-        'fails': any(one.fails for one in judged),
+        'fails': any(one.fails for one in results),
         'resources': {
             one.resource: {
                 'verdicts': [
@@ -119,18 +123,18 @@ def as_json(charm: str, judged: typing.Sequence[Judged]) -> str:
                     }
                     for verdict in one.verdicts
                 ],
-                'runs': [_life(life) for life in one.lives],
+                'runs': [_life(scenario) for scenario in one.scenarios],
             }
-            for one in judged
+            for one in results
         },
     }
-    return json.dumps(told, indent=2, ensure_ascii=False)
+    return json.dumps(report, indent=2, ensure_ascii=False)
 
 
-def _life(life: lives.Life) -> dict[str, typing.Any]:
+def _life(scenario: scenarios.Scenario) -> dict[str, typing.Any]:
     return {
-        'name': life.name,
-        'title': life.title,
+        'name': scenario.name,
+        'title': scenario.title,
         'steps': [
             {
                 'name': step.name,
@@ -140,7 +144,7 @@ def _life(life: lives.Life) -> dict[str, typing.Any]:
                 'status': list(step.status),
                 'images': in_pod_spec.images(step.pod_spec),
             }
-            for step in life.steps
+            for step in scenario.steps
         ],
     }
 
@@ -160,10 +164,10 @@ def _hook(run: runs.Run) -> dict[str, typing.Any]:
     }
 
 
-def as_junit(charm: str, judged: typing.Sequence[Judged]) -> bytes:
-    """Return the verdicts as JUnit's XML: a suite for each resource, a case for each sentence."""
+def as_junit(charm: str, results: typing.Sequence[Result]) -> bytes:
+    """Return the verdicts as JUnit XML: a suite per resource, a case per requirement."""
     suites = xml.etree.ElementTree.Element('testsuites', name=f'charm-unit check {charm}')
-    for one in judged:
+    for one in results:
         outcomes = [verdict.outcome for verdict in one.verdicts]
         suite = xml.etree.ElementTree.SubElement(
             suites,
@@ -173,7 +177,7 @@ def as_junit(charm: str, judged: typing.Sequence[Judged]) -> bytes:
             failures=str(outcomes.count(verdicts.FAILS)),
             errors='0',
             skipped=str(outcomes.count(verdicts.UNKNOWN)),
-            time=f'{sum(run.seconds for life in one.lives for run in life.runs):.3f}',
+            time=f'{sum(run.seconds for scenario in one.scenarios for run in scenario.runs):.3f}',
         )
         for verdict in one.verdicts:
             case = xml.etree.ElementTree.SubElement(

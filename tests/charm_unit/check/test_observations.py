@@ -4,8 +4,8 @@ import dataclasses
 
 import pytest
 
+from charm_unit._check import observations, scenarios
 from charm_unit._unit import runs
-from charm_unit.check import known, lives
 
 _RUN = runs.Run('install', 1, '', ('', ''), [], [], [], set(), set(), set(), None, {}, 0, 0)
 _STARTED = '  File "/usr/lib/python3.8/subprocess.py", line 1702, in _execute_child\n'
@@ -38,12 +38,12 @@ _STARTED = '  File "/usr/lib/python3.8/subprocess.py", line 1702, in _execute_ch
     ],
 )
 def test_a_hook_that_lacks_something_here_is_told_what(output, lacks):
-    told = known.not_its_fault(dataclasses.replace(_RUN, output=f'Traceback …\n{output}\n'))
+    told = observations.not_its_fault(dataclasses.replace(_RUN, output=f'Traceback …\n{output}\n'))
     assert lacks in told
     assert bool(told) == bool(lacks)
 
 
 def test_a_password_in_what_a_hook_printed_last_is_masked():
-    secret = f'/proc/1/environ {lives.PASSWORDS[0]}'
+    secret = f'/proc/1/environ {scenarios.PASSWORDS[0]}'
     run = dataclasses.replace(_RUN, output=secret)
-    assert lives.PASSWORDS[0] not in known.not_its_fault(run) + known.error(run)
+    assert scenarios.PASSWORDS[0] not in observations.not_its_fault(run) + observations.error(run)

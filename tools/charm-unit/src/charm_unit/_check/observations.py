@@ -1,10 +1,10 @@
-"""What several judgements ask of the lives of a resource, and how they end."""
+"""What several checks read from the recorded scenarios of a resource, and how a check ends."""
 
 import re
 import typing
 
+from charm_unit._check import in_pod_spec, scenarios
 from charm_unit._unit import runs
-from charm_unit.check import in_pod_spec, lives
 
 _NO_MODULE = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
 _NO_PROGRAM = re.compile(r"FileNotFoundError: .* No such file or directory: '([\w.+-]+)'")
@@ -12,66 +12,68 @@ _KUBERNETES = re.compile(
     '/proc/1/environ|kubernetes.io/serviceaccount|KUBERNETES_SERVICE_|'
     r'kubernetes\.config\.config_exception|lightkube\.core\.exceptions'
 )
-"""What the last line has of a hook that looked for its cluster."""
+"""Found in the last line of a hook that needs the API of Kubernetes."""
 _DENIED = re.compile(r"PermissionError: \[Errno 13\] Permission denied: '(/[^']+)'")
 WAITING = ('blocked', 'waiting')
 
 
-class Fails(Exception):
-    """The sentence fails; says what was seen."""
+class CheckFailedError(Exception):
+    """The requirement is not met; the message says what was observed."""
 
 
-class Unknown(Exception):
-    """It could not be checked; says why."""
+class NotCheckedError(Exception):
+    """The requirement could not be checked; the message says why."""
 
 
-class Known:
-    """The lives of a resource, and what several sentences ask of them."""
+class Observations:
+    """The recorded scenarios of a resource, by name."""
 
-    def __init__(self, subject: lives.Subject, lived: typing.Mapping[str, lives.Life]) -> None:
+    def __init__(
+        self, subject: scenarios.Subject, recorded: typing.Mapping[str, scenarios.Scenario]
+    ) -> None:
         self.subject = subject
-        self._lived = lived
+        self._recorded = recorded
 
-    def __getitem__(self, name: str) -> lives.Life:
-        return self._lived[name]
-
-    @property
-    def all(self) -> typing.Iterable[lives.Life]:
-        """All of them."""
-        return self._lived.values()
+    def __getitem__(self, name: str) -> scenarios.Scenario:
+        return self._recorded[name]
 
     @property
-    def deployed(self) -> lives.Step:
-        """The deployment with an image; after five minutes, if it took so long."""
-        life = self['attached']
-        step = life.step('deploy')
-        if step.pod_spec is None and not step.failed and life.has('idle'):
-            return life.step('idle')
+    def all(self) -> typing.Iterable[scenarios.Scenario]:
+        """All scenarios."""
+        return self._recorded.values()
+
+    @property
+    def deployed(self) -> scenarios.Step:
+        """The deployment with a valid image, or the update-status that first sent a pod spec."""
+        scenario = self['attached']
+        step = scenario.step('deploy')
+        if step.pod_spec is None and not step.failed and scenario.has('idle'):
+            return scenario.step('idle')
         return step
 
     @property
-    def asked_for(self) -> bool:
-        """Whether any hook with the image attached asked for it."""
-        return self['attached'].asked_for(self.subject.resource)
+    def requested(self) -> bool:
+        """Whether a hook called resource-get while a valid image was attached."""
+        return self['attached'].requested(self.subject.resource)
 
-    def need_success(self) -> None:
-        """Raise Unknown if the charm's hooks fail with a good image, too."""
+    def skip_unless_deploys(self) -> None:
+        """Raise NotCheckedError if hooks fail even with a valid image."""
         failed = self.deployed.failed
         if failed:
-            raise Unknown(f'even with a valid image, {error(failed)}')
+            raise NotCheckedError(f'even with a valid image, {error(failed)}')
 
-    def need_pod_spec(self) -> None:
-        """Raise Unknown if not even a good image gets into a pod spec."""
-        self.need_success()
+    def skip_unless_image_sent(self) -> None:
+        """Raise NotCheckedError if not even a valid image reaches the pod spec."""
+        self.skip_unless_deploys()
         if self.deployed.pod_spec is None:
-            raise Unknown(self.waits())
+            raise NotCheckedError(self.waiting_for())
         if not in_pod_spec.has_image(self.deployed.pod_spec, self.deployed.image):
-            raise Unknown('the image is not in the pod spec that the charm sends')
+            raise NotCheckedError('the image is not in the pod spec that the charm sends')
 
-    def waits(self) -> str:
-        """Return what the charm waits for, as far as it says."""
+    def waiting_for(self) -> str:
+        """Return what the charm waits for, from its status and from what it was not given."""
         state, message = self.deployed.status
-        lacking = '; '.join(self.lacking())
+        lacking = '; '.join(self.missing_setup())
         if state in WAITING and message:
             return f'it waits for: {message}' + (f' ({lacking})' if lacking else '')
         said = f'no pod spec was sent; {status(self.deployed)}'
@@ -79,9 +81,9 @@ class Known:
             f' (it may wait for something that it was not given: {lacking})' if lacking else ''
         )
 
-    def lacking(self) -> list[str]:
-        """Return what the charm was not given, and may wait for."""
-        built, given = self.subject.built, self.subject.given
+    def missing_setup(self) -> list[str]:
+        """Return relations, options and files that the charm declares and was not given."""
+        built, given = self.subject.built, self.subject.setup
         unrelated = [
             endpoint
             for endpoint, role in built.endpoints.items()
@@ -109,9 +111,9 @@ class Known:
 
 
 def error(run: runs.Run) -> str:
-    """Return how a hook failed, without the passwords that it may have let out."""
+    """Return how a hook failed, with passwords masked."""
     printed = [line for line in run.output.splitlines() if line.strip()]
-    if printed and 'CalledProcessError' in printed[-1]:  # what the program said tells more
+    if printed and 'CalledProcessError' in printed[-1]:  # what the program printed is more useful
         logged = [text for level, text in run.log if level == 'ERROR' and '\n' not in text]
         printed += [line for line in printed if line.startswith('ERROR ')] + logged
     printed = printed or [line for _level, text in run.log for line in text.splitlines()]
@@ -122,7 +124,7 @@ def error(run: runs.Run) -> str:
 
 
 def not_its_fault(run: runs.Run) -> str:
-    """Return what a failed hook lacked here and may have in a real unit; '' if nothing."""
+    """Return what a failed hook needs that a real unit has and this machine lacks, or ''."""
     if run.not_simulated:
         return f'it calls {run.not_simulated[0]}, which is not simulated'
     last = (run.output.strip().splitlines() or [''])[-1]
@@ -145,27 +147,27 @@ def not_its_fault(run: runs.Run) -> str:
 
 
 def masked(text: str) -> str:
-    """Return a text without the passwords that were attached."""
-    for password in lives.PASSWORDS:
+    """Return a text with the passwords of the scenarios masked."""
+    for password in scenarios.PASSWORDS:
         text = text.replace(password, '***')
     return text
 
 
-def must_succeed(step: lives.Step, when: str = '') -> None:
-    """Raise Fails if a hook of the step ended in error."""
+def require_success(step: scenarios.Step, when: str = '') -> None:
+    """Raise CheckFailedError if a hook of the step ended in error."""
     if step.failed:
-        raise Fails(f'{when or step.title}: {error(step.failed)}')
+        raise CheckFailedError(f'{when or step.title}: {error(step.failed)}')
 
 
-def must_have(step: lives.Step, image: str, when: str) -> None:
-    """Raise Fails if the image is not in the pod spec after the step."""
+def require_image(step: scenarios.Step, image: str, when: str) -> None:
+    """Raise CheckFailedError if the image is not in the pod spec after the step."""
     if in_pod_spec.has_image(step.pod_spec, image):
         return
     there = ', '.join(in_pod_spec.images(step.pod_spec)) or 'no image'
-    raise Fails(f'{when}, the pod spec has {there}, not {image}')
+    raise CheckFailedError(f'{when}, the pod spec has {there}, not {image}')
 
 
-def status(step: lives.Step) -> str:
-    """Return the status after a step, as words."""
+def status(step: scenarios.Step) -> str:
+    """Return the status after a step as a phrase."""
     state, message = step.status
     return f'status {state}{f": {message}" if message else " without a message"}'

@@ -1,4 +1,4 @@
-"""The command `charm-unit check`: lives the life of each image of a charm, and judges it."""
+"""The command `charm-unit check`: runs scenarios for each image of a charm, and checks them."""
 
 import argparse
 import concurrent.futures
@@ -12,9 +12,9 @@ import typing
 
 import rich.console
 
+from charm_unit._check import charm_setup, report, scenarios, verdicts
 from charm_unit._commands import unit_options
 from charm_unit._unit import charm, environment, errors, process
-from charm_unit.check import circumstances, lives, report, verdicts
 
 HELP = 'check what a charm does with its images'
 DESCRIPTION = """Run a built charm in simulated units and check what it does with its images.
@@ -30,15 +30,15 @@ If the charm waits for a relation or an option before it sends a pod spec, pass 
 The exit status is 0 if there is no ✗, 1 if there is one, 2 if the charm could not be checked.
 """
 _FILE_COLUMNS = 160
-"""What a table may take where there is no terminal."""
+"""The width of tables where there is no terminal."""
 
 
-_Future = concurrent.futures.Future[lives.Life]
+_Future = concurrent.futures.Future[scenarios.Scenario]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
-    circumstances.add_arguments(parser)
+    charm_setup.add_arguments(parser)
     parser.add_argument(
         '--from',
         dest='older',
@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(arguments: argparse.Namespace) -> int:
-    """Live, judge, tell; return the exit status."""
+    """Run the scenarios, check them, print the report; return the exit status."""
     built = charm.BuiltCharm(arguments.built_charm)
     older = _older(arguments.older, built)
     if not built.image_resources:
@@ -74,8 +74,8 @@ def main(arguments: argparse.Namespace) -> int:
             f'{built.name} declares no image resources in metadata.yaml: there is nothing to '
             'check. To run its hooks, use `charm-unit run`'
         )
-    given = circumstances.given(arguments)
-    given.check(built)
+    setup = charm_setup.from_arguments(arguments)
+    setup.check(built)
     for file in (arguments.junit, arguments.svg):
         if file and not file.parent.is_dir():
             raise errors.WrongUse(f'cannot write {file}: the folder {file.parent} does not exist')
@@ -83,7 +83,7 @@ def main(arguments: argparse.Namespace) -> int:
     for build in (built, older):
         if build:
             environment.find(build.folder, arguments.python)
-    begun = time.monotonic()
+    start = time.monotonic()
     terminal = sys.stdout.isatty()
     console = rich.console.Console(
         highlight=False,
@@ -91,23 +91,23 @@ def main(arguments: argparse.Namespace) -> int:
         soft_wrap=not terminal,
         quiet=arguments.format == 'json',
     )
-    judged = _judge(
-        [lives.Subject(built, name, given, keywords) for name in built.image_resources],
+    results = _check(
+        [scenarios.Subject(built, name, setup, keywords) for name in built.image_resources],
         older,
         console,
     )
-    seconds = time.monotonic() - begun
-    for one in judged:
-        report.tell_verdicts(console, one)
-    report.tell_sum(console, judged, seconds)
+    seconds = time.monotonic() - start
+    for one in results:
+        report.print_verdicts(console, one)
+    report.print_summary(console, results, seconds)
     if arguments.format == 'json':
-        print(report.as_json(built.name, judged))
+        print(report.as_json(built.name, results))
     if arguments.junit:
-        _write(arguments.junit, report.as_junit(built.name, judged))
+        _write(arguments.junit, report.as_junit(built.name, results))
     if arguments.svg:
         title = f'charm-unit check {built.name}'
-        _write(arguments.svg, report.picture(title, judged, seconds).encode())
-    return 1 if any(one.fails for one in judged) else 0
+        _write(arguments.svg, report.picture(title, results, seconds).encode())
+    return 1 if any(one.fails for one in results) else 0
 
 
 def _older(folder: 'str | None', built: charm.BuiltCharm) -> 'charm.BuiltCharm | None':
@@ -122,42 +122,46 @@ def _older(folder: 'str | None', built: charm.BuiltCharm) -> 'charm.BuiltCharm |
     return older
 
 
-def _judge(
-    subjects: typing.Sequence[lives.Subject],
+def _check(
+    subjects: typing.Sequence[scenarios.Subject],
     older: 'charm.BuiltCharm | None',
     console: rich.console.Console,
-) -> list[report.Judged]:
-    """Live all lives, as many at a time as there are processors; tell each in its turn."""
-    judged = []
+) -> list[report.Result]:
+    """Run all scenarios, as many at a time as there are processors; print each in its turn."""
+    results = []
     stop = threading.Event()
-    with _pool(stop) as submit, _progress(stop) as heard:
+    with _pool(stop) as submit, _progress(stop) as on_step:
 
-        def begin(subject: lives.Subject) -> dict[str, _Future]:
-            return {name: submit(lives.live, subject, name, heard) for name in lives.NAMES}
+        def start(subject: scenarios.Subject) -> dict[str, _Future]:
+            return {
+                name: submit(scenarios.run, subject, name, on_step) for name in scenarios.NAMES
+            }
 
-        begun = []
+        started = []
         for subject in subjects:
             upgraded = subject.upgraded_from(older) if older else None
-            begun.append((subject, begin(subject), upgraded, begin(upgraded) if upgraded else {}))
-        for subject, fresh, upgraded, after in begun:
-            lived = {name: _result(future) for name, future in fresh.items()}
-            one = report.Judged(subject.resource, list(lived.values()))
-            one.verdicts = verdicts.judge(subject, lived)
+            started.append(
+                (subject, start(subject), upgraded, start(upgraded) if upgraded else {})
+            )
+        for subject, fresh, upgraded, after in started:
+            recorded = {name: _result(future) for name, future in fresh.items()}
+            one = report.Result(subject.resource, list(recorded.values()))
+            one.verdicts = verdicts.evaluate(subject, recorded)
             if upgraded:
-                lived = {name: _result(future) for name, future in after.items()}
-                again = verdicts.judge(upgraded, lived)
-                one.verdicts.append(verdicts.judge_upgrade(one.verdicts, again, lived))
-                one.lives += lived.values()
+                recorded = {name: _result(future) for name, future in after.items()}
+                again = verdicts.evaluate(upgraded, recorded)
+                one.verdicts.append(verdicts.evaluate_upgrade(one.verdicts, again, recorded))
+                one.scenarios += recorded.values()
             else:
                 one.verdicts.append(verdicts.no_upgrade())
-            for life in one.lives:
-                report.tell_life(console, life)
-            judged.append(one)
-    return judged
+            for scenario in one.scenarios:
+                report.print_scenario(console, scenario)
+            results.append(one)
+    return results
 
 
-def _result(future: _Future) -> lives.Life:
-    """Wait for a life, but never for good: a signal just before a wait would not end the wait."""
+def _result(future: _Future) -> scenarios.Scenario:
+    """Wait for a scenario in short waits: a signal just before a wait would not end it."""
     while not future.done():
         concurrent.futures.wait([future], timeout=0.2)
     return future.result()
@@ -165,38 +169,38 @@ def _result(future: _Future) -> lives.Life:
 
 @contextlib.contextmanager
 def _pool(stop: threading.Event) -> typing.Iterator[typing.Callable[..., _Future]]:
-    """Yield what begins a life; at the end, on Ctrl-C for one, `stop` and end what still runs."""
+    """Yield a function that starts scenarios; at the end, set `stop` and end what still runs."""
     pool = concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1)
-    begun: list[_Future] = []
+    futures: list[_Future] = []
 
     def submit(*words: typing.Any) -> _Future:
-        begun.append(pool.submit(*words))
-        return begun[-1]
+        futures.append(pool.submit(*words))
+        return futures[-1]
 
     try:
         yield submit
     finally:
         stop.set()
         pool.shutdown(wait=False, cancel_futures=True)
-        while any(future.running() for future in begun):
+        while any(future.running() for future in futures):
             process.end_all()
             time.sleep(0.05)
 
 
 @contextlib.contextmanager
-def _progress(stop: threading.Event) -> typing.Iterator[lives.Heard]:
-    """Yield what shows on a terminal's stderr how far the lives are."""
+def _progress(stop: threading.Event) -> typing.Iterator[scenarios.OnStep]:
+    """Yield a function that shows progress on stderr, if that is a terminal."""
     hooks = 0
     with rich.console.Console(stderr=True).status('preparing the units') as status:
 
-        def heard(life: lives.Life, step: lives.Step) -> None:
+        def on_step(scenario: scenarios.Scenario, step: scenarios.Step) -> None:
             nonlocal hooks
             if stop.is_set():
                 raise concurrent.futures.CancelledError
             hooks += len(step.runs)
-            status.update(f'{hooks} hooks; {life.title}: {step.title}')
+            status.update(f'{hooks} hooks; {scenario.title}: {step.title}')
 
-        yield heard
+        yield on_step
 
 
 def _write(file: pathlib.Path, content: bytes) -> None:

@@ -1,7 +1,7 @@
-"""What a charm is given while it is judged: options, relations, images, files.
+"""What a charm is given besides the image that is tested: options, relations, images, files.
 
-They come from the command line, from a YAML file with all of it, or from both: the command line
-wins. The file:
+They come from the command line, from a YAML file, or from both: the command line overrides the
+file. The file:
 
     config:
       root-password: secret
@@ -28,21 +28,21 @@ _IMAGES = 'registry.example.com/charm-unit'
 
 
 @dataclasses.dataclass
-class Circumstances:
-    """All of it; raises WrongUse from `check` if the charm cannot be given it."""
+class Setup:
+    """Options, relations, images and files for a charm."""
 
     config: dict[str, typing.Any] = dataclasses.field(default_factory=dict)
     relations: dict[str, list[dict[str, str]]] = dataclasses.field(default_factory=dict)
-    """What each remote unit says, by endpoint."""
+    """The relation data of each remote unit, by endpoint."""
     images: dict[str, str] = dataclasses.field(default_factory=dict)
     files: dict[str, bytes] = dataclasses.field(default_factory=dict)
 
     def image(self, resource: str) -> str:
-        """Return the reference that is attached to an image resource at first."""
+        """Return the reference to attach to an image resource first."""
         return self.images.get(resource) or f'{_IMAGES}/{resource.lower()}:1'
 
-    def another(self, resource: str, number: int) -> str:
-        """Return another reference for that resource, by a number from 2 on."""
+    def other_image(self, resource: str, number: int) -> str:
+        """Return a different reference for that resource, by a number from 2 on."""
         name = self.image(resource).partition('@')[0]
         path, colon, tag = name.rpartition(':')
         if not colon or '/' in tag:
@@ -50,7 +50,7 @@ class Circumstances:
         return f'{path}:charm-unit-{number}'
 
     def check(self, built: charm.BuiltCharm) -> None:
-        """Raise WrongUse for what the charm does not have."""
+        """Raise WrongUse for a name that the charm does not declare."""
         for kind, given, known in (
             ('option', self.config, built.options),
             ('endpoint', self.relations, built.endpoints),
@@ -61,36 +61,36 @@ class Circumstances:
                 if name not in known:
                     raise errors.WrongUse(errors.unknown(kind, name, known))
 
-    def surround(
-        self, subject: unit.Unit, judged: str, before: 'charm.BuiltCharm | None' = None
+    def apply_to(
+        self, subject: unit.Unit, tested: str, before: 'charm.BuiltCharm | None' = None
     ) -> list[runs.Run]:
-        """Give a unit all but the resource that is judged; return the runs that follow.
+        """Give a unit everything but the resource `tested`; return the runs that follow.
 
-        After an upgrade from the build `before`, only what that did not know.
+        After an upgrade from the build `before`, only what that build does not declare.
         """
         now = charm.BuiltCharm(subject.charm)
 
         def new(name: str, kind: str) -> bool:
             return name in getattr(now, kind) and not (before and name in getattr(before, kind))
 
-        done = []
+        followed = []
         config = {name: value for name, value in self.config.items() if new(name, 'options')}
         if config:
-            done += subject.configure(config)
+            followed += subject.configure(config)
         for resource in now.image_resources:
-            if resource != judged and new(resource, 'resources'):
-                done += subject.attach(resource, self.image(resource))
+            if resource != tested and new(resource, 'resources'):
+                followed += subject.attach(resource, self.image(resource))
         for resource, content in self.files.items():
             if new(resource, 'resources'):
-                done += subject.attach(resource, content)
+                followed += subject.attach(resource, content)
         for endpoint, units in self.relations.items():
-            for number, said in enumerate(units if new(endpoint, 'endpoints') else ()):
-                done += subject.relate(endpoint, f'remote-{endpoint}/{number}', said)
-        return done
+            for number, data in enumerate(units if new(endpoint, 'endpoints') else ()):
+                followed += subject.relate(endpoint, f'remote-{endpoint}/{number}', data)
+        return followed
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what describes them to the parser of a command."""
+    """Add the options that describe a setup."""
     group = parser.add_argument_group('what to give the charm')
     group.add_argument(
         '--config',
@@ -128,20 +128,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def given(arguments: argparse.Namespace) -> Circumstances:
-    """Return what the arguments and their file say; raise WrongUse."""
-    found = _read(arguments.given) if arguments.given else Circumstances()
-    found.config.update(_pairs('--config', arguments.config))
-    found.images.update(_pairs('--image', arguments.image))
+def from_arguments(arguments: argparse.Namespace) -> Setup:
+    """Return the setup that the arguments describe; raise WrongUse if they are invalid."""
+    setup = _read(arguments.given) if arguments.given else Setup()
+    setup.config.update(_pairs('--config', arguments.config))
+    setup.images.update(_pairs('--image', arguments.image))
     for name, path in _pairs('--file', arguments.file).items():
-        found.files[name] = resources.read(pathlib.Path(path))
+        setup.files[name] = resources.read(pathlib.Path(path))
     related: dict[str, list[dict[str, str]]] = {}
     for text in arguments.relate:
-        endpoint, _, said = text.partition(':')
-        words = [word for word in said.split(',') if word]
+        endpoint, _, data = text.partition(':')
+        words = [word for word in data.split(',') if word]
         related.setdefault(endpoint, []).append(_pairs('--relate', words))
-    found.relations.update(related)
-    return found
+    setup.relations.update(related)
+    return setup
 
 
 def _pairs(option: str, words: typing.Iterable[str]) -> dict[str, str]:
@@ -154,7 +154,7 @@ def _pairs(option: str, words: typing.Iterable[str]) -> dict[str, str]:
     return pairs
 
 
-def _read(file: pathlib.Path) -> Circumstances:
+def _read(file: pathlib.Path) -> Setup:
     try:
         content = yaml.safe_load(resources.read(file))
     except (yaml.YAMLError, ValueError) as error:
@@ -167,8 +167,8 @@ def _read(file: pathlib.Path) -> Circumstances:
                 f'{file}: unknown key {key!r}: use config, relate, images or files'
             )
     relations = {}
-    for endpoint, said in mapping('relate', content.get('relate')).items():
-        units = said if isinstance(said, list) else [said]
+    for endpoint, data in mapping('relate', content.get('relate')).items():
+        units = data if isinstance(data, list) else [data]
         relations[endpoint] = [
             {key: _text(value) for key, value in mapping(f'relate.{endpoint}', one).items()}
             for one in units
@@ -181,7 +181,7 @@ def _read(file: pathlib.Path) -> Circumstances:
         name: str(reference)
         for name, reference in mapping('images', content.get('images')).items()
     }
-    return Circumstances(mapping('config', content.get('config')), relations, images, files)
+    return Setup(mapping('config', content.get('config')), relations, images, files)
 
 
 def _mapping(file: pathlib.Path, what: str, value: typing.Any) -> dict[str, typing.Any]:
@@ -193,5 +193,5 @@ def _mapping(file: pathlib.Path, what: str, value: typing.Any) -> dict[str, typi
 
 
 def _text(value: typing.Any) -> str:
-    """Return a scalar as an operator would type it."""
+    """Return a YAML scalar as an operator would type it."""
     return str(value).lower() if isinstance(value, bool) else '' if value is None else str(value)

@@ -1,0 +1,1 @@
+"""Requirements of what a charm does with its images, and the scenarios that check them."""
