@@ -25,6 +25,7 @@ from container_image.registry_errors import (
     RejectedError,
 )
 
+_HUB = 'registry-1.docker.io'
 _MAX_WAIT_SECONDS = 120.0
 # Only these get into messages: anything else in an error's body may echo the request's header.
 _CODE = re.compile(
@@ -55,13 +56,16 @@ class Connection:
         tries: int,
         timeouts: typing.Tuple[float, float],
         on_retry: typing.Callable[[str], None],
+        user_agent: str,
     ) -> None:
         self._on_retry = on_retry
         self._name = messages.printable(host)
-        hub = host in ('docker.io', 'index.docker.io')
-        self._address = 'registry-1.docker.io' if hub else host
+        hub = host in ('docker.io', 'index.docker.io', _HUB)
+        self._address = _HUB if hub else host
         if not _addresses.is_address(self._address):
-            raise RejectedError(f'{self._name} is not a valid address: check host and port')
+            raise RejectedError(
+                f'the registry {self._name} is not a valid address: check host and port'
+            )
         # On loopback plain HTTP goes first: a server that speaks it may wait for ever for the end
         # of a TLS hello, and the first request never has credentials.
         loopback = _addresses.is_loopback(f'//{self._address}')
@@ -74,11 +78,16 @@ class Connection:
         self._tokens: typing.Dict[str, _Token] = {}
         self._renewing = threading.Lock()
         self._tries = tries
-        self._http = _http.Http(limit, timeouts, proxies)
+        self._http = _http.Http(self._address, limit, timeouts, proxies, user_agent)
 
     def close(self) -> None:
         """Close the connections of all threads."""
         self._http.close()
+
+    @property
+    def counts_pulls(self) -> bool:
+        """Return whether it is Docker Hub, which limits how many manifests are read with GET."""
+        return self._address == _HUB
 
     def url(self, repository: str, kind: str, name: str) -> str:
         """Return the URL of a manifest, a blob or an upload."""
@@ -134,7 +143,7 @@ class Connection:
         if response.status == 404:
             raise NotFoundError(f'{image} is not in the registry: check its name and tag')
         if response.status in (401, 403):
-            raise self._access_denied(image)
+            raise self._access_denied(image, response)
         if 400 <= response.status < 500:
             listed = ''.join(f', {code}' for code in codes(response))
             raise RejectedError(f'{self._name} rejected {image} (HTTP {response.status}{listed})')
@@ -148,7 +157,13 @@ class Connection:
             f'the registry rejected the username or password for {image}: check both'
         )
 
-    def _access_denied(self, image: str) -> AccessDeniedError:
+    def _access_denied(self, image: str, response: _http.Response) -> AccessDeniedError:
+        # A firewall says 403 as well, and a registry that does not like the client or its country.
+        if response.status == 403 and not {'DENIED', 'UNAUTHORIZED'}.intersection(codes(response)):
+            return AccessDeniedError(
+                f'{_addresses.host(response.url)} denied access to {image} (HTTP 403): check the '
+                f'name, the permissions and any firewall'
+            )
         if self._basic:
             return AccessDeniedError(
                 f'{image} does not exist or this account has no access: check the name and '
@@ -211,7 +226,7 @@ class Connection:
                     f'for {image}: check that it is a registry'
                 )
             elif bearer is not None or not self._basic:
-                raise self._access_denied(image)
+                raise self._access_denied(image, response)
             elif authorization is self._basic:
                 raise self._bad_credentials(image)
             else:
@@ -276,7 +291,7 @@ class Connection:
         if response.status == 401 and self._basic:
             raise self._bad_credentials(image)
         if response.status in (401, 403):
-            raise self._access_denied(image)
+            raise self._access_denied(image, response)
         document = _json(response) if response.status == 200 else {}
         value = document.get('token') or document.get('access_token')
         # requests would repeat a value with a line break in its exception.

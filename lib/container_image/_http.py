@@ -46,19 +46,17 @@ for _logger in ('urllib3.connectionpool', 'urllib3.connection'):
 class Stream:
     """A body that is read as it comes; each read raises `registry_errors.RegistryError`."""
 
-    def __init__(
-        self, received: requests.Response, url: str, proxies: typing.Mapping[str, str]
-    ) -> None:
+    def __init__(self, received: requests.Response, where: str, has_proxy: bool) -> None:
         self._response = received
-        self._url = url
-        self._proxies = proxies
+        self._where = where
+        self._has_proxy = has_proxy
 
     def read(self, size: int) -> bytes:
         """Return at most `size` bytes; none at the end, or if the connection broke."""
         try:
             return typing.cast(bytes, self._response.raw.read(size, decode_content=False))
         except Exception as exc:
-            failure = _http_failures.failure(exc, self._url, self._proxies)
+            failure = _http_failures.failure(exc, self._where, self._has_proxy)
         raise failure
 
     def close(self) -> None:
@@ -107,16 +105,21 @@ class _Session(requests.Session):
 class Http:
     """Makes requests within one limit, over one session for each thread.
 
-    `limit` is in seconds from now; `timeouts` are requests' connect and read time-outs in
-    seconds; `proxies` is as for `registry.Client`.
+    `host` is the registry's, for messages; `limit` is in seconds from now; `timeouts` are
+    requests' connect and read time-outs in seconds; `proxies` and `user_agent` are as for
+    `registry.Client`.
     """
 
     def __init__(
         self,
+        host: str,
         limit: typing.Optional[float],
         timeouts: typing.Tuple[float, float],
         proxies: typing.Optional[Proxies],
+        user_agent: str,
     ) -> None:
+        self._host = host
+        self._user_agent = user_agent
         self._limit = limit
         self._deadline = float('inf') if limit is None else time.monotonic() + limit
         self._timeouts = timeouts
@@ -157,12 +160,12 @@ class Http:
             location = response.headers.get('Location')
             if not location or (method not in ('GET', 'HEAD') and response.status < 307):
                 raise errors.ProtocolError(
-                    f'{_addresses.host(url)} sent an invalid redirect for {method}: check that it '
+                    f'{self._name(url)} sent an invalid redirect for {method}: check that it '
                     f'is a registry'
                 )
             url = _addresses.resolve(url, location)
         raise errors.ProtocolError(
-            f'{_addresses.host(url)} redirected too many times: check that it is a registry'
+            f'{self._name(url)} redirected too many times: check that it is a registry'
         )
 
     def speaks_tls(self, netloc: str) -> bool:
@@ -192,12 +195,13 @@ class Http:
         left = self.seconds_left()
         if left <= 0:
             raise errors.NotReachableError(
-                f'{_addresses.host(url)} was not asked: the limit of {self._limit:g} s was reached'
+                f'{self._name(url)} was not asked: the limit of {self._limit:g} s was reached'
             )
         verify = _ca_bundle()
         connect, read = self._timeouts
         if body:
             connect = read  # urllib3 sends, too, under the time-out for connecting
+        where, has_proxy = self._where(url)
         failure: typing.Optional[errors.RegistryError] = None
         try:
             received = self._request(
@@ -211,7 +215,7 @@ class Http:
                 verify=verify,
             )
             if stream and received.status_code in (200, 206):
-                opened = Stream(received, url, self._proxies_for(url))
+                opened = Stream(received, where, has_proxy)
                 response = Response(received.status_code, received.headers, b'', url, opened)
             else:
                 with received:
@@ -219,7 +223,7 @@ class Http:
         except errors.RegistryError as exc:
             failure = exc
         except Exception as exc:  # with a bad proxy or address, requests raises nearly anything
-            failure = _http_failures.failure(exc, url, self._proxies_for(url))
+            failure = _http_failures.failure(exc, where, has_proxy)
         _log.debug('%s at %s: %s', method, _addresses.host(url), failure or response.status)
         # Not inside `except`: what requests raises refers to the request and its headers.
         if failure:
@@ -228,7 +232,7 @@ class Http:
         if status in (408, 429) or (status >= 500 and status != 501):
             wait = _retry_after(response.headers.get('Retry-After', ''))
             trouble = 'is rate-limiting requests' if status == 429 else 'is unavailable'
-            raise errors.OverloadedError(f'{_addresses.host(url)} {trouble} (HTTP {status})', wait)
+            raise errors.OverloadedError(f'{self._name(url)} {trouble} (HTTP {status})', wait)
         return response
 
     def _request(self, method: str, url: str, **arguments: typing.Any) -> requests.Response:
@@ -236,6 +240,7 @@ class Http:
         if session is None:
             session = self._local.session = _Session()
             session.trust_env = False
+            session.headers['User-Agent'] = self._user_agent
             # Some registries take a client with a cookie for a browser.
             session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
             self._sessions.append(session)
@@ -254,10 +259,10 @@ class Http:
         content = b''
         status = received.status_code
         if status == 407:
-            raise _http_failures.proxy_refuses(url)
-        if status < 300 and received.headers.get('Content-Encoding', 'identity') != 'identity':
+            raise _http_failures.proxy_refuses(self._where(url)[0])
+        if status < 300 and _is_compressed(received):
             raise errors.ProtocolError(
-                f'{_addresses.host(url)} sent a compressed response, which was not requested: '
+                f'{self._name(url)} sent a compressed response, which was not requested: '
                 f'check for a proxy'
             )
         while len(content) <= max_bytes:
@@ -269,17 +274,32 @@ class Http:
             content += block
             if self.seconds_left() <= 0:
                 raise errors.NotReachableError(
-                    f'{_addresses.host(url)} did not finish its response within {self._limit:g} s'
+                    f'{self._name(url)} did not finish its response within {self._limit:g} s'
                 )
         if method != 'HEAD' and len(content) < min(_length(received), max_bytes):
             raise errors.NotReachableError(
-                f'{_addresses.host(url)} closed the connection before the end of its response'
+                f'{self._name(url)} closed the connection before the end of its response'
             )
         if len(content) > max_bytes and status < 300:
             raise errors.ProtocolError(
-                f'{_addresses.host(url)} sent a response over the limit of {max_bytes} bytes'
+                f'{self._name(url)} sent a response over the limit of {max_bytes} bytes'
             )
         return Response(status, received.headers, content, url)
+
+    def _name(self, url: str) -> str:
+        """Return what messages call the server at `url`: the registry, or one that it named."""
+        host = _addresses.host(url)
+        registry = f'the registry {self._host}'
+        return registry if host == self._host else f'{host} (used by {registry})'
+
+    def _where(self, url: str) -> typing.Tuple[str, bool]:
+        """Return the name of the server at `url` and of the proxy before it, if there is one."""
+        proxy = requests.utils.select_proxy(url, self._proxies_for(url))
+        if not proxy:
+            return self._name(url), False
+        # Its password may hold a slash, so it is no use to parse this as a URL.
+        host = proxy.rpartition('@')[2].rpartition('//')[2].partition('/')[0]
+        return f'{self._name(url)} (through the proxy {messages.printable(host)})', True
 
     def _proxies_for(self, url: str) -> typing.Dict[str, str]:
         # requests' own way changes os.environ for a moment, under all the other threads.
@@ -314,12 +334,18 @@ def _ca_bundle() -> typing.Union[bool, str]:
         path = os.environ.get(variable)
         if path and not os.path.exists(path):
             raise errors.CertificateNotTrustedError(
-                f'{variable} names {messages.printable(path)}, which does not exist: set it to a '
-                f'bundle of CA certificates'
+                f'{variable} names {messages.printable(path)}, which does not exist: it must '
+                f'name a bundle of CA certificates'
             )
         if path:
             return path
     return True
+
+
+def _is_compressed(received: requests.Response) -> bool:
+    """Return whether a body has to be unpacked; `aws-chunked` only says how it was uploaded."""
+    codings = received.headers.get('Content-Encoding', '').lower().split(',')
+    return not {coding.strip() for coding in codings} <= {'', 'identity', 'aws-chunked'}
 
 
 def _length(received: requests.Response) -> int:

@@ -6,44 +6,42 @@ import ssl
 import typing
 
 import requests
-import requests.utils
 import urllib3.exceptions
 
-from container_image import _addresses, messages
+from container_image import messages
 from container_image import registry_errors as errors
 
 
-def failure(
-    error: BaseException, url: str, proxies: typing.Mapping[str, str]
-) -> errors.RegistryError:
-    """Return the error for an exception of requests or urllib3, without its text."""
+def failure(error: BaseException, where: str, has_proxy: bool) -> errors.RegistryError:
+    """Return the error for an exception of requests or urllib3, without its text.
+
+    `where` names the server for the message, and the proxy before it if it `has_proxy`.
+    """
     causes = _causes(error)
-    where = _addresses.host(url)
-    proxy = requests.utils.select_proxy(url, proxies)
-    if proxy:
-        # Its password may hold a slash, so it is no use to parse this as an address.
-        address = proxy.rpartition('@')[2].rpartition('//')[2].partition('/')[0]
-        where += f' (through the proxy {messages.printable(address)})'
 
     def has(*types: typing.Type[BaseException]) -> bool:
         return any(isinstance(cause, types) for cause in causes)
 
     if has(socket.gaierror):
         return errors.NotResolvedError(f'cannot resolve {where}: check the name and the network')
+    if _is_bad_bundle(causes):
+        return errors.CertificateNotTrustedError(
+            f'the bundle of CA certificates for {where} cannot be read'
+        )
     distrust = _distrust(causes)
     if distrust:
         return errors.CertificateNotTrustedError(
-            f'the certificate of {where} is not trusted ({distrust}): set REQUESTS_CA_BUNDLE to '
-            f'a bundle that contains its CA'
+            f'the certificate of {where} is not trusted ({distrust}): it must be valid, and its '
+            f'CA must be public, or in the bundle that REQUESTS_CA_BUNDLE names'
         )
-    nowhere = has(
+    invalid = has(
         requests.exceptions.InvalidURL, urllib3.exceptions.LocationValueError, UnicodeError
     )
     if any('Tunnel connection failed: 407' in str(cause) for cause in causes):
-        return proxy_refuses(url)
-    if has(requests.exceptions.ProxyError) or (proxy and nowhere):
+        return proxy_refuses(where)
+    if has(requests.exceptions.ProxyError) or (has_proxy and invalid):
         return errors.NotReachableError(f'{where} cannot be reached: check the proxy')
-    if nowhere:
+    if invalid:
         # Hosts are checked before: only what a registry redirects to can still be invalid.
         return errors.ProtocolError(f'{where} is not a valid address: check that it is a registry')
     if has(ssl.SSLError):
@@ -57,16 +55,17 @@ def failure(
     return errors.NotReachableError(f'the connection to {where} broke: check the network')
 
 
-def proxy_refuses(url: str) -> errors.NotReachableError:
+def proxy_refuses(where: str) -> errors.NotReachableError:
     """Return the error for HTTP status 407."""
     return errors.NotReachableError(
-        f'the proxy for {_addresses.host(url)} requires valid credentials: check the proxy URL'
+        f'{where} cannot be reached, because the proxy requires valid credentials: check its URL'
     )
 
 
 def is_distrust(error: BaseException) -> bool:
     """Return whether the error is about the server's certificate."""
-    return _distrust(_causes(error)) is not None
+    causes = _causes(error)
+    return _is_bad_bundle(causes) or _distrust(causes) is not None
 
 
 def _causes(error: BaseException) -> typing.List[BaseException]:
@@ -82,11 +81,15 @@ def _causes(error: BaseException) -> typing.List[BaseException]:
     return causes
 
 
+def _is_bad_bundle(causes: typing.Iterable[BaseException]) -> bool:
+    return any(
+        isinstance(cause, ssl.SSLError) and cause.library in ('PEM', 'X509') for cause in causes
+    )
+
+
 def _distrust(causes: typing.Iterable[BaseException]) -> typing.Optional[str]:
     """Return why a certificate is not trusted, or None if the error is a different one."""
     for cause in causes:
-        if isinstance(cause, ssl.SSLError) and cause.library in ('PEM', 'X509'):
-            return 'the bundle cannot be read'
         match = re.search(r'certificate verify failed(?:: (.*?))?\.? ?(\(_ssl|$)', str(cause))
         if isinstance(cause, ssl.SSLError) and match:
             # Python 3.6 does not say which.

@@ -69,25 +69,25 @@ def read(path: str) -> ImageDetails:
     except ValueError:
         problem = 'its path is invalid'
     if problem:
-        raise UnreadableFileError(f'its file cannot be read: {problem}')
+        raise UnreadableFileError(f'the file from resource-get cannot be read: {problem}')
     if data is None:
-        raise UnreadableFileError('its file is not a regular file')
+        raise UnreadableFileError('the file from resource-get is not a regular file')
     return parse(data)
 
 
 def parse(data: bytes) -> ImageDetails:
     """Return the ImageDetails in `data` (bytes); raise InvalidContentsError."""
     if len(data) > _MAX_BYTES:
-        raise InvalidContentsError(f'its content is larger than {_MAX_BYTES // 1024} KiB')
+        raise InvalidContentsError(f'the attached file is larger than {_MAX_BYTES // 1024} KiB')
     try:
         text = data.decode('utf-8-sig')
     except UnicodeDecodeError:
         text = None
     # Raised outside of `except`, here and below: the exceptions of decoders quote their input.
     if text is None:
-        raise InvalidContentsError('its content is not UTF-8 text')
+        raise InvalidContentsError('the attached file is not UTF-8 text')
     if not text.strip():
-        raise InvalidContentsError('its content is empty')
+        raise InvalidContentsError('the attached file is empty')
     pairs = _json_pairs(text)
     if pairs is None:
         pairs = _yaml_pairs(text)
@@ -206,23 +206,23 @@ def _yaml_pairs(text: str) -> _Pairs:
             raise _TooLargeError
     except yaml.composer.ComposerError as error:
         has = 'more than one YAML document' if error.context else 'an undefined YAML alias'
-        problem = f'its content has {has}'
+        problem = f'the attached file has {has}'
     except yaml.MarkedYAMLError as error:
         line = f' (line {error.problem_mark.line + 1})' if error.problem_mark else ''
-        problem = f'its content is not YAML{line}'
+        problem = f'the attached file is not YAML{line}'
     except InvalidContentsError as error:
         problem = str(error)
     except _TooLargeError:
-        problem = 'its content is too large or too deeply nested for image details'
+        problem = 'the attached file is too large or too deeply nested for image details'
     except Exception:
         # PyYAML lets some of Python's own errors through, for impossible escapes for one.
-        problem = 'its content is not YAML'
+        problem = 'the attached file is not YAML'
     if problem:
         raise InvalidContentsError(problem)
     if root is None:
-        raise InvalidContentsError('its content is empty')
+        raise InvalidContentsError('the attached file is empty')
     if not isinstance(root, yaml.MappingNode):
-        raise InvalidContentsError('its content is not a mapping with the key registrypath')
+        raise InvalidContentsError('the attached file is not a mapping with the key registrypath')
     return [
         (key.value, _yaml_text(value))
         for key, value in root.value
@@ -247,7 +247,7 @@ def _size(node: typing.Optional[yaml.Node], sizes: typing.Dict[int, typing.Optio
         return 0
     if id(node) not in sizes:
         if node.tag not in _STANDARD:
-            raise InvalidContentsError('its content has a tag that is not standard YAML')
+            raise InvalidContentsError('the attached file has a tag that is not standard YAML')
         sizes[id(node)] = None
         children = [] if isinstance(node, yaml.ScalarNode) else node.value
         if isinstance(node, yaml.MappingNode):
@@ -255,5 +255,5 @@ def _size(node: typing.Optional[yaml.Node], sizes: typing.Dict[int, typing.Optio
         sizes[id(node)] = 1 + sum(_size(child, sizes) for child in children)
     size = sizes[id(node)]
     if size is None:
-        raise InvalidContentsError('its content has a recursive YAML alias')
+        raise InvalidContentsError('the attached file has a recursive YAML alias')
     return size

@@ -77,6 +77,9 @@ MEDIA_TYPES = (
     'application/vnd.docker.distribution.manifest.v2+json',
 )
 
+# Some registries reject the one of requests.
+USER_AGENT = 'docker-resource'
+
 _MAX_MANIFEST_BYTES = 4 << 20  # the distribution-spec wants every registry to take them
 
 LookupResult = typing.Union[str, RegistryError]
@@ -148,7 +151,7 @@ def look_up(
         lookup = Lookup(*image)
         domain = messages.printable(lookup.reference.domain)
         results[name] = NotReachableError(
-            f'{domain} did not respond within {limit:.0f} s: check the network'
+            f'the registry {domain} did not respond within {limit:.0f} s: check the network'
         )
         threading.Thread(target=look_up_one, args=(name, lookup), daemon=True).start()
     for _ in images:
@@ -176,6 +179,7 @@ class Client:
             breaks
         timeouts: the connect and read time-outs of requests, in seconds
         on_retry: is called with a sentence before each wait for a retry
+        user_agent: names the program to the registry, as in RFC 7231 (User-Agent)
     """
 
     def __init__(
@@ -189,6 +193,7 @@ class Client:
         tries: int = 5,
         timeouts: typing.Tuple[float, float] = (10, 60),
         on_retry: typing.Callable[[str], None] = lambda sentence: None,
+        user_agent: str = USER_AGENT,
     ) -> None:
         self._registry = _connection.Connection(
             host,
@@ -199,6 +204,7 @@ class Client:
             tries=tries,
             timeouts=timeouts,
             on_retry=on_retry,
+            user_agent=user_agent,
         )
         self._name = messages.printable(host)
 
@@ -327,7 +333,11 @@ class Client:
             headers={'Accept': ', '.join(MEDIA_TYPES)},
         )
         digest = response.headers.get('Docker-Content-Digest', '')
-        if response.status in (400, 405, 501) or (response.status == 200 and not digest):
+        # Some servers only know GET, or redirect to storage whose signed URLs are for GET only.
+        # Docker Hub knows HEAD, and counts each GET as a pull.
+        unsure = response.status in (403, 404) and not self._registry.counts_pulls
+        unknown = response.status in (400, 405, 501)
+        if unsure or unknown or (response.status == 200 and not digest):
             return self._get_manifest(repository, tag_or_digest).digest
         self._registry.raise_for_status(response, image, 200)
         algorithm = digest.partition(':')[0]

@@ -43,8 +43,8 @@ def test_wrong_contents_are_refused_and_not_quoted(case):
 @pytest.mark.parametrize(
     ('case', 'words'),
     [
-        ('nothing', 'content is empty'),
-        ('a comment only', 'content is empty'),
+        ('nothing', 'the attached file is empty'),
+        ('a comment only', 'the attached file is empty'),
         ('what is not YAML, with a password', r'not YAML \(line 3\)'),
         ('what is not UTF-8', 'not UTF-8'),
         ('two documents', 'more than one YAML document'),

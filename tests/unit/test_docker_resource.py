@@ -76,7 +76,7 @@ def test_each_failed_resource_is_named_with_its_reason(unit):
     assert unit.statuses[-1] == (
         'blocked',
         'absent-1, absent-2: resource-get returned no file (will be retried in the next hook); '
-        'empty: its content is empty (juju attach-resource my-charm empty=IMAGE)',
+        'empty: the attached file is empty (juju attach-resource my-charm empty=IMAGE)',
     )
 
 

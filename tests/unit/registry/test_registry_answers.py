@@ -6,7 +6,7 @@ import json
 import case
 import pytest
 
-from container_image import registry
+from container_image import _connection, registry
 
 
 def test_the_digest_is_asked_for_with_head_and_all_four_media_types():
@@ -44,6 +44,92 @@ def test_a_registry_that_gives_no_digest_for_head_is_asked_for_the_manifest(stat
     with case.registry_that(answer) as (host, asked):
         assert case.ask(host) == case.DIGEST
     assert [method for method, _, _ in asked] == ['HEAD', 'GET']
+
+
+@pytest.mark.parametrize('coding', ['', 'identity', 'aws-chunked', 'AWS-Chunked, identity'])
+def test_a_coding_that_leaves_the_content_as_it_is_is_no_compression(coding):
+    def answer(exchange):
+        case.has(exchange, Content_Encoding=coding)
+
+    with case.registry_that(answer) as (host, _), registry.Client(host) as client:
+        assert client.head_manifest('team/app', '1.0') == case.DIGEST
+        assert client.get_manifest('team/app', '1.0').content == case.MANIFEST
+
+
+@pytest.mark.parametrize('status', [403, 404])
+def test_a_registry_that_denies_a_manifest_for_head_and_returns_it_for_get_has_it(status):
+    def answer(exchange):
+        if exchange.command == 'HEAD':
+            exchange.reply(status)
+        else:
+            case.has(exchange)
+
+    with case.registry_that(answer) as (host, asked):
+        assert case.ask(host) == case.DIGEST
+    assert [method for method, _, _ in asked] == ['HEAD', 'GET']
+
+
+def test_storage_whose_address_is_signed_for_get_only_has_the_manifest():
+    def storage_answer(exchange):
+        if exchange.command == 'HEAD':
+            exchange.reply(403)
+        else:
+            case.has(exchange)
+
+    with case.registry_that(storage_answer) as (storage, _):
+        location = f'http://{storage}/there?signature={case.SIGNATURE}'
+        with case.registry_that(lambda exchange: exchange.reply(307, Location=location)) as (
+            host,
+            _,
+        ):
+            assert case.ask(host) == case.DIGEST
+
+
+@pytest.mark.parametrize('status', [403, 404])
+def test_docker_hub_which_counts_each_get_is_asked_with_head_only(status, monkeypatch):
+    with case.registry_that(lambda exchange: exchange.reply(status)) as (host, asked):
+        monkeypatch.setattr(_connection, '_HUB', host)
+        assert isinstance(case.failure_of(case.ask, host), registry.RejectedError)
+    assert [method for method, _, _ in asked] == ['HEAD']
+
+
+@pytest.mark.parametrize(
+    ('head', 'get', 'kind'),
+    [
+        (404, 404, registry.NotFoundError),
+        (403, 404, registry.NotFoundError),
+        (404, 403, registry.AccessDeniedError),
+        (404, 503, registry.OverloadedError),
+    ],
+)
+def test_what_get_says_of_a_manifest_counts_more_than_what_head_says(head, get, kind):
+    def answer(exchange):
+        exchange.reply(head if exchange.command == 'HEAD' else get)
+
+    with case.registry_that(answer) as (host, _):
+        assert type(case.failure_of(case.ask, host)) is kind
+
+
+@pytest.mark.parametrize(
+    ('options', 'name'), [({}, 'docker-resource'), ({'user_agent': 'my-tool/1'}, 'my-tool/1')]
+)
+def test_each_request_says_which_program_asks(options, name):
+    names = []
+
+    def answer(exchange):
+        names.append(exchange.headers['User-Agent'])
+        if exchange.path.startswith('/token'):
+            exchange.reply(200, b'{"token": "%s"}' % case.TOKEN.encode())
+        elif exchange.headers.get('Authorization'):
+            case.has(exchange)
+        else:
+            exchange.reply(
+                401, WWW_Authenticate=f'Bearer realm="http://{exchange.headers["Host"]}/token"'
+            )
+
+    with case.registry_that(answer) as (host, _):
+        assert case.ask(host, **options) == case.DIGEST
+    assert names == [name] * 3
 
 
 def test_a_manifest_asked_for_by_digest_has_to_have_it():
@@ -106,6 +192,24 @@ def test_a_status_becomes_the_error_that_says_so(status, kind):
         error = case.failure_of(case.ask, host)
     assert type(error) is kind
     assert f'{host}/team/app:1.0' in str(error)
+
+
+@pytest.mark.parametrize(
+    ('content', 'asks_for_credentials'),
+    [
+        (b'', False),
+        (b'<html>Blocked by the firewall</html>', False),
+        (b'{"errors": [{"code": "TOOMANYREQUESTS"}]}', False),
+        (b'{"errors": [{"code": "DENIED"}]}', True),
+        (b'{"errors": [{"code": "UNAUTHORIZED"}]}', True),
+    ],
+)
+def test_only_a_registry_s_own_403_says_that_credentials_are_needed(content, asks_for_credentials):
+    with case.registry_that(lambda exchange: exchange.reply(403, content)) as (host, _):
+        error = case.failure_of(case.ask, host)
+    assert type(error) is registry.AccessDeniedError
+    assert ('needs credentials' in str(error)) is asks_for_credentials
+    assert ('firewall' in str(error)) is not asks_for_credentials
 
 
 def test_a_refusal_to_store_a_manifest_says_which_but_repeats_only_codes():

@@ -100,7 +100,21 @@ def test_a_port_where_nobody_listens_is_not_reachable():
         host = f'127.0.0.1:{unused.getsockname()[1]}'
         error = case.failure_of(case.ask, host)
     assert type(error) is registry.NotReachableError
-    assert host in str(error)
+    assert f'the registry {host} refused the connection' in str(error)
+
+
+def test_a_server_that_a_registry_uses_is_told_from_the_registry():
+    with socket.socket() as unused:
+        unused.bind(('127.0.0.1', 0))
+        other = f'127.0.0.1:{unused.getsockname()[1]}'
+
+        def answer(exchange):
+            exchange.reply(307, Location=f'http://{other}/blob')
+
+        with case.registry_that(answer) as (host, _):
+            error = case.failure_of(case.ask, host)
+    assert type(error) is registry.NotReachableError
+    assert f'{other} (used by the registry {host}) refused the connection' in str(error)
 
 
 def test_a_server_that_accepts_and_says_nothing_is_not_reachable():
@@ -154,9 +168,10 @@ def test_a_body_without_end_is_not_read_to_its_end(framing):
     assert type(error) is registry.ProtocolError
 
 
-def test_a_body_that_grows_when_it_is_unpacked_is_not_unpacked():
+@pytest.mark.parametrize('coding', ['gzip', 'aws-chunked, gzip', 'gzip,aws-chunked', 'br'])
+def test_a_body_that_grows_when_it_is_unpacked_is_not_unpacked(coding):
     def answer(exchange):
-        exchange.reply(200, b'', Content_Type=case.TYPE, Content_Encoding='gzip')
+        exchange.reply(200, b'', Content_Type=case.TYPE, Content_Encoding=coding)
 
     with case.registry_that(answer) as (host, _):
         assert type(case.failure_of(case.ask, host)) is registry.ProtocolError
@@ -197,4 +212,4 @@ def test_a_proxy_that_is_in_between_and_wants_credentials_is_told_from_the_regis
     ) as (host, _):
         error = case.failure_of(case.ask, host, username=case.USERNAME, password=case.PASSWORD)
     assert type(error) is registry.NotReachableError
-    assert 'the proxy for' in str(error)
+    assert 'the proxy requires valid credentials' in str(error)

@@ -62,7 +62,9 @@ class Source:
         login = registry_logins.find(reference)
         self.reference = reference
         self.repository = reference.path
-        self.client = registry.Client(reference.domain, login.username, login.password, **options)
+        self.client = registry.Client(
+            reference.domain, login.username, login.password, user_agent='charm-image', **options
+        )
 
     def __enter__(self) -> Source:
         return self

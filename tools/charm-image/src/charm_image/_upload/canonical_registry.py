@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import urllib.parse
 from collections.abc import Callable
@@ -21,8 +22,11 @@ class Repository:
         url = os.environ.get('CHARMCRAFT_REGISTRY_URL')
         if url:
             host = urllib.parse.urlsplit(store_connection.secure(url)).netloc
-        self.client = registry.Client(host, way_in.username, way_in.password, on_retry=tell)
-        self._impatient = registry.Client(host, way_in.username, way_in.password, tries=1)
+        connect = functools.partial(
+            registry.Client, host, way_in.username, way_in.password, user_agent='charm-image'
+        )
+        self.client = connect(on_retry=tell)
+        self._impatient = connect(tries=1)
 
     def __enter__(self) -> Repository:
         return self
