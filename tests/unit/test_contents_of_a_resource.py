@@ -31,7 +31,7 @@ def test_wrong_contents_fail_and_the_operator_reads_why(unit, case):
     assert unit.flags('other') == AVAILABLE
     status, message = unit.statuses[-1]
     assert status == 'blocked'
-    assert message.startswith('my-image: its ')
+    assert message.startswith(('my-image: its ', 'my-image: the attached file '))
     assert message.endswith(' (juju attach-resource my-charm my-image=IMAGE)')
     assert SECRET not in repr((unit.statuses, unit.logged, reactive.get_flags()))
     assert 'other:' not in message
