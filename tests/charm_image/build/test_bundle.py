@@ -85,11 +85,9 @@ def test_what_watches_nothing_is_refused():
 
 
 def test_a_bundle_is_ordered_and_knows_its_resources_by_name():
-    bundle = charm_image.ResourceBundle()
-    made = bundle.create('File', name='/a', contents='')
-    bundle.add(resources.Directory(name='/d'))
+    made = resources.File(name='/a', contents='')
+    bundle = bundle_of(made, resources.Directory(name='/d'))
     assert [repr(each) for each in bundle] == ['File[/a]', 'Directory[/d]']
-    assert bundle['File[/a]'] is bundle.get_resource_by_name('/a') is made
+    assert bundle['File[/a]'] is bundle.named('/a') is made
+    assert bundle.named('/b') is None
     assert len(bundle) == 2
-    with pytest.raises(charm_image.ResourceError, match='unknown type of resource'):
-        bundle.create('Files', name='/a')

@@ -9,10 +9,20 @@ import os
 import re
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NoReturn, TypeAlias
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    Generic,
+    NoReturn,
+    ParamSpec,
+    TypeAlias,
+    TypedDict,
+    overload,
+)
 
 from charm_image import errors, resources
-from charm_image._build import builder, bundle, emulation, places, tracebacks
+from charm_image._build import builder, bundle, emulation, places
 from charm_image._oci import platforms
 
 try:
@@ -26,11 +36,14 @@ except ModuleNotFoundError as error:
         "charm_image.fabric needs Fabric: pip install 'charm-image[fabric]'", name=error.name
     ) from None
 
-__all__ = ['docker_container']
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
-tracebacks.begin_at_the_fabfile()
+__all__ = ['ImageTask', 'Settings', 'docker_container']
 
-_Function: TypeAlias = Callable[..., Iterable[resources.Resource] | None]
+_P = ParamSpec('_P')
+_Resources: TypeAlias = Iterable[resources.Resource] | None
+_Function: TypeAlias = Callable[Concatenate[bundle.ResourceBundle, _P], _Resources]
 
 _OPTIONS = {
     'from_image': 'The base image: a name, an ID or scratch.',
@@ -53,8 +66,56 @@ _LISTS = {'volumes': ',(?=/)', 'ports': ', *', 'platform': ', *'}
 _SEVERAL = (list, tuple, set, frozenset, dict)
 
 
+class Settings(TypedDict, total=False):
+    """The settings of an image, which `docker_container` and callers of the task give."""
+
+    from_image: str | None
+    tag: str | None
+    env: Mapping[str, str] | None
+    volumes: Sequence[str] | None
+    ports: Sequence[int | str] | None
+    cmd: Sequence[str] | None
+    maintainer: str | None
+    platform: str | Sequence[str] | None
+    labels: Mapping[str, str] | None
+    dry_run: bool
+    output: str | os.PathLike[str] | None
+    network: str | None
+    engines: Mapping[str, str] | None
+
+
+class ImageTask(invoke.tasks.Task[Any], Generic[_P]):
+    """A task that builds an image; `__wrapped__` is the function that yields its resources."""
+
+    __wrapped__: _Function[_P]
+
+    @overload
+    def __call__(
+        self, context: invoke.context.Context, /, *args: _P.args, **kwargs: _P.kwargs
+    ) -> str | None: ...
+
+    @overload
+    def __call__(
+        self, context: invoke.context.Context, /, **settings: Unpack[Settings]
+    ) -> str | None: ...
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[misc]
+        """Build the image; return its ID, None for a dry run."""
+        return super().__call__(*args, **kwargs)
+
+
+@overload
+def docker_container(function: _Function[_P], /) -> ImageTask[_P]: ...
+
+
+@overload
 def docker_container(
-    function: _Function | None = None,
+    **settings: Unpack[Settings],
+) -> Callable[[_Function[_P]], ImageTask[_P]]: ...
+
+
+def docker_container(
+    function: _Function[Any] | None = None,
     /,
     *,
     from_image: str | None = None,
@@ -91,7 +152,7 @@ def docker_container(
     return _task(function, settings=settings)
 
 
-def _task(function: _Function, settings: Mapping[str, Any]) -> invoke.tasks.Task[Any]:
+def _task(function: _Function[Any], settings: Mapping[str, Any]) -> ImageTask[Any]:
     own, takes = _parameters(function)
     built: dict[str, str | None] = {}
 
@@ -124,14 +185,14 @@ def _task(function: _Function, settings: Mapping[str, Any]) -> invoke.tasks.Task
     body.__doc__ = inspect.getdoc(function) or 'Build an image.'
     body.__signature__ = _signature(own)  # type: ignore[attr-defined]
     several = [name for name, parameter in own.items() if issubclass(_kind(parameter), _SEVERAL)]
-    return invoke.tasks.Task(
+    return ImageTask(
         body,
         iterable=[*several, *_PAIRS, *_LISTS],
         help={**{name: _describe(parameter) for name, parameter in own.items()}, **_OPTIONS},
     )
 
 
-def _filled(function: _Function, values: Mapping[str, Any]) -> bundle.ResourceBundle:
+def _filled(function: _Function[Any], values: Mapping[str, Any]) -> bundle.ResourceBundle:
     contents = bundle.ResourceBundle()
     try:
         made = function(contents, **values)
@@ -145,7 +206,7 @@ def _filled(function: _Function, values: Mapping[str, Any]) -> bundle.ResourceBu
 
 
 def _filled_for(
-    function: _Function, values: Mapping[str, Any], platform: str
+    function: _Function[Any], values: Mapping[str, Any], platform: str
 ) -> bundle.ResourceBundle:
     return _filled(function, {**values, 'platform': platform})
 
@@ -170,7 +231,7 @@ def _of_platforms(engines: Any, chosen: Any) -> Any:
         return engines  # the builder reports the error
 
 
-def _check(function: _Function, settings: Mapping[str, Any]) -> None:
+def _check(function: _Function[Any], settings: Mapping[str, Any]) -> None:
     """Check the decorator's settings, including those that the command line overrides."""
     try:
         # without what the command line may complete
@@ -183,7 +244,7 @@ def _check(function: _Function, settings: Mapping[str, Any]) -> None:
 
 
 def _build(
-    function: _Function, values: dict[str, Any], chosen: dict[str, Any], takes_platform: bool
+    function: _Function[Any], values: dict[str, Any], chosen: dict[str, Any], takes_platform: bool
 ) -> str | None:
     contents: Any = functools.partial(_filled_for, function, values)
     try:
@@ -204,12 +265,12 @@ def _build(
     return image.image_id or None
 
 
-def _where(function: _Function) -> str:
+def _where(function: _Function[Any]) -> str:
     code = function.__code__
     return f'{os.path.basename(code.co_filename)}:{code.co_firstlineno}: {function.__name__}'
 
 
-def _parameters(function: _Function) -> tuple[dict[str, inspect.Parameter], set[str]]:
+def _parameters(function: _Function[Any]) -> tuple[dict[str, inspect.Parameter], set[str]]:
     """Return its own parameters, and whether it takes the settings and the platform."""
     if not inspect.isfunction(function):
         raise TypeError(

@@ -10,7 +10,6 @@ import codecs
 import contextlib
 import datetime
 import email.utils
-import json
 import os
 import re
 import secrets
@@ -140,7 +139,9 @@ class Engine:
         reports: builder_reports.Classic | builder_reports.BuildKit,
         undo: Callable[[], None],
     ) -> Generator[builder_reports.Event, None, None]:
+        import docker
         import requests
+        from docker.utils import json_stream
 
         built = False
         try:
@@ -156,13 +157,16 @@ class Engine:
                     _hang_up(response)
                 if response.status_code != 200:
                     raise errors.BuildError(f'the engine rejected the build: {_message(response)}')
-                for document in _documents(response.iter_content(None)):
+                text = codecs.iterdecode(response.iter_content(None), 'utf-8', 'replace')
+                for document in json_stream.json_stream(text):
+                    if not isinstance(document, dict):
+                        continue
                     for event in reports.read(document):
                         built = built or event.kind == 'image'
                         yield event
             if not built:
                 raise errors.BuildError('the engine ended the build without an image')
-        except (requests.RequestException, OSError) as error:
+        except (requests.RequestException, docker.errors.StreamParseError, OSError) as error:
             raise errors.BuildError(f'the engine stopped during the build: {error}') from None
         finally:
             self._response = None
@@ -246,19 +250,3 @@ def _message(response: Any) -> str:
         return str(response.json()['message'])
     except (ValueError, KeyError, TypeError):
         return f'HTTP status {response.status_code}'
-
-
-def _documents(chunks: Iterator[bytes]) -> Iterator[dict[str, Any]]:
-    decoder = json.JSONDecoder()
-    text = ''
-    incremental = codecs.getincrementaldecoder('utf-8')('replace')
-    for chunk in chunks:
-        text = (text + incremental.decode(chunk)).lstrip()
-        while text:
-            try:
-                document, end = decoder.raw_decode(text)
-            except ValueError:
-                break  # the rest is in the next chunk
-            text = text[end:].lstrip()
-            if isinstance(document, dict):
-                yield document

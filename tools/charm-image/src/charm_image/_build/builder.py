@@ -69,6 +69,7 @@ class DockerBuilder:
         self,
         bundle: bundle.ResourceBundle | Callable[[str], bundle.ResourceBundle],
         from_image: str | None = None,
+        *,
         tag: str | None = None,
         env: Mapping[str, str] | None = None,
         volumes: Sequence[str] | None = None,

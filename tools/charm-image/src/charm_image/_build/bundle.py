@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from charm_image import errors, resources
 from charm_image.resources.resource import caller, location
@@ -31,23 +30,6 @@ class ResourceBundle:
 
     def __getitem__(self, typed_id: str) -> resources.Resource:
         return self._by_id[typed_id]
-
-    def get_resource_by_name(self, target: str) -> resources.Resource:
-        """Return the first resource whose id is `target`. Raises KeyError if there is none."""
-        for resource in self._resources:
-            if resource.id == target:
-                return resource
-        raise KeyError(f'the bundle has no resource with the id {target!r}')
-
-    def create(self, typename: str, **arguments: Any) -> resources.Resource:
-        """Create a resource of the type `typename`, such as 'File', and add it."""
-        if typename not in resources.__all__:
-            kinds = ', '.join(resources.__all__)
-            raise errors.ResourceError(
-                f'unknown type of resource {typename!r}: use one of {kinds}'
-            )
-        made: resources.Resource = getattr(resources, typename)(**arguments)
-        return self.add(made)
 
     def add(self, resource: resources.Resource) -> resources.Resource:
         """Append `resource`.
@@ -113,10 +95,7 @@ class ResourceBundle:
         """Return the resource with that id, with its type (`File[/etc/motd]`) or without."""
         if name in self._by_id:
             return self._by_id[name]
-        try:
-            return self.get_resource_by_name(name)
-        except KeyError:
-            return None
+        return next((each for each in self._resources if each.id == name), None)
 
 
 def _line_of(source: object) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from charm_image.resources import ownership, scripts
-from charm_image.resources.resource import Resource
+from charm_image.resources.resource import Common, Resource
 from charm_image.resources.shell import quote, stop
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class Directory(Resource):
@@ -18,7 +21,7 @@ class Directory(Resource):
         group: name or ID of a group; default: the owner's group, or root if owner is an ID
         mode: permissions, as a number or a string of octal digits; default: 0o755
         parents: also create missing parent directories, with the same owner, group and mode
-        common: see Resource
+        common: id, policy and watches; see Common
     """
 
     policies = {
@@ -31,11 +34,12 @@ class Directory(Resource):
     def __init__(
         self,
         name: str,
+        *,
         owner: str | int | None = None,
         group: str | int | None = None,
         mode: int | str | None = None,
         parents: bool = False,
-        **common: Any,
+        **common: Unpack[Common],
     ):
         self.name = self._path('name', name)
         self.owner = self._account('owner', owner)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from charm_image.resources import scripts, shell
-from charm_image.resources.resource import Resource, kind
+from charm_image.resources.resource import Common, Resource, kind
 from charm_image.resources.shell import quote, say
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 _VARIABLE = re.compile(r'[A-Za-z_][A-Za-z0-9_]*')
 
@@ -62,7 +65,7 @@ class Execute(Resource):
         unless: a command; if it succeeds, nothing is run. A string is run by the shell
         creates: a path; if it exists, nothing is run
         touch: a path; if it exists, nothing is run; created after the commands
-        common: see Resource
+        common: id, policy and watches; see Common
     """
 
     policies = {'execute': (), 'apply': ()}
@@ -70,6 +73,7 @@ class Execute(Resource):
     def __init__(
         self,
         name: str | None = None,
+        *,
         command: str | Sequence[str] | None = None,
         commands: Sequence[str | Sequence[str]] | None = None,
         cwd: str = '/',
@@ -81,7 +85,7 @@ class Execute(Resource):
         unless: str | Sequence[str] | None = None,
         creates: str | None = None,
         touch: str | None = None,
-        **common: Any,
+        **common: Unpack[Common],
     ):
         if (command is None) == (commands is None):
             self._refuse('give either command or commands')

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from charm_image.resources import ownership, scripts
-from charm_image.resources.resource import Resource, kind
+from charm_image.resources.resource import Common, Resource, kind
 from charm_image.resources.shell import quote, stop
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class File(Resource):
@@ -26,7 +29,7 @@ class File(Resource):
         group: name or ID of a group; default: the owner's group, or root if owner is an ID
         mode: permissions, as a number or a string of octal digits; default: 0o644
         sensitive: accepted for compatibility with fuselage; contents are never shown
-        common: see Resource
+        common: id, policy and watches; see Common
     """
 
     policies = {'apply': (), 'remove': ('owner', 'group', 'mode', 'contents', 'source')}
@@ -35,13 +38,14 @@ class File(Resource):
     def __init__(
         self,
         name: str,
+        *,
         contents: str | bytes | None = None,
         source: str | os.PathLike[str] | None = None,
         owner: str | int | None = None,
         group: str | int | None = None,
         mode: int | str | None = None,
         sensitive: bool = False,
-        **common: Any,
+        **common: Unpack[Common],
     ):
         self.name = self._path('name', name)
         if contents is not None and source is not None:

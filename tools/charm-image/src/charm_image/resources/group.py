@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from charm_image.resources import accounts, scripts
-from charm_image.resources.resource import Resource
+from charm_image.resources.resource import Common, Resource
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class Group(Resource):
@@ -15,13 +18,20 @@ class Group(Resource):
         name: the name
         gid: the group ID; default: a free one
         system: whether to take a free ID from the range of system groups
-        common: see Resource
+        common: id, policy and watches; see Common
     """
 
     policies = {'apply': (), 'remove': ('gid', 'system')}
     verb = 'add group'
 
-    def __init__(self, name: str, gid: int | None = None, system: bool = False, **common: Any):
+    def __init__(
+        self,
+        name: str,
+        *,
+        gid: int | None = None,
+        system: bool = False,
+        **common: Unpack[Common],
+    ):
         self.name = self._account_name('name', name)
         self.gid = self._number('gid', gid)
         self.system = self._flag('system', system)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from charm_image.resources import regular_expression, scripts
-from charm_image.resources.resource import Resource
+from charm_image.resources.resource import Common, Resource
 from charm_image.resources.shell import quote, stop
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class Line(Resource):
@@ -21,7 +24,7 @@ class Line(Resource):
         line: the line to write, without its end
         linesep: the end of a line, '\n' or '\r\n'
         sensitive: whether to keep `line` out of the Dockerfile and of all messages
-        common: see Resource
+        common: id, policy and watches; see Common
     """
 
     policies = {'apply': (), 'remove': ('line',)}
@@ -31,10 +34,11 @@ class Line(Resource):
         self,
         name: str,
         match: str,
+        *,
         line: str | None = None,
         linesep: str = '\n',
         sensitive: bool = False,
-        **common: Any,
+        **common: Unpack[Common],
     ):
         self.name = self._path('name', name)
         self.match = self._text('match', match, empty=True)

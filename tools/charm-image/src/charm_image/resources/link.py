@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from charm_image.resources import ownership, scripts
-from charm_image.resources.resource import Resource
+from charm_image.resources.resource import Common, Resource
 from charm_image.resources.shell import quote, stop
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class Link(Resource):
@@ -17,7 +20,7 @@ class Link(Resource):
         to: the path that it points to, which need not exist
         owner: name or ID of a user, for the link itself; default: root
         group: name or ID of a group; default: the owner's group, or root if owner is an ID
-        common: see Resource
+        common: id, policy and watches; see Common
     """
 
     policies = {'apply': (), 'remove': ('to', 'owner', 'group')}
@@ -27,9 +30,10 @@ class Link(Resource):
         self,
         name: str,
         to: str | None = None,
+        *,
         owner: str | int | None = None,
         group: str | int | None = None,
-        **common: Any,
+        **common: Unpack[Common],
     ):
         self.name = self._path('name', name)
         self.to = '' if to is None else self._text('to', to)

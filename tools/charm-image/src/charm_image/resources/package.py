@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING
 
 from charm_image.resources import package_managers, scripts
-from charm_image.resources.resource import Resource
+from charm_image.resources.resource import Common, Resource
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 _NAME = re.compile(r'[A-Za-z0-9][A-Za-z0-9+._-]*(:[a-z0-9-]+)?')
 _VERSION = re.compile(r'[A-Za-z0-9][A-Za-z0-9.+:~^_-]*')
@@ -23,7 +26,7 @@ class Package(Resource):
         version: the exact version, as the distribution writes it
         purge: whether removal includes its configuration (apt, apk)
         backend: apt, apk, dnf, microdnf or yum; default: the first one found in the image
-        common: see Resource
+        common: id, policy and watches; see Common
     """
 
     policies = {
@@ -37,10 +40,11 @@ class Package(Resource):
     def __init__(
         self,
         name: str,
+        *,
         version: str | None = None,
         purge: bool = False,
         backend: str | None = None,
-        **common: Any,
+        **common: Unpack[Common],
     ):
         if isinstance(name, (list, tuple)):
             self._refuse('name must be one package: make a Package of each')

@@ -9,7 +9,7 @@ import re
 import sys
 import types
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar, NoReturn, TypedDict
 
 from charm_image import errors
 from charm_image.resources import scripts, shell
@@ -17,6 +17,20 @@ from charm_image.resources import scripts, shell
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _ACCOUNT = re.compile(r'[A-Za-z_][A-Za-z0-9_.-]{0,31}')
 _LARGEST_ID = 2**32 - 2  # the last is the kernel's "no change"
+
+
+class Common(TypedDict, total=False):
+    """The arguments that every resource takes.
+
+    Attributes:
+        id: the name by which others can watch it; default: its name
+        policy: what to do; default: the first one of the kind
+        watches: ids of earlier resources: it is applied only if one of them changed something
+    """
+
+    id: str | None
+    policy: str | None
+    watches: Iterable[str]
 
 
 class Resource:
@@ -36,7 +50,7 @@ class Resource:
         self = super().__new__(cls)
         self.location = caller()
         signature = inspect.signature(cls.__init__)
-        accepted = [*list(signature.parameters)[1:-1], 'id', 'policy', 'watches']
+        accepted = [*list(signature.parameters)[1:-1], *Common.__annotations__]
         for argument in kwargs:
             if argument not in accepted:
                 close = difflib.get_close_matches(argument, accepted, 1) or [', '.join(accepted)]
@@ -44,7 +58,8 @@ class Resource:
         try:
             signature.bind(self, *args, **kwargs)
         except TypeError as error:
-            self._refuse(str(error))
+            several = 'too many positional' in str(error)
+            self._refuse(f'{error}{": give all but the first by name" if several else ""}')
         return self
 
     def __init__(

@@ -7,40 +7,27 @@ from typing import Any
 from charm_image.resources.resource import Resource, caller
 
 
-class _Unsupported(Resource):
+class Unsupported(Resource):
+    """Cannot be used in an image; `reason` says why, and what to do."""
+
     reason = ''
 
-    def __new__(cls, *_: Any, **__: Any) -> _Unsupported:
+    def __new__(cls, *_: Any, **__: Any) -> Unsupported:
         self = object.__new__(cls)
         self.location = caller()
         self._refuse(cls.reason)
 
 
-class Service(_Unsupported):
-    """Cannot be used in an image: no service runs while it is built."""
-
-    reason = 'no service runs while an image is built: set cmd'
+def _kind(name: str, reason: str) -> type[Unsupported]:
+    return type(name, (Unsupported,), {'reason': reason, '__doc__': f'Not in images: {reason}.'})
 
 
-class Mount(_Unsupported):
-    """Cannot be used in an image: mounts are made when it runs."""
-
-    reason = 'nothing can be mounted while an image is built: set volumes'
-
-
-class Checkout(_Unsupported):
-    """Cannot be used in an image, which would have to contain the version control program."""
-
-    reason = 'check out on this machine, and copy what is needed into the image with File'
-
-
-class Patch(_Unsupported):
-    """Cannot be used in an image: patch the file on this machine."""
-
-    reason = 'patch on this machine, and copy the result into the image with File'
-
-
-class Special(_Unsupported):
-    """Cannot be used in an image: devices are provided when it runs."""
-
-    reason = 'devices are provided when an image runs: for a pipe, use Execute with mkfifo'
+Checkout = _kind(
+    'Checkout', 'check out on this machine, and copy what is needed into the image with Directory'
+)
+Mount = _kind('Mount', 'nothing can be mounted while an image is built: set volumes')
+Patch = _kind('Patch', 'patch on this machine, and copy the result into the image with File')
+Service = _kind('Service', 'no service runs while an image is built: set cmd')
+Special = _kind(
+    'Special', 'devices are provided when an image runs: for a pipe, use Execute with mkfifo'
+)

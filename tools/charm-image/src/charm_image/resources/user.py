@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from charm_image.resources import accounts, ownership, scripts
-from charm_image.resources.resource import Resource
+from charm_image.resources.resource import Common, Resource
 from charm_image.resources.shell import quote, stop
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 # the fields of passwd(5), from the third on
 _FIELDS = ('uid', 'gid', 'full', 'home', 'shell')
@@ -34,7 +37,7 @@ class User(Resource):
         shell: the login shell; default: /bin/sh
         disabled_password: disable login by password
         disabled_login: lock the account
-        common: see Resource
+        common: id, policy and watches; see Common
     """
 
     policies = {
@@ -49,6 +52,7 @@ class User(Resource):
     def __init__(
         self,
         name: str,
+        *,
         password: str | None = None,
         fullname: str | None = None,
         home: str | None = None,
@@ -61,7 +65,7 @@ class User(Resource):
         shell: str | None = None,
         disabled_password: bool = False,
         disabled_login: bool = False,
-        **common: Any,
+        **common: Unpack[Common],
     ):
         self.name = self._account_name('name', name)
         self.password = self._field('password', password)
