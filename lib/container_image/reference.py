@@ -37,6 +37,7 @@ class Reference(
 
     `domain` is the registry's host, with its port if it has one, and `path` the repository; `tag`
     and `digest` are '' if the reference has none. If it has both, the digest decides.
+    `str()` returns its full form.
     """
 
     __slots__ = ()
@@ -80,6 +81,24 @@ class Reference(
                 f'registry and repository are longer than {_MAX_NAME_CHARACTERS} characters'
             )
         return cls(domain, path, tag, digest)
+
+    def __str__(self) -> str:
+        tag = self.tag and ':' + self.tag
+        digest = self.digest and '@' + self.digest
+        return self.name + tag + digest
+
+    @property
+    def name(self) -> str:
+        """The registry and the repository, without tag and digest."""
+        return f'{self.domain}/{self.path}'
+
+    def tagged(self, tag: str) -> 'Reference':
+        """Return the reference of a tag in the same repository."""
+        return self._replace(tag=tag, digest='')
+
+    def pinned(self, digest: str) -> 'Reference':
+        """Return the reference of a digest in the same repository."""
+        return self._replace(tag='', digest=digest)
 
 
 def _split_domain(name: str) -> typing.Tuple[str, str]:

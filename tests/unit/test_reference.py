@@ -68,6 +68,21 @@ def test_what_the_grammar_makes_is_taken_apart_into_what_it_was_made_of(domain, 
     )
 
 
+@pytest.mark.parametrize('text', list(contents_cases.RIGHT_REFERENCES))
+def test_str_of_a_reference_is_its_full_form(text):
+    parsed = reference.Reference.parse(text)
+    assert reference.Reference.parse(str(parsed)) == parsed
+    assert str(parsed).startswith(parsed.name)
+    assert str(parsed).endswith(text.rpartition('/')[2])
+
+
+def test_tagged_and_pinned_references_have_only_the_tag_or_only_the_digest():
+    parsed = reference.Reference.parse(f'r.io:5000/team/app:1@{contents_cases.DIGEST}')
+    assert parsed.name == 'r.io:5000/team/app'
+    assert str(parsed.tagged('2')) == 'r.io:5000/team/app:2'
+    assert str(parsed.pinned(contents_cases.DIGEST)) == f'{parsed.name}@{contents_cases.DIGEST}'
+
+
 @hypothesis.given(strategies.text())
 def test_any_text_is_a_reference_or_refused(text):
     with contextlib.suppress(reference.InvalidReferenceError):

@@ -79,7 +79,7 @@ class DockerImageInfo:
         from container_image import reference
 
         image = reference.Reference.parse(self._registry_path)
-        return f'{image.domain}/{image.path}@{self._digest}'
+        return str(image.pinned(self._digest))
 
     @property
     def image_details(self) -> typing.Dict[str, str]:

@@ -8,8 +8,9 @@ from unittest import mock
 import pytest
 
 import charm_image
+from charm_image import _concurrently
 from charm_image._build import bases, build_target, buildx, engine_build, events
-from charm_image._oci import oci_archive, platforms, read_ahead
+from charm_image._oci import oci_archive, platforms
 from services import layouts
 
 LAYER = layouts.tar([('a', bytes(3 << 20))])
@@ -19,13 +20,13 @@ LAYER = layouts.tar([('a', bytes(3 << 20))])
 def at_once(monkeypatch):
     """Tell at each report, not only every 10 s, and at no other time."""
     monkeypatch.setattr(events, 'INTERVAL', 1e-9)
-    monkeypatch.setattr(read_ahead, 'SECOND', 600)
+    monkeypatch.setattr(_concurrently, 'SECOND', 600)
 
 
 @pytest.fixture
 def impatient(at_once, monkeypatch):
     """Tell also where there is no report for a moment."""
-    monkeypatch.setattr(read_ahead, 'SECOND', 0.01)
+    monkeypatch.setattr(_concurrently, 'SECOND', 0.01)
 
 
 def amounts(lines):
@@ -117,11 +118,11 @@ def test_what_a_pull_raises_is_raised_and_one_that_nobody_reads_on_ends():
         finally:
             closed.set()
 
-    items = read_ahead.with_ticks(failing())
+    items = _concurrently.with_ticks(failing())
     assert next(items) == 1
     with pytest.raises(ValueError, match='why'):
         next(items)
-    items = read_ahead.with_ticks(endless())
+    items = _concurrently.with_ticks(endless())
     next(items)
     items.close()
     assert closed.wait(30)

@@ -9,13 +9,13 @@ import subprocess
 import tarfile
 import threading
 import time
+from concurrent import futures
 
 import docker
 import pytest
 
 import charm_image
-from charm_image import resources
-from charm_image._build import side_by_side
+from charm_image import _concurrently, resources
 from charm_image._oci import archives
 from services import certificates, emulation, require, ssh
 
@@ -286,7 +286,7 @@ def test_a_single_platform_may_have_an_engine_of_its_own_too(build, podman, arm6
 # without an engine
 
 
-def test_works_go_on_at_the_same_time_and_the_first_failure_ends_the_others():
+def test_tasks_go_on_at_the_same_time_and_the_first_failure_ends_the_others():
     together = threading.Barrier(2)
     ended = threading.Event()
 
@@ -302,29 +302,29 @@ def test_works_go_on_at_the_same_time_and_the_first_failure_ends_the_others():
         yield 'about to fail'
         raise ValueError('first')
 
-    works = [side_by_side.Work(waiting, ended.set), side_by_side.Work(failing, lambda: None)]
+    tasks = [_concurrently.Task(waiting, ended.set), _concurrently.Task(failing, lambda: None)]
     with pytest.raises(ValueError, match='first'):
-        list(side_by_side.run(works))
+        list(_concurrently.run(tasks))
     assert ended.is_set()
 
 
-def test_works_that_come_to_their_end_are_not_stopped(monkeypatch):
+def test_tasks_that_come_to_their_end_are_not_stopped(monkeypatch):
     stopped = []
     # as if no thread ended at once
-    monkeypatch.setattr(threading.Thread, 'is_alive', lambda thread: True)
-    work = side_by_side.Work(lambda: (each for each in 'ab'), lambda: stopped.append(1))
-    assert list(side_by_side.run([work])) == ['a', 'b']
+    monkeypatch.setattr(futures.Future, 'done', lambda future: False)
+    task = _concurrently.Task(lambda: (each for each in 'ab'), lambda: stopped.append(1))
+    assert list(_concurrently.run([task])) == ['a', 'b']
     assert not stopped
 
 
-def test_works_that_nobody_wants_any_more_are_ended():
+def test_tasks_that_nobody_wants_any_more_are_ended():
     ended = threading.Event()
 
     def steps():
         yield 'begun'
         assert ended.wait(10)
 
-    running = side_by_side.run([side_by_side.Work(steps, ended.set)])
+    running = _concurrently.run([_concurrently.Task(steps, ended.set)])
     assert next(running) == 'begun'
     running.close()
     assert ended.is_set()

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from charm_image import _concurrently
 from charm_image._oci import archives, engine, images, layers
 from charm_image._upload import push, pushed
 from services import layouts, require
@@ -256,9 +257,8 @@ def test_memory_does_not_grow_with_the_image(dockerd, open_registry, repository)
 def test_compressed_layers_are_in_files_that_nobody_else_can_open(tmp_path, monkeypatch):
     monkeypatch.setenv('TMPDIR', str(tmp_path))
     monkeypatch.setattr('tempfile.tempdir', None)
-    workers = layers.Workers(1, 'compress')
-    layer = layers.pack(io.BytesIO(b'secret' * 1000), workers)
-    workers.stop()
+    with _concurrently.Workers(1, name='compress') as workers:
+        layer = layers.pack(io.BytesIO(b'secret' * 1000), workers)
     status = pathlib.Path(f'/proc/self/fd/{layer.spool.fileno()}').stat()
     assert list(tmp_path.iterdir()) == []
     assert status.st_mode & 0o077 == 0
@@ -269,7 +269,6 @@ def test_compressed_layers_are_in_files_that_nobody_else_can_open(tmp_path, monk
 def test_a_disk_without_room_is_named(monkeypatch):
     monkeypatch.setenv('TMPDIR', '/dev/null/nowhere')
     monkeypatch.setattr('tempfile.tempdir', '/dev/null/nowhere')
-    workers = layers.Workers(1, 'compress')
-    with pytest.raises(images.ImageError, match='/dev/null/nowhere'):
+    workers = _concurrently.Workers(1, name='compress')
+    with workers, pytest.raises(images.ImageError, match='/dev/null/nowhere'):
         layers.pack(io.BytesIO(b'x'), workers)
-    workers.stop()

@@ -13,6 +13,7 @@ import pytest
 import requests
 from exports import DIGEST, EMPTY, EXPORTS, GOOD, IMAGE, LARGE, MIB, SMALL, push_export, replaced
 
+from charm_image import _concurrently
 from charm_image._oci import archives, images, layers, manifests, tar
 from charm_image._upload import push, pushed
 from services import layouts
@@ -45,9 +46,8 @@ def test_the_manifest_has_the_images_own_configuration_and_its_layers_in_order(
 
 def test_the_number_of_threads_changes_no_byte(monkeypatch):
     def packed(threads):
-        workers = layers.Workers(threads, 'compress')
-        layer = layers.pack(io.BytesIO(LARGE), workers)
-        workers.stop()
+        with _concurrently.Workers(threads, name='compress') as workers:
+            layer = layers.pack(io.BytesIO(LARGE), workers)
         return layer.open().read()
 
     assert packed(1) == packed(2) == packed(5)
@@ -91,9 +91,8 @@ def test_an_image_without_layers_is_pushed(fake, local, client, repository):
 
 
 def test_a_layer_whose_size_is_a_multiple_of_the_member_size_has_no_member_of_nothing():
-    workers = layers.Workers(1, 'compress')
-    layer = layers.pack(io.BytesIO(bytes(2 * MIB)), workers)
-    workers.stop()
+    with _concurrently.Workers(1, name='compress') as workers:
+        layer = layers.pack(io.BytesIO(bytes(2 * MIB)), workers)
     assert _members(layer.open().read()) == [MIB, MIB]
 
 
@@ -310,10 +309,9 @@ def test_a_size_of_more_than_8_gib_is_read_from_a_pax_header():
 
 def test_the_bytes_of_a_blob_never_change():
     """Else every image would be stored again under another digest."""
-    workers = layers.Workers(2, 'compress')
-    data = ' '.join(str(n * n % 99_991) for n in range(400_000)).encode()
-    layer = layers.pack(io.BytesIO(data), workers)
-    workers.stop()
+    with _concurrently.Workers(2, name='compress') as workers:
+        data = ' '.join(str(n * n % 99_991) for n in range(400_000)).encode()
+        layer = layers.pack(io.BytesIO(data), workers)
     assert (
         layer.digest == 'sha256:3c9c9c239c9bdf8190061a2ff4c8bdc0cded858df2e890e8707eb536d2093a96'
     )

@@ -226,7 +226,7 @@ def test_a_rate_limit_is_waited_for_with_a_word(proxy, there, client, repository
     proxy.answer('GET', '/manifests/', 429, Retry_After='17')
     proxy.answer('GET', '/blobs/', 429, times=2, Retry_After='23')
     told = []
-    copy(proxy.host, stored, client, repository, tell=told.append)
+    copy(proxy.host, stored, client, repository, on_retry=told.append)
     assert_same(client, repository, stored)
     assert sorted(waited) == [17, 23, 23]
     assert len(told) == 3

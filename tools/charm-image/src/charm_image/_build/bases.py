@@ -6,9 +6,9 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from charm_image import errors
+from charm_image import _concurrently, errors
 from charm_image._build import events, pull_progress
-from charm_image._oci import platforms, read_ahead
+from charm_image._oci import platforms
 
 if TYPE_CHECKING:
     import docker
@@ -152,7 +152,7 @@ class Base:
 
         progress = pull_progress.PullProgress(self._name, events.INTERVAL)
         try:
-            for report in read_ahead.with_ticks(reports()):
+            for report in _concurrently.with_ticks(reports()):
                 if report and 'error' in report:
                     raise errors.BuildError(f'{self._name} cannot be pulled: {report["error"]}')
                 yield from progress.follow(report)

@@ -17,9 +17,9 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
-from charm_image import errors, terminal
+from charm_image import _concurrently, errors, terminal
 from charm_image._build import bases, build_target, builder_reports, events, trace
-from charm_image._oci import images, read_ahead
+from charm_image._oci import images
 
 INSTALL = (
     'install buildx (apt install docker-buildx, or docker-buildx-plugin from the packages of '
@@ -161,7 +161,7 @@ class BuildxBuild:
             ) as process:
                 self._process = process
                 try:
-                    for line in read_ahead.with_ticks(process.stderr or ()):
+                    for line in _concurrently.with_ticks(process.stderr or ()):
                         if self._stopped:
                             process.terminate()
                             break

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING
 
-from charm_image import errors, terminal
+from charm_image import _concurrently, errors, terminal
 from charm_image._build import (
     api_builders,
     bases,
@@ -16,7 +16,6 @@ from charm_image._build import (
     events,
     places,
 )
-from charm_image._oci import read_ahead
 
 if TYPE_CHECKING:
     import docker
@@ -92,7 +91,7 @@ class EngineBuild:
         step = terminal.Step('saving the image')
         yield events.Progress('saving', step.name)
         with places.told():
-            for chunk in read_ahead.with_ticks(self._engine.export(self.image_id)):
+            for chunk in _concurrently.with_ticks(self._engine.export(self.image_id)):
                 step.done += output.write(chunk or b'')
                 self._go_on()
                 if line := step.line(events.INTERVAL):

@@ -11,9 +11,10 @@ import tempfile
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import IO, Protocol
 
-from charm_image import errors
-from charm_image._build import build_target, events, side_by_side
+from charm_image import _concurrently, errors
+from charm_image._build import build_target, events
 from charm_image._oci import oci_archive, platforms
+from container_image import reference as references
 
 _Progress = events.Progress
 
@@ -62,16 +63,16 @@ class Images:
         Raises:
             errors.BuildError: one cannot be built; the message begins with its platform
         """
-        yield from side_by_side.run([self._prepared(each) for each in self._engines()])
+        yield from _concurrently.run([self._prepared(each) for each in self._engines()])
         directory = pathlib.Path(output).parent
         with contextlib.ExitStack() as stack:
             saved: dict[platforms.Platform, oci_archive.Saved] = {}
-            works = []
+            tasks = []
             for platform, build in self.builds.items():
                 with oci_archive.told(os.fspath(output)):
                     file = stack.enter_context(tempfile.TemporaryFile(dir=directory))
-                works.append(self._built(platform, build, file, saved))
-            yield from _once(side_by_side.run(works))
+                tasks.append(self._built(platform, build, file, saved))
+            yield from _once(_concurrently.run(tasks))
             archive = oci_archive.Archive.of_several(saved, tag)
             name = f'writing {os.fspath(output)}'
             yield from events.watched(name, archive.write(output))
@@ -92,7 +93,7 @@ class Images:
             for group in groups.values()
         ]
 
-    def _prepared(self, group: Sequence[platforms.Platform]) -> side_by_side.Work[_Progress]:
+    def _prepared(self, group: Sequence[platforms.Platform]) -> _concurrently.Task[_Progress]:
         def steps() -> Generator[_Progress, None, None]:
             for platform in group:
                 prepare = functools.partial(self.builds[platform].prepare, len(group) > 1)
@@ -102,7 +103,7 @@ class Images:
             for platform in group:
                 self.builds[platform].stop()
 
-        return side_by_side.Work(steps, stop)
+        return _concurrently.Task(steps, stop)
 
     def _built(
         self,
@@ -110,7 +111,7 @@ class Images:
         build: Build,
         file: IO[bytes],
         saved: dict[platforms.Platform, oci_archive.Saved],
-    ) -> side_by_side.Work[_Progress]:
+    ) -> _concurrently.Task[_Progress]:
         def steps() -> Generator[_Progress, None, None]:
             yield from build.build()
             yield _Progress('built', 'built')
@@ -120,7 +121,7 @@ class Images:
             yield from events.watched('reading the image', image.measure())
             saved[platform] = image
 
-        return side_by_side.Work(lambda: _of(platform, steps), build.stop)
+        return _concurrently.Task(lambda: _of(platform, steps), build.stop)
 
 
 def _of(
@@ -146,5 +147,5 @@ def _once(steps: Iterator[_Progress]) -> Iterator[_Progress]:
 
 
 def _tag_of(tag: str, platform: platforms.Platform) -> str:
-    name = tag if ':' in tag.rpartition('/')[2] else f'{tag}:latest'
+    name = tag if references.Reference.parse(tag).tag else f'{tag}:latest'
     return f'{name}-{str(platform).replace("/", "-")}'

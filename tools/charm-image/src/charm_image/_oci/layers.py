@@ -16,13 +16,12 @@ import gzip
 import hashlib
 import io
 import os
-import queue
 import tempfile
-import threading
 import zlib
-from collections.abc import Callable, Iterator
-from typing import IO, Any, Generic, ParamSpec, TypeVar
+from collections.abc import Iterator
+from typing import IO, Any
 
+from charm_image import _concurrently
 from charm_image._oci import images
 
 #: Names the compression: if it produces different bytes for a layer, change the name.
@@ -36,53 +35,6 @@ COMPRESSED = (_GZIP, _ZSTD)
 _LEVEL = 4  # the lowest level that is always smaller than skopeo: bench/upload.py
 _MEMBER_SIZE = 1 << 20
 _MAX_THREADS = 6  # each needs a few MiB
-
-_P = ParamSpec('_P')
-_T = TypeVar('_T')
-
-
-class Workers:
-    """Threads that do not delay the exit of the program, unlike those of concurrent.futures."""
-
-    def __init__(self, threads: int, name: str):
-        self._jobs: queue.SimpleQueue[_Job[Any] | None] = queue.SimpleQueue()
-        self._stopped = threading.Event()
-        self.threads = threads
-        for _ in range(threads):
-            threading.Thread(target=self._work, name=name, daemon=True).start()
-
-    def submit(
-        self, call: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs
-    ) -> concurrent.futures.Future[_T]:
-        """Run `call` in one of the threads."""
-        job = _Job(lambda: call(*args, **kwargs))
-        self._jobs.put(job)
-        return job.future
-
-    def stop(self) -> None:
-        """Cancel the jobs that have not started; running jobs are finished."""
-        self._stopped.set()
-        for _ in range(self.threads):
-            self._jobs.put(None)
-
-    def _work(self) -> None:
-        while job := self._jobs.get():
-            if self._stopped.is_set():
-                job.future.cancel()
-                continue
-            try:
-                result = job.call()
-            except BaseException as error:
-                job.future.set_exception(error)
-            else:
-                job.future.set_result(result)
-            del job  # it may reference much memory
-
-
-class _Job(Generic[_T]):
-    def __init__(self, call: Callable[[], _T]):
-        self.call = call
-        self.future: concurrent.futures.Future[_T] = concurrent.futures.Future()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,13 +57,13 @@ class Layer(images.Blob):
         self.spool.close()
 
 
-def compressors() -> Workers:
+def compressors() -> _concurrently.Workers:
     """Start the threads that compress layers."""
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
-    return Workers(min(cpus or 1, _MAX_THREADS), 'compress')
+    return _concurrently.Workers(min(cpus or 1, _MAX_THREADS), name='compress')
 
 
-def pack(content: images.Content, workers: Workers) -> Layer:
+def pack(content: images.Content, workers: _concurrently.Workers) -> Layer:
     """Compress a layer, reading only a few MiB ahead of the threads.
 
     Raises:

@@ -11,7 +11,8 @@ import urllib.parse
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from charm_image._oci import images, read_ahead, tar
+from charm_image import _concurrently
+from charm_image._oci import images, tar
 
 if TYPE_CHECKING:
     import docker
@@ -126,7 +127,7 @@ class LocalImage:
         # an export without a blob ends like this
         hint = f". If a part of the image's content is missing in the engine, {self.remedy}"
         # read in a thread, so that no processor waits for another
-        with contextlib.closing(read_ahead.with_ticks(_blocks(self._export()))) as blocks:
+        with contextlib.closing(_concurrently.with_ticks(_blocks(self._export()))) as blocks:
             chunks = (chunk for block in blocks if block for chunk in block)
             for member in tar.read(_Stream(chunks), hint):
                 data = documents.add_member(member)

@@ -15,6 +15,7 @@ from typing import IO, Any
 
 from charm_image import errors
 from charm_image._oci import images, layers, platforms
+from container_image import reference as references
 
 _CHUNK = 1 << 20
 _MEDIA = 'application/vnd.oci.image'
@@ -180,7 +181,7 @@ class Archive:
         """Add index.json, which refers to `entry`."""
         self.digest = entry['digest']
         if name is not None:
-            tag = name.rpartition(':')[2] if ':' in name.rpartition('/')[2] else 'latest'
+            tag = references.Reference.parse(name).tag or 'latest'
             entry = {**entry, 'annotations': {'org.opencontainers.image.ref.name': tag}}
         self._file('index.json', _encode({'schemaVersion': 2, 'manifests': [entry]}))
 

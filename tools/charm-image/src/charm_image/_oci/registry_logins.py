@@ -88,7 +88,7 @@ def _login(
         if helper := helpers.get(server):
             return _ask(str(helper), server, path)
     spaces = []
-    space = f'{reference.domain}/{reference.path}'
+    space = reference.name
     while '/' in space:
         spaces.append(space)
         space = space.rpartition('/')[0]

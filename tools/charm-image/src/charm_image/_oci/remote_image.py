@@ -81,7 +81,7 @@ class Source:
         return read(self.client, self.repository, self.reference.digest)
 
 
-def today(reference: references.Reference, limit: float = 20) -> references.Reference:
+def resolve(reference: references.Reference, limit: float = 20) -> references.Reference:
     """Return a reference with the digest that its tag, or `latest`, has now.
 
     `limit` is in seconds. A reference that already has a digest is not looked up.
@@ -96,8 +96,8 @@ def today(reference: references.Reference, limit: float = 20) -> references.Refe
         answer = registry.look_up(asked, limit)['']
         if isinstance(answer, registry.RegistryError):
             raise answer
-        reference = reference._replace(digest=answer)
-    return reference._replace(tag='')
+        return reference.pinned(answer)
+    return reference.pinned(reference.digest)
 
 
 def read(client: registry.Client, repository: str, digest: str) -> RemoteImage:
@@ -108,13 +108,6 @@ def read(client: registry.Client, repository: str, digest: str) -> RemoteImage:
         InvalidImageError: it is not an image, or no charm can run it.
     """
     return _Reader(client, repository).read(digest)
-
-
-def name(reference: references.Reference) -> str:
-    """Return the full form of a reference."""
-    tag = f':{reference.tag}' if reference.tag else ''
-    digest = f'@{reference.digest}' if reference.digest else ''
-    return f'{reference.domain}/{reference.path}{tag}{digest}'
 
 
 class _Reader:

@@ -113,7 +113,7 @@ def _today(value: str, reference: references.Reference) -> str:
     kind = 'a tag' if reference.tag else 'a name without a digest'
     why = f'{value!r} is {kind}, which can move to a different image'
     try:
-        return f'{why}: today it is --from={remote_image.name(remote_image.today(reference))}'
+        return f'{why}: today it is --from={remote_image.resolve(reference)}'
     except (registry_logins.LoginError, registry.RegistryError) as error:
         return f'{why}; its digest cannot be looked up: {error}'
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 from typing import NamedTuple
 
+from charm_image import _concurrently
 from charm_image._oci import images, layers
 from charm_image._upload import pushed
 from container_image import registry
@@ -21,7 +22,7 @@ class Known(NamedTuple):
 class KnownLayers:
     """Finds layers in the registry by their names in an export, while the engine prepares it."""
 
-    def __init__(self, client: registry.Client, repository: str, workers: layers.Workers):
+    def __init__(self, client: registry.Client, repository: str, workers: _concurrently.Workers):
         self._client = client
         self._repository = repository
         self._workers = workers

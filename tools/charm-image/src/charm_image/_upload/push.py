@@ -27,6 +27,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import BinaryIO, Protocol
 
+from charm_image import _concurrently
 from charm_image._oci import images, layers, manifests, v1_ids
 from charm_image._upload import known_layers, pushed
 from container_image import registry
@@ -126,18 +127,14 @@ class _Reader:
     def read(self) -> list[images.Config]:
         """Read until no layer is left that the registry lacks; return the configurations."""
         source = _Source(self._image.size, self._uploads, self._report)
-        # closing it early closes the connection to the engine, once that sends its next block
-        members = self._image.members()
         configs = None
-        try:
+        # closing it early closes the connection to the engine, once that sends its next block
+        with self._compressors, contextlib.closing(self._image.members()) as members:
             for member in members:
                 if member.size > images.DOCUMENT_SIZE and (configs := self._with_known_layers()):
                     break
                 self._add(member, source.of(member))
             source.end()
-        finally:
-            self._compressors.stop()
-            members.close()
         for diff_id in sorted(self._image.diff_ids - self.blobs.keys()):
             raise images.InvalidImageError(
                 f'the layer {diff_id} of the image is missing or damaged: {self._image.remedy}'
@@ -256,10 +253,6 @@ class _Reported:
             self.skip(min(_SKIP_SIZE, self._member.size - start))
 
 
-class _Stopped(Exception):
-    """A different thread failed, so this one stops."""
-
-
 class _Uploads:
     """Sends blobs to the registry in several threads."""
 
@@ -268,8 +261,7 @@ class _Uploads:
         self._repository = repository
         self._report = report
         self._futures: dict[str, concurrent.futures.Future[None]] = {}
-        self._stopped = False
-        self._workers = layers.Workers(_UPLOADS, 'upload')
+        self._workers = _concurrently.Workers(_UPLOADS, name='upload')
         # requested while the engine prepares the export
         self.known = known_layers.KnownLayers(client, repository, self._workers)
 
@@ -277,8 +269,7 @@ class _Uploads:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._stopped = True
-        self._workers.stop()
+        self._workers.__exit__(*exception)
 
     def add(self, blob: images.Blob) -> None:
         """Send a layer, once, if the registry lacks it, and close it."""
@@ -298,8 +289,7 @@ class _Uploads:
 
     def wait(self) -> None:
         """Wait until all is sent. Raises the first error."""
-        for future in concurrent.futures.as_completed(self._futures.values()):
-            future.result()
+        self._workers.wait(self._futures.values())
 
     def _send(self, layer: layers.Layer) -> None:
         step = f'Uploading layer {layer.digest[7:19]}'
@@ -315,8 +305,7 @@ class _Uploads:
         self, blob: images.Blob, open_blob: Callable[[], BinaryIO], progress: Callable[[int], None]
     ) -> None:
         def watched(sent: int) -> None:
-            if self._stopped:
-                raise _Stopped
+            self._workers.check()
             progress(sent)
 
         if not self._client.has_blob(self._repository, blob.digest):

@@ -10,13 +10,13 @@ read.
 
 from __future__ import annotations
 
-import concurrent.futures
 import io
 import threading
 from collections.abc import Callable
 from typing import BinaryIO, cast
 
-from charm_image._oci import images, layers, remote_image
+from charm_image import _concurrently
+from charm_image._oci import images, remote_image
 from container_image import registry
 
 #: Called with the name of a step, and its bytes done and in total.
@@ -45,10 +45,6 @@ def copy(
         client.put_manifest(repository, manifest.digest, manifest.content, manifest.media_type)
 
 
-class _Stopped(Exception):
-    """A different thread failed, so this one stops."""
-
-
 class _SourceFailed(Exception):
     """The source failed with `error`, not the target."""
 
@@ -72,25 +68,22 @@ class _Copy:
         self._repository = repository
         self._progress = progress or (lambda step, done, total: None)
         self._lock = threading.Lock()
-        self._stopped = False
-        self._workers = layers.Workers(_THREADS, 'copy')
+        self._workers = _concurrently.Workers(_THREADS, name='copy')
 
     def __enter__(self) -> _Copy:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        self._stopped = True
-        self._workers.stop()
+        self._workers.__exit__(*exc_info)
 
     def blobs(self) -> None:
         """Copy the blobs that the target lacks, the largest first. Raises the first error."""
         largest_first = sorted(self._image.blobs, key=lambda blob: -blob.size)
         futures = [self._workers.submit(self._blob, blob) for blob in largest_first]
-        for future in concurrent.futures.as_completed(futures):
-            try:
-                future.result()
-            except _SourceFailed as failed:
-                raise failed.error from None
+        try:
+            self._workers.wait(futures)
+        except _SourceFailed as failed:
+            raise failed.error from None
 
     def _blob(self, blob: images.Blob) -> None:
         if self._client.has_blob(self._repository, blob.digest):
@@ -98,8 +91,7 @@ class _Copy:
         step = f'Copying {blob.digest[7:19]}'
 
         def watched(sent: int) -> None:
-            if self._stopped:
-                raise _Stopped
+            self._workers.check()
             with self._lock:
                 self._progress(step, sent, blob.size)
 

@@ -188,13 +188,12 @@ class Upload:
                 image = remote_image.read(remote.client, remote.repository, digest)
                 self._shown.say(_FOUND)
                 return digest, image.architectures
-        with remote_image.Source(reference, tell=self._shown.tell) as source:
-            with self._shown.step(f'Reading the manifests of {remote_image.name(reference)}'):
+        with remote_image.Source(reference, on_retry=self._shown.tell) as source:
+            with self._shown.step(f'Reading the manifests of {reference}'):
                 image = source.read()
             if self._dry_run:
                 return digest, image.architectures
-            origin = f'{reference.domain}/{reference.path}'
-            self._shown.say(f'Remote image not found, uploading from {origin}')
+            self._shown.say(f'Remote image not found, uploading from {reference.name}')
             with self._shown.steps() as progress:
                 registry_copy.copy(image, source, remote.client, remote.repository, progress)
         self._shown.say(f'Image uploaded, new remote digest: {digest}')
@@ -262,9 +261,7 @@ class Upload:
                 f"{error}. If the image is only in Canonical's registry, give its full digest."
             )
             if wanted.long:
-                from charm_image._oci import remote_image
-
-                named = remote_image.name(wanted.reference) if wanted.reference else ''
+                named = str(wanted.reference or '')
                 elsewhere = named or f'REGISTRY/NAME@{wanted.long}'
                 message = (
                     f"The image is not in Canonical's registry for resource {self._resource!r} of "

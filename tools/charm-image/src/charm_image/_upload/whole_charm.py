@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import concurrent.futures
 import contextlib
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from charm_image import programs, terminal
-from charm_image._oci import layers, remote_image
+from charm_image import _concurrently, programs, terminal
+from charm_image._oci import remote_image
 from charm_image._upload import (
     charm_resources,
     checks,
@@ -91,9 +90,9 @@ class _Run:
         hub = resource_upload.connect(self._shown.tell)
         with self._shown.step(f'Checking the charm {self._charm.name!r}'):
             types = checks.types(hub, self._charm.name, self._shown.tell)
-        workers = layers.Workers(_AT_ONCE, 'resource')
         lock = threading.Lock()
-        with self._shown.steps() as progress, contextlib.closing(_Stopping(workers)):
+        workers = _concurrently.Workers(_AT_ONCE, name='resource')
+        with self._shown.steps() as progress, workers:
             pending = [
                 workers.submit(
                     self._one,
@@ -104,8 +103,7 @@ class _Run:
                 )
                 for declared, outcome in zip(self._wanted, self.outcomes, strict=True)
             ]
-            for future in concurrent.futures.as_completed(pending):
-                future.result()
+            workers.wait(pending)
 
     def _one(
         self,
@@ -125,12 +123,11 @@ class _Run:
                 hint = f'correct it, or use --image or --from {declared.name}=…'
                 raise charm_resources.CharmError(f'{declared.wrong}: {hint}')
             if not option and declared.upstream:
-                option, value = 'source', remote_image.today(declared.upstream)
+                option, value = 'source', remote_image.resolve(declared.upstream)
                 if not declared.upstream.digest:
-                    tag = remote_image.name(declared.upstream)
-                    shown.say(f'{tag} is {remote_image.name(value)}')
+                    shown.say(f'{declared.upstream} is {value}')
             if option == 'source':
-                outcome.reference = remote_image.name(value)
+                outcome.reference = str(value)
             self._upload({option: value}, declared, outcome, types, shown)
         except (charm_resources.CharmError, *resource_upload.EXPECTED) as error:
             message, outcome.errors = resource_upload.described(error)
@@ -159,11 +156,6 @@ class _Run:
         outcome.facts = one.facts
         outcome.revision = one.run()
         outcome.status = 'checked' if self._args.dry_run else 'uploaded'
-
-
-class _Stopping:
-    def __init__(self, workers: layers.Workers) -> None:
-        self.close = workers.stop
 
 
 def _check(args: argparse.Namespace, charm: charm_resources.Charm) -> str:
