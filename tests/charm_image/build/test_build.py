@@ -162,7 +162,7 @@ def test_an_engine_may_take_its_time_for_an_export():
         loopback.serving(answer) as url,
         docker.APIClient(url, version='1.41', timeout=0.1) as client,
     ):
-        assert b''.join(api_builders.Engine(client).export('image')) == b'saved'
+        assert b''.join(api_builders.ApiBuilder(client).export('image')) == b'saved'
         assert client.timeout == 0.1
 
 

@@ -146,7 +146,7 @@ def test_a_build_is_stopped_while_its_engine_prepares_an_export(impatient):
 def export(*chunks):
     target = build_target.Target(None, mock.Mock(from_image='scratch'))
     build = engine_build.EngineBuild(target, mock.Mock())
-    build._engine = mock.Mock(export=lambda image: iter(chunks))
+    build._builder = mock.Mock(export=lambda image: iter(chunks))
     output = io.BytesIO()
     return [str(each) for each in build.save(output)], output
 

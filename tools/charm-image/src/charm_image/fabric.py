@@ -22,7 +22,7 @@ from typing import (
 )
 
 from charm_image import errors, resources
-from charm_image._build import builder, bundle, emulation, places
+from charm_image._build import builder, bundle, emulation, engines
 from charm_image._oci import platforms
 
 try:
@@ -215,7 +215,7 @@ def _own_platform(dry_run: bool) -> str:
     """Return the platform to build for if none is set."""
     if dry_run:  # without an engine
         return str(platforms.of_this_machine())
-    with places.connect() as engine, places.told():
+    with engines.connect() as engine, engines.as_build_error():
         return str(emulation.engines_own(engine.client))
 
 

@@ -33,7 +33,7 @@ _UNREADING = (
 )
 
 
-class Engine:
+class ApiBuilder:
     """An engine that builds images."""
 
     def __init__(self, client: docker.APIClient):

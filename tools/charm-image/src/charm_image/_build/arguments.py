@@ -21,7 +21,7 @@ _PORT = re.compile(r'([0-9]{1,5})(?:-([0-9]{1,5}))?(?:/(?:tcp|udp|sctp))?')
 _AUTHORS = 'org.opencontainers.image.authors'
 
 
-def client_of(value: Any) -> docker.APIClient:
+def check_client(value: Any) -> docker.APIClient:
     """Return the client of an engine, from the docker library."""
     import docker
 
@@ -33,7 +33,7 @@ def client_of(value: Any) -> docker.APIClient:
     )
 
 
-def bundle_of(value: Any) -> bundle.ResourceBundle:
+def check_bundle(value: Any) -> bundle.ResourceBundle:
     """Return a bundle of resources."""
     if isinstance(value, bundle.ResourceBundle):
         return value
@@ -107,7 +107,7 @@ def variables(value: Any) -> dict[str, str]:
     return {name: text(f'env {name}', each) for name, each in value.items()}
 
 
-def labels_of(value: Any, maintainer: Any) -> dict[str, str]:
+def read_labels(value: Any, maintainer: Any) -> dict[str, str]:
     """Return labels by name, including that of the maintainer."""
     if value is not None and not isinstance(value, Mapping):
         raise errors.ResourceError(f'labels must be a dict, not {value!r:.80}')
@@ -137,7 +137,7 @@ def volume(value: Any) -> str:
     return path
 
 
-def output_of(value: Any) -> str:
+def check_output(value: Any) -> str:
     """Return the path of a file in an existing directory."""
     path = text('output', os.fspath(value) if isinstance(value, os.PathLike) else value)
     if not path or os.path.isdir(path) or not os.path.isdir(os.path.dirname(path) or '.'):
@@ -163,7 +163,7 @@ def port(value: Any) -> str:
     return str(written)
 
 
-def platforms_of(value: Any) -> list[platforms.Platform]:
+def parse_platforms(value: Any) -> list[platforms.Platform]:
     """Return the platforms, each once; an empty list means the engine's platform."""
     if value is None:
         return []
@@ -175,7 +175,7 @@ def platforms_of(value: Any) -> list[platforms.Platform]:
     return found
 
 
-def engines_of(value: Any, wanted: list[platforms.Platform]) -> dict[platforms.Platform, str]:
+def parse_engines(value: Any, wanted: list[platforms.Platform]) -> dict[platforms.Platform, str]:
     """Return the engines of the platforms that `engines` names."""
     if value is None:
         return {}
@@ -200,14 +200,14 @@ def engines_of(value: Any, wanted: list[platforms.Platform]) -> dict[platforms.P
     return found
 
 
-def bundles_of(
+def make_bundles(
     value: Any, wanted: list[platforms.Platform]
 ) -> dict[platforms.Platform | None, bundle.ResourceBundle]:
     """Return the bundle for each platform."""
     if isinstance(value, bundle.ResourceBundle) or not callable(value):
-        same = bundle_of(value)
+        same = check_bundle(value)
         return dict.fromkeys(wanted, same) if wanted else {None: same}
     made: Callable[[str], Any] = value
     if not wanted:
         raise errors.ResourceError('bundle is a function, which needs a platform: set platform')
-    return {platform: bundle_of(made(str(platform))) for platform in wanted}
+    return {platform: check_bundle(made(str(platform))) for platform in wanted}

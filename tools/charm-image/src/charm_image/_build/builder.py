@@ -24,7 +24,7 @@ from charm_image._build import (
     engine_build,
     events,
     multi_platform,
-    places,
+    engines,
     plan,
 )
 from charm_image._oci import oci_archive, platforms
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     import docker
 
 Progress = events.Progress
+_Settings = dockerfile.Settings
 
 
 class DockerBuilder:
@@ -87,32 +88,34 @@ class DockerBuilder:
         self.image_id = ''
         """The image's ID, sha256:…; for several platforms, the digest of the index. Empty until it
         is built."""
+        self.base_user = ''
+        """Whom the base runs as, if not root. Empty until it is built: only a build asks for it."""
         self.dry_run = dry_run
         self.tag = None if tag is None else arguments.tag('tag', tag)
         self.platform = platform
-        self.output = None if output is None else arguments.output_of(output)
+        self.output = None if output is None else arguments.check_output(output)
         self.network = None if network is None else arguments.text('network', network)
-        self._client = None if client is None else arguments.client_of(client)
-        self._platforms = arguments.platforms_of(platform)
-        self._engines = arguments.engines_of(engines, self._platforms)
+        self._client = None if client is None else arguments.check_client(client)
+        self._platforms = arguments.parse_platforms(platform)
+        self._engines = arguments.parse_engines(engines, self._platforms)
         self._settings = dockerfile.Settings(
             from_image='ubuntu:24.04' if from_image is None else arguments.base(from_image),
             env=arguments.variables(env),
             volumes=[arguments.volume(each) for each in arguments.sequence('volumes', volumes)],
             ports=[arguments.port(each) for each in arguments.sequence('ports', ports)],
             cmd=None if cmd is None else arguments.words('cmd', cmd),
-            labels=arguments.labels_of(labels, maintainer),
+            labels=arguments.read_labels(labels, maintainer),
         )
         if len(self._platforms) > 1 and self.output is None and not dry_run:
             raise errors.ResourceError(
                 'an image for several platforms must be written to a file: '
                 'set output=PATH (--output=PATH)'
             )
-        self._bundles = arguments.bundles_of(bundle, self._platforms)
+        self._bundles = arguments.make_bundles(bundle, self._platforms)
 
     @property
     def dockerfile(self) -> str:
-        """The Dockerfile; the base's user is in it only after `build`.
+        """The Dockerfile; USER is in it only once `base_user` is known.
 
         Raises:
             errors.BuildError: it differs by platform
@@ -161,7 +164,7 @@ class DockerBuilder:
             yield from self._build_one()
 
     def _build_one(self) -> Iterator[Progress]:
-        [target] = self._targets()
+        [target] = self._targets(self._settings)
         with contextlib.ExitStack() as stack:
             build = self._open(target, stack)
             if isinstance(build, buildx.BuildxBuild) and self.output is None:
@@ -171,8 +174,7 @@ class DockerBuilder:
             yield from build.prepare()
             yield from build.build()
             self.image_id = build.image_id
-            # these settings include the base's user
-            self._settings = build.target.settings
+            self.base_user = build.target.settings.user
             yield Progress('built', f'{self.image_id}{f" {self.tag}" if self.tag else ""}')
             if self.output is not None:
                 with oci_archive.told(self.output):
@@ -188,34 +190,33 @@ class DockerBuilder:
     def _build_several(self, output: str) -> Iterator[Progress]:
         builds: dict[platforms.Platform, multi_platform.Build] = {}
         with contextlib.ExitStack() as stack:
-            for platform, target in zip(self._platforms, self._targets(), strict=True):
+            for platform, target in zip(self._platforms, self._targets(self._settings), strict=True):
                 builds[platform] = self._open(target, stack)
             made = multi_platform.Images(builds)
-            yield from made.make(output, self.tag)
+            yield from made.build_index(output, self.tag)
             self.image_id = made.digest
-            user = next(iter(builds.values())).target.settings.user
-            self._settings = dataclasses.replace(self._settings, user=user)
+            self.base_user = next(iter(builds.values())).target.settings.user
             yield Progress('written', output)
             yield Progress('built', self.image_id)
 
     def _open(
         self, target: build_target.Target, stack: contextlib.ExitStack
     ) -> engine_build.EngineBuild | buildx.BuildxBuild:
-        place = self._engines.get(target.platform, '') if target.platform else ''
-        if place and buildx.is_builder(place):
-            return stack.enter_context(buildx.BuildxBuild(target, place))
+        engine_name = self._engines.get(target.platform, '') if target.platform else ''
+        if engine_name and buildx.is_builder(engine_name):
+            return stack.enter_context(buildx.BuildxBuild(target, engine_name))
         client = self._client
-        if client is None or place:
-            client = stack.enter_context(places.connect(place)).client
-        build = engine_build.EngineBuild(target, client, place)
+        if client is None or engine_name:
+            client = stack.enter_context(engines.connect(engine_name)).client
+        build = engine_build.EngineBuild(target, client, engine_name)
         return stack.enter_context(contextlib.closing(build))
 
-    def _targets(self) -> list[build_target.Target]:
+    def _targets(self, settings: _Settings) -> list[build_target.Target]:
         several = len(self._platforms) > 1
         return [
             build_target.Target(
-                plan.Plan(resources, self._settings.arguments),
-                self._settings,
+                plan.Plan(resources, settings.arguments),
+                settings,
                 platform,
                 None if several else self.tag,
                 self.network,
@@ -224,14 +225,15 @@ class DockerBuilder:
         ]
 
     def _common(self) -> build_target.Target:
-        first, *others = self._targets()
+        settings = dataclasses.replace(self._settings, user=self.base_user)
+        first, *others = self._targets(settings)
         if any(_context(each) != _context(first) for each in others):
             raise errors.BuildError('the Dockerfile differs by platform: set one platform')
         return first
 
     def _planned(self) -> Iterator[Progress]:
         by_context: dict[bytes, list[build_target.Target]] = {}
-        for target in self._targets():
+        for target in self._targets(self._settings):
             by_context.setdefault(_context(target), []).append(target)
         for same in by_context.values():
             names = ', '.join(str(each.platform) for each in same)

@@ -42,11 +42,11 @@ def is_builder(name: str, environ: Mapping[str, str] = os.environ) -> bool:
 class BuildxBuild:
     """One build; `image_id` is the digest of the image's configuration once it is built."""
 
-    needs_pull = False  # the builder pulls what it needs
+    base_missing = False  # the builder pulls what it needs
 
     def __init__(self, target: build_target.Target, builder: str):
         self.target = target
-        self.home = f'buildx {builder}'
+        self.engine_id = f'buildx {builder}'
         self.image_id = ''
         self._builder = builder
         self._process: subprocess.Popen[bytes] | None = None
@@ -124,7 +124,7 @@ class BuildxBuild:
                 done += output.write(chunk)
                 yield done, total
 
-    def name(self, tag: str) -> bool:
+    def tag(self, name: str) -> bool:
         """Do nothing: a builder does not store images."""
         return False
 

@@ -15,14 +15,14 @@ _ALSO = {'amd64': ('386',), 'arm64': ('arm',)}
 _FAILURE = 'exec format error'
 
 
-def check(client: docker.APIClient, image: str, platform: platforms.Platform, place: str) -> None:
+def check(client: docker.APIClient, image: str, platform: platforms.Platform, engine_name: str) -> None:
     """Check that the engine can run the programs of a platform.
 
     Args:
         client: the engine
         image: an image for that platform, in the engine
         platform: the platform of the programs
-        place: the author's name for the engine; '' for the engine of the docker command
+        engine_name: the author's name for the engine; '' for the engine of the docker command
 
     Raises:
         errors.BuildError: it cannot; the message says what to install
@@ -32,9 +32,9 @@ def check(client: docker.APIClient, image: str, platform: platforms.Platform, pl
         return
     if not _fails(client, image, platform):
         return
-    if place:
+    if engine_name:
         raise errors.BuildError(
-            f'the engine {place} is for {native} and cannot run {platform}: '
+            f'the engine {engine_name} is for {native} and cannot run {platform}: '
             'install qemu-user-static there (apt install qemu-user-static)'
         )
     raise errors.BuildError(

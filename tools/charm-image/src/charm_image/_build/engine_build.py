@@ -14,7 +14,7 @@ from charm_image._build import (
     build_target,
     emulation,
     events,
-    places,
+    engines,
 )
 
 if TYPE_CHECKING:
@@ -24,29 +24,29 @@ if TYPE_CHECKING:
 class EngineBuild:
     """One build; `image_id` is the image's ID once it is built.
 
-    `place` is the author's name for the engine, '' for the engine of the docker command.
+    `engine_name` is the author's name for the engine, '' for the engine of the docker command.
     """
 
-    def __init__(self, target: build_target.Target, client: docker.APIClient, place: str = ''):
+    def __init__(self, target: build_target.Target, client: docker.APIClient, engine_name: str = ''):
         self.target = target
         self.image_id = ''
         self._client = client
-        self._place = place
+        self._engine_name = engine_name
         self._stopped = False
-        self._engine = api_builders.Engine(client)
+        self._builder = api_builders.ApiBuilder(client)
         self._base = bases.Base(client, target.settings.from_image, target.platform)
 
     @property
-    def home(self) -> str:
+    def engine_id(self) -> str:
         """Identifies the engine, whatever its address."""
-        with places.told():
+        with engines.as_build_error():
             info: dict[str, object] = self._client.info()
         return f'{info.get("Name")} {info.get("DockerRootDir")}'
 
     @property
-    def needs_pull(self) -> bool:
+    def base_missing(self) -> bool:
         """Whether the engine lacks the base."""
-        with places.told():
+        with engines.as_build_error():
             return not self._base.found()
 
     def prepare(self, shared: bool = False) -> Iterator[events.Progress]:
@@ -54,7 +54,7 @@ class EngineBuild:
 
         `shared`: the engine builds for several platforms at the same time.
         """
-        with places.told():
+        with engines.as_build_error():
             for line in self._base.pull():
                 if line:
                     yield events.Progress('pull', line)
@@ -62,7 +62,7 @@ class EngineBuild:
             name = self._base.pin() if shared else self.target.settings.from_image
             self.target = self.target.on(name, self._base.user)
             if self.target.platform and self.target.runs_programs and name != 'scratch':
-                emulation.check(self._client, name, self.target.platform, self._place)
+                emulation.check(self._client, name, self.target.platform, self._engine_name)
 
     def build(self) -> Iterator[events.Progress]:
         """Build the image; call `prepare` first.
@@ -74,39 +74,39 @@ class EngineBuild:
         target = self.target
         instructions = target.plan.instructions(target.settings)
         follower = events.Follower(instructions)
-        with places.told(), tempfile.TemporaryFile() as archive:
+        with engines.as_build_error(), tempfile.TemporaryFile() as archive:
             target.archive(archive)
             archive.seek(0)
             texts = [text for _, text in instructions]
-            reported = self._engine.build(archive, target.options, texts)
+            reported = self._builder.build(archive, target.options, texts)
             with contextlib.closing(reported):
                 for event in reported:
                     yield from follower.follow(event)
             if follower.image_id is None:
                 raise errors.BuildError('the engine did not report the ID of the built image')
-            self.image_id = self._engine.identify(follower.image_id)
+            self.image_id = self._builder.identify(follower.image_id)
 
     def save(self, output: IO[bytes]) -> Iterator[events.Progress]:
         """Write the archive that `docker save` writes of the image. Raises errors.BuildError."""
         step = terminal.Step('saving the image')
         yield events.Progress('saving', step.name)
-        with places.told():
-            for chunk in _concurrently.with_ticks(self._engine.export(self.image_id)):
+        with engines.as_build_error():
+            for chunk in _concurrently.with_ticks(self._builder.export(self.image_id)):
                 step.done += output.write(chunk or b'')
                 self._go_on()
                 if line := step.line(events.INTERVAL):
                     yield events.Progress('saving', line)
 
-    def name(self, tag: str) -> bool:
+    def tag(self, name: str) -> bool:
         """Tag the built image; return True."""
-        with places.told():
-            self._engine.tag(self.image_id, tag)
+        with engines.as_build_error():
+            self._builder.tag(self.image_id, name)
         return True
 
     def stop(self) -> None:
         """End the build; can be called from any thread."""
         self._stopped = True
-        self._engine.stop()
+        self._builder.stop()
 
     def _go_on(self) -> None:
         if self._stopped:
@@ -114,5 +114,5 @@ class EngineBuild:
 
     def close(self) -> None:
         """Remove the names that only this build needed."""
-        with contextlib.suppress(errors.BuildError), places.told():
+        with contextlib.suppress(errors.BuildError), engines.as_build_error():
             self._base.unpin()

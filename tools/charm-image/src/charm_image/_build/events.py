@@ -55,9 +55,9 @@ class Follower:
 
     def __init__(self, instructions: Sequence[tuple[plan.Step | None, str]]):
         self.image_id: str | None = None
-        self._owners = [step for step, _ in instructions]
-        self._steps = list(dict.fromkeys(step for step in self._owners if step))
-        self._pending = {step: self._owners.count(step) for step in self._steps}
+        self._step_of = [step for step, _ in instructions]
+        self._steps = list(dict.fromkeys(step for step in self._step_of if step))
+        self._pending = {step: self._step_of.count(step) for step in self._steps}
         self._worked: set[plan.Step] = set()
         self._started: set[plan.Step] = set()
         self._current: plan.Step | None = None
@@ -73,8 +73,8 @@ class Follower:
             self._fail(event)
         elif event.kind == 'note':
             yield Progress('note', event.text)
-        elif 0 <= event.instruction < len(self._owners):
-            step = self._owners[event.instruction]
+        elif 0 <= event.instruction < len(self._step_of):
+            step = self._step_of[event.instruction]
             if step is not None:
                 yield from self._step(step, event)
 
@@ -112,8 +112,8 @@ class Follower:
 
     def _fail(self, event: builder_reports.Event) -> None:
         step = self._current
-        if 0 <= event.instruction < len(self._owners):
-            step = self._owners[event.instruction]
+        if 0 <= event.instruction < len(self._step_of):
+            step = self._step_of[event.instruction]
         if step is None:
             raise errors.BuildError(f'the engine cannot build the image: {event.text}')
         resource = self._applied(step)

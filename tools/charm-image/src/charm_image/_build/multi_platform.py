@@ -25,11 +25,11 @@ class Build(Protocol):
     target: build_target.Target
 
     @property
-    def home(self) -> str:
+    def engine_id(self) -> str:
         """Identifies the engine."""
 
     @property
-    def needs_pull(self) -> bool:
+    def base_missing(self) -> bool:
         """Whether its engine lacks the base."""
 
     def prepare(self, shared: bool = False) -> Iterator[_Progress]:
@@ -41,7 +41,7 @@ class Build(Protocol):
     def save(self, output: IO[bytes]) -> Iterator[_Progress]:
         """Write the archive that `docker save` writes."""
 
-    def name(self, tag: str) -> bool:
+    def tag(self, name: str) -> bool:
         """Tag the image in its engine; return whether the engine stores images."""
 
     def stop(self) -> None:
@@ -55,7 +55,7 @@ class Images:
     builds: Mapping[platforms.Platform, Build]
     digest: str = ''
 
-    def make(self, output: str | os.PathLike[str], tag: str | None) -> Iterator[_Progress]:
+    def build_index(self, output: str | os.PathLike[str], tag: str | None) -> Iterator[_Progress]:
         """Build all, and write an OCI archive of them to `output`.
 
         If one fails, the others are ended, and nothing is written.
@@ -80,16 +80,16 @@ class Images:
         if tag is not None:
             for platform, build in self.builds.items():
                 name = _tag_of(tag, platform)
-                if build.name(name):
+                if build.tag(name):
                     yield _Progress('note', f'tagged {name}', platform=str(platform))
 
     def _engines(self) -> list[list[platforms.Platform]]:
         """Return the platforms of each engine, those whose base it already has first."""
         groups: dict[str, list[platforms.Platform]] = {}
         for platform, build in self.builds.items():
-            groups.setdefault(build.home, []).append(platform)
+            groups.setdefault(build.engine_id, []).append(platform)
         return [
-            sorted(group, key=lambda each: self.builds[each].needs_pull)
+            sorted(group, key=lambda each: self.builds[each].base_missing)
             for group in groups.values()
         ]
 

@@ -40,11 +40,11 @@ class _Part:
 
 
 @dataclasses.dataclass
-class _Unit:
+class _Group:
     parts: list[_Part]
     key: object  # neighbours with the same key share a step; None: not shared
     copy: bool = False
-    bound: bool = False  # by watches
+    watched_together: bool = False  # by watches
 
 
 class Plan:
@@ -63,46 +63,46 @@ class Plan:
         self.files: dict[str, tuple[context.Content, int]] = {}
         self._bundle = resource_bundle
         self._arguments = tuple(arguments)
-        self._owners = {
+        self._primary_groups = {
             each.name: each.first_group
             for each in resource_bundle
             if isinstance(each, resources.User) and not each.removes
         }
         self._chowns = self._chown_flags()
-        units = self._units()
-        self.steps = self._steps(units)
+        groups = self._groups()
+        self.steps = self._steps(groups)
         if sum(len(step.instructions) for step in self.steps) > _MOST_INSTRUCTIONS:
-            self.steps = self._steps(_merged(units, _MOST_INSTRUCTIONS // 2))
+            self.steps = self._steps(_merged(groups, _MOST_INSTRUCTIONS // 2))
 
-    def _steps(self, units: list[_Unit]) -> list[Step]:
+    def _steps(self, groups: list[_Group]) -> list[Step]:
         self.files = {}
         self._directories = {'/'}
         steps = []
-        for unit in units:
-            steps += self._copy(unit) if unit.copy else self._run(unit)
+        for group in groups:
+            steps += self._copy(group) if group.copy else self._run(group)
         return steps
 
-    def _units(self) -> list[_Unit]:
-        units: list[_Unit] = []
+    def _groups(self) -> list[_Group]:
+        groups: list[_Group] = []
         everything = list(self._bundle)
         position = {each.typed_id: index for index, each in enumerate(everything)}
         index = 0
         while index < len(everything):
-            end = self._bound_end(everything, position, index)
+            end = self._watched_end(everything, position, index)
             if end > index:
                 parts = [_Part(each) for each in everything[index : end + 1]]
-                units.append(_Unit(parts, None, bound=True))
+                groups.append(_Group(parts, None, watched_together=True))
                 index = end + 1
                 continue
-            for unit in self._own_units(everything[index]):
-                if units and unit.key is not None and units[-1].key == unit.key:
-                    units[-1].parts += unit.parts
+            for group in self._own_groups(everything[index]):
+                if groups and group.key is not None and groups[-1].key == group.key:
+                    groups[-1].parts += group.parts
                 else:
-                    units.append(unit)
+                    groups.append(group)
             index += 1
-        return units
+        return groups
 
-    def _bound_end(
+    def _watched_end(
         self, everything: list[resources.Resource], position: Mapping[str, int], start: int
     ) -> int:
         """Return the last resource that must share a step with the one at `start`."""
@@ -119,20 +119,20 @@ class Plan:
         present = [each for each in watched if each is not None]
         return [] if any(each.always_changes for each in present) else present
 
-    def _own_units(self, resource: resources.Resource) -> Iterator[_Unit]:
+    def _own_groups(self, resource: resources.Resource) -> Iterator[_Group]:
         part = [_Part(resource)]
         if isinstance(resource, resources.File) and resource.always_changes:
             parent = resource.name.rpartition('/')[0]
             chown = self._chowns[resource.typed_id]
-            yield _Unit(part, ('copy', parent, chown), copy=True)
-            if resource.finish(self._owners, chown is None):
-                yield _Unit([_Part(resource, finish=True)], 'quick')
+            yield _Group(part, ('copy', parent, chown), copy=True)
+            if resource.finish(self._primary_groups, chown is None):
+                yield _Group([_Part(resource, finish=True)], 'quick')
         elif isinstance(resource, resources.Execute):
-            yield _Unit(part, None)
+            yield _Group(part, None)
         elif isinstance(resource, resources.Package):
-            yield _Unit(part, resource.together)
+            yield _Group(part, resource.together)
         else:
-            yield _Unit(part, 'quick')
+            yield _Group(part, 'quick')
 
     def _chown_flags(self) -> dict[str, str | None]:
         """Return the flag of COPY for each file; None if a script must set the owner.
@@ -147,7 +147,7 @@ class Plan:
                 names = {resource.name, *_first_group(resource)}
                 made = made - names if resource.removes else made | names
             elif isinstance(resource, resources.File):
-                owner, group = ownership.of(resource.owner, resource.group, self._owners)
+                owner, group = ownership.resolve(resource.owner, resource.group, self._primary_groups)
                 sure = [
                     each is not None and (each in made or each.isdigit())
                     for each in (owner, group)
@@ -158,8 +158,8 @@ class Plan:
         return flags
 
     # copy a directory, not the file, which would go into an existing directory of its name
-    def _copy(self, unit: _Unit) -> list[Step]:
-        files = [part.resource for part in unit.parts if isinstance(part.resource, resources.File)]
+    def _copy(self, group: _Group) -> list[Step]:
+        files = [part.resource for part in group.parts if isinstance(part.resource, resources.File)]
         parent = files[0].name.rpartition('/')[0] + '/'
         chown = self._chowns[files[0].typed_id] or ''
         instructions = []
@@ -177,52 +177,52 @@ class Plan:
         instructions.append(dockerfile.copy(source, parent, chown))
         return [Step(tuple(files), tuple(instructions))]
 
-    def _run(self, unit: _Unit) -> list[Step]:
-        stage = f'stage/{_key(unit.parts[0].resource)}'
+    def _run(self, group: _Group) -> list[Step]:
+        directory = f'stage/{_key(group.parts[0].resource)}'
         staged: list[bytes | str] = []
 
-        def bring(content: bytes | str) -> str:
+        def stage(content: bytes | str) -> str:
             staged.append(content)
             return f'{scripts.STAGE}/{len(staged)}'
 
-        lines = self._script(unit, bring)
+        lines = self._script(group, stage)
         instructions = []
         if staged:
-            instructions.append(dockerfile.copy(stage, scripts.STAGE + '/'))
+            instructions.append(dockerfile.copy(directory, scripts.STAGE + '/'))
             lines.append(f'rm -rf {scripts.STAGE}')
         size = len('\n'.join(lines).encode())
         if size > _LONGEST_SCRIPT:
-            if len(unit.parts) > 1 and not unit.bound:
-                half = len(unit.parts) // 2
-                halves = (_Unit(unit.parts[:half], None), _Unit(unit.parts[half:], None))
+            if len(group.parts) > 1 and not group.watched_together:
+                half = len(group.parts) // 2
+                halves = (_Group(group.parts[:half], None), _Group(group.parts[half:], None))
                 return [step for each in halves for step in self._run(each)]
-            first = unit.parts[0].resource
+            first = group.parts[0].resource
             raise errors.ResourceError(
                 f'{cut(repr(first))} needs a script of {size} bytes, above the limit of '
                 f'{_LONGEST_SCRIPT}: put large content into a File',
                 first.location,
             )
         if staged:
-            self.files[stage] = (None, 0o700)
+            self.files[directory] = (None, 0o700)
         for number, content in enumerate(staged, 1):
-            self.files[f'{stage}/{number}'] = (content, 0o600)
+            self.files[f'{directory}/{number}'] = (content, 0o600)
         instructions.append(dockerfile.run(lines))
-        return [Step(tuple(part.resource for part in unit.parts), tuple(instructions))]
+        return [Step(tuple(part.resource for part in group.parts), tuple(instructions))]
 
-    def _script(self, unit: _Unit, bring: Callable[[bytes | str], str]) -> list[str]:
-        news: dict[str, str] = {}
-        if unit.bound:
-            for part in unit.parts:
+    def _script(self, group: _Group, stage: Callable[[bytes | str], str]) -> list[str]:
+        changed_flags: dict[str, str] = {}
+        if group.watched_together:
+            for part in group.parts:
                 for watched in self._watched(part.resource):
-                    news.setdefault(watched.typed_id, f'_news{len(news) + 1}')
+                    changed_flags.setdefault(watched.typed_id, f'_news{len(changed_flags) + 1}')
         functions: dict[str, list[str]] = {}
-        lines = [f'{name}=' for name in news.values()]
-        bodies = list(self._bodies(unit, bring, news, functions))
+        lines = [f'{name}=' for name in changed_flags.values()]
+        bodies = list(self._bodies(group, stage, changed_flags, functions))
         for title, watched_by, body in bodies:
             if len(bodies) > 1:
                 lines.append(shell.say(f'=> {title}'))
             if watched_by:
-                condition = ''.join(f'${news[each.typed_id]}' for each in watched_by)
+                condition = ''.join(f'${changed_flags[each.typed_id]}' for each in watched_by)
                 body = [f'if [ -n "{condition}" ]; then', *(f'    {each}' for each in body), 'fi']
             lines += body
         hide = [f'unset {name}' for name in self._arguments]
@@ -230,18 +230,18 @@ class Plan:
 
     def _bodies(
         self,
-        unit: _Unit,
-        bring: Callable[[bytes | str], str],
-        news: Mapping[str, str],
+        group: _Group,
+        stage: Callable[[bytes | str], str],
+        changed_flags: Mapping[str, str],
         functions: dict[str, list[str]],
     ) -> Iterator[tuple[str, list[resources.Resource], list[str]]]:
         def kind(part: _Part) -> object:
             each = part.resource
-            if not isinstance(each, resources.Package) or each.watches or each.typed_id in news:
+            if not isinstance(each, resources.Package) or each.watches or each.typed_id in changed_flags:
                 return part
             return each.together
 
-        for _, run in itertools.groupby(unit.parts, kind):
+        for _, run in itertools.groupby(group.parts, kind):
             parts = list(run)
             packages = [
                 each.resource for each in parts if isinstance(each.resource, resources.Package)
@@ -253,10 +253,10 @@ class Plan:
                 resource = part.resource
                 if part.finish and isinstance(resource, resources.File):
                     chown = self._chowns[resource.typed_id] is None
-                    yield repr(resource), [], resource.finish(self._owners, chown)
+                    yield repr(resource), [], resource.finish(self._primary_groups, chown)
                     continue
-                own_news = news.get(resource.typed_id, '')
-                script = scripts.Script(self._owners, bring, own_news)
+                own_flag = changed_flags.get(resource.typed_id, '')
+                script = scripts.Script(self._primary_groups, stage, own_flag)
                 script.apply(resource)
                 functions.update(script.functions)
                 yield repr(resource), self._watched(resource), script.lines
@@ -290,20 +290,20 @@ def _first_group(resource: resources.User | resources.Group) -> set[str]:
     return {resource.first_group} if isinstance(resource, resources.User) else set()
 
 
-def _merged(units: list[_Unit], most: int) -> list[_Unit]:
-    """Merge units into `most` steps, each a script."""
-    size = -(-len(units) // most)
+def _merged(groups: list[_Group], most: int) -> list[_Group]:
+    """Merge groups into `most` steps, each a script."""
+    size = -(-len(groups) // most)
     merged = []
-    for start in range(0, len(units), size):
-        chunk = units[start : start + size]
+    for start in range(0, len(groups), size):
+        chunk = groups[start : start + size]
         if len(chunk) == 1:
             merged.append(chunk[0])
             continue
         # a file that a script copies needs no finish
-        parts = [part for unit in chunk for part in unit.parts]
+        parts = [part for group in chunk for part in group.parts]
         placed = {id(part.resource) for part in parts if not part.finish}
         parts = [part for part in parts if not part.finish or id(part.resource) not in placed]
-        merged.append(_Unit(parts, None, bound=any(unit.bound for unit in chunk)))
+        merged.append(_Group(parts, None, watched_together=any(group.watched_together for group in chunk)))
     return merged
 
 

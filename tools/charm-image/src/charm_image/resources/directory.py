@@ -64,7 +64,7 @@ class Directory(Resource):
         mode = 0o755 if self.mode is None else self.mode
 
         def own(path: str) -> str:
-            return ownership.chown(self.owner, self.group, script.owners, path)
+            return ownership.chown(self.owner, self.group, script.primary_groups, path)
 
         if self.parents:
             parts = self.name.split('/')

@@ -179,8 +179,8 @@ class Execute(Resource):
                 )
         if self.touch is not None:
             script.add(f'{indent}: >{quote(self.touch)}')
-        if script.news:
-            script.add(f'{indent}{script.news}=1')
+        if script.changed_flag:
+            script.add(f'{indent}{script.changed_flag}=1')
         if conditions:
             script.add('fi')
 

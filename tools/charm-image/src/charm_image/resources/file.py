@@ -112,15 +112,15 @@ class File(Resource):
         else:
             script.add(f'rm -f {name}', f'cp {quote(script.stage(self.content))} {name}')
         script.add(
-            ownership.chown(self.owner, self.group, script.owners, self.name),
+            ownership.chown(self.owner, self.group, script.primary_groups, self.name),
             f'chmod {self.permissions:04o} {name}',
         )
 
-    def finish(self, owners: Mapping[str, str], owned: bool) -> list[str]:
+    def finish(self, primary_groups: Mapping[str, str], owned: bool) -> list[str]:
         """Return the commands to run after COPY; `owned`: whether they set the owner."""
         lines = []
         if owned:
-            lines.append(ownership.chown(self.owner, self.group, owners, self.name))
+            lines.append(ownership.chown(self.owner, self.group, primary_groups, self.name))
         if self.permissions & 0o6000:  # which only BuildKit copies, and chown clears
             lines.append(f'chmod {self.permissions:04o} {quote(self.name)}')
         return lines

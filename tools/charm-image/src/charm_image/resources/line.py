@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from typing import TYPE_CHECKING
 
-from charm_image.resources import regular_expression, scripts
+from charm_image.resources import scripts
 from charm_image.resources.resource import Common, Resource
 from charm_image.resources.shell import quote, stop
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
+
+# regular expressions that Python and `sed -E` (POSIX.1-2017, 9.4) read in the same way
+_REPEAT = r'(?:[*+?]|\{[0-9]{1,2}(?:,[0-9]{0,2})?\})'
+_BRACKET = r'\[\^?\]?(?:[^]\\[\n\x80-\U0010ffff]|\[(?![.:=]))*\]'
+_SAME = re.compile(
+    rf'(?!\|)(?:(?:\\[][\\.*+?(){{}}|^$/]|{_BRACKET}'
+    rf'|[^][\\*+?(){{}}|^$\1\n\x80-\U0010ffff]|\)){_REPEAT}?'
+    rf'|[\x80-\U0010ffff](?!{_REPEAT})|\((?![?|)])|\|(?![|)]|\Z)|[$^](?!{_REPEAT}))*'
+)
+_INSTEAD = {r'\d': '[0-9]', r'\w': '[A-Za-z0-9_]', r'\s': '[ \t]', '(?': '('}
 
 
 class Line(Resource):
@@ -17,10 +29,9 @@ class Line(Resource):
 
     Args:
         name: the absolute path of an existing file
-        match: a regular expression in Python's syntax, searched for in each line. Constructs
-            without an equivalent in POSIX extended expressions (lookaround, backreferences,
-            `\b`) are an error; classes such as `\w` match ASCII only, and a character outside
-            ASCII matches as its UTF-8 bytes
+        match: an extended regular expression, as for `sed -E`, searched for in each line. What
+            Python reads differently is an error: `\d`, `(?…)`, `*?`, `[[:alpha:]]`, a backslash
+            in brackets. A character outside ASCII is several bytes, and `.` matches one
         line: the line to write, without its end
         linesep: the end of a line, '\n' or '\r\n'
         sensitive: whether to keep `line` out of the Dockerfile and of all messages
@@ -42,10 +53,7 @@ class Line(Resource):
     ):
         self.name = self._path('name', name)
         self.match = self._text('match', match, empty=True)
-        try:
-            self.expression = regular_expression.posix(self.match)
-        except ValueError as error:
-            self._refuse(f'match {self.match!r}: {error}')
+        self._check_match()
         self.line = self._optional('line', line) or ''
         if '\n' in self.line:
             self._refuse('line must not contain a newline')
@@ -56,6 +64,22 @@ class Line(Resource):
         super().__init__(**common)
         if line is None and not self.removes:
             self._refuse('line is missing: the line to write')
+
+    def _check_match(self) -> None:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter('ignore', FutureWarning)  # about future syntax of Python
+                re.compile(self.match)
+        except (re.error, RecursionError) as error:
+            self._refuse(f'match {self.match!r} is not a valid regular expression: {error}')
+        same = _SAME.match(self.match)
+        end = same.end() if same else 0
+        if end < len(self.match):
+            text = self.match[end : end + 2]
+            instead = f': write {_INSTEAD[text]}' if text in _INSTEAD else ''
+            self._refuse(
+                f'match {self.match!r}: {text!r} at {end} has no equivalent in `sed -E`{instead}'
+            )
 
     def _implicit_id(self) -> str:
         return f'{self.name}:{self.match}'
@@ -68,8 +92,9 @@ class Line(Resource):
     def write(self, script: scripts.Script) -> None:
         name = quote(self.name)
         temporary = quote(self.name + '.charm-image~')
+        marked = quote(self.name + '.charm-image~~')
         script.add(f'[ -f {name} ] || {{ {stop(self.name + " is not a file")}; }}')
-        variables = f'LC_ALL=C charm_image_match={quote(self.expression)}'
+        variables = 'LC_ALL=C'
         if not self.removes and self.sensitive:
             text = f'"$(cat {quote(script.stage(self.line.encode() + b"x"))})"'
             script.add(f'set -- {text}', 'set -- "${1%x}"')
@@ -77,28 +102,30 @@ class Line(Resource):
         elif not self.removes:
             variables += f' charm_image_line={quote(self.line)}'
         script.add(
+            f'LC_ALL=C sed -E {self._sed()} {name} >{marked}',
             f'{variables} awk -v FINAL="$(tail -c 1 {name} | wc -l)" '
-            f'{quote(self._awk())} {name} >{temporary}',
+            f'{quote(self._awk())} {marked} >{temporary}',
             f'[ "$(cat {temporary}; echo x)" = "$(cat {name}; echo x)" ]'
             f' || cat {temporary} >{name}',
-            f'rm {temporary}',
+            f'rm {temporary} {marked}',
         )
 
+    def _sed(self) -> str:
+        """Return the words for sed that put 1 before each line that matches, 0 before others."""
+        strip = ['s/\r$//'] if self.linesep == '\r\n' else []
+        # neither a line nor a pattern has the delimiter \1
+        script = [*strip, f'\\\1{self.match or "^"}\1{{', 's/^/1/', 'b', '}', 's/^/0/']
+        return ' '.join(f'-e {quote(each)}' for each in script)
+
     def _awk(self) -> str:
-        """Return the awk program that edits; it reads its values, unexpanded, from ENVIRON."""
-        strip = 'sub(/\\r$/, "", line); ' if self.linesep == '\r\n' else ''
+        """Return the awk program that edits; it reads the new line, unexpanded, from ENVIRON."""
         end = '\\r\\n' if self.linesep == '\r\n' else '\\n'
         # the end of a line is written before the next line, so that the last one may have none
         put = f'BEGIN {{ ORS = "" }} function put(line) {{ print end line; end = "{end}" }} '
         if self.removes:
-            return (
-                put
-                + f'{{ line = $0; {strip}if (line !~ ENVIRON["charm_image_match"]) put(line) }}'
-                f' END {{ if (FINAL) print end }}'
-            )
+            return f'{put}/^0/ {{ put(substr($0, 2)) }} END {{ if (FINAL) print end }}'
         return (
-            put + f'{{ line = $0; {strip}'
-            'if (!done && line ~ ENVIRON["charm_image_match"])'
-            ' { line = ENVIRON["charm_image_line"]; done = 1 } put(line) }'
+            put + '{ if (!done && /^1/) { put(ENVIRON["charm_image_line"]); done = 1 }'
+            ' else put(substr($0, 2)) }'
             ' END { if (!done) put(ENVIRON["charm_image_line"]); if (FINAL || !done) print end }'
         )

@@ -55,7 +55,7 @@ class Link(Resource):
                 f'elif [ -e {name} ]; then {stop(self.name + " is not a symbolic link")}; fi',
             )
             return
-        own = ownership.chown(self.owner, self.group, script.owners, self.name)
+        own = ownership.chown(self.owner, self.group, script.primary_groups, self.name)
         script.add(
             f'if [ -d {name} ] && ! [ -L {name} ]; then {stop(self.name + " is a directory")}; fi',
             # $() strips trailing newlines, so print one more character

@@ -19,17 +19,20 @@ class Script:
     """The script for one resource, and the files and functions that it needs.
 
     Args:
-        owners: the primary group of each user that the bundle creates
+        primary_groups: the primary group of each user that the bundle creates
         stage: brings contents, or the file at a path, to the image; returns the path there
-        news: the shell variable to set if something changed, or ''
+        changed_flag: the shell variable to set if something changed, or ''
     """
 
     def __init__(
-        self, owners: Mapping[str, str], stage: Callable[[bytes | str], str], news: str = ''
+        self,
+        primary_groups: Mapping[str, str],
+        stage: Callable[[bytes | str], str],
+        changed_flag: str = '',
     ):
-        self.owners = owners
+        self.primary_groups = primary_groups
         self.stage = stage
-        self.news = news
+        self.changed_flag = changed_flag
         self.lines: list[str] = []
         #: Shell functions that the lines call, by name.
         self.functions: dict[str, list[str]] = {}
@@ -39,10 +42,12 @@ class Script:
         self.lines += lines
 
     def apply(self, resource: Resource) -> None:
-        """Append the lines that apply `resource`, and set `news` if that changed something."""
-        snapshot = resource.snapshot if self.news else ''
+        """Append the lines that apply `resource`; if it changes something, they set the flag."""
+        snapshot = resource.snapshot if self.changed_flag else ''
         if snapshot:
-            self.add(f'{self.news}_before=$({snapshot})')
+            self.add(f'{self.changed_flag}_before=$({snapshot})')
         resource.write(self)
         if snapshot:
-            self.add(f'[ "${self.news}_before" = "$({snapshot})" ] || {self.news}=1')
+            self.add(
+                f'[ "${self.changed_flag}_before" = "$({snapshot})" ] || {self.changed_flag}=1'
+            )

@@ -105,7 +105,7 @@ class User(Resource):
     def snapshot(self) -> str:
         if not self.home:
             return accounts.SNAPSHOT
-        return f'{accounts.SNAPSHOT}; {ownership.told(self.home)}'
+        return f'{accounts.SNAPSHOT}; {ownership.describe(self.home)}'
 
     def write(self, script: scripts.Script) -> None:
         script.functions['accounts'] = accounts.FUNCTIONS

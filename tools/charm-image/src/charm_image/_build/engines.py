@@ -46,7 +46,7 @@ def connect(name: str = '', environ: Mapping[str, str] = os.environ) -> engine.E
 
 
 @contextlib.contextmanager
-def told() -> Iterator[None]:
+def as_build_error() -> Iterator[None]:
     """Raise the errors of an engine, or of its connection, as errors.BuildError."""
     import docker
     import requests
