@@ -57,7 +57,7 @@ def test_an_error_behind_yield_from_has_the_line_of_the_inner_yield():
 
     with pytest.raises(charm_image.ResourceError) as caught:
         charm_image.ResourceBundle.from_iterator(function())
-    assert caught.value.location.endswith(f':{inspect.getsourcelines(inner)[1] + 1}')
+    assert caught.value.line.endswith(f':{inspect.getsourcelines(inner)[1] + 1}')
 
 
 def test_a_generator_may_go_on_after_an_error():

@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from charm_image import _errors
 from charm_image._oci import registry_logins
 from container_image import reference
 
@@ -164,7 +165,7 @@ def test_the_store_of_all_logins_is_asked(home, find):
 def test_a_helper_that_fails_is_named_and_what_it_said_is_not(make, said, home, find):
     make(home)
     write(home / '.docker/config.json', {'credHelpers': {'a.test': 'broken'}})
-    with pytest.raises(registry_logins.LoginError, match=said) as caught:
+    with pytest.raises(_errors.LoginError, match=said) as caught:
         find('a.test/x')
     assert 'hunter2' not in str(caught.value)
 
@@ -187,7 +188,7 @@ def test_a_helper_that_fails_is_named_and_what_it_said_is_not(make, said, home, 
 )
 def test_a_file_that_is_not_as_it_should_be_is_named_and_not_quoted(content, said, home, find):
     write(home / '.docker/config.json', content)
-    with pytest.raises(registry_logins.LoginError, match=said) as caught:
+    with pytest.raises(_errors.LoginError, match=said) as caught:
         find('a.test/x')
     assert 'hunter2' not in str(caught.value)
     assert 'config.json' in str(caught.value) or 'helper' in str(caught.value)
@@ -196,7 +197,7 @@ def test_a_file_that_is_not_as_it_should_be_is_named_and_not_quoted(content, sai
 
 def test_a_directory_in_place_of_the_file_is_reported(home, find):
     (home / '.docker/config.json').mkdir(parents=True)
-    with pytest.raises(registry_logins.LoginError, match='Is a directory'):
+    with pytest.raises(_errors.LoginError, match='Is a directory'):
         find('a.test/x')
 
 

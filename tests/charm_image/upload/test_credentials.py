@@ -8,6 +8,7 @@ import keyring.backend
 import pymacaroons
 import pytest
 
+from charm_image import _errors
 from charm_image._upload import credentials
 
 TOKEN = 'MDAxY2xvY2F0aW9uIGFwaS5jaGFybWh1Yi5pbwowMDE'  # as macaroons look: base64 of text
@@ -101,14 +102,14 @@ def test_a_discharge_is_bound_to_its_root_as_pymacaroons_does(version):
     ],
 )
 def test_what_is_in_no_known_form_is_refused_and_not_repeated(value):
-    with pytest.raises(credentials.CredentialsError, match=LOG_IN) as caught:
+    with pytest.raises(_errors.CredentialsError, match=LOG_IN) as caught:
         credentials.find('host', {'CHARMCRAFT_AUTH': value})
     for part in ('two words', 'secret-part', 'break', 'ä'):
         assert part not in repr(caught.value)
 
 
 def test_binding_what_is_not_a_macaroon_is_refused_and_not_repeated():
-    with pytest.raises(credentials.CredentialsError, match=LOG_IN) as caught:
+    with pytest.raises(_errors.CredentialsError, match=LOG_IN) as caught:
         credentials.bind('cm9vdA', 'ZGlzY2hhcmdl!')
     assert 'ZGlz' not in repr(caught.value)
     assert caught.value.__cause__ is None
@@ -116,7 +117,7 @@ def test_binding_what_is_not_a_macaroon_is_refused_and_not_repeated():
 
 def test_the_name_of_the_exported_file_is_distinguished_from_its_content(tmp_path):
     (tmp_path / 'exported').write_text(TOKEN)
-    with pytest.raises(credentials.CredentialsError, match=r'\$\(cat FILE\)'):
+    with pytest.raises(_errors.CredentialsError, match=r'\$\(cat FILE\)'):
         credentials.find('host', {'CHARMCRAFT_AUTH': str(tmp_path / 'exported')})
 
 
@@ -140,7 +141,7 @@ def test_the_variable_goes_before_the_keyring(use_keyring):
 @pytest.mark.parametrize('backend', [Keyring(), Keyring(error=RuntimeError('secret-part'))])
 def test_who_is_not_logged_in_is_told_how_to(use_keyring, backend):
     use_keyring(backend)
-    with pytest.raises(credentials.CredentialsError, match=LOG_IN) as caught:
+    with pytest.raises(_errors.CredentialsError, match=LOG_IN) as caught:
         credentials.find('host', {})
     assert 'CHARMCRAFT_AUTH' in str(caught.value)
     assert 'secret-part' not in str(caught.value)

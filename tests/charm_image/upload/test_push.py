@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
-from charm_image import _concurrently
-from charm_image._oci import archives, engine, images, layers
+from charm_image import _concurrently, _errors
+from charm_image._oci import archives, engine, layers
 from charm_image._upload import push, pushed
 from services import layouts, require
 
@@ -137,7 +137,7 @@ def test_an_engine_that_cannot_export_an_image_says_why(dockerd, client, reposit
     built, _ = dockerd.client.images.build(
         fileobj=io.BytesIO(b'FROM scratch\nENV A=1\nLABEL b=2\n'), rm=True
     )
-    with pytest.raises(engine.EngineError, match='empty export'):
+    with pytest.raises(_errors.EngineError, match='empty export'):
         _push(dockerd, built.id, client, repository)
 
 
@@ -270,5 +270,5 @@ def test_a_disk_without_room_is_named(monkeypatch):
     monkeypatch.setenv('TMPDIR', '/dev/null/nowhere')
     monkeypatch.setattr('tempfile.tempdir', '/dev/null/nowhere')
     workers = _concurrently.Workers(1, name='compress')
-    with workers, pytest.raises(images.ImageError, match='/dev/null/nowhere'):
+    with workers, pytest.raises(_errors.ImageError, match='/dev/null/nowhere'):
         layers.pack(io.BytesIO(b'x'), workers)

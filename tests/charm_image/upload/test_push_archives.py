@@ -9,6 +9,7 @@ import subprocess
 import pytest
 import zstandard
 
+from charm_image import _errors
 from charm_image._oci import archives, images
 from charm_image._upload import push, pushed
 from services import layouts, require
@@ -128,7 +129,7 @@ def test_an_index_may_name_architectures_that_no_charm_runs_on(write, client, re
 def test_an_image_that_no_charm_runs_is_refused(write, client, repository):
     image = archives.open(write(layouts.docker_20(layouts.Image((SMALL,), 'mips64le'))))
     with pytest.raises(
-        images.InvalidImageError, match='linux/mips64le, which charms do not support'
+        _errors.InvalidImageError, match='linux/mips64le, which charms do not support'
     ):
         push.push(image, client, repository)
 
@@ -137,7 +138,7 @@ def test_an_archive_that_changes_meanwhile_is_refused(write, client, repository)
     path = write(layouts.docker_25(AMD64))
     image = archives.open(path)
     path.write_bytes(layouts.docker_25(ARM64))
-    with pytest.raises(images.InvalidImageError):
+    with pytest.raises(_errors.InvalidImageError):
         push.push(image, client, repository)
 
 
@@ -168,13 +169,13 @@ SEVERAL = layouts.Image((LARGE,)), layouts.Image((SMALL,))
 )
 def test_what_holds_no_single_image_is_refused(content, reason, write):
     path = write(content)
-    with pytest.raises(images.InvalidImageError, match=reason) as raised:
+    with pytest.raises(_errors.InvalidImageError, match=reason) as raised:
         archives.open(path)
     assert str(raised.value).startswith(f"'{path}' cannot be used: ")
 
 
 def test_a_directory_that_is_not_a_layout_is_refused(tmp_path):
-    with pytest.raises(images.InvalidImageError, match='not an OCI layout') as raised:
+    with pytest.raises(_errors.InvalidImageError, match='not an OCI layout') as raised:
         archives.open(tmp_path)
     assert f"'{tmp_path}'" in str(raised.value)
 
@@ -207,7 +208,7 @@ def test_indexes_that_name_each_other_again_and_again_are_read_once_each(write, 
 
 
 def test_indexes_that_are_nested_too_deeply_are_refused(write):
-    with pytest.raises(images.InvalidImageError, match='nested too deeply'):
+    with pytest.raises(_errors.InvalidImageError, match='nested too deeply'):
         archives.open(write(_indexes_that_name_each_other(6, 1)))
 
 
@@ -229,7 +230,7 @@ def test_a_disk_that_fails_while_an_image_is_read_is_distinguished_from_a_full_o
     path = write(layouts.docker_20(AMD64))
     image = archives.open(path)
     monkeypatch.setattr('pathlib.Path.open', lambda path, _: io.BufferedReader(Damaged(path)))
-    with pytest.raises(images.ImageError) as raised:
+    with pytest.raises(_errors.ImageError) as raised:
         push.push(image, client, repository)
     assert str(raised.value) == f"'{path}' cannot be read: Input/output error"
 
@@ -243,7 +244,7 @@ def test_a_full_disk_for_compressed_layers_is_named(
     monkeypatch.setattr('tempfile.tempdir', None)
     full = io.BufferedRandom(io.FileIO('/dev/full', 'r+'))
     monkeypatch.setattr('tempfile.TemporaryFile', lambda **kwargs: full)
-    with pytest.raises(images.ImageError) as raised:
+    with pytest.raises(_errors.ImageError) as raised:
         push.push(image, client, repository)
     assert str(raised.value) == (
         f'cannot keep a compressed layer in {tmp_path}: No space left on device; '
@@ -252,7 +253,7 @@ def test_a_full_disk_for_compressed_layers_is_named(
 
 
 def test_a_path_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(images.NotFoundError, match='does not exist'):
+    with pytest.raises(_errors.ImageNotFoundError, match='does not exist'):
         archives.open(tmp_path / 'gone.tar')
 
 
@@ -263,5 +264,5 @@ def test_a_path_that_cannot_be_read_is_named(write, monkeypatch):
         raise PermissionError(13, 'Permission denied')
 
     monkeypatch.setattr('pathlib.Path.open', refuse)
-    with pytest.raises(images.ImageError, match='cannot be read: Permission denied'):
+    with pytest.raises(_errors.ImageError, match='cannot be read: Permission denied'):
         archives.open(path)

@@ -7,7 +7,7 @@ import pytest
 import zstandard
 from exports import EMPTY, GOOD, IMAGE, LARGE, MIB, SMALL, push_export, replaced
 
-from charm_image._oci import engine, images
+from charm_image import _errors
 from charm_image._upload import push
 from container_image import registry
 from services import layouts
@@ -78,14 +78,14 @@ def test_what_is_not_a_complete_image_is_refused_with_a_reason(
     fault, fake, local, client, repository
 ):
     export, reason = BROKEN[fault]
-    with pytest.raises(images.ImageError, match=f'(?s){reason}'):
+    with pytest.raises(_errors.ImageError, match=f'(?s){reason}'):
         push_export(fake, local, client, repository, IMAGE, export)
     with pytest.raises(registry.NotFoundError):
         client.get_manifest(repository, f'image-{IMAGE.id[7:]}')
 
 
 def test_an_export_that_breaks_off_is_the_engines_fault(fake, local, client, repository):
-    with pytest.raises(engine.EngineError, match='stopped during the export'):
+    with pytest.raises(_errors.EngineError, match='stopped during the export'):
         push_export(fake, local, client, repository, IMAGE, GOOD, cut_at=2_000_000)
 
 
@@ -105,7 +105,7 @@ def test_where_a_layer_is_missing_in_the_engine_it_says_to_pull_it_again(
     export, fake, local, client, repository
 ):
     fake.add({**IMAGE.inspected, **ONE}, export)
-    with pytest.raises(images.InvalidImageError) as caught:
+    with pytest.raises(_errors.InvalidImageError) as caught:
         push.push(local.find(IMAGE.id), client, repository)
     assert PULL in str(caught.value)
 
@@ -114,7 +114,7 @@ def test_where_all_content_is_missing_in_the_engine_it_says_to_pull_it_again(
     fake, local, client, repository
 ):
     fake.add({**IMAGE.inspected, **ONE, 'Os': '', 'Architecture': '', 'RootFS': {}})
-    with pytest.raises(images.InvalidImageError) as caught:
+    with pytest.raises(_errors.InvalidImageError) as caught:
         push.push(local.find(IMAGE.id), client, repository)
     assert f'has the image {IMAGE.id}, but its content is missing' in str(caught.value)
     assert PULL in str(caught.value)
@@ -126,7 +126,7 @@ def test_what_the_engine_says_of_missing_content_is_reported_with_what_to_do(
 ):
     fake.add({**IMAGE.inspected, **ONE})
     fake.status, fake.reason = 500, 'failed to read config content: blob sha256:1: not found'
-    with pytest.raises(engine.EngineError) as caught:
+    with pytest.raises(_errors.EngineError) as caught:
         local.find(IMAGE.id)
     assert "a part of the image's content is missing: pull or build it again" in str(caught.value)
     assert fake.reason in str(caught.value)
@@ -136,13 +136,13 @@ def test_an_engine_without_room_for_the_export_says_so(fake, local, client, repo
     fake.add(IMAGE.inspected, GOOD)
     image = local.find(IMAGE.id)
     fake.status = 500
-    with pytest.raises(engine.EngineError, match='no space left on device'):
+    with pytest.raises(_errors.EngineError, match='no space left on device'):
         push.push(image, client, repository)
 
 
 def test_an_export_of_more_than_the_image_is_refused(fake, local, client, repository):
     image = layouts.Image((SMALL,))
-    with pytest.raises(images.InvalidImageError, match=f'not the image {image.id}'):
+    with pytest.raises(_errors.InvalidImageError, match=f'not the image {image.id}'):
         push_export(fake, local, client, repository, image, layouts.docker_20(IMAGE))
 
 
@@ -153,6 +153,6 @@ def test_an_image_that_no_charm_can_run_is_refused_before_its_export(
     system, architecture, fake, local, client, repository
 ):
     image = layouts.Image((SMALL,), architecture, system)
-    with pytest.raises(images.InvalidImageError, match=f'{system}/{architecture}'):
+    with pytest.raises(_errors.InvalidImageError, match=f'{system}/{architecture}'):
         push_export(fake, local, client, repository, image, layouts.docker_25(image))
     assert fake.exports == 0

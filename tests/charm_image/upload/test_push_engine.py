@@ -11,7 +11,8 @@ import sys
 import docker
 import pytest
 
-from charm_image._oci import engine, images
+from charm_image import _errors
+from charm_image._oci import engine
 from services import certificates, fake_engine, layouts, loopback, require
 
 pytestmark = pytest.mark.holds('finds images')
@@ -71,18 +72,18 @@ def test_without_any_settings_it_is_the_default_socket(settings, monkeypatch, tm
         raise docker.errors.DockerException
 
     monkeypatch.setattr(docker, 'APIClient', refuse)
-    with pytest.raises(engine.EngineError, match=' at unix:///var/run/docker.sock '):
+    with pytest.raises(_errors.EngineError, match=' at unix:///var/run/docker.sock '):
         engine.connect({'HOME': str(tmp_path), **settings})
 
 
 def test_an_unknown_context_is_named(tmp_path):
-    with pytest.raises(engine.EngineError, match="no docker context 'gone'.*context ls"):
+    with pytest.raises(_errors.EngineError, match="no docker context 'gone'.*context ls"):
         engine.connect({'DOCKER_CONFIG': str(tmp_path), 'DOCKER_CONTEXT': 'gone'})
 
 
 def test_a_damaged_configuration_of_docker_is_named(tmp_path):
     (tmp_path / 'config.json').write_text('{')
-    with pytest.raises(engine.EngineError, match='config.json cannot be read'):
+    with pytest.raises(_errors.EngineError, match='config.json cannot be read'):
         engine.connect({'DOCKER_CONFIG': str(tmp_path)})
 
 
@@ -122,18 +123,18 @@ def test_an_engine_with_a_certificate_of_another_authority_is_not_trusted(tls_en
     (tmp_path / 'other').mkdir()
     shutil.copy(certificates.Authority(tmp_path / 'other').certificate, keys / 'ca.pem')
     environ = {'DOCKER_HOST': host, 'DOCKER_TLS_VERIFY': '1', 'DOCKER_CERT_PATH': str(keys)}
-    with pytest.raises(engine.EngineError, match='certificate verify failed'):
+    with pytest.raises(_errors.EngineError, match='certificate verify failed'):
         engine.connect(environ)
 
 
 def test_tls_files_that_are_not_there_are_named(tmp_path):
     environ = {'DOCKER_HOST': 'tcp://127.0.0.1:1', 'DOCKER_TLS_VERIFY': '1'}
-    with pytest.raises(engine.EngineError, match='DOCKER_CERT_PATH'):
+    with pytest.raises(_errors.EngineError, match='DOCKER_CERT_PATH'):
         engine.connect({**environ, 'DOCKER_CERT_PATH': str(tmp_path)})
 
 
 def test_an_engine_that_does_not_run_is_said_not_to_run(tmp_path):
-    with pytest.raises(engine.EngineError) as raised:
+    with pytest.raises(_errors.EngineError) as raised:
         engine.connect({'DOCKER_HOST': f'unix://{tmp_path}/docker.sock'})
     assert f'unix://{tmp_path}/docker.sock' in str(raised.value)
     assert 'is not running' in str(raised.value)
@@ -142,14 +143,14 @@ def test_an_engine_that_does_not_run_is_said_not_to_run(tmp_path):
 def test_a_socket_that_nobody_listens_to_is_an_engine_that_does_not_run(tmp_path):
     with socket.socket(socket.AF_UNIX) as unused:
         unused.bind(str(tmp_path / 'sock'))
-    with pytest.raises(engine.EngineError, match='is not running'):
+    with pytest.raises(_errors.EngineError, match='is not running'):
         engine.connect({'DOCKER_HOST': f'unix://{tmp_path}/sock'})
 
 
 def test_a_port_that_nobody_listens_on_is_an_engine_that_does_not_run():
     with socket.create_server(('127.0.0.1', 0)) as server:
         port = server.getsockname()[1]
-    with pytest.raises(engine.EngineError, match='is not running.*DOCKER_HOST'):
+    with pytest.raises(_errors.EngineError, match='is not running.*DOCKER_HOST'):
         engine.connect({'DOCKER_HOST': f'tcp://127.0.0.1:{port}'})
 
 
@@ -157,7 +158,7 @@ def test_podmans_socket_is_hinted_at_where_it_is(tmp_path, monkeypatch):
     (tmp_path / 'podman').mkdir()
     (tmp_path / 'podman/podman.sock').touch()
     monkeypatch.setenv('XDG_RUNTIME_DIR', str(tmp_path))
-    with pytest.raises(engine.EngineError, match=f'unix://{tmp_path}/podman/podman.sock'):
+    with pytest.raises(_errors.EngineError, match=f'unix://{tmp_path}/podman/podman.sock'):
         engine.connect({'DOCKER_HOST': 'unix:///nowhere/docker.sock'})
 
 
@@ -171,7 +172,7 @@ def test_an_engine_that_the_user_may_not_use_is_said_so(fake):
         'import os, sys; from charm_image._oci import engine; import docker, requests; '
         'os.setgid(65534); os.setuid(65534)\n'
         f'try: engine.connect({{"DOCKER_HOST": {fake.host!r}}})\n'
-        'except engine.EngineError as error: print(error)'
+        'except _errors.EngineError as error: print(error)'
     )
     done = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True)
     assert 'group `docker`' in done.stdout, done.stderr
@@ -180,7 +181,7 @@ def test_an_engine_that_the_user_may_not_use_is_said_so(fake):
 def test_something_else_that_answers_is_not_an_engine():
     with (
         loopback.serving(lambda exchange: exchange.reply(404)) as url,
-        pytest.raises(engine.EngineError, match='no engine responds'),
+        pytest.raises(_errors.EngineError, match='no engine responds'),
     ):
         engine.connect({'DOCKER_HOST': url.replace('http', 'tcp')})
 
@@ -214,13 +215,13 @@ def test_an_engine_is_reached_through_ssh(dockerd, tmp_path, monkeypatch):
 def test_an_engine_that_ssh_cannot_reach_is_named(tmp_path, monkeypatch):
     _ssh(tmp_path, 'exit 255')
     monkeypatch.setenv('PATH', f'{tmp_path}:{os.environ["PATH"]}')
-    with pytest.raises(engine.EngineError, match='no engine responds at ssh://builder.*`ssh`'):
+    with pytest.raises(_errors.EngineError, match='no engine responds at ssh://builder.*`ssh`'):
         engine.connect({'DOCKER_HOST': 'ssh://builder'})
 
 
 def test_ssh_that_is_not_installed_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv('PATH', str(tmp_path))
-    with pytest.raises(engine.EngineError, match='ssh'):
+    with pytest.raises(_errors.EngineError, match='ssh'):
         engine.connect({'DOCKER_HOST': 'ssh://builder'})
 
 
@@ -259,14 +260,14 @@ def test_an_image_is_found_by_its_digest_in_a_registry(each_engine, open_registr
 
 def test_a_digest_that_the_engine_does_not_have_is_not_found(local):
     for digest in (f'sha256:{"a" * 64}', 'a' * 12):
-        with pytest.raises(images.NotFoundError, match='no image .*docker images'):
+        with pytest.raises(_errors.ImageNotFoundError, match='no image .*docker images'):
             local.find(digest)
 
 
 def test_a_short_digest_that_fits_several_images_lists_them(fake, local):
     one = fake.add(_inspected('abcdefabcdef1', RepoTags=['first:1']))
     two = fake.add(_inspected('abcdefabcdef2'))
-    with pytest.raises(images.AmbiguousError) as raised:
+    with pytest.raises(_errors.AmbiguousImageError) as raised:
         local.find('abcdefabcdef')
     assert set(raised.value.candidates) == {one, two}
     assert f'{one} (first:1)' in str(raised.value)
@@ -278,7 +279,7 @@ def test_an_id_and_a_registrys_digest_with_the_same_beginning_are_ambiguous(fake
     one = fake.add(_inspected('abcdefabcdef1'))
     digest = 'sha256:' + 'abcdefabcdef2'.ljust(64, '0')
     two = fake.add(_inspected('1', RepoDigests=[f'name@{digest}']))
-    with pytest.raises(images.AmbiguousError) as raised:
+    with pytest.raises(_errors.AmbiguousImageError) as raised:
         local.find('abcdefabcdef')
     assert set(raised.value.candidates) == {one, two}
 
@@ -294,13 +295,13 @@ def test_two_images_with_one_digest_in_registries_are_ambiguous_by_the_long_form
     digest = 'sha256:' + 'd' * 64
     for digits in '12':
         fake.add(_inspected(digits, RepoDigests=[f'name@{digest}']))
-    with pytest.raises(images.AmbiguousError):
+    with pytest.raises(_errors.AmbiguousImageError):
         local.find(digest)
 
 
 def test_an_image_that_is_named_like_a_digest_is_not_taken_for_it(fake, local):
     fake.images['sha256:' + 'a' * 64] = (_inspected('b'), b'', None)
-    with pytest.raises(images.NotFoundError):
+    with pytest.raises(_errors.ImageNotFoundError):
         local.find('sha256:' + 'a' * 64)
 
 
@@ -315,7 +316,7 @@ def test_what_is_not_a_digest_is_refused(digest, local):
 
 def test_an_engine_that_fails_says_why(fake, local):
     fake.status = 500
-    with pytest.raises(engine.EngineError, match='no space left on device'):
+    with pytest.raises(_errors.EngineError, match='no space left on device'):
         local.find('a' * 12)
 
 

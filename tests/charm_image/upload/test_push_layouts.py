@@ -13,8 +13,8 @@ import pytest
 import requests
 from exports import DIGEST, EMPTY, EXPORTS, GOOD, IMAGE, LARGE, MIB, SMALL, push_export, replaced
 
-from charm_image import _concurrently
-from charm_image._oci import archives, images, layers, manifests, tar
+from charm_image import _concurrently, _errors
+from charm_image._oci import archives, layers, manifests, tar
 from charm_image._upload import push, pushed
 from services import layouts
 
@@ -286,7 +286,7 @@ def test_a_hundred_files_that_are_no_layers_are_passed_over_and_a_thousand_are_r
         return push_export(fake, local, client, repository, image, export)
 
     assert push_with(100) == push_with(0)
-    with pytest.raises(images.InvalidImageError, match='too many files that are not layers'):
+    with pytest.raises(_errors.InvalidImageError, match='too many files that are not layers'):
         push_with(1000)
 
 

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from charm_image._oci import engine, images
+from charm_image import _errors
+from charm_image._oci import engine
 from charm_image._upload import push, pushed
 from services import layouts
 
@@ -108,7 +109,7 @@ def test_indexes_that_are_nested_too_deeply_in_a_registry_are_refused(
     digest = push.push(local.find(AMD64.id), client, repository)
     for _ in range(7):
         digest = _index(client, repository, digest)
-    with pytest.raises(images.InvalidImageError, match='nested too deeply'):
+    with pytest.raises(_errors.InvalidImageError, match='nested too deeply'):
         pushed.architectures(client, repository, digest)
 
 

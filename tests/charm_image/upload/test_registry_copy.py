@@ -9,7 +9,8 @@ import urllib.parse
 import pytest
 from remote_cases import ACCOUNT, AMD64, ARM64, KINDS, MIB, assert_same, log_in, nested, schema_1
 
-from charm_image._oci import images, remote_image
+from charm_image import _errors
+from charm_image._oci import remote_image
 from charm_image._upload import registry_copy, resource_upload
 from container_image import reference, registry
 from services import faulty_proxy, loopback, remote_images
@@ -239,7 +240,7 @@ def test_a_rate_limit_that_lasts_is_reported_as_what_it_is(proxy, there, client,
     proxy.answer('GET', '/manifests/', 429, times=50, Retry_After='7200')
     with pytest.raises(registry.OverloadedError, match='429') as raised:
         copy(proxy.host, stored, client, repository)
-    message, _ = resource_upload.described(raised.value)
+    message, _ = resource_upload.described(_errors.RegistryError.of(raised.value))
     assert message == f'{proxy.host} is rate-limiting requests (HTTP 429): try again in 7200 s'
 
 
@@ -322,7 +323,7 @@ def test_what_no_charm_can_run_is_refused_before_a_byte_is_sent(
 ):
     stored = make()
     stored.push(there.host, repository)
-    with pytest.raises(images.InvalidImageError, match=said):
+    with pytest.raises(_errors.InvalidImageError, match=said):
         copy(there.host, stored, client, repository)
     assert way_in.requests == []
 

@@ -6,7 +6,8 @@ import time
 import pytest
 from storing import FILE, IMAGE, create, send
 
-from charm_image._upload import credentials, store, store_errors
+from charm_image import _errors
+from charm_image._upload import credentials, store
 from services import certificates, loopback
 
 ONCE_MORE = {
@@ -48,14 +49,14 @@ def test_a_file_whose_upload_is_cut_off_is_sent_again_from_its_start(hub, client
 def test_a_fault_that_stays_ends_in_an_error(hub, client, waits):
     hub.fail('GET', '/whoami', status=502, body=b'<html>', times=99)
     with pytest.raises(
-        store_errors.Unavailable, match='reported a server error.*502.*Try again later'
+        _errors.UnavailableError, match='reported a server error.*502.*Try again later'
     ):
         client.whoami()
     assert waits == [0.5, 1, 2, 4]
 
 
 def test_a_refusal_is_not_asked_again(hub, client):
-    with pytest.raises(store_errors.NotFound):
+    with pytest.raises(_errors.NotFoundError):
         client.resources('another')
     assert len(hub.requests) == 1
 
@@ -75,7 +76,7 @@ def test_a_time_to_come_back_may_be_a_date(hub, client, waits):
 
 def test_a_charmhub_that_is_busy_for_an_hour_is_not_waited_for(hub, client, waits):
     hub.fail('GET', '/whoami', status=429, headers={'Retry-After': '3600'})
-    with pytest.raises(store_errors.Busy, match='is rate-limiting.*Try again in 3600 s'):
+    with pytest.raises(_errors.BusyError, match='is rate-limiting.*Try again in 3600 s'):
         client.whoami()
     assert waits == []
 
@@ -84,7 +85,7 @@ def test_nobody_listening_is_reported_with_the_host(hub, client):
     found = credentials.Credentials('here', 'token')
     client = store.Store(found, api_url='http://127.0.0.1:1')
     with pytest.raises(
-        store_errors.Unavailable, match=r'127\.0\.0\.1:1 cannot be reached'
+        _errors.UnavailableError, match=r'127\.0\.0\.1:1 cannot be reached'
     ) as caught:
         client.whoami()
     assert caught.value.__cause__ is None
@@ -96,7 +97,7 @@ def test_a_certificate_that_is_not_trusted_is_named_with_what_to_do(tmp_path, mo
         monkeypatch.delenv(name, raising=False)
     certificate = certificates.Authority(tmp_path).issue('127.0.0.1')
     with loopback.serving(lambda exchange: exchange.reply(200), certificate) as url:
-        with pytest.raises(store_errors.Unavailable) as caught:
+        with pytest.raises(_errors.UnavailableError) as caught:
             _store(url).whoami()
         host = url.partition('//')[2]
         assert str(caught.value).startswith(f'The certificate of {host} is not trusted (')
@@ -105,12 +106,12 @@ def test_a_certificate_that_is_not_trusted_is_named_with_what_to_do(tmp_path, mo
 
 def test_a_bundle_of_certificates_that_does_not_exist_is_named(hub, monkeypatch):
     monkeypatch.setenv('REQUESTS_CA_BUNDLE', '/nonexistent/ca.pem')
-    with pytest.raises(store_errors.StoreError, match='Set REQUESTS_CA_BUNDLE to an existing'):
+    with pytest.raises(_errors.StoreError, match='Set REQUESTS_CA_BUNDLE to an existing'):
         _store(hub.url.replace('http:', 'https:')).whoami()
 
 
 def test_a_port_that_does_not_speak_tls_is_not_said_to_have_a_certificate(hub):
-    with pytest.raises(store_errors.Unavailable, match=r'^TLS with 127\.0\.0\.1:\d+ failed'):
+    with pytest.raises(_errors.UnavailableError, match=r'^TLS with 127\.0\.0\.1:\d+ failed'):
         _store(hub.url.replace('http:', 'https:')).whoami()
 
 
@@ -158,14 +159,14 @@ def test_a_revision_that_charmhub_was_too_busy_to_make_is_asked_for_again(hub, c
 
 
 def test_a_revision_that_is_refused_is_refused(hub, client):
-    with pytest.raises(store_errors.StoreError, match='Upload none not found'):
+    with pytest.raises(_errors.StoreError, match='Upload none not found'):
         client.create_revision(*FILE, 'none', 'file', ['all'])
     assert len(hub.requests) == 1
 
 
 @pytest.mark.parametrize('size', [3, 9])
 def test_a_file_of_another_size_than_said_never_arrives(hub, client, size):
-    with pytest.raises(store_errors.FileChanged, match='changed during the upload'):
+    with pytest.raises(_errors.FileChangedError, match='changed during the upload'):
         client.send(io.BytesIO(b'content'), size, 'name')
     assert hub.uploads == {}
 
@@ -175,8 +176,6 @@ def test_a_disk_with_a_fault_is_distinguished_from_a_connection_with_one(hub, cl
         def read(self, size):
             raise OSError(5, 'Input/output error')
 
-    with pytest.raises(
-        store_errors.StoreError, match='The file cannot be read: Input/output error'
-    ):
+    with pytest.raises(_errors.StoreError, match='The file cannot be read: Input/output error'):
         client.send(Broken(), 7, 'name')
     assert len(hub.asked('POST', '/unscanned-upload/')) <= 1

@@ -5,17 +5,18 @@ import json
 import pytest
 from storing import IMAGE, connect
 
-from charm_image._upload import credentials, store, store_connection, store_errors
+from charm_image import _errors
+from charm_image._upload import credentials, store, store_connection
 
 
 def test_expired_credentials_are_reported_with_the_way_to_new_ones(hub, client):
     hub.expired_tokens.add(hub.token)
-    with pytest.raises(store_errors.NotLoggedIn, match='charmcraft login --export') as caught:
+    with pytest.raises(_errors.NotLoggedInError, match='charmcraft login --export') as caught:
         client.whoami()
     assert caught.value.code == 'macaroon-needs-refresh'
     from_keyring = connect(hub, credentials.Credentials('the keyring', hub.token))
     with pytest.raises(
-        store_errors.NotLoggedIn, match='`charmcraft logout`, then `charmcraft login`'
+        _errors.NotLoggedInError, match='`charmcraft logout`, then `charmcraft login`'
     ):
         from_keyring.whoami()
 
@@ -26,12 +27,12 @@ def test_a_missing_right_is_distinguished_from_a_missing_login_whatever_the_stat
 ):
     body = b'{"error-list": [{"code": "permission-required", "message": "Not yours"}]}'
     hub.fail('GET', '/whoami', status=status, body=body)
-    with pytest.raises(store_errors.NotAllowed, match='Not yours'):
+    with pytest.raises(_errors.NotAllowedError, match='Not yours'):
         client.whoami()
 
 
 def test_what_is_not_there_is_reported(client):
-    with pytest.raises(store_errors.NotFound, match='another not found'):
+    with pytest.raises(_errors.NotFoundError, match='another not found'):
         client.resources('another')
 
 
@@ -39,7 +40,7 @@ def test_no_answer_repeats_the_credentials_or_writes_to_the_terminal(hub, client
     message = f'no \x1b[31m{hub.token}\n here'
     body = json.dumps({'error-list': [{'code': 'odd', 'message': message}]}).encode()
     hub.fail('GET', '/whoami', status=400, body=body)
-    with pytest.raises(store_errors.StoreError) as caught:
+    with pytest.raises(_errors.StoreError) as caught:
         client.whoami()
     assert str(caught.value) == 'Charmhub rejected the request: no  [31m***  here.'
 
@@ -49,7 +50,7 @@ def test_the_password_of_the_registry_is_in_no_repr_and_no_later_error(hub, clie
     assert way_in.password not in repr(way_in)
     body = json.dumps({'error-list': [{'code': 'odd', 'message': way_in.password}]}).encode()
     hub.fail('POST', '/blob', status=400, body=body)
-    with pytest.raises(store_errors.StoreError) as caught:
+    with pytest.raises(_errors.StoreError) as caught:
         client.image_blob(*IMAGE, 'sha256:' + 64 * '0')
     assert way_in.password not in str(caught.value)
 
@@ -66,9 +67,9 @@ def test_the_password_of_the_registry_is_in_no_repr_and_no_later_error(hub, clie
 )
 def test_credentials_go_nowhere_unencrypted(url):
     found = credentials.Credentials('here', 'token')
-    with pytest.raises(store_errors.InsecureURL, match='https://'):
+    with pytest.raises(_errors.InsecureURLError, match='https://'):
         store.Store(found, api_url=url)
-    with pytest.raises(store_errors.InsecureURL, match='https://'):
+    with pytest.raises(_errors.InsecureURLError, match='https://'):
         store.Store(found, storage_url=url)
 
 
@@ -79,7 +80,7 @@ def test_this_machine_and_https_will_do(url):
 
 @pytest.mark.parametrize('password', ['secret', 'a/secret', 'a@secret'])
 def test_a_password_in_a_url_is_not_repeated(password):
-    with pytest.raises(store_errors.InsecureURL) as caught:
+    with pytest.raises(_errors.InsecureURLError) as caught:
         store_connection.secure(f'http://me:{password}@charmhub.example')
     assert 'secret' not in str(caught.value)
 
@@ -92,7 +93,7 @@ def test_a_password_in_a_url_is_not_used():
 
 def test_a_redirect_is_not_followed(hub, client):
     hub.fail('GET', '/whoami', status=302, headers={'Location': 'http://127.0.0.1:1/'})
-    with pytest.raises(store_errors.StoreError, match='redirects'):
+    with pytest.raises(_errors.StoreError, match='redirects'):
         client.whoami()
 
 
@@ -117,6 +118,6 @@ def test_a_proxy_is_not_asked_about_this_machine(hub, client, monkeypatch):
 )
 def test_a_response_that_is_not_charmhubs_is_reported(hub, client, body):
     hub.fail('GET', '/whoami', status=200, body=body)
-    with pytest.raises(store_errors.StoreError, match="is not Charmhub's") as caught:
+    with pytest.raises(_errors.StoreError, match="is not Charmhub's") as caught:
         client.whoami()
     assert caught.value.__cause__ is None

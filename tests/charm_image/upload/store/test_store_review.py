@@ -5,7 +5,7 @@ import json
 import pytest
 from storing import FILE, create, send
 
-from charm_image._upload import store_errors
+from charm_image import _errors
 
 
 def test_a_review_is_waited_for(hub, client, waits):
@@ -72,13 +72,13 @@ def test_a_review_that_takes_too_long_is_reported_with_the_upload(hub, client):
     hub.looks_until_reviewed = 99
     upload_id = send(client)
     client.create_revision(*FILE, upload_id, 'file', ['all'])
-    with pytest.raises(store_errors.ReviewPending, match=upload_id):
+    with pytest.raises(_errors.ReviewPendingError, match=upload_id):
         client.wait('my-charm', upload_id, 0)
 
 
 def test_a_rejection_is_reported_with_its_reasons(hub, client):
     hub.review_errors = [{'code': 'too-big', 'message': 'It is too big'}, {'code': 'odd'}]
-    with pytest.raises(store_errors.Rejected, match='too-big: It is too big; odd') as caught:
+    with pytest.raises(_errors.RejectedError, match='too-big: It is too big; odd') as caught:
         create(client)
     assert caught.value.errors[0] == {'code': 'too-big', 'message': 'It is too big'}
 
@@ -93,13 +93,11 @@ def test_a_review_that_has_not_begun_yet_is_waited_for(hub, client, waits, answe
 @pytest.mark.parametrize('body', [b'{"error-list": 7}', b'{"error-list": ["odd"]}', b'[]', b'7'])
 def test_a_refusal_of_any_form_is_reported_with_its_status(hub, client, body):
     hub.fail('GET', '/whoami', status=400, body=body)
-    with pytest.raises(
-        store_errors.StoreError, match='Charmhub rejected the request: 400 Bad Request'
-    ):
+    with pytest.raises(_errors.StoreError, match='Charmhub rejected the request: 400 Bad Request'):
         client.whoami()
 
 
 def test_an_upload_that_nobody_knows_is_not_waited_for(client, waits):
-    with pytest.raises(store_errors.NotFound, match='no-such-upload'):
+    with pytest.raises(_errors.NotFoundError, match='no-such-upload'):
         client.wait('my-charm', 'no-such-upload', 10)
     assert waits == []

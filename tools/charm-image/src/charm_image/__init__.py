@@ -3,26 +3,94 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from charm_image._errors import (
+    AmbiguousImageError,
+    BuildError,
+    BusyError,
+    CharmError,
+    ContextNotFoundError,
+    CredentialsError,
+    EngineError,
+    Error,
+    FileChangedError,
+    ImageError,
+    ImageNotFoundError,
+    InsecureURLError,
+    InvalidImageError,
+    LoginError,
+    NotAllowedError,
+    NotFoundError,
+    NotLoggedInError,
+    RegistryError,
+    RejectedError,
+    ResourceError,
+    ReviewPendingError,
+    StepError,
+    StoreError,
+    UnavailableError,
+    UploadError,
+    WrongTypeError,
+)
 
 if TYPE_CHECKING:
     from charm_image._build.builder import DockerBuilder
     from charm_image._build.bundle import ResourceBundle
-    from charm_image.errors import BuildError, ResourceError, StepError
+    from charm_image._build.events import Progress
 
-__all__ = ['BuildError', 'DockerBuilder', 'ResourceBundle', 'ResourceError', 'StepError']
+    __version__: str
+
+__all__ = [
+    'AmbiguousImageError',
+    'BuildError',
+    'BusyError',
+    'CharmError',
+    'ContextNotFoundError',
+    'CredentialsError',
+    'DockerBuilder',
+    'EngineError',
+    'Error',
+    'FileChangedError',
+    'ImageError',
+    'ImageNotFoundError',
+    'InsecureURLError',
+    'InvalidImageError',
+    'LoginError',
+    'NotAllowedError',
+    'NotFoundError',
+    'NotLoggedInError',
+    'Progress',
+    'RegistryError',
+    'RejectedError',
+    'ResourceBundle',
+    'ResourceError',
+    'ReviewPendingError',
+    'StepError',
+    'StoreError',
+    'UnavailableError',
+    'UploadError',
+    'WrongTypeError',
+    '__version__',
+]
 
 _MODULES = {
-    'BuildError': 'errors',
     'DockerBuilder': '_build.builder',
+    'Progress': '_build.events',
     'ResourceBundle': '_build.bundle',
-    'ResourceError': 'errors',
-    'StepError': 'errors',
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     # imported when asked for: an upload builds nothing, and would wait for these imports
-    if name not in _MODULES:
-        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-    return getattr(importlib.import_module(f'.{_MODULES[name]}', __name__), name)
+    if name in _MODULES:
+        return getattr(importlib.import_module(f'.{_MODULES[name]}', __name__), name)
+    if name == '__version__':
+        from importlib import metadata
+
+        return metadata.version('charm-image')
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -21,7 +21,7 @@ from typing import (
     overload,
 )
 
-from charm_image import errors, resources
+from charm_image import _errors, resources
 from charm_image._build import builder, bundle, emulation, engines
 from charm_image._oci import platforms
 
@@ -198,10 +198,10 @@ def _filled(function: _Function[Any], values: Mapping[str, Any]) -> bundle.Resou
         made = function(contents, **values)
         if made is not None or not len(contents):
             contents.extend(made)  # type: ignore[arg-type]  # None raises a clear error
-    except errors.ResourceError as error:
-        if error.location:
+    except _errors.ResourceError as error:
+        if error.line:
             raise
-        raise errors.ResourceError(str(error), _where(function)) from error
+        raise _errors.ResourceError(str(error), _where(function)) from error
     return contents
 
 
@@ -227,7 +227,7 @@ def _of_platforms(engines: Any, chosen: Any) -> Any:
     try:
         wanted = {platforms.parse(name) for name in names}
         return {name: each for name, each in engines.items() if platforms.parse(name) in wanted}
-    except (errors.ResourceError, TypeError):
+    except (_errors.ResourceError, TypeError):
         return engines  # the builder reports the error
 
 
@@ -239,7 +239,7 @@ def _check(function: _Function[Any], settings: Mapping[str, Any]) -> None:
         if settings['engines'] and not settings['platform']:
             alone['platform'] = list(settings['engines'])
         builder.DockerBuilder(bundle.ResourceBundle(), **alone)
-    except errors.ResourceError as error:
+    except _errors.ResourceError as error:
         raise invoke.exceptions.Exit(f'{_where(function)}: {error}', code=1) from error
 
 
@@ -256,7 +256,7 @@ def _build(
         for progress in image.build():
             if progress.state != 'built' or progress.platform:
                 print(progress, flush=True)
-    except errors.BuildError as error:
+    except _errors.BuildError as error:
         raise invoke.exceptions.Exit(str(error), code=1) from error
     except KeyboardInterrupt:
         raise invoke.exceptions.Exit('Interrupted: no image was built.', code=130) from None

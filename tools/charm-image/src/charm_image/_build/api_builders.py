@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
-from charm_image import errors
+from charm_image import _errors
 from charm_image._build import bases, builder_reports, emulation
 from charm_image._oci import platforms
 
@@ -93,7 +93,7 @@ class ApiBuilder:
         try:
             ping = self._client.get(f'{self._client.base_url}/_ping').headers
         except (requests.RequestException, OSError) as error:
-            raise errors.BuildError(f'the engine does not respond: {error}') from None
+            raise _errors.BuildError(f'the engine does not respond: {error}') from None
         podman = 'Libpod-Api-Version' in ping
         # BuildKit reads an ID as a name, and would look for it in a registry
         named = not instructions[0].startswith('FROM sha256:')
@@ -127,7 +127,7 @@ class ApiBuilder:
         wanted = options.get('platform')
         copies = any(each.startswith('COPY ') for each in instructions)
         if wanted and copies and platforms.parse(wanted) != emulation.engines_own(self._client):
-            raise errors.BuildError(
+            raise _errors.BuildError(
                 f'{_UNREADING}, and its classic builder cannot copy files for {wanted}: upgrade '
                 f'Docker, or use a different engine with --engine {wanted}=CONTEXT_OR_URL'
             )
@@ -156,7 +156,7 @@ class ApiBuilder:
                 if self._stopped:
                     _hang_up(response)
                 if response.status_code != 200:
-                    raise errors.BuildError(f'the engine rejected the build: {_message(response)}')
+                    raise _errors.BuildError(f'the engine rejected the build: {_message(response)}')
                 text = codecs.iterdecode(response.iter_content(None), 'utf-8', 'replace')
                 for document in json_stream.json_stream(text):
                     if not isinstance(document, dict):
@@ -165,9 +165,9 @@ class ApiBuilder:
                         built = built or event.kind == 'image'
                         yield event
             if not built:
-                raise errors.BuildError('the engine ended the build without an image')
+                raise _errors.BuildError('the engine ended the build without an image')
         except (requests.RequestException, docker.errors.StreamParseError, OSError) as error:
-            raise errors.BuildError(f'the engine stopped during the build: {error}') from None
+            raise _errors.BuildError(f'the engine stopped during the build: {error}') from None
         finally:
             self._response = None
             if not built:

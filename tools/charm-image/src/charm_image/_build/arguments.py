@@ -1,4 +1,4 @@
-"""Checks the arguments of a builder; each function raises errors.ResourceError."""
+"""Checks the arguments of a builder; each function raises _errors.ResourceError."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from charm_image import errors
+from charm_image import _errors
 from charm_image._build import bundle
 from charm_image._oci import platforms
 from container_image import reference
@@ -28,7 +28,7 @@ def check_client(value: Any) -> docker.APIClient:
     if isinstance(value, docker.APIClient):
         return value
     advice = ': pass its .api' if isinstance(value, docker.DockerClient) else ''
-    raise errors.ResourceError(
+    raise _errors.ResourceError(
         f'client must be a docker.APIClient, not {type(value).__name__}{advice}'
     )
 
@@ -37,19 +37,19 @@ def check_bundle(value: Any) -> bundle.ResourceBundle:
     """Return a bundle of resources."""
     if isinstance(value, bundle.ResourceBundle):
         return value
-    raise errors.ResourceError(f'bundle must be a ResourceBundle, not {value!r:.80}')
+    raise _errors.ResourceError(f'bundle must be a ResourceBundle, not {value!r:.80}')
 
 
 def text(argument: str, value: Any) -> str:
     """Return a string that can be passed to a program."""
     if not isinstance(value, str):
-        raise errors.ResourceError(f'{argument} must be a str, not {value!r:.80}')
+        raise _errors.ResourceError(f'{argument} must be a str, not {value!r:.80}')
     if '\0' in value:
-        raise errors.ResourceError(f'{argument} must not contain a NUL character')
+        raise _errors.ResourceError(f'{argument} must not contain a NUL character')
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise errors.ResourceError(f'{argument} cannot be encoded as UTF-8') from None
+        raise _errors.ResourceError(f'{argument} cannot be encoded as UTF-8') from None
     return value
 
 
@@ -58,7 +58,7 @@ def sequence(argument: str, value: Any) -> list[Any]:
     if value is None:
         return []
     if isinstance(value, (str, bytes, Mapping)) or not hasattr(value, '__iter__'):
-        raise errors.ResourceError(f'{argument} must be a list, not {value!r:.80}')
+        raise _errors.ResourceError(f'{argument} must be a list, not {value!r:.80}')
     return list(value)
 
 
@@ -71,7 +71,7 @@ def tag(argument: str, value: Any) -> str:
     """Return an image reference without a digest."""
     name = _reference(argument, value)
     if name.digest:
-        raise errors.ResourceError(f'{argument} {value!r:.80} must not have a digest')
+        raise _errors.ResourceError(f'{argument} {value!r:.80} must not have a digest')
     return str(value)
 
 
@@ -87,7 +87,7 @@ def _reference(argument: str, value: Any) -> reference.Reference:
     try:
         return reference.Reference.parse(text(argument, value))
     except reference.InvalidReferenceError as error:
-        raise errors.ResourceError(
+        raise _errors.ResourceError(
             f'{argument} {value!r:.80} is not a valid image reference, such as ubuntu:24.04: '
             f'{error}'
         ) from None
@@ -98,10 +98,10 @@ def variables(value: Any) -> dict[str, str]:
     if value is None:
         return {}
     if not isinstance(value, Mapping):
-        raise errors.ResourceError(f'env must be a dict, not {value!r:.80}')
+        raise _errors.ResourceError(f'env must be a dict, not {value!r:.80}')
     for name in value:
         if not _VARIABLE.fullmatch(text('env', name)):
-            raise errors.ResourceError(
+            raise _errors.ResourceError(
                 f'env: {name!r:.80} is not a valid variable name: use letters, digits, _ . and -'
             )
     return {name: text(f'env {name}', each) for name, each in value.items()}
@@ -110,17 +110,17 @@ def variables(value: Any) -> dict[str, str]:
 def read_labels(value: Any, maintainer: Any) -> dict[str, str]:
     """Return labels by name, including that of the maintainer."""
     if value is not None and not isinstance(value, Mapping):
-        raise errors.ResourceError(f'labels must be a dict, not {value!r:.80}')
+        raise _errors.ResourceError(f'labels must be a dict, not {value!r:.80}')
     labels = {}
     for name, each in (value or {}).items():
         if not text('labels', name).isprintable() or '=' in name or not name.strip():
-            raise errors.ResourceError(
+            raise _errors.ResourceError(
                 f'labels: {name!r:.80} is not a valid label name: it must be printable, without ='
             )
         labels[name] = text(f'label {name}', each)
     if maintainer is not None:
         if _AUTHORS in labels:
-            raise errors.ResourceError(
+            raise _errors.ResourceError(
                 f'maintainer sets the label {_AUTHORS}: give only one of them'
             )
         labels = {_AUTHORS: text('maintainer', maintainer), **labels}
@@ -131,7 +131,7 @@ def volume(value: Any) -> str:
     """Return the absolute path of a directory."""
     path = text('volumes', os.fspath(value) if isinstance(value, os.PathLike) else value)
     if not path.startswith('/') or path != path.strip():
-        raise errors.ResourceError(
+        raise _errors.ResourceError(
             f'volumes: {path!r:.80} must be an absolute path, without surrounding spaces'
         )
     return path
@@ -141,7 +141,7 @@ def check_output(value: Any) -> str:
     """Return the path of a file in an existing directory."""
     path = text('output', os.fspath(value) if isinstance(value, os.PathLike) else value)
     if not path or os.path.isdir(path) or not os.path.isdir(os.path.dirname(path) or '.'):
-        raise errors.ResourceError(
+        raise _errors.ResourceError(
             f'output {path!r} must be the path of a file in an existing directory'
         )
     return path
@@ -152,12 +152,12 @@ def port(value: Any) -> str:
     written = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
     found = _PORT.fullmatch(text('ports', written))
     if not found:
-        raise errors.ResourceError(
+        raise _errors.ResourceError(
             f"ports: {value!r:.80} is not a port such as 80, '53/udp' or '80-90'"
         )
     low, high = (int(each) for each in (found[1], found[2] or found[1]))
     if not 0 < low <= high < 65536:
-        raise errors.ResourceError(
+        raise _errors.ResourceError(
             f'ports: {value!r:.80} must be from 1 to 65535, the lower number first'
         )
     return str(written)
@@ -171,7 +171,7 @@ def parse_platforms(value: Any) -> list[platforms.Platform]:
     found = [platforms.parse(text('platform', name)) for name in each]
     for platform in found:
         if found.count(platform) > 1:
-            raise errors.ResourceError(f'platform {platform} is given twice')
+            raise _errors.ResourceError(f'platform {platform} is given twice')
     return found
 
 
@@ -180,7 +180,7 @@ def parse_engines(value: Any, wanted: list[platforms.Platform]) -> dict[platform
     if value is None:
         return {}
     if not isinstance(value, Mapping):
-        raise errors.ResourceError(
+        raise _errors.ResourceError(
             f'engines must be a dict of engines by platform, not {value!r:.80}'
         )
     found = {}
@@ -188,11 +188,11 @@ def parse_engines(value: Any, wanted: list[platforms.Platform]) -> dict[platform
         platform = platforms.parse(text('engines', name))
         if platform not in wanted:
             known = ', '.join(map(str, wanted)) or 'none'
-            raise errors.ResourceError(
+            raise _errors.ResourceError(
                 f'engines: {platform} is not a platform to build for ({known}): add it to platform'
             )
         if not text(f'engines {name}', engine).strip() or not engine.isprintable():
-            raise errors.ResourceError(
+            raise _errors.ResourceError(
                 f'engines: {platform} needs a docker context, a buildx builder or a URL such as '
                 'ssh://user@host'
             )
@@ -209,5 +209,5 @@ def make_bundles(
         return dict.fromkeys(wanted, same) if wanted else {None: same}
     made: Callable[[str], Any] = value
     if not wanted:
-        raise errors.ResourceError('bundle is a function, which needs a platform: set platform')
+        raise _errors.ResourceError('bundle is a function, which needs a platform: set platform')
     return {platform: check_bundle(made(str(platform))) for platform in wanted}

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from charm_image import _concurrently, errors
+from charm_image import _concurrently, _errors
 from charm_image._build import events, pull_progress
 from charm_image._oci import platforms
 
@@ -42,17 +42,17 @@ class Base:
         """Pull it if the engine does not have it; yield what the engine reports.
 
         Raises:
-            errors.BuildError: it cannot be pulled
+            _errors.BuildError: it cannot be pulled
         """
         if self._name == 'scratch' or self.found():
             return
         wanted = f' for {self._platform}' if self._platform else ''
         if self._name.startswith('sha256:'):
-            raise errors.BuildError(f'the engine has no image {self._name}{wanted}')
+            raise _errors.BuildError(f'the engine has no image {self._name}{wanted}')
         self._before = str((self._inspect() or {}).get('Id') or '')
         yield from self._pull()
         if not self.found():
-            raise errors.BuildError(
+            raise _errors.BuildError(
                 f'the engine pulled {self._name}, but does not have it{wanted}'
             )
 
@@ -84,7 +84,7 @@ class Base:
         """The user that it runs as, once pulled; '' for root.
 
         Raises:
-            errors.BuildError: a Dockerfile cannot name the user
+            _errors.BuildError: a Dockerfile cannot name the user
         """
         return user_of(self._name, self._config)
 
@@ -154,13 +154,13 @@ class Base:
         try:
             for report in _concurrently.with_ticks(reports()):
                 if report and 'error' in report:
-                    raise errors.BuildError(f'{self._name} cannot be pulled: {report["error"]}')
+                    raise _errors.BuildError(f'{self._name} cannot be pulled: {report["error"]}')
                 yield from progress.follow(report)
                 if report is None:
                     yield ''  # for those who may have to stop
         except docker.errors.APIError as error:
             reason = error.explanation or error
-            raise errors.BuildError(f'{self._name} cannot be pulled: {reason}') from None
+            raise _errors.BuildError(f'{self._name} cannot be pulled: {reason}') from None
 
 
 def split(name: str) -> tuple[str, str]:
@@ -176,11 +176,11 @@ def user_of(name: str, config: Mapping[str, Any]) -> str:
     """Return the user in the configuration of the image `name`; '' for root.
 
     Raises:
-        errors.BuildError: a Dockerfile cannot name the user
+        _errors.BuildError: a Dockerfile cannot name the user
     """
     user = str(config.get('User') or '')
     if not user.isprintable():
-        raise errors.BuildError(
+        raise _errors.BuildError(
             f'{name} runs as user {user!r:.80}, whose name contains an unprintable character: '
             'use a different base image'
         )

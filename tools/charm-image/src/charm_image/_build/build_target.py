@@ -6,7 +6,7 @@ import dataclasses
 import json
 from typing import IO
 
-from charm_image import errors
+from charm_image import _errors
 from charm_image._build import context, dockerfile, plan
 from charm_image._oci import platforms
 
@@ -49,8 +49,8 @@ class Target:
         return dataclasses.replace(self, settings=settings)
 
     def archive(self, output: IO[bytes]) -> None:
-        """Write the context as a tar archive. Raises errors.BuildError."""
+        """Write the context as a tar archive. Raises _errors.BuildError."""
         try:
             context.archive(self.plan.files, self.dockerfile, output)
         except OSError as error:
-            raise errors.BuildError(f'cannot make the build context: {error}') from error
+            raise _errors.BuildError(f'cannot make the build context: {error}') from error

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from charm_image import errors
+from charm_image import _errors
 from charm_image._build import (
     arguments,
     build_target,
@@ -63,7 +63,7 @@ class DockerBuilder:
             URL as in DOCKER_HOST
 
     Raises:
-        errors.ResourceError: an argument is not valid
+        _errors.ResourceError: an argument is not valid
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class DockerBuilder:
             labels=arguments.read_labels(labels, maintainer),
         )
         if len(self._platforms) > 1 and self.output is None and not dry_run:
-            raise errors.ResourceError(
+            raise _errors.ResourceError(
                 'an image for several platforms must be written to a file: '
                 'set output=PATH (--output=PATH)'
             )
@@ -118,7 +118,7 @@ class DockerBuilder:
         """The Dockerfile; USER is in it only once `base_user` is known.
 
         Raises:
-            errors.BuildError: it differs by platform
+            _errors.BuildError: it differs by platform
         """
         return self._common().dockerfile
 
@@ -131,17 +131,17 @@ class DockerBuilder:
         """Write the Dockerfile and the files that it copies, for `docker build`.
 
         Raises:
-            errors.BuildError: they cannot be written, a file to copy cannot be read, or the
+            _errors.BuildError: they cannot be written, a file to copy cannot be read, or the
                 Dockerfile differs by platform
         """
         target = self._common()
         try:
             context.write(target.plan.files, target.dockerfile, directory)
         except OSError as error:
-            raise errors.BuildError(f'cannot write the build context: {error}') from error
+            raise _errors.BuildError(f'cannot write the build context: {error}') from error
 
     def context(self) -> bytes:
-        """Return the same as a tar archive. Raises errors.BuildError."""
+        """Return the same as a tar archive. Raises _errors.BuildError."""
         return _context(self._common())
 
     def build(self) -> Iterator[Progress]:
@@ -152,8 +152,8 @@ class DockerBuilder:
         are ended.
 
         Raises:
-            errors.StepError: a resource cannot be applied
-            errors.BuildError: the image cannot be built for a different reason
+            _errors.StepError: a resource cannot be applied
+            _errors.BuildError: the image cannot be built for a different reason
         """
         self.image_id = ''
         if self.dry_run:
@@ -168,7 +168,7 @@ class DockerBuilder:
         with contextlib.ExitStack() as stack:
             build = self._open(target, stack)
             if isinstance(build, buildx.BuildxBuild) and self.output is None:
-                raise errors.BuildError(
+                raise _errors.BuildError(
                     'a buildx builder does not store images: set output=PATH (--output=PATH)'
                 )
             yield from build.prepare()
@@ -228,7 +228,7 @@ class DockerBuilder:
         settings = dataclasses.replace(self._settings, user=self.base_user)
         first, *others = self._targets(settings)
         if any(_context(each) != _context(first) for each in others):
-            raise errors.BuildError('the Dockerfile differs by platform: set one platform')
+            raise _errors.BuildError('the Dockerfile differs by platform: set one platform')
         return first
 
     def _planned(self) -> Iterator[Progress]:

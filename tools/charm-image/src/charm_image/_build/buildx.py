@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
-from charm_image import _concurrently, errors, terminal
+from charm_image import _concurrently, _errors, terminal
 from charm_image._build import bases, build_target, builder_reports, events, trace
 from charm_image._oci import images
 
@@ -65,13 +65,13 @@ class BuildxBuild:
         """Find buildx, and the user of the base.
 
         Raises:
-            errors.BuildError: buildx is not installed, or the base does not exist
+            _errors.BuildError: buildx is not installed, or the base does not exist
         """
         if not self._succeeds('version'):
-            raise errors.BuildError(f'{self._builder} is a buildx builder: {INSTALL}')
+            raise _errors.BuildError(f'{self._builder} is a buildx builder: {INSTALL}')
         name = self.target.settings.from_image
         if name.startswith('sha256:'):
-            raise errors.BuildError(
+            raise _errors.BuildError(
                 f'the builder {self._builder} does not store images: use a reference for '
                 'from_image, not an ID'
             )
@@ -170,7 +170,7 @@ class BuildxBuild:
                     process.terminate()
                     raise
         except OSError as error:
-            raise errors.BuildError(f'cannot run buildx: {error}') from None
+            raise _errors.BuildError(f'cannot run buildx: {error}') from None
 
     def _succeeds(self, *arguments: str) -> bool:
         try:
@@ -186,7 +186,7 @@ class BuildxBuild:
         if done.returncode:
             reason = (done.stderr.strip().splitlines() or ['no reason was given'])[-1]
             reason = reason.removeprefix('ERROR: ')
-            raise errors.BuildError(f'cannot read {name} from its registry: {reason}')
+            raise _errors.BuildError(f'cannot read {name} from its registry: {reason}')
         try:
             found = json.loads(done.stdout)
             if 'config' not in found:  # one configuration for each platform
@@ -197,9 +197,9 @@ class BuildxBuild:
                 )
             config: Mapping[str, Any] = found.get('config') or {}
         except StopIteration:
-            raise errors.BuildError(f'{name} has no image for {self.target.platform}') from None
+            raise _errors.BuildError(f'{name} has no image for {self.target.platform}') from None
         except (ValueError, AttributeError, TypeError) as error:
-            raise errors.BuildError(
+            raise _errors.BuildError(
                 f'buildx returned no configuration of {name}: {error}'
             ) from None
         return config
@@ -209,8 +209,8 @@ class BuildxBuild:
 
         try:
             return archives.open(self._result).id
-        except images.ImageError as error:
-            raise errors.BuildError(f'buildx did not write a valid image: {error}') from None
+        except _errors.ImageError as error:
+            raise _errors.BuildError(f'buildx did not write a valid image: {error}') from None
 
 
 def _traced(line: str) -> list[trace.Vertex | trace.Log] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from charm_image import errors, resources
+from charm_image import _errors, resources
 from charm_image.resources.resource import caller, location
 
 
@@ -35,7 +35,7 @@ class ResourceBundle:
         """Append `resource`.
 
         Raises:
-            errors.ResourceError: it is not a resource, is already in the bundle, or watches a
+            _errors.ResourceError: it is not a resource, is already in the bundle, or watches a
                 resource that is not
         """
         return self._add(resource, caller())
@@ -43,17 +43,17 @@ class ResourceBundle:
     def _add(self, resource: resources.Resource, where: str) -> resources.Resource:
         if not isinstance(resource, resources.Resource):
             kind = getattr(resource, '__name__', type(resource).__name__)
-            raise errors.ResourceError(f'a bundle can contain only resources, not {kind}', where)
+            raise _errors.ResourceError(f'a bundle can contain only resources, not {kind}', where)
         there = self._by_id.get(resource.typed_id)
         if there is not None:
-            raise errors.ResourceError(
+            raise _errors.ResourceError(
                 f'{resource} is already in the bundle ({there.location}): to keep both, give one '
                 'its own id',
                 resource.location,
             )
         for watched in resource.watches:
             if not self.named(watched):
-                raise errors.ResourceError(
+                raise _errors.ResourceError(
                     f'{resource} watches {watched!r}, which is not the id of an earlier resource',
                     resource.location,
                 )
@@ -67,12 +67,12 @@ class ResourceBundle:
         In a generator, the error is raised at the `yield` that caused it.
 
         Raises:
-            errors.ResourceError: see add
+            _errors.ResourceError: see add
         """
         try:
             source = iter(iterator)
         except TypeError:
-            raise errors.ResourceError(
+            raise _errors.ResourceError(
                 f'a bundle needs a generator or a list of resources, not '
                 f'{type(iterator).__name__}: does the function yield them?'
             ) from None
@@ -86,7 +86,7 @@ class ResourceBundle:
             error = None
             try:
                 self._add(resource, _line_of(source))
-            except errors.ResourceError as refused:
+            except _errors.ResourceError as refused:
                 if throw is None:
                     raise
                 error = refused

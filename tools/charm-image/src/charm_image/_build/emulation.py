@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from charm_image import errors
+from charm_image import _errors
 from charm_image._oci import platforms
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def check(client: docker.APIClient, image: str, platform: platforms.Platform, en
         engine_name: the author's name for the engine; '' for the engine of the docker command
 
     Raises:
-        errors.BuildError: it cannot; the message says what to install
+        _errors.BuildError: it cannot; the message says what to install
     """
     native = engines_own(client)
     if platform.architecture in (native.architecture, *_ALSO.get(native.architecture, ())):
@@ -33,11 +33,11 @@ def check(client: docker.APIClient, image: str, platform: platforms.Platform, en
     if not _fails(client, image, platform):
         return
     if engine_name:
-        raise errors.BuildError(
+        raise _errors.BuildError(
             f'the engine {engine_name} is for {native} and cannot run {platform}: '
             'install qemu-user-static there (apt install qemu-user-static)'
         )
-    raise errors.BuildError(
+    raise _errors.BuildError(
         f'building for {platform} needs qemu-user-static (apt install qemu-user-static), or a '
         f'different engine: --engine {platform}=CONTEXT_OR_URL'
     )

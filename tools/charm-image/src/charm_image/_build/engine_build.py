@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING
 
-from charm_image import _concurrently, errors, terminal
+from charm_image import _concurrently, _errors, terminal
 from charm_image._build import (
     api_builders,
     bases,
@@ -68,8 +68,8 @@ class EngineBuild:
         """Build the image; call `prepare` first.
 
         Raises:
-            errors.StepError: a resource cannot be applied
-            errors.BuildError: the image cannot be built for a different reason
+            _errors.StepError: a resource cannot be applied
+            _errors.BuildError: the image cannot be built for a different reason
         """
         target = self.target
         instructions = target.plan.instructions(target.settings)
@@ -83,11 +83,11 @@ class EngineBuild:
                 for event in reported:
                     yield from follower.follow(event)
             if follower.image_id is None:
-                raise errors.BuildError('the engine did not report the ID of the built image')
+                raise _errors.BuildError('the engine did not report the ID of the built image')
             self.image_id = self._builder.identify(follower.image_id)
 
     def save(self, output: IO[bytes]) -> Iterator[events.Progress]:
-        """Write the archive that `docker save` writes of the image. Raises errors.BuildError."""
+        """Write the archive that `docker save` writes of the image. Raises _errors.BuildError."""
         step = terminal.Step('saving the image')
         yield events.Progress('saving', step.name)
         with engines.as_build_error():
@@ -110,9 +110,9 @@ class EngineBuild:
 
     def _go_on(self) -> None:
         if self._stopped:
-            raise errors.BuildError('stopped')
+            raise _errors.BuildError('stopped')
 
     def close(self) -> None:
         """Remove the names that only this build needed."""
-        with contextlib.suppress(errors.BuildError), engines.as_build_error():
+        with contextlib.suppress(_errors.BuildError), engines.as_build_error():
             self._base.unpin()

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from charm_image import errors
+from charm_image import _errors
 from charm_image._build import buildx
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def connect(name: str = '', environ: Mapping[str, str] = os.environ) -> engine.E
         environ: the environment
 
     Raises:
-        errors.BuildError: it cannot be reached
+        _errors.BuildError: it cannot be reached
     """
     from charm_image._oci import engine, images, local_image
 
@@ -33,21 +33,21 @@ def connect(name: str = '', environ: Mapping[str, str] = os.environ) -> engine.E
         chosen['DOCKER_HOST' if '://' in name else 'DOCKER_CONTEXT'] = name
     try:
         return engine.connect(chosen)
-    except local_image.ContextNotFound as error:
+    except _errors.ContextNotFoundError as error:
         if not name:
-            raise errors.BuildError(str(error)) from None
-        raise errors.BuildError(
+            raise _errors.BuildError(str(error)) from None
+        raise _errors.BuildError(
             f'no docker context or buildx builder is named {name!r}: check with '
             '`docker context ls` and `docker buildx ls`. If buildx is missing, '
             f'{buildx.INSTALL}, then create the builder with `docker buildx create`'
         ) from None
-    except images.ImageError as error:
-        raise errors.BuildError(str(error)) from None
+    except _errors.ImageError as error:
+        raise _errors.BuildError(str(error)) from None
 
 
 @contextlib.contextmanager
 def as_build_error() -> Iterator[None]:
-    """Raise the errors of an engine, or of its connection, as errors.BuildError."""
+    """Raise the errors of an engine, or of its connection, as _errors.BuildError."""
     import docker
     import requests
 
@@ -55,6 +55,6 @@ def as_build_error() -> Iterator[None]:
         yield
     except docker.errors.APIError as error:
         reason = error.explanation or error
-        raise errors.BuildError(f'the engine reported an error: {reason}') from None
+        raise _errors.BuildError(f'the engine reported an error: {reason}') from None
     except (docker.errors.DockerException, requests.RequestException) as error:
-        raise errors.BuildError(f'the engine does not respond: {error}') from None
+        raise _errors.BuildError(f'the engine does not respond: {error}') from None

@@ -6,7 +6,7 @@ import dataclasses
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from charm_image import errors, resources, terminal
+from charm_image import _errors, resources, terminal
 from charm_image._build import builder_reports, plan
 from charm_image.resources import shell
 
@@ -66,7 +66,7 @@ class Follower:
         self._output: list[str] = []
 
     def follow(self, event: builder_reports.Event) -> Iterator[Progress]:
-        """Yield the progress that `event` reports. Raises errors.BuildError if it is a failure."""
+        """Yield the progress that `event` reports. Raises _errors.BuildError if it is a failure."""
         if event.kind == 'image':
             self.image_id = event.text
         elif event.kind == 'failed':
@@ -115,13 +115,13 @@ class Follower:
         if 0 <= event.instruction < len(self._step_of):
             step = self._step_of[event.instruction]
         if step is None:
-            raise errors.BuildError(f'the engine cannot build the image: {event.text}')
+            raise _errors.BuildError(f'the engine cannot build the image: {event.text}')
         resource = self._applied(step)
         status = event.status
         for line in self._output[-1:]:
             if found := re.fullmatch('exit status ([0-9]+), expected [0-9]+', line):
                 status = int(found[1])
-        raise errors.StepError(
+        raise _errors.StepError(
             self._resource or step.title,
             resource.location,
             self._command or resource.title,

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import IO, Protocol
 
-from charm_image import _concurrently, errors
+from charm_image import _concurrently, _errors
 from charm_image._build import build_target, events
 from charm_image._oci import oci_archive, platforms
 from container_image import reference as references
@@ -61,7 +61,7 @@ class Images:
         If one fails, the others are ended, and nothing is written.
 
         Raises:
-            errors.BuildError: one cannot be built; the message begins with its platform
+            _errors.BuildError: one cannot be built; the message begins with its platform
         """
         yield from _concurrently.run([self._prepared(each) for each in self._engines()])
         directory = pathlib.Path(output).parent
@@ -131,7 +131,7 @@ def _of(
     try:
         for progress in steps():
             yield dataclasses.replace(progress, platform=str(platform))
-    except errors.BuildError as error:
+    except _errors.BuildError as error:
         error.args = (f'{platform}: {error}', *error.args[1:])
         raise
 

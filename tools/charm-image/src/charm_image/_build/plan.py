@@ -8,7 +8,7 @@ import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from charm_image import errors, resources
+from charm_image import _errors, resources
 from charm_image._build import bundle, context, dockerfile
 from charm_image.resources import ownership, package_managers, scripts, shell
 
@@ -55,7 +55,7 @@ class Plan:
         arguments: names of build arguments, which are hidden from commands
 
     Raises:
-        errors.ResourceError: a resource is too large for a shell
+        _errors.ResourceError: a resource is too large for a shell
     """
 
     def __init__(self, resource_bundle: bundle.ResourceBundle, arguments: Iterable[str] = ()):
@@ -197,7 +197,7 @@ class Plan:
                 halves = (_Group(group.parts[:half], None), _Group(group.parts[half:], None))
                 return [step for each in halves for step in self._run(each)]
             first = group.parts[0].resource
-            raise errors.ResourceError(
+            raise _errors.ResourceError(
                 f'{cut(repr(first))} needs a script of {size} bytes, above the limit of '
                 f'{_LONGEST_SCRIPT}: put large content into a File',
                 first.location,

@@ -11,6 +11,7 @@ import os
 import pathlib
 from collections.abc import Generator, Sequence
 
+from charm_image import _errors
 from charm_image._oci import images, layers, tar
 
 
@@ -76,17 +77,17 @@ def open(path: str | os.PathLike[str]) -> Archive:
     """
     place, name = pathlib.Path(path), repr(str(path))
     if not place.exists():
-        raise images.NotFoundError(f'{name} does not exist')
+        raise _errors.ImageNotFoundError(f'{name} does not exist')
     if not (place.is_file() or place.is_dir()):  # a pipe cannot be read twice
-        raise images.InvalidImageError(f'{name} is not a regular file: copy its content into one')
+        raise _errors.InvalidImageError(f'{name} is not a regular file: copy its content into one')
     documents, size = images.Documents(), 0
     try:
         for member in _members(place):
             size += member.size
             documents.add_member(member)
         configs = tuple(documents.configs())
-    except images.InvalidImageError as error:
-        raise images.InvalidImageError(f'{name} cannot be used: {error}') from None
+    except _errors.InvalidImageError as error:
+        raise _errors.InvalidImageError(f'{name} cannot be used: {error}') from None
     return Archive(place, configs, size, documents.index_architectures())
 
 
@@ -101,14 +102,14 @@ def _members(path: pathlib.Path) -> Generator[images.Member]:
         raise _unreadable(path, error) from None
 
 
-def _unreadable(path: pathlib.Path, error: OSError) -> images.ImageError:
-    return images.ImageError(f'{str(path)!r} cannot be read: {error.strerror or error}')
+def _unreadable(path: pathlib.Path, error: OSError) -> _errors.ImageError:
+    return _errors.ImageError(f'{str(path)!r} cannot be read: {error.strerror or error}')
 
 
 def _files(path: pathlib.Path) -> Generator[images.Member]:
     blobs = path / 'blobs' / 'sha256'
     if not (path / 'index.json').is_file() or not blobs.is_dir():
-        raise images.InvalidImageError(
+        raise _errors.InvalidImageError(
             'the directory is not an OCI layout: index.json or blobs/sha256 is missing'
         )
     for file in [path / 'index.json', *sorted(blobs.iterdir())]:

@@ -13,10 +13,11 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from charm_image import _errors
 from charm_image._oci import images, local_image
-from charm_image._oci.local_image import EngineError, LocalImage
+from charm_image._oci.local_image import LocalImage
 
-__all__ = ['Engine', 'EngineError', 'LocalImage', 'connect']
+__all__ = ['Engine', 'LocalImage', 'connect']
 
 if TYPE_CHECKING:
     import docker
@@ -70,8 +71,8 @@ class Engine:
         digits, or the first 12 or more of these digits.
 
         Raises:
-            NotFoundError: the engine does not have the image.
-            AmbiguousError: a short digest matches several images.
+            ImageNotFoundError: the engine does not have the image.
+            AmbiguousImageError: a short digest matches several images.
             EngineError: the engine failed.
             ValueError: `digest` is not valid.
         """
@@ -92,12 +93,12 @@ class Engine:
             )
         }
         if not candidates:
-            raise images.NotFoundError(
+            raise _errors.ImageNotFoundError(
                 f'the engine at {self.host} has no image {digest} '
                 '(`docker images --digests --no-trunc` lists its images)'
             )
         if len(candidates) > 1:
-            raise images.AmbiguousError(
+            raise _errors.AmbiguousImageError(
                 f'{digest} matches several images: give more digits. Candidates: '
                 + ', '.join(_called(summary) for summary in candidates.values()),
                 candidates,
@@ -105,7 +106,7 @@ class Engine:
         identity = next(iter(candidates))
         found = self._inspect(identity)
         if not found:
-            raise images.NotFoundError(f'the image {identity} was removed just now')
+            raise _errors.ImageNotFoundError(f'the image {identity} was removed just now')
         return found
 
     def _inspect(self, digest: str) -> LocalImage | None:
@@ -129,7 +130,7 @@ class Engine:
         except docker.errors.NotFound:
             raise
         except (docker.errors.DockerException, requests.RequestException, OSError) as error:
-            raise EngineError(
+            raise _errors.EngineError(
                 f'the engine at {self.host} failed: {local_image.explain_missing(error)}'
             ) from None
 
@@ -188,7 +189,7 @@ def _address(environ: Mapping[str, str]) -> tuple[str, docker.tls.TLSConfig | bo
             settings = docker.utils.kwargs_from_env(environment=environ)
         except (docker.errors.DockerException, OSError) as error:
             reason = local_image.explain(error)
-            raise EngineError(
+            raise _errors.EngineError(
                 f'cannot use the TLS settings in DOCKER_TLS_VERIFY and DOCKER_CERT_PATH: {reason}'
             ) from None
         return settings['base_url'], settings.get('tls', False)
@@ -215,7 +216,7 @@ def _context(config: pathlib.Path, name: str) -> tuple[str, docker.tls.TLSConfig
         endpoint = _read_json(config / 'contexts/meta' / key / 'meta.json')['Endpoints']['docker']
         host, skip = str(endpoint['Host']), bool(endpoint.get('SkipTLSVerify'))
     except (KeyError, TypeError):
-        raise local_image.ContextNotFound(
+        raise _errors.ContextNotFoundError(
             f'no docker context {name!r} in {config}: choose one of `docker context ls` '
             'with DOCKER_CONTEXT or `docker context use`'
         ) from None
@@ -230,7 +231,7 @@ def _context(config: pathlib.Path, name: str) -> tuple[str, docker.tls.TLSConfig
             verify=not skip,
         )
     except docker.errors.TLSParameterError as error:
-        raise EngineError(
+        raise _errors.EngineError(
             f'cannot use the TLS files of docker context {name!r}: {local_image.explain(error)}'
         ) from None
 
@@ -241,7 +242,7 @@ def _read_json(path: pathlib.Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        raise EngineError(f'{path} cannot be read: {local_image.explain(error)}') from None
+        raise _errors.EngineError(f'{path} cannot be read: {local_image.explain(error)}') from None
     return content if isinstance(content, dict) else {}
 
 
@@ -268,7 +269,7 @@ def _refuse(host: str, error: Exception) -> NoReturn:
         advice = found
     else:
         advice = 'check that the engine is running, and check DOCKER_HOST or the docker context'
-    raise EngineError(f'no engine responds at {host} ({reason}): {advice}') from None
+    raise _errors.EngineError(f'no engine responds at {host} ({reason}): {advice}') from None
 
 
 def _podman_sockets() -> list[str]:

@@ -15,6 +15,8 @@ import re
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
+from charm_image import _errors
+
 DIGEST = re.compile(r'sha256:[0-9a-f]{64}')
 
 #: The maximum size of a JSON file in bytes: the limit of registries for a manifest.
@@ -40,26 +42,6 @@ _CHARMHUB_ARCHITECTURES = {
     'riscv64': 'riscv64',
     's390x': 's390x',
 }
-
-
-class ImageError(Exception):
-    """An image cannot be read or used; the message says what to do."""
-
-
-class NotFoundError(ImageError):
-    """The image does not exist."""
-
-
-class AmbiguousError(ImageError):
-    """A short digest matches several images; `candidates` are their full digests."""
-
-    def __init__(self, message: str, candidates: Iterable[str]):
-        super().__init__(message)
-        self.candidates = tuple(candidates)
-
-
-class InvalidImageError(ImageError):
-    """It is not an image, is damaged, or cannot be used by a charm."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,7 +148,7 @@ class Config:
         except (KeyError, TypeError, AttributeError):
             valid = False
         if not valid:
-            raise InvalidImageError(
+            raise _errors.InvalidImageError(
                 'the image configuration lacks the architecture, operating system or layers: '
                 'this is not a valid OCI image'
             )
@@ -196,10 +178,12 @@ class Documents:
     def _add(self, name: str, data: bytes) -> None:
         name = name.removeprefix('./')
         if self._by_name.setdefault(name, data) != data:
-            raise InvalidImageError(f'the archive contains two different files named {name!r}')
+            raise _errors.InvalidImageError(
+                f'the archive contains two different files named {name!r}'
+            )
         self._size += len(name) + len(data)
         if self._size > _DOCUMENTS_SIZE:
-            raise InvalidImageError(
+            raise _errors.InvalidImageError(
                 f'the archive contains more than {_DOCUMENTS_SIZE >> 20} MiB of JSON'
             )
         self._by_digest[digest(data)] = data
@@ -218,7 +202,7 @@ class Documents:
 
     def config(self, named: str) -> Config | None:
         """Return the configuration with this digest; None if it was not read, or is none."""
-        with contextlib.suppress(KeyError, InvalidImageError):
+        with contextlib.suppress(KeyError, _errors.InvalidImageError):
             return Config.parse(self._by_digest[named])
         return None
 
@@ -236,7 +220,7 @@ class Documents:
                 return _one_image(found)
         if 'manifest.json' in self._by_name:
             return [self._in_manifest_json()]
-        raise InvalidImageError(
+        raise _errors.InvalidImageError(
             'no image found: this is not an OCI layout or `docker save` archive'
         )
 
@@ -247,7 +231,7 @@ class Documents:
 
     def _in_index(self, index: Any, depth: int) -> Iterator[Config]:
         if depth > MAX_NESTING:
-            raise InvalidImageError('indexes are nested too deeply')
+            raise _errors.InvalidImageError('indexes are nested too deeply')
         try:
             if 'manifests' in index:
                 for descriptor in index['manifests']:
@@ -266,7 +250,7 @@ class Documents:
                 if data is not None:
                     yield Config.parse(data)
         except (KeyError, TypeError, AttributeError) as error:
-            raise InvalidImageError(
+            raise _errors.InvalidImageError(
                 f'a manifest or index is not valid: it lacks {error}'
             ) from None
 
@@ -276,19 +260,21 @@ class Documents:
             paths = list(dict.fromkeys(entry['Config'] for entry in content))
             names = [str(name) for entry in content for name in entry.get('RepoTags') or ()]
             if len(paths) > 1:
-                raise InvalidImageError(
+                raise _errors.InvalidImageError(
                     'the archive contains several images: save only one'
                     + (f' of {", ".join(names)}' if names else '')
                 )
             path = paths[0].removeprefix('./')
         except (KeyError, TypeError, AttributeError, IndexError):
-            raise InvalidImageError('manifest.json does not name an image') from None
+            raise _errors.InvalidImageError('manifest.json does not name an image') from None
         if path not in self._by_name:
-            raise InvalidImageError(f'manifest.json names {path!r}, which is not in the archive')
+            raise _errors.InvalidImageError(
+                f'manifest.json names {path!r}, which is not in the archive'
+            )
         config = Config.parse(self._by_name[path])
         named = _BLOB_NAME.fullmatch(path)
         if named and config.digest != f'sha256:{named[1]}':
-            raise InvalidImageError(f'{path!r} is damaged: its digest is {config.digest}')
+            raise _errors.InvalidImageError(f'{path!r} is damaged: its digest is {config.digest}')
         return config
 
 
@@ -302,7 +288,7 @@ def is_attestation(descriptor: Any) -> bool:
 def _one_image(configs: list[Config]) -> list[Config]:
     platforms = [json.dumps(config.platform, sort_keys=True) for config in configs]
     if len(set(platforms)) != len(platforms):
-        raise InvalidImageError(
+        raise _errors.InvalidImageError(
             'the archive contains several images for the same platform: save only one of '
             + ', '.join(config.digest for config in configs)
         )
@@ -314,7 +300,7 @@ def charmhub_architecture(system: str, architecture: str) -> str:
     name = _CHARMHUB_ARCHITECTURES.get(architecture)
     if system != 'linux' or name is None:
         known = ', '.join(sorted(_CHARMHUB_ARCHITECTURES))
-        raise InvalidImageError(
+        raise _errors.InvalidImageError(
             f'the image is for {system}/{architecture}, which charms do not support: '
             f'build it for linux on one of {known}'
         )
@@ -330,7 +316,7 @@ def charmhub_architectures(configs: Iterable[Config]) -> tuple[str, ...]:
     for config in configs:
         try:
             names.append(config.architecture)
-        except InvalidImageError as error:
+        except _errors.InvalidImageError as error:
             errors.append(error)
     if not names and errors:
         raise errors[0]
@@ -363,4 +349,4 @@ def parse_json(data: bytes, what: str) -> Any:
     try:
         return json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise InvalidImageError(f'{what} is not JSON: {error}') from None
+        raise _errors.InvalidImageError(f'{what} is not JSON: {error}') from None

@@ -21,7 +21,7 @@ import zlib
 from collections.abc import Iterator
 from typing import IO, Any
 
-from charm_image import _concurrently
+from charm_image import _concurrently, _errors
 from charm_image._oci import images
 
 #: Names the compression: if it produces different bytes for a layer, change the name.
@@ -169,7 +169,7 @@ class _Decompressed:
         try:
             return self._reader.read(size)
         except self._errors as error:
-            raise images.InvalidImageError(
+            raise _errors.InvalidImageError(
                 f'a compressed layer or archive is damaged: {error}'
             ) from None
 
@@ -231,7 +231,7 @@ def _spooling() -> Iterator[None]:
         yield
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        raise images.ImageError(
+        raise _errors.ImageError(
             f'cannot keep a compressed layer in {_directory()}: {error.strerror}; set TMPDIR to a '
             f'directory {"with more space" if full else "on a different disk"}'
         ) from None
@@ -249,7 +249,7 @@ def _spool() -> IO[bytes]:
         # unnamed: private, and deleted when the process ends for any reason
         return tempfile.TemporaryFile(dir=_directory())
     except OSError as error:
-        raise images.ImageError(
+        raise _errors.ImageError(
             f'cannot make a temporary file in {_directory()}: {error.strerror}; '
             'set TMPDIR to a writable directory'
         ) from None

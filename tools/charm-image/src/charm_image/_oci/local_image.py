@@ -11,7 +11,7 @@ import urllib.parse
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from charm_image import _concurrently
+from charm_image import _concurrently, _errors
 from charm_image._oci import images, tar
 
 if TYPE_CHECKING:
@@ -21,14 +21,6 @@ _TIMEOUT = 120
 # with graph drivers, Docker Engine writes the export to its disk before it sends the first byte
 _EXPORT_TIMEOUT = 3600
 _BLOCK = 1 << 20
-
-
-class EngineError(images.ImageError):
-    """The engine cannot be reached, or reported an error."""
-
-
-class ContextNotFound(EngineError):
-    """No docker context has that name."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +73,7 @@ class LocalImage:
     def architectures(self) -> tuple[str, ...]:
         """Charmhub's name of its architecture. Raises InvalidImageError if there is none."""
         if self.platform == ('', ''):
-            raise images.InvalidImageError(
+            raise _errors.InvalidImageError(
                 f'the engine has the image {self.id}, but its content is missing: {self.remedy}'
             )
         return (images.charmhub_architecture(*self.platform),)
@@ -142,11 +134,11 @@ class LocalImage:
         try:
             yield from self._client.get_image(self.id, _BLOCK)
         except _docker_errors().DockerException as error:
-            raise EngineError(
+            raise _errors.EngineError(
                 f'the engine cannot export the image: {explain_missing(error, self.remedy)}'
             ) from None
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise EngineError(
+            raise _errors.EngineError(
                 f'the engine stopped during the export of the image ({explain(error)}): '
                 'check its log'
             ) from None

@@ -13,7 +13,7 @@ import tarfile
 from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any
 
-from charm_image import errors
+from charm_image import _errors
 from charm_image._oci import images, layers, platforms
 from container_image import reference as references
 
@@ -34,7 +34,7 @@ class Saved:
     """An image for one platform that `docker save` wrote into the file `archive`.
 
     Raises:
-        errors.BuildError: the archive is not valid
+        _errors.BuildError: the archive is not valid
     """
 
     def __init__(self, archive: IO[bytes]):
@@ -50,7 +50,7 @@ class Saved:
         """Read the layers; call it first, once. Yield the bytes read so far and in total.
 
         Raises:
-            errors.BuildError: one cannot be read
+            _errors.BuildError: one cannot be read
         """
         with told(_EXPORTED):
             files = [self._member(name) for name in self._layers]
@@ -74,12 +74,12 @@ class Saved:
         """Return the configuration without the parts that depend on builder and time.
 
         Raises:
-            errors.BuildError: it is for a different platform
+            _errors.BuildError: it is for a different platform
         """
         whole = json.loads(self.config)
         if not platform.is_of(whole):
             built = f'{whole.get("os")}/{whole.get("architecture")}'
-            raise errors.BuildError(f'the engine built an image for {built}, not for {platform}')
+            raise _errors.BuildError(f'the engine built an image for {built}, not for {platform}')
         running = whole.get('config') or {}
         running = {name: running[name] for name in _RUNNING if running.get(name)}
         labels = {k: v for k, v in running.get('Labels', {}).items() if k != _BUILDERS_LABEL}
@@ -133,7 +133,7 @@ class Archive:
         The same layers and settings give the same digest, whichever engine built them, and when.
 
         Raises:
-            errors.BuildError: an image is for a different platform
+            _errors.BuildError: an image is for a different platform
         """
         made = cls()
         entries = []
@@ -149,7 +149,7 @@ class Archive:
         """Write it; yield the bytes written so far and in total.
 
         Raises:
-            errors.BuildError: it cannot be written
+            _errors.BuildError: it cannot be written
         """
         done, total = 0, sum(size for size, _ in self._members.values())
         with told(os.fspath(path)), _replaced(pathlib.Path(path)) as output:
@@ -196,13 +196,13 @@ class Archive:
 
 @contextlib.contextmanager
 def told(what: str) -> Iterator[None]:
-    """Raise errors of reading or writing `what` as errors.BuildError."""
+    """Raise errors of reading or writing `what` as _errors.BuildError."""
     try:
         yield
-    except images.ImageError as error:
-        raise errors.BuildError(f'{what}: {error}') from None
+    except _errors.ImageError as error:
+        raise _errors.BuildError(f'{what}: {error}') from None
     except (OSError, tarfile.TarError, KeyError, ValueError, IndexError) as error:
-        raise errors.BuildError(f'{what} cannot be read or written: {error}') from None
+        raise _errors.BuildError(f'{what} cannot be read or written: {error}') from None
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from charm_image import errors
+from charm_image import _errors
 
 _FORM = re.compile(r'([a-z0-9]+)/([a-z0-9_]+)(?:/([a-z0-9.]+))?')
 # normalized as in containerd; uname and Debian use different names for some
@@ -62,11 +62,11 @@ def parse(text: str) -> Platform:
     """Parse a platform, such as linux/arm64.
 
     Raises:
-        errors.ResourceError: it is not valid
+        _errors.ResourceError: it is not valid
     """
     found = _FORM.fullmatch(text)
     if not found:
-        raise errors.ResourceError(
+        raise _errors.ResourceError(
             f'platform {text!r:.80} is not valid: use a form such as linux/arm64'
         )
     return _normalized(found[1], found[2], found[3] or '')

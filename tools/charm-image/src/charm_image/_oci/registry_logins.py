@@ -16,15 +16,12 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from charm_image import _errors
 from container_image import reference as references
 
 _HUB = ('https://index.docker.io/v1/', 'docker.io', 'index.docker.io', 'registry-1.docker.io')
 _HELPER_TIMEOUT = 60  # seconds: it may prompt for a password
 _NOT_FOUND = b'credentials not found'
-
-
-class LoginError(Exception):
-    """A login exists but cannot be used. The message says why, without quoting it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +36,7 @@ def find(reference: references.Reference, environment: Mapping[str, str] = os.en
     """Return the login for an image: podman's for it, its namespace or registry, else docker's.
 
     Raises:
-        LoginError: a file cannot be read, or a credential helper failed.
+        _errors.LoginError: a file cannot be read, or a credential helper failed.
     """
     for path in _files(environment):
         config = _read(path)
@@ -69,12 +66,14 @@ def _read(path: pathlib.Path) -> dict[str, Any]:
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
-        raise LoginError(f'{path} cannot be read: {error.strerror}') from None
+        raise _errors.LoginError(f'{path} cannot be read: {error.strerror}') from None
     except (ValueError, RecursionError):
         config = None
     if not isinstance(config, dict):
         # not chained: the parser's error contains the text
-        raise LoginError(f'{path} is not a valid JSON file of `docker login` or `podman login`')
+        raise _errors.LoginError(
+            f'{path} is not a valid JSON file of `docker login` or `podman login`'
+        )
     return config
 
 
@@ -113,7 +112,7 @@ def _servers(domain: str) -> tuple[str, ...]:
 def _mapping(config: dict[str, Any], key: str, path: pathlib.Path) -> dict[str, Any]:
     found = config.get(key) or {}
     if not isinstance(found, dict):
-        raise LoginError(f'{key} in {path} is not a mapping')
+        raise _errors.LoginError(f'{key} in {path} is not a mapping')
     return found
 
 
@@ -128,7 +127,9 @@ def _decoded(entry: dict[str, Any], server: str, path: pathlib.Path) -> Login | 
             text = ''
         username, colon, password = text.partition(':')
         if not colon:
-            raise LoginError(f'the login for {server} in {path} cannot be read: log in again')
+            raise _errors.LoginError(
+                f'the login for {server} in {path} cannot be read: log in again'
+            )
         password = password.rstrip('\0')
     return Login(str(username), str(password)) if password else None
 
@@ -136,33 +137,35 @@ def _decoded(entry: dict[str, Any], server: str, path: pathlib.Path) -> Login | 
 def _ask(helper: str, server: str, path: pathlib.Path) -> Login | None:
     program = f'docker-credential-{helper}'
     if '/' in helper:
-        raise LoginError(f'{path} names a credential helper with a slash: {helper!r}')
+        raise _errors.LoginError(f'{path} names a credential helper with a slash: {helper!r}')
     try:
         done = subprocess.run(
             [program, 'get'], input=server.encode(), capture_output=True, timeout=_HELPER_TIMEOUT
         )
     except FileNotFoundError:
-        raise LoginError(f'{program}, which {path} names for {server}, is not on PATH') from None
+        raise _errors.LoginError(
+            f'{program}, which {path} names for {server}, is not on PATH'
+        ) from None
     except OSError as error:
-        raise LoginError(f'{program} cannot be started: {error.strerror}') from None
+        raise _errors.LoginError(f'{program} cannot be started: {error.strerror}') from None
     except subprocess.TimeoutExpired:
-        raise LoginError(f'{program} did not respond within {_HELPER_TIMEOUT} s') from None
+        raise _errors.LoginError(f'{program} did not respond within {_HELPER_TIMEOUT} s') from None
     if done.returncode:
         if _NOT_FOUND in done.stdout or _NOT_FOUND in done.stderr:
             return None
-        raise LoginError(f'{program} failed for {server} (exit status {done.returncode})')
+        raise _errors.LoginError(f'{program} failed for {server} (exit status {done.returncode})')
     try:
         found = json.loads(done.stdout)
         username, password = str(found['Username']), str(found['Secret'])
     except (ValueError, KeyError, TypeError):
-        raise LoginError(f'{program} printed unexpected output for {server}') from None
+        raise _errors.LoginError(f'{program} printed unexpected output for {server}') from None
     if username == '<token>':
         raise _identity_token(server, path)
     return Login(username, password) if password else None
 
 
-def _identity_token(server: str, path: pathlib.Path) -> LoginError:
-    return LoginError(
+def _identity_token(server: str, path: pathlib.Path) -> _errors.LoginError:
+    return _errors.LoginError(
         f'the login for {server} in {path} is an identity token, which is not supported: log in '
         f'with a username and password, or with a token as the password'
     )

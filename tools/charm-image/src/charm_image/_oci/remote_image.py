@@ -9,6 +9,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from charm_image import _errors
 from charm_image._oci import images, registry_logins
 from container_image import reference as references
 from container_image import registry
@@ -55,7 +56,7 @@ class RemoteImage:
 class Source:
     """The registry of an image, with the login of docker or podman for it.
 
-    Methods raise `registry.RegistryError`, the constructor `registry_logins.LoginError`.
+    Methods raise `registry.RegistryError`, the constructor `_errors.LoginError`.
     """
 
     def __init__(self, reference: references.Reference, **options: Any) -> None:
@@ -124,7 +125,7 @@ class _Reader:
     def read(self, digest: str) -> RemoteImage:
         self._add_manifest(digest, 0, attestation=False)
         if not self._configs:
-            raise images.InvalidImageError(
+            raise _errors.InvalidImageError(
                 self._artifact or f'the index {digest} does not name an image'
             )
         return RemoteImage(
@@ -139,7 +140,7 @@ class _Reader:
         if digest in self._manifests:
             return
         if depth > _MAX_NESTED:
-            raise images.InvalidImageError('the indexes of the image are nested too deeply')
+            raise _errors.InvalidImageError('the indexes of the image are nested too deeply')
         manifest = self._client.get_manifest(self._repository, digest)
         self._count(len(manifest.content))
         content = images.parse_json(manifest.content, f'the manifest {digest}')
@@ -151,7 +152,7 @@ class _Reader:
             else:
                 self._add_image(digest, content, attestation)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise images.InvalidImageError(
+            raise _errors.InvalidImageError(
                 f'the manifest {digest} is not valid: it lacks {error}'
             ) from None
         # after those that it refers to
@@ -181,7 +182,7 @@ class _Reader:
     def _count(self, size: int) -> None:
         self._size += size
         if self._size > _MAX_DOCUMENTS:
-            raise images.InvalidImageError(
+            raise _errors.InvalidImageError(
                 f'the image has more than {_MAX_DOCUMENTS >> 20} MiB of manifests and '
                 'configurations'
             )

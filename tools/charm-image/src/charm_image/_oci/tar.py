@@ -6,6 +6,7 @@ import itertools
 import tarfile
 from collections.abc import Generator
 
+from charm_image import _errors
 from charm_image._oci import images
 
 _BLOCK = tarfile.BLOCKSIZE
@@ -27,7 +28,7 @@ def read(stream: images.Content, hint: str = '') -> Generator[images.Member]:
     for number in itertools.count():
         header = stream.read(_BLOCK)
         if len(header) < _BLOCK and header.strip(b'\0'):
-            raise images.InvalidImageError(
+            raise _errors.InvalidImageError(
                 f'the archive is truncated: it ends within a header{hint}'
                 if number
                 else _NO_ARCHIVE
@@ -50,14 +51,16 @@ def read(stream: images.Content, hint: str = '') -> Generator[images.Member]:
         if member.type == tarfile.GNUTYPE_SPARSE or any(
             k.startswith('GNU.sparse') for k in extended
         ):
-            raise images.InvalidImageError(
+            raise _errors.InvalidImageError(
                 f'{name!r} is a sparse file in the archive, which is not supported'
             )
         extended = {}
         if not member.isreg() and member.type in tarfile.SUPPORTED_TYPES:
             size = 0  # a link may have the size of its target
         if size < 0:
-            raise images.InvalidImageError(f'the archive is damaged: {name!r} has a negative size')
+            raise _errors.InvalidImageError(
+                f'the archive is damaged: {name!r} has a negative size'
+            )
         content = _Part(stream, size, name, hint)
         if member.isreg():
             yield images.Member(name, size, content)
@@ -70,16 +73,16 @@ def _parse_header(header: bytes, otherwise: str) -> tarfile.TarInfo:
         return tarfile.TarInfo.frombuf(header, 'utf-8', 'surrogateescape')
     except tarfile.HeaderError:
         if header.startswith(b'{"error'):  # an engine ends a failed export like this
-            raise images.InvalidImageError(
+            raise _errors.InvalidImageError(
                 'the engine could not export the image: '
                 + header.decode('utf-8', 'replace').strip('\0 \r\n')
             ) from None
-        raise images.InvalidImageError(otherwise) from None
+        raise _errors.InvalidImageError(otherwise) from None
 
 
 def _read_extension(stream: images.Content, header: tarfile.TarInfo) -> dict[str, str]:
     if not 0 <= header.size <= _EXTENSION_SIZE:
-        raise images.InvalidImageError(
+        raise _errors.InvalidImageError(
             f'the archive is damaged: it has a header of {header.size} bytes'
         )
     part = _Part(stream, header.size, header.name)
@@ -93,7 +96,7 @@ def _read_extension(stream: images.Content, header: tarfile.TarInfo) -> dict[str
     while data:
         length, _, _ = data.partition(b' ')
         if not length.isdigit() or not len(length) < int(length) <= len(data):
-            raise images.InvalidImageError('the archive has a damaged extended header')
+            raise _errors.InvalidImageError('the archive has a damaged extended header')
         key, _, value = data[len(length) + 1 : int(length) - 1].partition(b'=')
         records[key.decode('utf-8', 'replace')] = value.decode('utf-8', 'surrogateescape')
         data = data[int(length) :]
@@ -127,7 +130,7 @@ class _Part:
 
     def _took(self, size: int, wanted: int) -> None:
         if size < wanted:
-            raise images.InvalidImageError(
+            raise _errors.InvalidImageError(
                 f'the archive is truncated: it ends within {self._name!r}{self._hint}'
             )
         self._left -= wanted

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from charm_image import _errors
 from charm_image._oci import images
 
 _JSON = re.compile(r'(?:\./)?([0-9a-f]{64})/json')
@@ -40,7 +41,7 @@ class Layers:
             return
         try:
             content = images.parse_json(data, name)
-        except images.InvalidImageError:
+        except _errors.InvalidImageError:
             return  # it does not describe a layer
         if not isinstance(content, dict):
             return

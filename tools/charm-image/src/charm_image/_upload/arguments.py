@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import NoReturn
 
-from charm_image._oci import registry_logins
+from charm_image import _errors
 from container_image import reference as references
 from container_image import registry
 
@@ -114,7 +114,7 @@ def _today(value: str, reference: references.Reference) -> str:
     why = f'{value!r} is {kind}, which can move to a different image'
     try:
         return f'{why}: today it is --from={remote_image.resolve(reference)}'
-    except (registry_logins.LoginError, registry.RegistryError) as error:
+    except (_errors.LoginError, registry.RegistryError) as error:
         return f'{why}; its digest cannot be looked up: {error}'
 
 

@@ -10,14 +10,11 @@ from typing import Any
 
 import yaml
 
+from charm_image import _errors
 from container_image import reference as references
 
 _FILES = ('metadata.yaml', 'charmcraft.yaml')
 _MAX_SIZE = 1 << 20
-
-
-class CharmError(Exception):
-    """The charm does not exist or is not valid; the message says what to do."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,9 +51,9 @@ def read(path: str) -> Charm:
     declared: Any = next((d['resources'] for d in found.values() if d.get('resources')), {})
     if not isinstance(name, str):
         files = ' or '.join(found) or 'metadata.yaml'
-        raise CharmError(f'{path!r}: the name of the charm is missing in {files}')
+        raise _errors.CharmError(f'{path!r}: the name of the charm is missing in {files}')
     if not isinstance(declared, dict):
-        raise CharmError(f'{path!r}: resources is not a mapping')
+        raise _errors.CharmError(f'{path!r}: resources is not a mapping')
     resources = {str(key): _declared(str(key), value) for key, value in declared.items()}
     return Charm(name, resources)
 
@@ -74,11 +71,11 @@ def _documents(place: pathlib.Path) -> list[tuple[str, dict[str, Any]]]:
             texts = [(place.name, _head(place))]
     except (OSError, ValueError) as error:
         reason = getattr(error, 'strerror', None) or error
-        raise CharmError(f'{str(place)!r} cannot be read: {reason}') from None
+        raise _errors.CharmError(f'{str(place)!r} cannot be read: {reason}') from None
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-        raise CharmError(f'{str(place)!r} is a damaged archive: {error}') from None
+        raise _errors.CharmError(f'{str(place)!r} is a damaged archive: {error}') from None
     if not texts:
-        raise CharmError(f'{str(place)!r} is not a charm: it has no metadata.yaml')
+        raise _errors.CharmError(f'{str(place)!r} is not a charm: it has no metadata.yaml')
     return [(name, _parse(str(place), name, text)) for name, text in texts]
 
 
@@ -99,26 +96,28 @@ def _in_zip(place: pathlib.Path) -> list[tuple[str, bytes]]:
 
 def _parse(place: str, name: str, text: bytes) -> dict[str, Any]:
     if len(text) > _MAX_SIZE:
-        raise CharmError(f'{place!r}: {name} is larger than {_MAX_SIZE >> 20} MiB')
+        raise _errors.CharmError(f'{place!r}: {name} is larger than {_MAX_SIZE >> 20} MiB')
     try:
         content = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         line = getattr(getattr(error, 'problem_mark', None), 'line', None)
         where = '' if line is None else f' (line {line + 1})'
-        raise CharmError(f'{place!r}: {name} is not valid YAML{where}') from None
+        raise _errors.CharmError(f'{place!r}: {name} is not valid YAML{where}') from None
     if not isinstance(content, dict):
-        raise CharmError(f'{place!r}: {name} is not a mapping')
+        raise _errors.CharmError(f'{place!r}: {name} is not a mapping')
     return content
 
 
 def _declared(name: str, entry: Any) -> Declared:
     if not isinstance(entry, dict):
-        raise CharmError(f'the resource {name!r} is not a mapping')
+        raise _errors.CharmError(f'the resource {name!r} is not a mapping')
     kind = entry.get('type', 'file')  # the default of Juju
     if kind == 'docker':  # Juju's first name for it
         kind = 'oci-image'
     if kind not in ('file', 'oci-image'):
-        raise CharmError(f'the resource {name!r} is of type {kind!r}: use file or oci-image')
+        raise _errors.CharmError(
+            f'the resource {name!r} is of type {kind!r}: use file or oci-image'
+        )
     upstream = entry.get('upstream-source')
     if kind != 'oci-image' or not upstream:
         return Declared(name, kind)

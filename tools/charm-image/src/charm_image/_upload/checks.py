@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from charm_image._upload import store, store_errors
+from charm_image import _errors
+from charm_image._upload import store
 
 _OPTIONS = {'file': '--filepath=PATH', 'oci-image': '--image=DIGEST'}
 
@@ -20,31 +21,33 @@ def types(hub: store.Store, charm: str, tell: Callable[[str], None]) -> dict[str
     if not account.permits('package-manage-revisions') or (
         account.packages is not None and charm not in account.packages
     ):
-        raise store_errors.NotAllowed(
+        raise _errors.NotAllowedError(
             f'The credentials are restricted: they do not allow uploads to {charm!r}.',
             f'Export new ones with `charmcraft login --export=FILE --charm={charm} '
             '--permission=package-manage --permission=package-view`.',
         )
     try:
         return hub.resources(charm)
-    except store_errors.NotAllowed as error:
+    except _errors.NotAllowedError as error:
         if not account.permits('package-view'):
             tell(
                 'The credentials lack the permission package-view: the name and type of the '
                 'resource are not checked before the upload.'
             )
             return None
-        raise store_errors.NotAllowed(
+        raise _errors.NotAllowedError(
             f'{account.username!r} is not allowed to upload to the charm {charm!r}. '
             f'{error.message}',
             'Ask its publisher to make you a collaborator at https://charmhub.io.',
-            error.code,
+            status=error.status,
+            codes=error.codes,
         ) from None
-    except store_errors.NotFound as error:
-        raise store_errors.NotFound(
+    except _errors.NotFoundError as error:
+        raise _errors.NotFoundError(
             f'{account.username!r} has no charm {charm!r}. {error.message}',
             'Check the name: `charmcraft names --include-collaborations` lists your charms.',
-            error.code,
+            status=error.status,
+            codes=error.codes,
         ) from None
 
 
@@ -58,13 +61,13 @@ def check(known: Mapping[str, str] | None, charm: str, resource: str, type_: str
     if known is None:
         return
     if resource not in known:
-        raise store_errors.NotFound(
+        raise _errors.NotFoundError(
             f'The charm {charm!r} has no resource {resource!r}. '
             f'It has: {", ".join(map(repr, sorted(known))) or "none"}.',
             'To add a resource, declare it in metadata.yaml and run `charmcraft upload`.',
         )
     if known[resource] != type_:
-        raise store_errors.WrongType(
+        raise _errors.WrongTypeError(
             f'The resource {resource!r} is of type {known[resource]!r}, not {type_!r}.',
             f'Use {_OPTIONS[known[resource]]}.' if known[resource] in _OPTIONS else '',
         )

@@ -6,8 +6,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from charm_image import programs, terminal
-from charm_image._upload import arguments, resource_upload, store_errors
+from charm_image import _errors, programs, terminal
+from charm_image._upload import arguments, resource_upload
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,10 +30,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             },
         )
         return 0
-    except resource_upload.EXPECTED as error:
+    except _errors.Error as error:
         message, errors = resource_upload.described(error)
         if upload.upload_id and isinstance(
-            error, (store_errors.ReviewPending, store_errors.Unavailable)
+            error, (_errors.ReviewPendingError, _errors.UnavailableError)
         ):
             message += f' {_resumption(args, upload.upload_id)}'
             errors = [{**errors[0], 'message': message}]

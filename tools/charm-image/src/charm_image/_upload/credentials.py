@@ -12,16 +12,14 @@ import os
 from collections.abc import Mapping
 from typing import TypeGuard
 
+from charm_image import _errors
+
 VARIABLE = 'CHARMCRAFT_AUTH'
 _KEYRING_SERVICE = 'charmcraft'
 _LOG_IN = (
     'Log in with `charmcraft login`, or export credentials with `charmcraft login --export=FILE` '
     f'and set the environment variable {VARIABLE} to the content of FILE.'
 )
-
-
-class CredentialsError(Exception):
-    """There are no usable credentials. The message says how to get some, but never quotes them."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +59,7 @@ def find(host: str, environment: Mapping[str, str] = os.environ) -> Credentials:
     value = environment.get(VARIABLE, '').strip()
     if value:
         if os.path.isfile(value):
-            raise CredentialsError(
+            raise _errors.CredentialsError(
                 f'{VARIABLE} contains the name of a file: it must contain the content. '
                 f'Set it with {VARIABLE}="$(cat FILE)".'
             )
@@ -79,7 +77,7 @@ def parse(value: str, origin: str) -> Credentials:
         CredentialsError: `value` is none of these.
     """
     text = _decoded(value) or value
-    unreadable = CredentialsError(
+    unreadable = _errors.CredentialsError(
         f'The credentials in {origin} are not in a format that charmcraft writes. {_LOG_IN}'
     )
     try:
@@ -134,7 +132,7 @@ def _signature(macaroon: str) -> tuple[bytes, int]:
     end = len(raw) if raw.startswith(b'\2') else len(raw) - 1  # version 1 ends in a line feed
     if end < 32:
         # not chained: the traceback would contain the macaroon
-        raise CredentialsError(
+        raise _errors.CredentialsError(
             f'The credentials do not contain a valid macaroon. {_LOG_IN}'
         ) from None
     return raw, end
@@ -161,12 +159,12 @@ def _from_keyring(host: str) -> str:
 
         value = keyring.get_password(_KEYRING_SERVICE, host)
     except Exception as error:  # noqa: BLE001  # backends raise any error of their systems
-        raise CredentialsError(
+        raise _errors.CredentialsError(
             f'Not logged in to {host}: {VARIABLE} is not set and the keyring '
             f'cannot be read ({type(error).__name__}). {_LOG_IN}'
         ) from None
     if not value:
-        raise CredentialsError(
+        raise _errors.CredentialsError(
             f'Not logged in to {host}: {VARIABLE} is not set and charmcraft has '
             f'no credentials in the keyring. {_LOG_IN}'
         )

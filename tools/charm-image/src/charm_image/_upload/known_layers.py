@@ -5,7 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 from typing import NamedTuple
 
-from charm_image import _concurrently
+from charm_image import _concurrently, _errors
 from charm_image._oci import images, layers
 from charm_image._upload import pushed
 from container_image import registry
@@ -40,7 +40,7 @@ class KnownLayers:
         try:
             manifest = self._client.get_manifest(self._repository, layers.ENCODING)
             platforms = pushed.platforms(self._client, self._repository, manifest)
-        except (registry.RegistryError, images.ImageError):
+        except (registry.RegistryError, _errors.ImageError):
             return {}
         for platform in platforms:
             for diff_id, blob, source in zip(

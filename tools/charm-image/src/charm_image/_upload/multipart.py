@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
-from charm_image._upload import store_errors
+from charm_image import _errors
 
 _CHUNK = 1 << 20  # bytes
 
@@ -40,9 +40,7 @@ class Body:
             try:
                 chunk = self._file.read(min(left, _CHUNK))
             except OSError as error:  # requests would report a connection error
-                raise store_errors.StoreError(
-                    f'The file cannot be read: {error.strerror}.'
-                ) from None
+                raise _errors.StoreError(f'The file cannot be read: {error.strerror}.') from None
             if not chunk:
                 break
             left -= len(chunk)
@@ -51,7 +49,7 @@ class Body:
                 self._progress(self._size - left)
         if left or self._file.read(1):
             # before the tail, so that the storage never receives a complete file
-            raise store_errors.FileChanged(
+            raise _errors.FileChangedError(
                 'The file changed during the upload.', 'No revision was created: try again.'
             )
         yield self._tail

@@ -8,7 +8,7 @@
         architectures = pushed.architectures(client, repository, digest)
 
 `client` is a `container_image.registry.Client`; all of these may raise its RegistryError, or
-`images.ImageError`. `progress(step, done, total)` is called by one thread at a time, with the name
+`ImageError`. `progress(step, done, total)` is called by one thread at a time, with the name
 of a step, and its bytes done and in total (None: not known yet); `done` restarts from 0 if an
 upload is interrupted.
 
@@ -27,7 +27,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import BinaryIO, Protocol
 
-from charm_image import _concurrently
+from charm_image import _concurrently, _errors
 from charm_image._oci import images, layers, manifests, v1_ids
 from charm_image._upload import known_layers, pushed
 from container_image import registry
@@ -67,7 +67,7 @@ def push(
         reader = _Reader(image, uploads, report)
         configs = [c for c in reader.read() if reader.blobs.keys() >= set(c.diff_ids)]
         if not configs or not image.matches(configs):
-            raise images.InvalidImageError(
+            raise _errors.InvalidImageError(
                 f'the export is not the image {image.id}, or is incomplete: {image.remedy}'
             )
         for config in configs:
@@ -136,7 +136,7 @@ class _Reader:
                 self._add(member, source.of(member))
             source.end()
         for diff_id in sorted(self._image.diff_ids - self.blobs.keys()):
-            raise images.InvalidImageError(
+            raise _errors.InvalidImageError(
                 f'the layer {diff_id} of the image is missing or damaged: {self._image.remedy}'
             )
         return configs or self._documents.configs()
@@ -169,7 +169,7 @@ class _Reader:
         if layer.diff_id in self._image.diff_ids:
             self._uploads.add(layer)
         elif len(self.blobs) > len(self._image.diff_ids) + _MAX_STRANGERS:
-            raise images.InvalidImageError(
+            raise _errors.InvalidImageError(
                 'the archive contains too many files that are not layers'
             )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from charm_image import _errors
 from charm_image._oci import images, manifests
 from container_image import registry
 
@@ -40,7 +41,7 @@ def find(client: registry.Client, repository: str, image: images.Image | str) ->
             return manifest.digest
         if isinstance(image, str) or not image.holds(_configs(client, repository, manifest)):
             return None
-    except (registry.NotFoundError, images.InvalidImageError):
+    except (registry.NotFoundError, _errors.InvalidImageError):
         return None
     return manifest.digest
 
@@ -90,7 +91,7 @@ def _platforms(
     seen: set[str],
 ) -> Iterator[Platform]:
     if depth > images.MAX_NESTING:
-        raise images.InvalidImageError(f'the indexes of {manifest.digest} are nested too deeply')
+        raise _errors.InvalidImageError(f'the indexes of {manifest.digest} are nested too deeply')
     content = images.parse_json(manifest.content, 'the manifest')
     try:
         if 'manifests' not in content:
@@ -109,6 +110,6 @@ def _platforms(
                 found = client.get_manifest(repository, child['digest'])
                 yield from _platforms(client, repository, found, depth + 1, seen)
     except (KeyError, TypeError, AttributeError) as error:
-        raise images.InvalidImageError(
+        raise _errors.InvalidImageError(
             f'{manifest.digest} is not an image: its manifest lacks {error}'
         ) from None

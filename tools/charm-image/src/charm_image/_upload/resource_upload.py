@@ -7,7 +7,6 @@ import contextlib
 import hashlib
 import io
 import os
-import re
 import stat
 import sys
 import types
@@ -15,8 +14,8 @@ import urllib.parse
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
 
-from charm_image import terminal
-from charm_image._oci import images, registry_logins
+from charm_image import _errors, terminal
+from charm_image._oci import images
 from charm_image._upload import (
     arguments,
     canonical_registry,
@@ -25,7 +24,6 @@ from charm_image._upload import (
     pushed,
     store,
     store_connection,
-    store_errors,
 )
 from container_image import reference as references
 from container_image import registry
@@ -36,21 +34,6 @@ if TYPE_CHECKING:
 
 _FOUND = "Using the OCI image from Canonical's registry"
 _DAY = 86400  # seconds
-
-
-class UploadError(Exception):
-    """The command cannot continue; the message says what to do."""
-
-
-#: The errors that an upload may raise; any other is a bug.
-EXPECTED = (
-    UploadError,
-    credentials.CredentialsError,
-    registry_logins.LoginError,
-    store_errors.StoreError,
-    images.ImageError,
-    registry.RegistryError,
-)
 
 
 class Shown(Protocol):
@@ -100,8 +83,9 @@ class Upload:
         self.upload_id: str = args.resume or ''
 
     def run(self) -> int | None:
-        """Upload, and return the revision. Raises one of EXPECTED."""
+        """Upload, and return the revision. Raises Error."""
         with contextlib.ExitStack() as stack:
+            stack.enter_context(_errors.translated())
             path = self._args.filepath
             file = None if path is None else stack.enter_context(_open(path))
             hub = connect(self._shown.tell)
@@ -135,7 +119,7 @@ class Upload:
         upload_id = self._send(hub, file, before.st_size, name)
         after = os.fstat(file.fileno())
         if (before.st_mtime_ns, before.st_size) != (after.st_mtime_ns, after.st_size):
-            raise store_errors.FileChanged(
+            raise _errors.FileChangedError(
                 'The file changed during the upload.', 'No revision was created: try again.'
             )
         self._create_revision(hub, upload_id, 'file', ['all'])
@@ -256,7 +240,7 @@ class Upload:
 
         try:
             return stack.enter_context(engine.connect()).find(wanted.long or wanted.short)
-        except (images.NotFoundError, engine.EngineError) as error:
+        except (_errors.ImageNotFoundError, _errors.EngineError) as error:
             message = (
                 f"{error}. If the image is only in Canonical's registry, give its full digest."
             )
@@ -268,7 +252,7 @@ class Upload:
                     f'charm {self._charm!r}, and {error}. To copy it from '
                     f'{"its" if named else "a different"} registry, use --from={elsewhere}.'
                 )
-            raise UploadError(message) from None
+            raise _errors.UploadError(message) from None
 
     def _is_known(self, hub: store.Store, file: BinaryIO, size: int) -> bool:
         """With `sparing`, set the revision that already has this content, if there is one."""
@@ -276,7 +260,7 @@ class Upload:
             return False
         try:
             revisions = hub.revisions(self._charm, self._resource)
-        except (store_errors.NotAllowed, store_errors.NotFound):
+        except (_errors.NotAllowedError, _errors.NotFoundError):
             return False
         if all(size != known for known, _ in revisions):
             return False
@@ -329,13 +313,15 @@ def _open(path: str) -> Iterator[BinaryIO]:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (OSError, ValueError) as error:
         reason = getattr(error, 'strerror', None) or 'not a valid path'
-        raise UploadError(f'{path!r} cannot be read: {reason}.') from None
+        raise _errors.UploadError(f'{path!r} cannot be read: {reason}.') from None
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
         os.close(descriptor)
         if stat.S_ISDIR(mode):
-            raise UploadError(f'{path!r} is a directory: give a file, such as an archive of it.')
-        raise UploadError(f'{path!r} is not a regular file: copy its content into one.')
+            raise _errors.UploadError(
+                f'{path!r} is a directory: give a file, such as an archive of it.'
+            )
+        raise _errors.UploadError(f'{path!r} is not a regular file: copy its content into one.')
     with open(descriptor, 'rb', buffering=0) as file:
         yield file
 
@@ -348,14 +334,14 @@ def _sha256(file: BinaryIO) -> str:
     return digest.hexdigest()
 
 
-def described(error: Exception) -> tuple[str, Sequence[Mapping[str, str]]]:
-    """Return the message of one of EXPECTED, and the list of errors for the JSON output."""
-    if isinstance(error, store_errors.Rejected) and error.errors:
+def described(error: _errors.Error) -> tuple[str, Sequence[Mapping[str, str]]]:
+    """Return the message of an error, and the list of errors for the JSON output."""
+    if isinstance(error, _errors.RejectedError) and error.errors:
         return str(error), error.errors
-    code = getattr(error, 'code', '') or re.sub('\\B[A-Z]', r'-\g<0>', type(error).__name__)
     message = str(error)
-    if isinstance(error, registry.OverloadedError):  # the message of a unit, which retries itself
+    # the registry's message is that of a unit, which retries itself
+    if isinstance(error, _errors.RegistryError) and error.code == 'overloaded':
         wait = error.retry_after
         again = 'later' if wait is None or wait > _DAY else f'in {wait:.0f} s'
         message += f': try again {again}'
-    return message, [{'code': code.lower(), 'message': message}]
+    return message, [{'code': error.code, 'message': message}]

@@ -11,8 +11,9 @@ import urllib.parse
 from collections.abc import Callable, Mapping, Sequence
 from typing import BinaryIO
 
+from charm_image import _errors
 from charm_image._upload import credentials as credentials_
-from charm_image._upload import multipart, store_connection, store_errors
+from charm_image._upload import multipart, store_connection
 
 API_URL = 'https://api.charmhub.io'
 STORAGE_URL = 'https://storage.snapcraftcontent.com'
@@ -152,9 +153,7 @@ class Store:
         )
         content = self._connection.content(answer)
         if not content.get('successful') or not content.get('upload_id'):
-            raise store_errors.StoreError(
-                "Charmhub's storage did not accept the upload.", 'Try again.'
-            )
+            raise _errors.StoreError("Charmhub's storage did not accept the upload.", 'Try again.')
         return str(content['upload_id'])
 
     def create_revision(
@@ -173,7 +172,7 @@ class Store:
 
         try:
             return ask()
-        except store_errors.Unavailable as error:
+        except _errors.UnavailableError as error:
             lost = error
         # The request may have succeeded although its response was lost, and repeating it could
         # create a second revision. So check first.
@@ -184,9 +183,9 @@ class Store:
                 return None
             try:
                 return ask()
-            except store_errors.Unavailable as error:
+            except _errors.UnavailableError as error:
                 lost = error
-            except store_errors.StoreError:
+            except _errors.StoreError:
                 if self.review(charm, upload_id):
                     return None
                 raise
@@ -200,7 +199,7 @@ class Store:
             path = f'/v1/charm/{_quoted(charm)}/revisions/review?{query}'
         try:
             answer = self._connection.get(path)
-        except store_errors.NotFound:
+        except _errors.NotFoundError:
             return None
         with self._connection.reading():
             for found in answer['revisions']:
@@ -232,7 +231,7 @@ class Store:
             found = self.review(charm, upload_id)
             if found is None:
                 if upload_id not in self._status_paths:
-                    raise store_errors.NotFound(
+                    raise _errors.NotFoundError(
                         f'Charmhub has no revision of {charm!r} for upload {upload_id}.',
                         'Upload again: identical content does not create a second revision.',
                     )
@@ -242,7 +241,7 @@ class Store:
                     ': '.join(filter(None, (error['code'], error['message'])))
                     for error in found.errors
                 )
-                raise store_errors.Rejected(
+                raise _errors.RejectedError(
                     f'Charmhub rejected the upload: {reasons or "no reason was given"}.',
                     found.errors,
                 )
@@ -250,7 +249,7 @@ class Store:
                 return found.revision
             left = deadline - time.monotonic()
             if left <= 0:
-                raise store_errors.ReviewPending(
+                raise _errors.ReviewPendingError(
                     f'Charmhub is still reviewing upload {upload_id}.'
                 )
             time.sleep(min(next(delays, 3), left))

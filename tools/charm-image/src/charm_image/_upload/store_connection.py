@@ -14,8 +14,8 @@ from typing import Any
 import requests
 import requests.auth
 
+from charm_image import _errors
 from charm_image._upload import credentials as credentials_
-from charm_image._upload import store_errors
 
 DELAYS = (0.5, 1, 2, 4)
 """Seconds to wait before the second, third… attempt."""
@@ -32,7 +32,7 @@ class Connection:
     `tell` is called with a sentence about each wait.
 
     Raises:
-        store_errors.StoreError: from every method.
+        _errors.StoreError: from every method.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Connection:
             yield
         except (ValueError, KeyError, TypeError, AttributeError):
             # not chained: the cause may contain the response, with a password
-            raise store_errors.Unavailable(
+            raise _errors.UnavailableError(
                 f"{host_of(self.api_url)} sent a response that is not Charmhub's.",
                 'Check the URL and any proxy.',
             ) from None
@@ -93,10 +93,10 @@ class Connection:
         for delay in DELAYS:
             try:
                 return attempt()
-            except store_errors.Unavailable as error:
+            except _errors.UnavailableError as error:
                 wait = delay if error.retry_after is None else error.retry_after
                 # a request that the server did not process can always be repeated
-                if not (repeat or isinstance(error, store_errors.Busy)) or wait > _LONGEST_WAIT:
+                if not (repeat or isinstance(error, _errors.BusyError)) or wait > _LONGEST_WAIT:
                     raise
                 self._tell(f'{error.message} Retrying in {wait:g} s.')
             time.sleep(wait)
@@ -125,7 +125,7 @@ class Connection:
             # not chained: the cause contains the request, with the credentials
             raise _no_response(host_of(url), fault) from None
         except OSError:  # before anything is sent
-            raise store_errors.StoreError(
+            raise _errors.StoreError(
                 'The bundle of CA certificates cannot be read.',
                 'Set REQUESTS_CA_BUNDLE to an existing file.',
             ) from None
@@ -148,13 +148,13 @@ class Connection:
         )
         token = self.content(response).get('macaroon')
         if not isinstance(token, str) or not credentials_.is_token(token):
-            raise store_errors.StoreError(
+            raise _errors.StoreError(
                 'Charmhub did not return a token for the login.', self._credentials.renewal
             )
         self._secrets.append(token)
         return token
 
-    def _refusal(self, response: requests.Response) -> store_errors.StoreError:
+    def _refusal(self, response: requests.Response) -> _errors.StoreError:
         status = response.status_code
         try:
             errors = response.json().get('error-list') or response.json().get('error_list') or []
@@ -162,36 +162,36 @@ class Connection:
             said = '; '.join(self.clean(str(error.get('message', ''))) for error in errors)
         except (ValueError, TypeError, AttributeError):
             codes, said = [], ''
-        code = codes[0] if codes else ''
+        fields: Any = {'status': status, 'codes': codes}
         said = said or f'{status} {self.clean(response.reason or "")}'.strip()
         host = host_of(response.url)
         # check the code first: a missing permission is returned as 401 or 403
         if 'permission-required' in codes or status == 403:
-            return store_errors.NotAllowed(f'Charmhub says: {said}.'.replace('..', '.'), code=code)
+            return _errors.NotAllowedError(f'Charmhub says: {said}.'.replace('..', '.'), **fields)
         if status == 401:
-            return store_errors.NotLoggedIn(
+            return _errors.NotLoggedInError(
                 f'Charmhub rejected the credentials from {self._credentials.origin}: '
                 'they have expired, were revoked or are for a different store.',
                 self._credentials.renewal,
-                code,
+                **fields,
             )
         if status == 404:
-            return store_errors.NotFound(f'{host} says: {said}.', code=code)
+            return _errors.NotFoundError(f'{host} says: {said}.', **fields)
         if status == 429 or status >= 500:
             wait = _retry_after(response)
             later = 'Try again later.' if wait is None else f'Try again in {wait:g} s.'
             if status == 429:
-                return store_errors.Busy(
-                    f'{host} is rate-limiting requests (429).', later, code, wait
+                return _errors.BusyError(
+                    f'{host} is rate-limiting requests (429).', later, retry_after=wait, **fields
                 )
-            return store_errors.Unavailable(
-                f'{host} reported a server error ({said}).', later, code, wait
+            return _errors.UnavailableError(
+                f'{host} reported a server error ({said}).', later, retry_after=wait, **fields
             )
         if status == 413:
-            return store_errors.StoreError(f'{host} rejected the file as too large.', code=code)
+            return _errors.StoreError(f'{host} rejected the file as too large.', **fields)
         if 300 <= status < 400:
-            return store_errors.StoreError(f'{host} redirects ({status}).', 'Check the URL.')
-        return store_errors.StoreError(f'Charmhub rejected the request: {said}.', code=code)
+            return _errors.StoreError(f'{host} redirects ({status}).', 'Check the URL.', **fields)
+        return _errors.StoreError(f'Charmhub rejected the request: {said}.', **fields)
 
     def clean(self, text: str) -> str:
         """Return a server's message without secrets and control characters."""
@@ -225,12 +225,12 @@ def secure(url: str) -> str:
     except ValueError:  # the address or port is not valid
         host = None
     if not host:
-        raise store_errors.InsecureURL(
+        raise _errors.InsecureURLError(
             f'{_shown(url)} is not a valid server URL.', 'Use a form such as https://HOST.'
         )
     local = host in ('localhost', '::1') or re.fullmatch(r'127(\.\d{1,3}){3}', host)
     if parts.scheme == 'http' and not local:
-        raise store_errors.InsecureURL(
+        raise _errors.InsecureURLError(
             f'{_shown(url)} would send your credentials unencrypted.', 'Use an https:// URL.'
         )
     return parts._replace(netloc=host_of(url)).geturl().rstrip('/')
@@ -258,17 +258,17 @@ def _retry_after(response: requests.Response) -> float | None:
     return max(0.0, date.timestamp() - time.time())
 
 
-def _no_response(host: str, fault: requests.RequestException) -> store_errors.Unavailable:
+def _no_response(host: str, fault: requests.RequestException) -> _errors.UnavailableError:
     """Return the error for a request that `host` did not answer."""
     if isinstance(fault, requests.exceptions.SSLError):
         distrust = re.search(r'certificate verify failed: (.*?)\.? \(_ssl', str(fault))
         if distrust:
-            return store_errors.Unavailable(
+            return _errors.UnavailableError(
                 f'The certificate of {host} is not trusted ({distrust[1]}).',
                 'Set REQUESTS_CA_BUNDLE to a bundle that contains its CA.',
             )
-        return store_errors.Unavailable(f'TLS with {host} failed.', 'Check the URL and any proxy.')
-    return store_errors.Unavailable(
+        return _errors.UnavailableError(f'TLS with {host} failed.', 'Check the URL and any proxy.')
+    return _errors.UnavailableError(
         f'{host} {_what_happened(fault)}.', 'Check the network and try again.'
     )
 

@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from charm_image import _concurrently, programs, terminal
+from charm_image import _concurrently, _errors, programs, terminal
 from charm_image._oci import remote_image
 from charm_image._upload import (
     charm_resources,
@@ -121,7 +121,7 @@ class _Run:
         try:
             if not option and declared.wrong:
                 hint = f'correct it, or use --image or --from {declared.name}=…'
-                raise charm_resources.CharmError(f'{declared.wrong}: {hint}')
+                raise _errors.CharmError(f'{declared.wrong}: {hint}')
             if not option and declared.upstream:
                 option, value = 'source', remote_image.resolve(declared.upstream)
                 if not declared.upstream.digest:
@@ -129,7 +129,7 @@ class _Run:
             if option == 'source':
                 outcome.reference = str(value)
             self._upload({option: value}, declared, outcome, types, shown)
-        except (charm_resources.CharmError, *resource_upload.EXPECTED) as error:
+        except _errors.Error as error:
             message, outcome.errors = resource_upload.described(error)
             shown.tell(f'failed: {message}')
 
@@ -212,9 +212,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         run.run()
         _print(args, charm, run, shown)
         return int(any(outcome.status == 'failed' for outcome in run.outcomes))
-    except charm_resources.CharmError as error:
-        message, errors = str(error), [{'code': 'charm-error', 'message': str(error)}]
-    except resource_upload.EXPECTED as error:
+    except _errors.Error as error:
         message, listed = resource_upload.described(error)
         errors = [dict(each) for each in listed]
     except KeyboardInterrupt as stop:

@@ -11,7 +11,7 @@ import types
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, NoReturn, TypedDict
 
-from charm_image import errors
+from charm_image import _errors
 from charm_image.resources import scripts, shell
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
@@ -123,7 +123,7 @@ class Resource:
     def _refuse(self, reason: str) -> NoReturn:
         name = getattr(self, 'name', None)
         what = f'{type(self).__name__}[{name}]' if isinstance(name, str) else type(self).__name__
-        raise errors.ResourceError(f'{what}: {reason}', self.location)
+        raise _errors.ResourceError(f'{what}: {reason}', self.location)
 
     def _text(self, argument: str, value: Any, *, empty: bool = False) -> str:
         if not isinstance(value, str):

@@ -1,0 +1,336 @@
+"""The errors that charm_image raises.
+
+    Exception
+    └── Error
+        ├── BuildError
+        │   ├── ResourceError                 an argument of a resource; also a ValueError
+        │   └── StepError                     a resource cannot be applied
+        ├── ImageError
+        │   ├── ImageNotFoundError
+        │   ├── AmbiguousImageError
+        │   ├── InvalidImageError
+        │   ├── LoginError                    for the registry of an image
+        │   └── EngineError
+        │       └── ContextNotFoundError
+        ├── RegistryError
+        └── UploadError
+            ├── CharmError
+            ├── CredentialsError              for Charmhub
+            └── StoreError                    Charmhub
+                ├── NotLoggedInError
+                ├── NotAllowedError
+                ├── NotFoundError
+                ├── WrongTypeError
+                ├── RejectedError             by the review
+                ├── ReviewPendingError
+                ├── UnavailableError
+                │   └── BusyError
+                ├── InsecureURLError
+                └── FileChangedError
+
+None of them contains a credential, in its text or in its fields.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from container_image import registry_errors
+
+# the kinds of errors of a registry, where they are not called as their classes are
+_REGISTRY_CODES = {
+    registry_errors.AccessDeniedError: 'no-right',
+    registry_errors.ProtocolError: 'misbehaving',
+    registry_errors.RejectedError: 'refused',
+}
+
+
+class Error(Exception):
+    """The root of all errors of this package.
+
+    Attributes:
+        message: what is wrong
+        resolution: what to do about it, '' if the message says so
+        code: the kind of error in a word, as in the JSON output of the commands
+        status: the HTTP status of a response, or the exit status of a command; None without one
+        codes: the codes of the errors in a response of Charmhub or a registry
+        registry: the host of the registry that is concerned, or ''
+        reference: the image that is concerned, such as `docker.io/library/nginx:1.27`, or ''
+        resource: the resource that is concerned, such as `Execute[make]` or `my-image`, or ''
+        line: where the resource was made, such as `fabfile.py:12`, or ''
+    """
+
+    code = 'error'
+
+    def __init__(
+        self,
+        message: str,
+        resolution: str = '',
+        *,
+        status: int | None = None,
+        codes: Iterable[str] = (),
+        registry: str = '',
+        reference: str = '',
+        resource: str = '',
+        line: str = '',
+    ) -> None:
+        super().__init__(f'{message} {resolution}'.strip())
+        self.message = message
+        self.resolution = resolution
+        self.status = status
+        self.codes = tuple(filter(None, codes))
+        self.registry = registry
+        self.reference = reference
+        self.resource = resource
+        self.line = line
+
+
+class BuildError(Error):
+    """An image cannot be built."""
+
+    code = 'build-error'
+
+
+class ResourceError(BuildError, ValueError):
+    """An argument of a resource or of the builder is not valid."""
+
+    code = 'resource-error'
+
+    def __init__(self, reason: str, line: str = '', *, resource: str = '') -> None:
+        super().__init__(f'{line}: {reason}' if line else reason, resource=resource, line=line)
+
+
+class StepError(BuildError):
+    """A resource could not be applied.
+
+    `resource` may name several that one command applied. `command` is the command that failed,
+    and `status` its exit status, None if it did not start; `output` has the last lines that it
+    wrote.
+    """
+
+    code = 'step-error'
+
+    def __init__(
+        self,
+        resource: str,
+        line: str,
+        command: str,
+        status: int | None,
+        output: Sequence[str],
+        reason: str = '',
+    ) -> None:
+        self.command = command
+        self.output = tuple(output)
+        ended = f'ended with exit status {status}' if status is not None else f'failed: {reason}'
+        lines = [f'{resource} ({line}): {command!r} {ended}']
+        lines += [f'    {written}' for written in self.output]
+        super().__init__('\n'.join(lines), status=status, resource=resource, line=line)
+
+
+class ImageError(Error):
+    """An image cannot be read or used."""
+
+    code = 'image-error'
+
+
+class ImageNotFoundError(ImageError):
+    """The image does not exist."""
+
+    code = 'not-found-error'
+
+
+class AmbiguousImageError(ImageError):
+    """A short digest matches several images; `candidates` are their full digests."""
+
+    code = 'ambiguous-error'
+
+    def __init__(self, message: str, candidates: Iterable[str]) -> None:
+        super().__init__(message)
+        self.candidates = tuple(candidates)
+
+
+class InvalidImageError(ImageError):
+    """It is not an image, is damaged, or cannot be used by a charm."""
+
+    code = 'invalid-image-error'
+
+
+class LoginError(ImageError):
+    """A login of `docker login` or `podman login` exists but cannot be used."""
+
+    code = 'login-error'
+
+
+class EngineError(ImageError):
+    """The engine cannot be reached, or reported an error."""
+
+    code = 'engine-error'
+
+
+class ContextNotFoundError(EngineError):
+    """No docker context has that name."""
+
+    code = 'context-not-found'
+
+
+class RegistryError(Error):
+    """A registry rejected a request, or could not be asked.
+
+    `retry_after` is the number of seconds after which it asks to be retried, or None.
+    """
+
+    code = 'registry-error'
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str = '',
+        status: int | None = None,
+        codes: Iterable[str] = (),
+        registry: str = '',
+        reference: str = '',
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(
+            message, status=status, codes=codes, registry=registry, reference=reference
+        )
+        self.code = code or self.code
+        self.retry_after = retry_after
+
+    @classmethod
+    def of(cls, error: registry_errors.RegistryError) -> RegistryError:
+        """Return the error of this package for one of container_image."""
+        kind = type(error)
+        name = kind.__name__.removesuffix('Error')
+        return cls(
+            str(error),
+            code=_REGISTRY_CODES.get(kind) or re.sub(r'\B[A-Z]', r'-\g<0>', name).lower(),
+            retry_after=getattr(error, 'retry_after', None),
+        )
+
+
+class UploadError(Error):
+    """An upload cannot continue."""
+
+    code = 'upload-error'
+
+
+class CharmError(UploadError):
+    """The charm does not exist or is not valid."""
+
+    code = 'charm-error'
+
+
+class CredentialsError(UploadError):
+    """There are no usable credentials for Charmhub. The message says how to get some."""
+
+    code = 'credentials-error'
+
+
+class StoreError(UploadError):
+    """Charmhub rejected a request; `code` is Charmhub's own, if it gave one."""
+
+    code = 'store-error'
+
+    def __init__(
+        self,
+        message: str,
+        resolution: str = '',
+        *,
+        status: int | None = None,
+        codes: Iterable[str] = (),
+        resource: str = '',
+    ) -> None:
+        super().__init__(message, resolution, status=status, codes=codes, resource=resource)
+        self.code = self.codes[0] if self.codes else self.code
+
+
+class NotLoggedInError(StoreError):
+    """The credentials have expired, were revoked or are wrong."""
+
+    code = 'not-logged-in'
+
+
+class NotAllowedError(StoreError):
+    """The account, or its token, lacks the permission."""
+
+    code = 'not-allowed'
+
+
+class NotFoundError(StoreError):
+    """The charm or resource does not exist, or this account cannot see it."""
+
+    code = 'not-found'
+
+
+class WrongTypeError(StoreError):
+    """The resource is of a different type."""
+
+    code = 'wrong-type'
+
+
+class RejectedError(StoreError):
+    """The review failed. `errors` are mappings with a code and a message each."""
+
+    code = 'rejected'
+
+    def __init__(self, message: str, errors: Sequence[Mapping[str, str]]) -> None:
+        super().__init__(message, codes=[error['code'] for error in errors])
+        self.errors = tuple(errors)
+
+
+class ReviewPendingError(StoreError):
+    """The review is not finished within the timeout."""
+
+    code = 'review-pending'
+
+
+class UnavailableError(StoreError):
+    """Charmhub cannot be reached, or has a server error.
+
+    `retry_after` is the number of seconds after which it asks to be retried, or None.
+    """
+
+    code = 'unavailable'
+
+    def __init__(
+        self,
+        message: str,
+        resolution: str,
+        *,
+        status: int | None = None,
+        codes: Iterable[str] = (),
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, resolution, status=status, codes=codes)
+        self.retry_after = retry_after
+
+
+class BusyError(UnavailableError):
+    """Charmhub did not process the request: there were too many."""
+
+    code = 'busy'
+
+
+class InsecureURLError(StoreError):
+    """Credentials would be sent unencrypted."""
+
+    code = 'insecure-url'
+
+
+class FileChangedError(StoreError):
+    """The file changed during its upload."""
+
+    code = 'file-changed'
+
+
+@contextlib.contextmanager
+def translated() -> Iterator[None]:
+    """Raise the errors of container_image as errors of this package."""
+    try:
+        yield
+    except registry_errors.RegistryError as error:
+        raise RegistryError.of(error) from None
