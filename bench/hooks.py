@@ -78,7 +78,7 @@ class _Charm:
         self._units += 1
         home = self._folder / f'unit-{self._units}'
         home.mkdir()
-        subject = charm_unit.Unit(self._charm, home, record=record)
+        subject = charm_unit.Unit(self._charm, home, deploy=False, record_processes=record)
         for index in range(self._number):
             subject.attach(f'image-{index}', f'registry.example.com/team/image-{index}:1')
         return subject
@@ -95,14 +95,14 @@ def _idle(folder, console, runs):
     for name, charm in charms.items():
         subject = charm.unit(record=True)
         subject.deploy()
-        processes[name] = len(subject.idle().processes)
-        subject.record = False
+        processes[name] = len(subject.idle()[-1].processes)
+        subject.record_processes = False
         units[name] = subject
         subject.idle()
     seconds = {name: [] for name in charms}
     for _ in rich.progress.track(range(runs), 'idle hooks', console=console, transient=True):
         for name, subject in units.items():
-            seconds[name].append(subject.idle().cpu_seconds)
+            seconds[name].append(subject.idle()[-1].cpu_seconds)
     counts = {name: _instructions(subject) for name, subject in units.items()}
     table = rich.table.Table(title=f'An idle hook (update-status, 3 images, {runs} runs each)')
     for heading in ('', 'processes', 'CPU, lowest', 'median', 'instructions'):
@@ -149,12 +149,12 @@ def _instructions(subject):
         return None
     logs = subject.folder / 'valgrind'
     logs.mkdir()
-    subject.through = (
+    subject.command_prefix = (
         *('valgrind', '--tool=cachegrind', '--cache-sim=no', '--cachegrind-out-file=/dev/null'),
         *('--trace-children=yes', '--trace-children-skip=*/tools/*', f'--log-file={logs}/%p'),
     )
     subject.idle()
-    subject.through = ()
+    subject.command_prefix = ()
     found = [re.search(r'I +refs: +([\d,]+)', log.read_text()) for log in logs.iterdir()]
     return sum(int(match[1].replace(',', '')) for match in found if match)
 
@@ -179,7 +179,7 @@ def _install(folder, console, runs):
             for name, includes in layers.items()
         }
         counts = {
-            name: len(charm.unit(record=True).run('install').processes)
+            name: len(charm.unit(record=True).run('install')[-1].processes)
             for name, charm in charms.items()
         }
         seconds = {name: [] for name in charms}
@@ -187,7 +187,7 @@ def _install(folder, console, runs):
             range(runs), f'{number} images', console=console, transient=True
         ):
             for name, charm in charms.items():
-                seconds[name].append(charm.unit(record=False).run('install').cpu_seconds)
+                seconds[name].append(charm.unit(record=False).run('install')[-1].cpu_seconds)
         rows += [
             _row('install hook', number, name, seconds[name], counts[name]) for name in charms
         ]

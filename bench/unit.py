@@ -36,7 +36,7 @@ class _Alone:
     def __init__(self, unit, folder):
         shutil.copytree(unit.folder, folder, symlinks=True, ignore=_pipes)
         self._folders = process.Folders(folder)
-        hook = context.HookContext(unit._model, 'update-status', unit.juju)
+        hook = context.HookContext(unit._model, 'update-status', unit._juju)
         self._variables = process.variables(self._folders, hook, record=False)
         for tool in (folder / 'tools').iterdir():
             tool.write_text(_STUB.format(_ANSWERS.get(tool.name, '')))
@@ -73,13 +73,12 @@ def main():
         folder = pathlib.Path(temporary)
         charm = building.build(building.ROOT / 'examples' / 'charms' / 'my-charm', folder)
         unit = charm_unit.Unit(charm, resources={'my-resource': 'docker.io/library/nginx:1.27'})
-        unit.deploy()
         alone = _Alone(unit, folder / 'alone')
 
         def without_notes():
-            unit.record = False
+            unit.record_processes = False
             unit.idle()
-            unit.record = True
+            unit.record_processes = True
 
         ways = {
             'alone, with stub tools': alone.run,

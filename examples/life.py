@@ -157,7 +157,7 @@ def _first_image(life):
     runs = life.chapter('Upgrade with nothing new', 'juju refresh my-charm', subject.upgrade)
     life.must(
         'Nothing happens: no flag, no pod spec.',
-        not any(run.flags_set | run.flags_cleared | run.flags_passing for run in runs),
+        not any(run.flags_set | run.flags_cleared | run.flags_transient for run in runs),
         not any(run.pod_spec for run in runs),
         subject.status[0] == 'active',
     )
@@ -173,13 +173,11 @@ def _another_image(life):
     )
     life.must(
         'It has changed, and there is a new pod spec.',
-        f'{_PREFIX}changed' in upgrade.flags_passing,
+        f'{_PREFIX}changed' in upgrade.flags_transient,
         _path(upgrade) == _SECOND,
     )
 
-    (idle,) = life.chapter(
-        'Let five minutes pass', 'juju status --watch 5s', lambda: [subject.idle()]
-    )
+    (idle,) = life.chapter('Let five minutes pass', 'juju status --watch 5s', subject.idle)
     life.must('The pod spec is not sent again.', not idle.pod_spec)
 
 
@@ -188,9 +186,7 @@ def _broken_image(life):
     upgrade, *_ = life.chapter(
         'Attach a broken image',
         f'juju attach-resource my-charm {_RESOURCE}=./broken.yaml',
-        lambda: subject.attach_bytes(
-            _RESOURCE, b'registrypath: https://registry.example.com/web\n'
-        ),
+        lambda: subject.attach(_RESOURCE, b'registrypath: https://registry.example.com/web\n'),
         pictured=True,
     )
     life.must(
@@ -210,7 +206,7 @@ def _broken_image(life):
     life.must(
         'The image is available again, the same as before, so `changed` is not set.',
         _flags(subject) == {'fetched', 'available'},
-        f'{_PREFIX}changed' not in upgrade.flags_passing,
+        f'{_PREFIX}changed' not in upgrade.flags_transient,
         subject.status[0] == 'active',
     )
 
@@ -226,7 +222,7 @@ def _broken_store(life):
     )
 
     subject.repair_resource_get(_RESOURCE)
-    life.chapter('Let five minutes pass', 'juju status --watch 5s', lambda: [subject.idle()])
+    life.chapter('Let five minutes pass', 'juju status --watch 5s', subject.idle)
     life.must(
         'It has recovered by itself.',
         _flags(subject) == {'fetched', 'available'},
@@ -277,7 +273,7 @@ def _live_with_a_registry(life, charm):
 
     life.must(
         'The password was in no log line, status, flag or argument of all these hooks.',
-        not any(_PASSWORD in run.said for run in subject.runs),
+        not any(_PASSWORD in run.public_output for run in subject.runs),
     )
 
 
@@ -317,7 +313,7 @@ def main(arguments=None):
             console.print(
                 f'Built my-charm with `charm build`: {len(list(charm.rglob("*")))} files'
             )
-            subject = charm_unit.Unit(charm, folder / 'unit')
+            subject = charm_unit.Unit(charm, folder / 'unit', deploy=False)
             life = _Life(console, subject)
             _live(life)
             with console.status('charm build'):

@@ -96,12 +96,12 @@ def cache(tmp_path_factory):
 
 @pytest.fixture
 def live(tmp_path):
-    """A function that gives a built charm a unit of its own."""
+    """A function that gives a built charm a unit of its own, before its first hook."""
     numbers = itertools.count()
 
     def begin(charm, **circumstances):
         folder = tmp_path / f'unit-{next(numbers)}'
-        return charm_unit.Unit(charm, folder, **circumstances)
+        return charm_unit.Unit(charm, folder, deploy=False, **circumstances)
 
     return begin
 

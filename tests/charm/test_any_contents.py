@@ -52,10 +52,10 @@ CONTENTS = strategies.one_of(
 @hypothesis.given(strategies.lists(CONTENTS, min_size=len(NAMES), max_size=len(NAMES)))
 def test_whatever_resources_hold_the_hook_goes_well(charms, tmp_path_factory, contents):
     charm = charms.make(resources=dict.fromkeys(NAMES, IMAGE), reactive=OBSERVER)
-    subject = charm_unit.Unit(charm, tmp_path_factory.mktemp('unit'))
+    subject = charm_unit.Unit(charm, tmp_path_factory.mktemp('unit'), deploy=False)
     for name, content in zip(NAMES, contents):
-        subject.attach_bytes(name, content)
-    install = subject.install()
+        subject.attach(name, content)
+    (install,) = subject.run('install')
     states = {name: frozenset(seen(install, name)) for name in NAMES}
     assert set(states.values()) <= {
         frozenset({'fetched', 'available'}),
@@ -68,4 +68,4 @@ def test_whatever_resources_hold_the_hook_goes_well(charms, tmp_path_factory, co
     assert set(shown) == set(NAMES) - set(failed)
     # Damage may have made a reference of what was a password.
     if not any(contents_cases.SECRET in path for path, _, _ in shown.values()):
-        assert contents_cases.SECRET not in install.said
+        assert contents_cases.SECRET not in install.public_output

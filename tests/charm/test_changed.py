@@ -54,22 +54,22 @@ def test_a_charm_that_takes_the_change_at_once_sends_it_once(deploy):
     subject = deploy()
     assert _paths(subject.attach('image', 'a/b:2')) == ['a/b:2']
     assert states(subject.flags, 'image') == GOOD
-    assert _paths([subject.idle(), subject.idle(), *subject.configure(size='large')]) == []
+    assert _paths([*subject.idle(), *subject.idle(), *subject.configure(size='large')]) == []
 
 
 def test_a_charm_that_also_waits_for_its_configuration_gets_the_image_with_its_change(deploy):
     subject = deploy('config.changed')
-    assert _paths([*subject.attach('image', 'a/b:2'), subject.idle(), subject.idle()]) == []
+    assert _paths([*subject.attach('image', 'a/b:2'), *subject.idle(), *subject.idle()]) == []
     assert _paths(subject.configure(size='large')) == ['a/b:2']
-    assert _paths([subject.idle(), *subject.configure(size='huge')]) == []
+    assert _paths([*subject.idle(), *subject.configure(size='huge')]) == []
 
 
 def test_a_unit_that_becomes_leader_after_the_change_sends_it(deploy):
     subject = deploy()
     subject.leader = False
-    assert _paths([*subject.attach('image', 'a/b:2'), subject.idle()]) == []
+    assert _paths([*subject.attach('image', 'a/b:2'), *subject.idle()]) == []
     subject.leader = True
-    assert _paths([subject.run('leader-elected'), subject.idle()]) == ['a/b:2']
+    assert _paths([*subject.run('leader-elected'), *subject.idle()]) == ['a/b:2']
     assert states(subject.flags, 'image') == GOOD
 
 
@@ -79,13 +79,13 @@ def test_the_image_before_is_no_change_after_one_that_nobody_took(deploy):
     assert 'changed' in states(subject.flags, 'image')
     subject.attach('image', 'a/b:1')
     assert states(subject.flags, 'image') == GOOD
-    assert _paths([subject.idle(), *subject.configure(size='large')]) == []
+    assert _paths([*subject.idle(), *subject.configure(size='large')]) == []
 
 
 def test_a_change_that_nobody_took_outlives_a_broken_image(deploy):
     subject = deploy('config.changed')
     subject.attach('image', 'a/b:2')
-    subject.attach_bytes('image', BROKEN)
+    subject.attach('image', BROKEN)
     assert states(subject.flags, 'image') == {'fetched', 'failed'}
     subject.attach('image', 'a/b:2')
     assert 'changed' in states(subject.flags, 'image')
@@ -100,7 +100,7 @@ def test_a_change_that_was_taken_in_a_hook_that_failed_is_one_still(deploy):
     with pytest.raises(AssertionError, match='ZeroDivisionError'):
         subject.attach('image', 'a/b:2')
     handlers.write_text(good)
-    assert _paths([subject.retry(), subject.run('config-changed')]) == ['a/b:2']
+    assert _paths([*subject.retry(), *subject.run('config-changed')]) == ['a/b:2']
 
 
 # Juju runs config-changed after each upgrade-charm, even one that failed and was not retried.
@@ -114,7 +114,7 @@ def test_an_image_whose_upgrade_failed_and_was_not_retried_arrives_in_config_cha
     with pytest.raises(AssertionError, match='ZeroDivisionError'):
         subject.attach('image', 'a/b:2')
     handlers.write_text(good)
-    assert _paths([subject.run('config-changed'), subject.idle()]) == ['a/b:2']
+    assert _paths([*subject.run('config-changed'), *subject.idle()]) == ['a/b:2']
 
 
 @pytest.mark.parametrize(
@@ -125,20 +125,20 @@ def test_in_config_changed_a_failing_resource_get_takes_nothing_away(deploy, scr
     subject.attach('image', 'a/b:2')
     said = subject.status
     subject.break_resource_get('image', script)
-    for run in (*subject.configure(size='large'), subject.idle()):
+    for run in (*subject.configure(size='large'), *subject.idle()):
         assert len(run.started('resource-get')) == 1  # tried again until it is read
         assert states(subject.flags, 'image') == GOOD
         warnings = [text for level, text in run.log if level == 'WARNING']
         assert any('keeps its last image' in text for text in warnings)
     assert subject.status == said
     subject.repair_resource_get('image')
-    assert len(subject.idle().started('resource-get')) == 1
-    assert subject.idle().started('resource-get') == []
+    assert len(subject.idle()[-1].started('resource-get')) == 1
+    assert subject.idle()[-1].started('resource-get') == []
 
 
 def test_in_config_changed_an_image_that_is_broken_is_told(deploy):
     subject = deploy()
-    subject.attach_bytes('image', BROKEN, hooks=False)  # with an upgrade-charm that never ran
+    subject.attach('image', BROKEN, run_hooks=False)  # with an upgrade-charm that never ran
     subject.configure(size='large')
     assert states(subject.flags, 'image') == {'fetched', 'failed'}
     assert subject.status[0] == 'blocked'

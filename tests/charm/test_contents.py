@@ -46,11 +46,11 @@ def install(charms, tmp_path_factory):
     names = [*RIGHT, *WRONG, *UNREADABLE, *BEHAVIOUR]
     charm = charms.make(resources=dict.fromkeys(names, IMAGE), reactive=OBSERVER)
     folder = tmp_path_factory.mktemp('unit')
-    subject = charm_unit.Unit(charm, folder)
+    subject = charm_unit.Unit(charm, folder, deploy=False)
     for name, case in RIGHT.items():
-        subject.attach_bytes(name, contents_cases.RIGHT[case][0])
+        subject.attach(name, contents_cases.RIGHT[case][0])
     for name, case in WRONG.items():
-        subject.attach_bytes(name, contents_cases.WRONG[case])
+        subject.attach(name, contents_cases.WRONG[case])
     for name, case in UNREADABLE.items():
         script = contents_cases.UNREADABLE[case]
         path = folder / name
@@ -58,7 +58,7 @@ def install(charms, tmp_path_factory):
     for name, case in BEHAVIOUR.items():
         subject.break_resource_get(name, RESOURCE_GET[case])
     _limit(subject, 600)  # for so many, on a machine that has other things to do
-    return subject.run('install'), subject
+    return subject.run('install')[-1], subject
 
 
 def _limit(subject, seconds):
@@ -94,7 +94,7 @@ def test_whatever_is_wrong_fails_its_resource_and_nothing_else(install, name, ca
 def test_no_secret_of_any_case_is_shown(install):
     run, _ = install
     assert contents_cases.SECRET in str(run.pod_spec)
-    assert contents_cases.SECRET not in run.said
+    assert contents_cases.SECRET not in run.public_output
 
 
 def test_no_code_in_contents_was_run(install):
@@ -137,14 +137,14 @@ def test_a_path_with_a_newline_is_as_good_as_one_without(subject):
     path = subject.folder / 'details'
     path.write_text('registrypath: a/tried')
     subject.break_resource_get('tried', f'echo {path}')
-    assert seen(subject.install(), 'tried') == GOOD
+    assert seen(subject.run('install')[-1], 'tried') == GOOD
 
 
 def test_the_reason_of_resource_get_reaches_the_operator(subject):
     subject.break_resource_get(
         'tried', 'echo "ERROR could not download resource: the store is on fire" >&2; exit 1'
     )
-    _failed(subject, subject.install(), 'the store is on fire')
+    _failed(subject, subject.run('install')[-1], 'the store is on fire')
 
 
 def test_resource_get_that_never_ends_is_given_up(subject):
@@ -153,7 +153,7 @@ def test_resource_get_that_never_ends_is_given_up(subject):
     pid = subject.folder / 'pid'
     subject.break_resource_get('tried', f"trap '' TERM; echo $$ >{pid}; sleep 600; :")
     begun = time.monotonic()
-    _failed(subject, subject.install())
+    _failed(subject, subject.run('install')[-1])
     assert time.monotonic() - begun < 300
     assert not _children_of(pid.read_text().split()[-1])
 
@@ -175,7 +175,7 @@ def _children_of(session):
 
 def test_resource_get_may_be_absent(subject):
     (subject.folder / 'tools' / 'resource-get').unlink()
-    install = subject.install()
+    (install,) = subject.run('install')
     assert install.exit_code == 0
     assert seen(install, 'tried') == seen(install, 'other') == FAILED
     assert subject.status[0] == 'blocked'
@@ -183,7 +183,7 @@ def test_resource_get_may_be_absent(subject):
 
 def test_resource_get_may_be_no_executable(subject):
     (subject.folder / 'tools' / 'resource-get').write_bytes(b'\x7fELF nonsense')
-    install = subject.install()
+    (install,) = subject.run('install')
     assert install.exit_code == 0
     assert seen(install, 'tried') == FAILED
 
@@ -198,18 +198,18 @@ def test_a_file_without_permission_fails_its_resource(charms, live):
             pytest.skip('root needs setpriv for this')
         through = ('setpriv', '--bounding-set=-dac_override,-dac_read_search')
     charm = charms.make(resources={'tried': IMAGE, 'other': IMAGE}, reactive=OBSERVER)
-    subject = live(charm, through=through)
+    subject = live(charm, command_prefix=through)
     subject.attach('other', 'a/other')
     path = subject.folder / 'details'
     path.write_text('registrypath: a/tried')
     path.chmod(0)
     subject.break_resource_get('tried', f'printf %s {path}')
-    _failed(subject, subject.install(), 'ermission')
+    _failed(subject, subject.run('install')[-1], 'ermission')
 
 
 def test_a_file_that_opens_and_then_fails_to_be_read_fails_its_resource(subject):
     subject.break_resource_get('tried', 'printf /proc/self/mem')  # that of the hook, by then
-    _failed(subject, subject.install())
+    _failed(subject, subject.run('install')[-1])
 
 
 def test_a_file_resource_is_no_image(charms, live):
@@ -236,7 +236,7 @@ def ask():
         _edit(subject, resources={'other': IMAGE, 'tried': None if null else entry})
     subject.attach('other', 'a/other')
     if entry is not None:
-        subject.attach_bytes('tried', b'registrypath: a/tried')
+        subject.attach('tried', b'registrypath: a/tried')
     install, *_, start = subject.deploy()
     _failed(subject, start, word)
     assert install.exit_code == 0
@@ -251,7 +251,7 @@ def _edit(subject, **keys):
 def test_metadata_without_usable_resources_does_no_harm(charms, live, resources):
     subject = live(charms.make(resources={'image': IMAGE}, reactive=OBSERVER))
     _edit(subject, resources=resources)
-    install = subject.install()
+    (install,) = subject.run('install')
     assert install.exit_code == 0
     assert 'available' not in states(subject.flags, 'image')
 
@@ -262,7 +262,7 @@ def test_auto_fetch_that_is_neither_true_nor_false_is_told(charms, live):
     _edit(subject, resources=resources)
     subject.attach('other', 'a/other')
     subject.attach('tried', 'a/tried')
-    install = subject.install()
+    (install,) = subject.run('install')
     assert seen(install, 'other') == GOOD
     assert seen(install, 'tried') == {'failed'}
     assert subject.status[0] == 'blocked'
@@ -271,7 +271,7 @@ def test_auto_fetch_that_is_neither_true_nor_false_is_told(charms, live):
 
 
 def test_a_message_fits_on_a_screen(subject):
-    subject.attach_bytes('tried', b"registrypath: '" + b'a/' * 100000 + b"b c'")
-    _failed(subject, subject.install())
+    subject.attach('tried', b"registrypath: '" + b'a/' * 100000 + b"b c'")
+    _failed(subject, subject.run('install')[-1])
     assert len(textwrap.wrap(subject.status[1], 80)) <= 5
     assert subject.status[1].isprintable()

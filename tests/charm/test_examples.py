@@ -37,7 +37,7 @@ def test_the_handlers_in_the_readme_send_each_image_that_is_attached(charms, liv
         subject.attach('my-resource', image)
         assert subject.image('my-service') == image
         assert subject.status == ('active', 'ready')
-    assert subject.idle().pod_spec is None
+    assert subject.idle()[-1].pod_spec is None
 
 
 def test_contributing_knows_the_house():
@@ -125,7 +125,7 @@ def test_kubeflow_metadata_follows_its_options_and_its_image(metadata):
     upgrade, config_changed = metadata.attach('oci-image', 'gcr.io/a/b:v2')
     assert upgrade.pod_spec['containers'][0]['imageDetails']['imagePath'] == 'gcr.io/a/b:v2'
     assert config_changed.pod_spec is None
-    assert metadata.idle().pod_spec is None
+    assert metadata.idle()[-1].pod_spec is None
 
 
 def test_kubeflow_metadata_leaves_the_pod_spec_to_the_leader(charms, live):
@@ -136,7 +136,7 @@ def test_kubeflow_metadata_leaves_the_pod_spec_to_the_leader(charms, live):
     assert subject.pod_spec is None
     assert subject.status == ('active', '')
     subject.leader = True
-    assert subject.run('leader-elected').pod_spec
+    assert subject.run('leader-elected')[-1].pod_spec
 
 
 def test_my_charm_leaves_the_pod_spec_to_the_leader(charms, live):
@@ -146,4 +146,4 @@ def test_my_charm_leaves_the_pod_spec_to_the_leader(charms, live):
     assert subject.pod_spec is None
     assert subject.status == ('active', 'ready')
     subject.leader = True
-    assert subject.run('leader-elected').pod_spec
+    assert subject.run('leader-elected')[-1].pod_spec

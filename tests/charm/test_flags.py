@@ -16,7 +16,7 @@ def subject(charms, live):
 
 def _deployed(subject, **image):
     subject.attach('image', **(image or {'registrypath': 'a/b:1'}))
-    subject.install()
+    subject.run('install')
     return subject
 
 
@@ -25,14 +25,16 @@ def _deployed(subject, **image):
 
 def test_a_valid_resource_is_fetched_and_available_from_the_first_handler_on(subject):
     subject.attach('image', 'a/b:1', 'me', 'secret')
-    install = subject.install()
+    (install,) = subject.run('install')
     assert seen(install, 'image') == GOOD
     assert images(install.pod_spec) == {'image': ('a/b:1', 'me', 'secret')}
 
 
 def test_what_is_read_for_the_first_time_is_not_a_change(subject):
     subject.attach('image', 'a/b:1')
-    assert all('changed' not in seen(run, 'image') for run in [subject.install(), subject.idle()])
+    assert all(
+        'changed' not in seen(run, 'image') for run in [*subject.run('install'), *subject.idle()]
+    )
 
 
 @pytest.mark.parametrize('again', ['upgrade', 'another password', 'another user', 'another image'])
@@ -59,19 +61,19 @@ def test_changed_is_news_for_one_hook(subject):
 
 def test_the_same_details_in_another_spelling_are_no_change(subject):
     _deployed(subject)
-    upgrade, _ = subject.attach_bytes('image', b'{"ImageName": "a/b:1"}')
+    upgrade, _ = subject.attach('image', b'{"ImageName": "a/b:1"}')
     assert seen(upgrade, 'image') == GOOD
 
 
 def test_a_resource_that_cannot_be_had_has_failed_and_the_hook_has_not(subject):
-    install = subject.install()
+    (install,) = subject.run('install')
     assert install.exit_code == 0
     assert seen(install, 'image') == FAILED
 
 
 def test_a_resource_that_gets_broken_is_no_longer_available(subject):
     _deployed(subject)
-    upgrade = subject.attach_bytes('image', BROKEN)[0]
+    upgrade = subject.attach('image', BROKEN)[0]
     assert seen(upgrade, 'image') == FAILED
 
 
@@ -80,16 +82,16 @@ def test_a_failed_resource_is_tried_again_in_each_later_hook_until_it_is_there(s
     subject.break_resource_get('image', 'echo nothing yet >&2; exit 1')
     subject.deploy()
     assert [len(run.started('resource-get')) for run in subject.runs] == [1, 1, 1, 1]
-    assert seen(subject.idle(), 'image') == FAILED
+    assert seen(subject.idle()[-1], 'image') == FAILED
     subject.repair_resource_get('image')
-    assert seen(subject.idle(), 'image') == GOOD
-    assert subject.idle().started('resource-get') == []
+    assert seen(subject.idle()[-1], 'image') == GOOD
+    assert subject.idle()[-1].started('resource-get') == []
 
 
 @pytest.mark.parametrize(('back', 'expected'), [('a/b:1', GOOD), ('a/b:2', {*GOOD, 'changed'})])
 def test_a_change_is_measured_against_the_last_good_content(subject, back, expected):
     _deployed(subject)
-    subject.attach_bytes('image', BROKEN)
+    subject.attach('image', BROKEN)
     assert seen(subject.attach('image', back)[0], 'image') == expected
 
 
@@ -109,7 +111,7 @@ def fail_once():
         subject.attach('image', 'a/b:2')
     assert states(subject.flags, 'image') == GOOD
     (subject.charm / 'config.yaml').write_text('options: {fail: {type: boolean, default: false}}')
-    assert seen(subject.retry(), 'image') == {*GOOD, 'changed'}
+    assert seen(subject.retry()[0], 'image') == {*GOOD, 'changed'}
 
 
 def test_an_idle_hook_after_a_change_sends_no_pod_spec(charms, live):
@@ -117,13 +119,13 @@ def test_an_idle_hook_after_a_change_sends_no_pod_spec(charms, live):
     upgrade, config_changed = subject.attach('my-resource', 'a/b:2')
     assert upgrade.pod_spec
     assert config_changed.pod_spec is None
-    assert subject.idle().pod_spec is None
+    assert subject.idle()[-1].pod_spec is None
 
 
 def _deployed_example(charms, live):
     subject = live(charms.example('my-charm'))
     subject.attach('my-resource', 'a/b:1')
-    subject.install()
+    subject.run('install')
     return subject
 
 
@@ -138,7 +140,7 @@ def test_images_that_share_one_file_are_told_apart(charms, live, juju):
     subject = live(charms.make(resources=TWO, reactive=OBSERVER), juju=juju)
     subject.attach('first', 'a/first', 'one', '1')
     subject.attach('second', 'a/second')
-    install = subject.install()
+    (install,) = subject.run('install')
     assert images(install.pod_spec) == {
         'first': ('a/first', 'one', '1'),
         'second': ('a/second', '', ''),
@@ -149,7 +151,7 @@ def test_a_change_of_one_is_no_change_of_the_others(charms, live):
     subject = live(charms.make(resources=TWO, reactive=OBSERVER))
     subject.attach('first', 'a/first')
     subject.attach('second', 'a/second')
-    subject.install()
+    subject.run('install')
     upgrade = subject.attach('second', 'a/third')[0]
     assert seen(upgrade, 'first') == GOOD
     assert seen(upgrade, 'second') == {*GOOD, 'changed'}
@@ -165,7 +167,7 @@ def ask_again():
 """
     subject = live(charms.make(resources=TWO, reactive=OBSERVER + asking))
     subject.attach('first', 'a/first')
-    install = subject.install()
+    (install,) = subject.run('install')
     assert sorted(install.started('resource-get')) == [
         ['resource-get', 'first'],
         ['resource-get', 'second'],
@@ -188,7 +190,7 @@ def test_images_of_both_types_are_fetched_if_their_auto_fetch_is_true(charms, li
     _declare(subject, resources)
     for name in resources:
         subject.attach(name, f'a/{name}')
-    install = subject.install()
+    (install,) = subject.run('install')
     assert images(install.pod_spec) == {'oci': ('a/oci', '', ''), 'docker': ('a/docker', '', '')}
     assert not subject.flags & {f'layer.docker-resource.{n}.fetched' for n in ('file', 'not-said')}
 
@@ -215,7 +217,7 @@ def use():
     resources = {'image': {**IMAGE, 'auto-fetch': False}}
     subject = live(charms.make(resources=resources, reactive=OBSERVER + asking))
     subject.attach('image', 'a/b:1')
-    install = subject.install()
+    (install,) = subject.run('install')
     assert ('INFO', 'USED a/b:1') in install.log
     upgrade = subject.attach('image', 'a/b:2')[0]
     assert ('INFO', 'USED a/b:2') in upgrade.log
@@ -232,14 +234,14 @@ def use():
         hookenv.log('REFUSED ' + str(error))
 """
     subject = live(charms.make(resources={'image': IMAGE}, reactive=OBSERVER + impatient))
-    (refused,) = [text for _, text in subject.install().log if text.startswith('REFUSED')]
+    (refused,) = [text for _, text in subject.run('install')[-1].log if text.startswith('REFUSED')]
     assert 'layer.docker-resource.image.available' in refused
 
 
 def test_a_resource_that_an_upgrade_adds_is_fetched(charms, live):
     subject = live(charms.make(resources={'first': IMAGE}, reactive=OBSERVER))
     subject.attach('first', 'a/first')
-    subject.install()
+    subject.run('install')
     release = charms.make(resources=TWO, reactive=OBSERVER)
     upgrade = subject.upgrade(release, {'second': 'a/second'})[0]
     assert seen(upgrade, 'second') == GOOD
@@ -251,12 +253,12 @@ def test_of_a_resource_that_an_upgrade_drops_nothing_is_left(charms, live, attac
     subject.attach('first', 'a/first')
     if attached:
         subject.attach('second', 'a/second', 'me', 'secret')
-    subject.install()
+    subject.run('install')
     subject.upgrade(charms.make(resources={'first': IMAGE}, reactive=OBSERVER))
     assert states(subject.flags, 'second') == set()
     assert 'second' not in str(subject.kv)
     assert 'secret' not in str(subject.kv)
-    assert images(subject.idle().pod_spec) == {'first': ('a/first', '', '')}
+    assert images(subject.idle()[-1].pod_spec) == {'first': ('a/first', '', '')}
     assert subject.status[0] != 'blocked'
 
 
@@ -284,8 +286,8 @@ def send():
 """
     subject = live(charms.make(resources={'image': IMAGE}, reactive=OBSERVER + sending))
     subject.attach('image', 'a/b:1')
-    subject.install()
-    after = [subject.attach('image', 'a/b:2')[0], subject.attach_bytes('image', BROKEN)[0]]
+    subject.run('install')
+    after = [subject.attach('image', 'a/b:2')[0], subject.attach('image', BROKEN)[0]]
     sent = [[text for _, text in run.log if text.startswith('SENT')] for run in after]
     assert not any('SENT a/b:1' in texts for texts in sent)
     assert 'SENT a/b:2' not in sent[1]
@@ -296,14 +298,14 @@ def send():
 
 def test_a_first_fetch_is_maintenance(subject):
     subject.attach('image', 'a/b:1')
-    install = subject.install()
+    (install,) = subject.run('install')
     (status,) = install.statuses
     assert status[0] == 'maintenance'
     assert 'image' in status[1]
 
 
 def test_what_is_not_attached_blocks_with_the_command_that_attaches_it(subject):
-    subject.install()
+    subject.run('install')
     state, message = subject.status
     assert state == 'blocked'
     assert 'image' in message
@@ -313,8 +315,8 @@ def test_what_is_not_attached_blocks_with_the_command_that_attaches_it(subject):
 def test_the_status_names_each_resource_that_failed(charms, live):
     subject = live(charms.make(resources={**TWO, 'third': IMAGE}, reactive=OBSERVER))
     subject.attach('first', 'a/b')
-    subject.attach_bytes('second', BROKEN)
-    subject.install()
+    subject.attach('second', BROKEN)
+    subject.run('install')
     state, message = subject.status
     assert state == 'blocked'
     assert 'first' not in message
@@ -325,14 +327,14 @@ def test_the_status_names_each_resource_that_failed(charms, live):
 def test_blocked_wins_over_what_the_charm_says(charms, live):
     contented = "\n@reactive.when_not('never')\ndef ready():\n    layer.status.active('fine')\n"
     subject = live(charms.make(resources={'image': IMAGE}, reactive=OBSERVER + contented))
-    subject.install()
+    subject.run('install')
     assert subject.status[0] == 'blocked'
     subject.attach('image', 'a/b')
     assert subject.status == ('active', 'fine')
 
 
 def test_a_repaired_resource_no_longer_blocks(subject):
-    subject.install()
+    subject.run('install')
     subject.attach('image', 'a/b:1')
     assert subject.status[0] != 'blocked'
 
@@ -340,14 +342,14 @@ def test_a_repaired_resource_no_longer_blocks(subject):
 def test_reading_again_without_news_leaves_the_status_alone(subject):
     _deployed(subject)
     assert [run.statuses for run in subject.upgrade()] == [[], []]
-    assert subject.idle().statuses == []
+    assert subject.idle()[-1].statuses == []
 
 
 def test_set_status_false_leaves_all_statuses_to_the_charm(charms, live):
     options = {'docker-resource': {'set-status': False}}
     subject = live(charms.make(resources=TWO, reactive=OBSERVER, options=options))
     subject.attach('first', 'a/b:1')
-    subject.install()
+    subject.run('install')
     subject.attach('second', 'a/b:2')
     assert states(subject.flags, 'second') == GOOD
     assert [run.statuses for run in subject.runs if run.statuses] == []
@@ -356,19 +358,19 @@ def test_set_status_false_leaves_all_statuses_to_the_charm(charms, live):
 def test_a_failure_reaches_the_log_even_without_status(charms, live):
     options = {'docker-resource': {'set-status': False}}
     subject = live(charms.make(resources=TWO, reactive=OBSERVER, options=options))
-    errors = [text for level, text in subject.install().log if level == 'ERROR']
+    errors = [text for level, text in subject.run('install')[-1].log if level == 'ERROR']
     assert any('first' in text and 'second' in text for text in errors)
 
 
 def test_units_that_do_not_lead_fetch_as_well(charms, live):
     subject = live(charms.make(resources={'image': IMAGE}, reactive=OBSERVER), leader=False)
     subject.attach('image', 'a/b:1')
-    assert seen(subject.install(), 'image') == GOOD
+    assert seen(subject.run('install')[-1], 'image') == GOOD
 
 
 def test_no_repr_or_str_shows_a_password(subject):
     subject.attach('image', 'a/b:1', 'me', 'swordfish')
-    install = subject.install()
+    (install,) = subject.run('install')
     assert any(text.startswith('REPR') for _, text in install.log)
-    assert 'swordfish' not in install.said
+    assert 'swordfish' not in install.public_output
     assert 'swordfish' in str(install.pod_spec)

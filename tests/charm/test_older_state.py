@@ -90,7 +90,7 @@ def test_an_image_attached_with_the_upgrade_is_a_change(subject):
 
 def test_get_info_gives_text_before_the_first_upgrade_hook_as_well(subject):
     # Juju may run another hook with the new charm's code first, after a hook that failed.
-    run = subject.run('update-status')
+    (run,) = subject.run('update-status')
     assert images(run.pod_spec) == {
         'image': ('a/b:1', 'me', 'pw'),
         'other': ('a/other:1', '', '83'),

@@ -33,22 +33,22 @@ def test_install_starts_at_most_five_processes_a_resource(charms, live, number):
     assert with_layer['resource-get'] == number
     assert with_layer['status-set'] <= number
     charm = charms.make(reactive='from charms import reactive\n', includes=WITHOUT, layer=None)
-    without = _counts(live(charm).run('install'))
+    without = _counts(live(charm).run('install')[-1])
     assert sum((with_layer - without).values()) <= 5 * number
 
 
 def test_an_idle_hook_starts_no_process_because_of_the_layer(charms, live):
     subject = _unit(charms, live, 10)
-    subject.install()
+    subject.run('install')
     charm = charms.make(includes=WITHOUT, layer=None)
     without = live(charm)
-    without.install()
-    assert _counts(subject.idle()) == _counts(without.idle())
+    without.run('install')
+    assert _counts(subject.idle()[-1]) == _counts(without.idle()[-1])
 
 
 def test_reading_again_starts_one_process_a_resource(charms, live):
     subject = _unit(charms, live, 10)
-    subject.install()
-    idle = _counts(subject.idle())
+    subject.run('install')
+    idle = _counts(subject.idle()[-1])
     upgrade = _counts(subject.upgrade()[0])
     assert upgrade - idle == {'resource-get': 10}

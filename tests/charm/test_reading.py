@@ -14,7 +14,7 @@ def test_all_resource_get_of_a_hook_share_one_limit_and_the_rest_waits_for_the_n
     for name in FOUR:
         subject.attach(name, f'a/{name}')
     subject.break_resource_get('b', 'sleep 600')
-    install = subject.install()
+    (install,) = subject.run('install')
     assert seen(install, 'a') == GOOD
     assert seen(install, 'b') == {'fetched', 'failed'}
     assert seen(install, 'c') == seen(install, 'd') == {'fetched'}
@@ -24,7 +24,7 @@ def test_all_resource_get_of_a_hook_share_one_limit_and_the_rest_waits_for_the_n
     assert 'b: resource-get did not respond within' in subject.status[1]
     assert waiting == []  # layer:status sends the worst
     # What there was no time for goes first: what hangs never keeps the others waiting twice.
-    idle = subject.idle()
+    (idle,) = subject.idle()
     assert [command[1] for command in idle.started('resource-get')] == ['c', 'd', 'b']
     assert seen(idle, 'c') == seen(idle, 'd') == GOOD
 
@@ -36,7 +36,7 @@ def test_what_there_was_no_time_for_is_waiting(charms, live):
         subject.attach(name, f'a/{name}')
         subject.break_resource_get(name, f'sleep 6.5; printf {subject.folder}/{name}')
         (subject.folder / name).write_text(f'registrypath: a/{name}')
-    subject.install()
+    subject.run('install')
     state, message = subject.status
     assert state == 'waiting'
     assert message.startswith('b, c, d: not read yet')
@@ -55,12 +55,12 @@ def test_no_image_of_before_is_sent_while_the_new_one_is_waited_for(charms, live
     subject.deploy()
     _limit(subject, 2)
     subject.break_resource_get('a', 'sleep 600')
-    subject.attach_bytes('b', b'registrypath: a/b:2', hooks=False)
-    upgrade = subject.run('upgrade-charm')
+    subject.attach('b', b'registrypath: a/b:2', run_hooks=False)
+    (upgrade,) = subject.run('upgrade-charm')
     assert seen(upgrade, 'b') == {'fetched'}
     assert upgrade.pod_spec is None
     subject.repair_resource_get('a')
-    assert 'changed' in seen(subject.idle(), 'b')
+    assert 'changed' in seen(subject.idle()[-1], 'b')
 
 
 # What the operator reads
@@ -70,9 +70,9 @@ def test_a_charm_that_sets_no_status_is_not_left_fetching(charms, live):
     subject = live(charms.make(resources={'a': IMAGE, 'b': IMAGE}))
     subject.attach('a', 'a/a')
     subject.attach('b', 'a/b')
-    install = subject.install()
+    (install,) = subject.run('install')
     assert install.statuses == [('maintenance', 'fetched resources: a, b')]
-    assert subject.idle().statuses == []
+    assert subject.idle()[-1].statuses == []
 
 
 def test_a_fetch_that_takes_long_is_told_while_it_does(charms, live):
@@ -81,7 +81,7 @@ def test_a_fetch_that_takes_long_is_told_while_it_does(charms, live):
     module.write_text(module.read_text().replace('_SLOW_SECONDS = 5', '_SLOW_SECONDS = 0.2'))
     (subject.folder / 'a').write_text('registrypath: a/a')
     subject.break_resource_get('a', f'sleep 2; printf {subject.folder}/a')
-    assert subject.install().statuses == [
+    assert subject.run('install')[-1].statuses == [
         ('maintenance', 'fetching resource: a'),
         ('maintenance', 'fetched resource: a'),
     ]
@@ -101,8 +101,8 @@ def test_what_resource_get_prints_is_told_without_credentials(charms, live, said
     subject = live(charms.make(resources={'image': IMAGE}, reactive=OBSERVER))
     script = f"printf '%s\\n' 'ERROR could not download resource: {said}' >&2; exit 1"
     subject.break_resource_get('image', script)
-    install = subject.install()
+    (install,) = subject.run('install')
     assert kept in subject.status[1]
-    assert kept in install.said
-    assert 'SWORDFISH' not in install.said.replace(script, '')
+    assert kept in install.public_output
+    assert 'SWORDFISH' not in install.public_output.replace(script, '')
     assert 'SWORDFISH' not in str(subject.kv)

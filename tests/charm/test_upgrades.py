@@ -93,12 +93,12 @@ def test_an_upgrade_after_which_an_image_is_not_wanted_leaves_no_unit_blocked(
     if was_there:
         subject.attach('image', 'a/b:1')
     subject.deploy()
-    subject.attach_bytes('image', b'registrypath: [\n')
+    subject.attach('image', b'registrypath: [\n')
     assert subject.status[0] == 'blocked'
     subject.upgrade(charms.make(resources={'image': entry}, reactive=OBSERVER))
     assert states(subject.flags, 'image') == set()
     assert subject.status == ('maintenance', 'image resources have recovered')
-    assert subject.idle().started('resource-get') == []
+    assert subject.idle()[-1].started('resource-get') == []
 
 
 def test_an_image_that_is_there_stays_when_an_upgrade_drops_its_auto_fetch(charms, live):
@@ -139,9 +139,9 @@ def do_without():
 """
     )
     subject = live(charms.make(resources={'image': IMAGE}, reactive=optional))
-    subject.install()
+    subject.run('install')
     assert subject.status == ('active', 'ready')
-    for run in (subject.idle(), subject.idle()):
+    for run in (*subject.idle(), *subject.idle()):
         assert run.statuses == []
         assert run.started('resource-get') == []
     assert states(subject.flags, 'image') == set()
@@ -194,7 +194,7 @@ def ask():
         hookenv.log('TOLD ' + str(error))
 """
     subject = live(charms.make(resources={'image': IMAGE, 'other': FILE}, reactive=asking))
-    (told,) = [text for _, text in subject.install().log if text.startswith('TOLD')]
+    (told,) = [text for _, text in subject.run('install')[-1].log if text.startswith('TOLD')]
     assert told.endswith('metadata.yaml declares no resource of that name, only: image, other')
 
 
@@ -212,6 +212,6 @@ def test_auto_fetch_has_more_than_one_word_for_each(charms, live, word, expected
     metadata = {**subject.metadata, 'resources': {'image': {**IMAGE, 'auto-fetch': word}}}
     (subject.charm / 'metadata.yaml').write_text(yaml.safe_dump(metadata))
     subject.attach('image', 'a/b:1')
-    subject.install()
+    subject.run('install')
     assert states(subject.flags, 'image') == expected
     assert subject.status == ('active', 'ready')

@@ -77,10 +77,10 @@ def test_an_image_that_is_there_is_available_and_a_tag_that_moves_is_a_change(ch
     assert states(subject.flags, 'image') == GOOD
     assert images(start.pod_spec) == {'image': (f'{host}/team/web:2.1', 'deployer', SECRET)}
     digest = _push(host, 'moved')
-    moved, idle = subject.configure()[0], subject.idle()
-    assert 'layer.docker-resource.image.changed' in moved.flags_passing
+    moved, idle = subject.configure()[0], subject.idle()[-1]
+    assert 'layer.docker-resource.image.changed' in moved.flags_transient
     assert _pinned(moved) == _pinned(idle) == [f'{host}/team/web@{digest}']
-    assert not any(SECRET in run.said for run in subject.runs)
+    assert not any(SECRET in run.public_output for run in subject.runs)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_what_the_registry_rejects_has_failed_until_it_is_right(
     assert subject.pod_spec is None
     subject.attach('image', f'{host}/team/web:2.1', 'deployer', SECRET)
     assert states(subject.flags, 'image') == GOOD
-    assert not any(SECRET in run.said for run in subject.runs)
+    assert not any(SECRET in run.public_output for run in subject.runs)
 
 
 def test_a_registry_that_is_away_is_waited_for_unless_it_confirmed_the_image(charm, live, folder):
@@ -116,7 +116,7 @@ def test_a_registry_that_is_away_is_waited_for_unless_it_confirmed_the_image(cha
         confirmed.attach('image', f'{host}/team/web:2.1', 'deployer', SECRET)
         confirmed.deploy()
     new.attach('image', f'{host}/team/web:2.1', 'deployer', SECRET)
-    new.install()
+    new.run('install')
     assert states(new.flags, 'image') == {'fetched'}
     assert new.status[0] == 'waiting'
     assert host in new.status[1]
@@ -144,7 +144,7 @@ def test_what_was_confirmed_then_rejected_stays_so_while_its_registry_is_away(ch
     with other:
         subject.upgrade()
         assert states(subject.flags, 'image') == FAILED
-    for runs in (subject.upgrade(), [subject.idle()]):
+    for runs in (subject.upgrade(), subject.idle()):
         assert states(subject.flags, 'image') == FAILED
         assert not any(run.pod_spec for run in runs)
         assert subject.status[0] == 'blocked'

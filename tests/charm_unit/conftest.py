@@ -49,8 +49,9 @@ def say(charm, tmp_path):
     """A function that runs shell commands in a hook of a unit; returns the run."""
 
     def run(script, hook='install', unit=None, **options):
-        unit = unit or charm_unit.Unit(charm(), tmp_path / 'unit', **options)
+        unit = unit or charm_unit.Unit(charm(), tmp_path / 'unit', deploy=False, **options)
         write(unit.charm / 'hooks' / hook, script)
-        return unit.run(hook, check=False)
+        (done,) = unit.run(hook, check=False)
+        return done
 
     return run

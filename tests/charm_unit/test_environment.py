@@ -50,29 +50,29 @@ def with_wheelhouse(charm):
 def test_a_wheelhouse_is_unpacked_into_an_environment_that_is_kept(with_wheelhouse):
     kept = pathlib.Path(os.environ['XDG_CACHE_HOME'], 'charm-unit')
     before = set(kept.glob('*/made'))
-    with charm_unit.Unit(with_wheelhouse) as unit:
-        assert unit.install().output == 'lib3\n'
+    with charm_unit.Unit(with_wheelhouse, deploy=False) as unit:
+        assert unit.run('install')[-1].output == 'lib3\n'
     (made,) = set(kept.glob('*/made')) - before
-    with charm_unit.Unit(with_wheelhouse) as unit:
-        assert unit.install().output == 'lib3\n'
+    with charm_unit.Unit(with_wheelhouse, deploy=False) as unit:
+        assert unit.run('install')[-1].output == 'lib3\n'
     assert set(kept.glob('*/made')) - before == {made}
 
 
 def test_layer_basic_finds_its_environment_made_in_every_hook(with_wheelhouse):
-    with charm_unit.Unit(with_wheelhouse) as unit:
+    with charm_unit.Unit(with_wheelhouse, deploy=False) as unit:
         for hook in ('install', 'upgrade-charm'):
             script = unit.charm / 'hooks' / hook
             script.write_text('#!/bin/sh\nls wheelhouse/.bootstrapped wheelhouse/.upgraded\n')
-            assert unit.run(hook).exit_code == 0
+            assert unit.run(hook)[-1].exit_code == 0
             assert (unit.charm.parent / '.venv' / 'bin' / 'python3').exists()
 
 
 def test_an_archive_that_cannot_be_unpacked_is_named(with_wheelhouse):
     (with_wheelhouse / 'wheelhouse' / 'broken-1.tar.gz').write_bytes(b'nothing')
     with pytest.raises(
-        charm_unit.EnvironmentFailed, match=r'broken-1\.tar\.gz cannot be unpacked'
+        charm_unit.CharmEnvironmentError, match=r'broken-1\.tar\.gz cannot be unpacked'
     ):
-        charm_unit.Unit(with_wheelhouse)
+        charm_unit.Unit(with_wheelhouse, deploy=False)
 
 
 def test_what_python_has_dropped_since_is_there_again(charm):
@@ -84,8 +84,8 @@ def test_what_python_has_dropped_since_is_there_again(charm):
         'assert distutils.version.LooseVersion("1.10") > "1.9"\n'
         'assert pkg_resources.parse_version("1.10") > pkg_resources.parse_version("1.9")\n'
     )
-    with charm_unit.Unit(built) as unit:
-        assert unit.install().exit_code == 0
+    with charm_unit.Unit(built, deploy=False) as unit:
+        assert unit.run('install')[-1].exit_code == 0
 
 
 def test_the_processes_that_a_hook_starts_are_noted_or_not(charm):
@@ -93,7 +93,7 @@ def test_the_processes_that_a_hook_starts_are_noted_or_not(charm):
     (built / 'hooks' / 'install').write_text(
         '#!/usr/bin/env python3\nimport subprocess\nsubprocess.run(["juju-log", "a b"])\n'
     )
-    with charm_unit.Unit(built) as unit:
-        assert unit.install().started('juju-log') == [['juju-log', 'a b']]
-    with charm_unit.Unit(built, record=False) as unit:
-        assert unit.install().processes == []
+    with charm_unit.Unit(built, deploy=False) as unit:
+        assert unit.run('install')[-1].started('juju-log') == [['juju-log', 'a b']]
+    with charm_unit.Unit(built, record_processes=False, deploy=False) as unit:
+        assert unit.run('install')[-1].processes == []

@@ -73,7 +73,9 @@ def test_what_is_wrong_is_told_in_juju_words(say, command, code, stderr):
     ],
 )
 def test_what_only_a_leader_may_fails_for_others(charm, tmp_path, say, command):
-    unit = charm_unit.Unit(charm(requires={'db': {}}), tmp_path / 'unit', leader=False)
+    unit = charm_unit.Unit(
+        charm(requires={'db': {}}), tmp_path / 'unit', leader=False, deploy=False
+    )
     unit.relate('db', 'db/0')
     run = say(f'echo x | {command}', unit=unit)
     assert run.exit_code == 1
@@ -82,7 +84,7 @@ def test_what_only_a_leader_may_fails_for_others(charm, tmp_path, say, command):
 
 def test_values_are_printed_in_the_format_that_is_asked_for(charm, tmp_path, say):
     config = {'a': {'type': 'string', 'default': '<x>'}, 'b': {'type': 'int'}}
-    unit = charm_unit.Unit(charm(config=config), tmp_path / 'unit')
+    unit = charm_unit.Unit(charm(config=config), tmp_path / 'unit', deploy=False)
     run = say(
         'config-get a; config-get a --format=json; config-get --format json; config-get --all '
         '--format=yaml; config-get b; is-leader; relation-ids db --format=json',
@@ -96,7 +98,7 @@ def test_values_are_printed_in_the_format_that_is_asked_for(charm, tmp_path, say
 def test_what_yaml_takes_for_a_date_is_printed_as_it_was_written(charm, tmp_path, say):
     built = charm()
     (built / 'config.yaml').write_text('options: {day: {type: string, default: 2024-01-31}}')
-    unit = charm_unit.Unit(built, tmp_path / 'unit')
+    unit = charm_unit.Unit(built, tmp_path / 'unit', deploy=False)
     run = say('config-get day; config-get --format=json', unit=unit)
     assert run.output == '2024-01-31\n{"day":"2024-01-31"}\n'
 
@@ -126,15 +128,17 @@ def test_charmhelpers_says_something_in_a_relation(charm, tmp_path, length):
         'from charmhelpers.core import hookenv\n'
         f'hookenv.relation_set("db:0", {{"a": "b" * {length}, "none": None}})\n'
     )
-    unit = charm_unit.Unit(built, tmp_path / 'unit')
+    unit = charm_unit.Unit(built, tmp_path / 'unit', deploy=False)
     unit.relate('db', 'db/0')
-    run = unit.install()
-    assert unit.relation('db').said['a'] == 'b' * length
+    (run,) = unit.run('install')
+    assert unit.relation('db').data['a'] == 'b' * length
     assert len(run.started('relation-set')) == 2
 
 
 def test_text_of_any_length_and_kind_goes_both_ways(charm, tmp_path, say):
-    unit = charm_unit.Unit(charm(config={'a': {'type': 'string'}}), tmp_path / 'unit')
+    unit = charm_unit.Unit(
+        charm(config={'a': {'type': 'string'}}), tmp_path / 'unit', deploy=False
+    )
     text = '\'"$(echo no)`%s\\n\n\täß€' + 'x' * 100_000
     unit.configure(a=text)
     run = say('juju-log "$(config-get a)"', unit=unit)
@@ -147,7 +151,9 @@ def test_many_tools_may_be_called_at_once(say):
 
 
 def test_what_a_failed_hook_changed_is_not_kept(charm, tmp_path, say):
-    unit = charm_unit.Unit(charm(requires={'db': {}}), tmp_path / 'unit', check=False)
+    unit = charm_unit.Unit(
+        charm(requires={'db': {}}), tmp_path / 'unit', check=False, deploy=False
+    )
     unit.relate('db', 'db/0')
     changes = (
         'relation-set -r 0 said=this; state-set kept=this; open-port 80; status-set active done; '
@@ -156,18 +162,18 @@ def test_what_a_failed_hook_changed_is_not_kept(charm, tmp_path, say):
     run = say(f'{changes}; exit 3', unit=unit)
     assert run.exit_code == 3
     assert (run.pod_spec, run.relation_data) == (None, {})
-    assert 'said' not in unit.relation('db').said
+    assert 'said' not in unit.relation('db').data
     assert unit.opened_ports == []
     assert unit.status == ('error', 'hook failed: "install"')
     run = say(changes, unit=unit)
-    assert unit.relation('db').said['said'] == 'this'
+    assert unit.relation('db').data['said'] == 'this'
     assert unit.opened_ports == ['80/tcp']
     assert unit.image() == 'a/b'
     assert unit.status == ('active', 'done')
 
 
 def test_a_hook_sees_what_it_has_set_before_it_is_kept(charm, tmp_path, say):
-    unit = charm_unit.Unit(charm(requires={'db': {}}), tmp_path / 'unit')
+    unit = charm_unit.Unit(charm(requires={'db': {}}), tmp_path / 'unit', deploy=False)
     unit.relate('db', 'db/0', {'host': 'h'})
     run = say(
         'relation-set -r 0 a=b; relation-get -r 0 a tested/0; relation-get -r 0 host db/0; '
@@ -217,7 +223,7 @@ def test_what_a_tool_writes_to_a_file_is_where_the_hook_is(say):
 
 
 def test_a_unit_that_leaves_before_the_deployment_runs_no_hooks(charm):
-    with charm_unit.Unit(charm(requires={'db': {'interface': 'mysql'}})) as unit:
+    with charm_unit.Unit(charm(requires={'db': {'interface': 'mysql'}}), deploy=False) as unit:
         unit.relate('db', 'mysql/0', {'host': 'a'})
         assert unit.depart('db', 'mysql/0') == []
         assert unit.break_relation('db') == []

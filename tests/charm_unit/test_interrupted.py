@@ -81,7 +81,7 @@ def test_a_resource_get_that_hangs_ends_with_its_unit(charm, tmp_path):
     killed = f"""
 import math, os, charm_unit
 unit = charm_unit.Unit({str(charm({'install': f'echo $$ >{tmp_path}/pid; resource-get web'}))!r},
-                       {str(tmp_path / 'unit')!r})
+                       {str(tmp_path / 'unit')!r}, deploy=False)
 unit.slow_resource_get('web', math.inf)
 unit.deploy()
 """

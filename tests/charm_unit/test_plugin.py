@@ -8,11 +8,11 @@ import sys
 
 _SOURCES = pathlib.Path(__file__).parents[2] / 'tools' / 'charm-unit' / 'src'
 _TESTS = """
-def test_it(charm_unit):
-    unit = charm_unit(resources={'web': 'a/b:1'}, juju='3.6.0')
+def test_it(make_unit):
+    unit = make_unit(resources={'web': 'a/b:1'}, juju='3.6.0')
     assert [run.hook for run in unit.runs] == ['install', 'config-changed']
-    assert unit.run('update-status').output == '3.6.0'
-    assert charm_unit(deploy=False, leader=False).runs == []
+    assert unit.run('update-status')[-1].output == '3.6.0'
+    assert make_unit(deploy=False, leader=False).runs == []
 """
 
 

@@ -22,18 +22,18 @@ def _hooks(runs):
 
 
 def test_a_unit_is_deployed_with_the_hooks_of_juju(charm):
-    with charm_unit.Unit(charm(dict.fromkeys(ALL, ''))) as unit:
+    with charm_unit.Unit(charm(dict.fromkeys(ALL, '')), deploy=False) as unit:
         assert _hooks(unit.deploy()) == ['install', 'leader-elected', 'config-changed', 'start']
-    with charm_unit.Unit(charm(dict.fromkeys(ALL, '')), leader=False) as unit:
+    with charm_unit.Unit(charm(dict.fromkeys(ALL, '')), leader=False, deploy=False) as unit:
         assert _hooks(unit.deploy())[1] == 'leader-settings-changed'
-        assert _hooks(unit.lead()) == ['leader-elected']
+        assert _hooks(unit.become_leader()) == ['leader-elected']
         assert unit.leader
-        assert _hooks(unit.stop_leading()) == ['leader-settings-changed']
+        assert _hooks(unit.lose_leadership()) == ['leader-settings-changed']
         assert not unit.leader
 
 
 def test_hooks_that_a_charm_does_not_have_are_passed_over(charm):
-    with charm_unit.Unit(charm()) as unit:
+    with charm_unit.Unit(charm(), deploy=False) as unit:
         assert _hooks(unit.deploy()) == ['install', 'config-changed']
 
 
@@ -42,19 +42,17 @@ def test_hooks_that_a_charm_does_not_have_are_passed_over(charm):
 )
 def test_an_image_that_is_attached_brings_the_hooks_of_that_juju(charm, juju, hooks):
     with charm_unit.Unit(charm(), juju=juju) as unit:
-        unit.deploy()
         assert _hooks(unit.attach('web', 'a/b:1')) == hooks
 
 
 @pytest.mark.parametrize('juju', ['2.4.7', '4.0.0', 'new'])
 def test_a_juju_without_pod_specs_cannot_be_simulated(charm, juju):
-    with pytest.raises(charm_unit.WrongUse, match='Juju'):
+    with pytest.raises(charm_unit.UsageError, match='Juju'):
         charm_unit.Unit(charm(), juju=juju)
 
 
 def test_units_join_say_something_depart_and_the_relation_breaks(charm, say):
     with charm_unit.Unit(charm(dict.fromkeys(DB, ''), requires={'db': {}})) as unit:
-        unit.deploy()
         created, joined, changed = DB[:3]
         assert _hooks(unit.relate('db', 'mysql/0', {'host': 'a'})) == [created, joined, changed]
         assert _hooks(unit.relate('db', 'mysql/0', {'host': 'a'})) == []
@@ -69,23 +67,24 @@ def test_units_join_say_something_depart_and_the_relation_breaks(charm, say):
 
 def test_a_remote_unit_is_listed_from_the_hook_of_its_joining_on(charm):
     hooks = dict.fromkeys(('install', 'start', *DB), 'relation-list -r db:0')
-    with charm_unit.Unit(charm(hooks, requires={'db': {}})) as unit:
+    with charm_unit.Unit(charm(hooks, requires={'db': {}}), deploy=False) as unit:
         unit.relate('db', 'mysql/0')
         listed = {run.hook: run.output for run in unit.deploy()}
         assert {hook for hook, units in listed.items() if units} == set(DB[1:3])
         assert [run.output for run in unit.break_relation('db')] == ['', '']
-    with charm_unit.Unit(charm({'start': hooks['start']}, 'b', requires={'db': {}})) as unit:
+    with charm_unit.Unit(
+        charm({'start': hooks['start']}, 'b', requires={'db': {}}), deploy=False
+    ) as unit:
         unit.relate('db', 'mysql/0')  # without a hook for it
         unit.deploy()
-        assert unit.run('start').output == 'mysql/0\n'
+        assert unit.run('start')[-1].output == 'mysql/0\n'
         unit.depart('db', 'mysql/0')
-        assert unit.run('start').output == ''
+        assert unit.run('start')[-1].output == ''
 
 
 def test_a_relation_hook_knows_who_spoke(charm):
     told = 'echo $JUJU_RELATION_ID $JUJU_REMOTE_UNIT $JUJU_REMOTE_APP $JUJU_DEPARTING_UNIT'
     with charm_unit.Unit(charm(dict.fromkeys(DB, told), requires={'db': {}})) as unit:
-        unit.deploy()
         assert unit.relate('db', 'mysql/2')[-1].output == 'db:0 mysql/2 mysql\n'
         departed, broken = unit.break_relation('db')
         assert departed.output == 'db:0 mysql/2 mysql mysql/2\n'
@@ -93,20 +92,22 @@ def test_a_relation_hook_knows_who_spoke(charm):
 
 
 def test_what_the_charm_does_not_have_is_named(charm):
-    with charm_unit.Unit(charm(requires={'db': {}}, config={'port': {'type': 'int'}})) as unit:
+    with charm_unit.Unit(
+        charm(requires={'db': {}}, config={'port': {'type': 'int'}}), deploy=False
+    ) as unit:
         for call in (
             lambda: unit.configure(prot=1),
             lambda: unit.relate('bd'),
-            lambda: unit.act('backup'),
+            lambda: unit.run_action('backup'),
             lambda: unit.run('start'),
             lambda: unit.attach('wbe', 'a/b:1'),
             lambda: unit.detach('wbe'),
             lambda: unit.fail_resource_get('wbe'),
             lambda: unit.upgrade(images={'wbe': 'a/b:1'}),
         ):
-            with pytest.raises(charm_unit.WrongUse, match='the charm has no '):
+            with pytest.raises(charm_unit.UsageError, match='the charm has no '):
                 call()
-        with pytest.raises(charm_unit.WrongUse, match='option port expected int'):
+        with pytest.raises(charm_unit.UsageError, match='option port expected int'):
             unit.configure(port='eighty')
         unit.configure(port='80')
         assert unit.config == {'port': 80}
@@ -115,13 +116,12 @@ def test_what_the_charm_does_not_have_is_named(charm):
 def test_after_a_failed_hook_no_other_runs_until_it_succeeds(charm, tmp_path):
     stumble = f'test -e {tmp_path}/repaired'
     with charm_unit.Unit(charm({'upgrade-charm': stumble}), check=False) as unit:
-        unit.deploy()
         assert _hooks(unit.attach('web', 'a/b:1')) == ['upgrade-charm']
         assert unit.failed == 'upgrade-charm'
         assert unit.status == ('error', 'hook failed: "upgrade-charm"')
-        assert unit.idle().hook == 'upgrade-charm'
+        assert unit.idle()[-1].hook == 'upgrade-charm'
         (tmp_path / 'repaired').touch()
-        assert unit.idle().hook == 'config-changed'
+        assert unit.idle()[-1].hook == 'config-changed'
         assert unit.failed is None
         (tmp_path / 'repaired').unlink()
         unit.upgrade()
@@ -129,16 +129,19 @@ def test_after_a_failed_hook_no_other_runs_until_it_succeeds(charm, tmp_path):
 
 
 def test_a_hook_that_hangs_is_ended_with_what_it_printed(charm):
-    with charm_unit.Unit(charm({'install': 'echo so far; sleep 600; echo on'}), timeout=5) as unit:
-        with pytest.raises(charm_unit.HookFailed, match='timed out after(.|\n)*so far') as caught:
+    with charm_unit.Unit(
+        charm({'install': 'echo so far; sleep 600; echo on'}), timeout=5, deploy=False
+    ) as unit:
+        with pytest.raises(
+            charm_unit.HookFailedError, match='timed out after(.|\n)*so far'
+        ) as caught:
             unit.deploy()
-        assert caught.value.run.ended
+        assert caught.value.run.timed_out
 
 
 @pytest.mark.parametrize('break_it', ['fail', 'hang', 'slow'])
 def test_resource_get_fails_hangs_or_is_slow(charm, say, break_it):
     with charm_unit.Unit(charm(), resources={'web': 'a/b:1'}) as unit:
-        unit.deploy()
         ask = 'cat $(timeout 3 resource-get web) </dev/null; echo $?'
         assert say(ask, unit=unit).output == DETAILS + '0\n'
         if break_it == 'fail':
@@ -160,18 +163,18 @@ def test_an_action_gives_results_and_may_fail(charm):
         'test $(action-get mb) = 5 || action-fail big'
     )
     actions = {'backup': {'params': {'mb': {'type': 'integer', 'default': 5}}}}
-    with charm_unit.Unit(charm({'backup': script}, actions=actions)) as unit:
-        result = unit.act('backup').action
+    with charm_unit.Unit(charm({'backup': script}, actions=actions), deploy=False) as unit:
+        result = unit.run_action('backup')[-1].action
         assert (result.status, result.results) == ('completed', {'size': {'mb': '5'}})
         assert result.log == ['begun']
-        result = unit.act('backup', {'mb': 6}).action
+        result = unit.run_action('backup', {'mb': 6})[-1].action
         assert (result.status, result.message) == ('failed', 'big')
 
 
 def test_a_hook_writes_into_the_units_own_home_and_temporary_folder(charm):
     script = 'echo x >$HOME/x; mktemp; touch ../beside; echo $JUJU_UNIT_NAME $JUJU_VERSION'
-    with charm_unit.Unit(charm({'install': script}), juju='2.9.31') as unit:
-        temporary, told = unit.install().output.split('\n')[:2]
+    with charm_unit.Unit(charm({'install': script}), juju='2.9.31', deploy=False) as unit:
+        temporary, told = unit.run('install')[-1].output.split('\n')[:2]
         assert temporary.startswith(f'{unit.folder}/tmp/')
         assert told == 'tested/0 2.9.31'
         assert (unit.folder / 'home' / 'x').exists()
@@ -179,8 +182,10 @@ def test_a_hook_writes_into_the_units_own_home_and_temporary_folder(charm):
 
 
 def test_programs_that_would_change_the_machine_are_not_run(charm):
-    with charm_unit.Unit(charm({'install': 'apt-get install -y x && systemctl stop y'})) as unit:
-        assert unit.install().output == (
+    with charm_unit.Unit(
+        charm({'install': 'apt-get install -y x && systemctl stop y'}), deploy=False
+    ) as unit:
+        assert unit.run('install')[-1].output == (
             'charm-unit: not run: apt-get install -y x\ncharm-unit: not run: systemctl stop y\n'
         )
 
@@ -192,9 +197,11 @@ def test_a_hook_runs_with_the_interpreter_that_is_asked_for(charm):
         '#!/usr/local/sbin/charm-env python3\nimport sys, platform\n'
         'print(sys.version_info[:2], platform.linux_distribution()[0])\n'
     )
-    with charm_unit.Unit(built, python=sys.executable) as unit:
-        assert unit.install().output == f'{sys.version_info[:2]} Ubuntu\n'
-    with pytest.raises(charm_unit.EnvironmentFailed, match='interpreter python9 does not exist'):
+    with charm_unit.Unit(built, python=sys.executable, deploy=False) as unit:
+        assert unit.run('install')[-1].output == f'{sys.version_info[:2]} Ubuntu\n'
+    with pytest.raises(
+        charm_unit.CharmEnvironmentError, match='interpreter python9 does not exist'
+    ):
         charm_unit.Unit(built, python='python9')
 
 
@@ -212,8 +219,8 @@ def test_what_cannot_be_started_has_failed_with_the_reason(charm, script, mode, 
     for file in (built / 'hooks' / 'install', built / 'actions' / 'backup'):
         file.write_text(script)
         file.chmod(mode)
-    with charm_unit.Unit(built, check=False) as unit:
-        for run in (unit.act('backup'), unit.install()):
+    with charm_unit.Unit(built, check=False, deploy=False) as unit:
+        for run in (*unit.run_action('backup'), *unit.run('install')):
             assert run.exit_code == code
             assert re.fullmatch(f'charm-unit: .* cannot be run: .*{reason}.*\n', run.output)
         assert unit.status == ('error', 'hook failed: "install"')
@@ -223,9 +230,9 @@ def test_a_hook_is_made_executable_as_by_juju_and_an_action_is_not(charm):
     built = charm({'backup': ''}, actions={'backup': {}})
     for file in (built / 'hooks' / 'install', built / 'actions' / 'backup'):
         file.chmod(0o644)
-    with charm_unit.Unit(built, check=False) as unit:
-        assert unit.install().exit_code == 0
-        run = unit.act('backup')
+    with charm_unit.Unit(built, check=False, deploy=False) as unit:
+        assert unit.run('install')[-1].exit_code == 0
+        (run,) = unit.run_action('backup')
     assert run.exit_code == 126
     assert 'backup cannot be run: it is not executable: chmod +x it' in run.output
     assert (built / 'hooks' / 'install').stat().st_mode & 0o777 == 0o644
@@ -238,8 +245,8 @@ def test_a_python_is_found_in_any_word_of_the_first_line(charm, first):
     built = charm()
     script = built / 'hooks' / 'install'
     script.write_text(f'#!{first}\nimport sys\nprint(sys.executable, sys.stdout.write_through)\n')
-    with charm_unit.Unit(built) as unit:
-        executable, unbuffered = unit.install().output.split()
+    with charm_unit.Unit(built, deploy=False) as unit:
+        executable, unbuffered = unit.run('install')[-1].output.split()
         assert executable.startswith(str(unit.folder))
         assert unbuffered == 'True'
 
@@ -249,9 +256,8 @@ def test_an_upgrade_keeps_what_hooks_wrote_and_drops_what_the_build_had(charm):
     (first / 'old').touch()
     second = charm({'start': 'cat mine; ls'}, folder='second')
     with charm_unit.Unit(first) as unit:
-        unit.deploy()
         unit.upgrade(second)
-        listed = unit.run('start').output.split('\n')
+        listed = unit.run('start')[-1].output.split('\n')
     assert listed[0] == 'kept'
     assert 'old' not in listed
 
@@ -272,7 +278,7 @@ def test_a_folder_without_a_built_charm_is_told_what_it_is(tmp_path, files, word
     for file in files:
         (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / file).touch()
-    with pytest.raises(charm_unit.NotABuiltCharm, match=words):
+    with pytest.raises(charm_unit.NotABuiltCharmError, match=words):
         charm_unit.Unit(tmp_path)
 
 
@@ -281,5 +287,5 @@ def test_a_charm_without_its_framework_is_told_what_it_lacks(charm, tmp_path):
     shutil.rmtree(built / 'lib' / 'charmhelpers')
     environment = tmp_path / 'bare'
     subprocess.run([sys.executable, '-m', 'venv', '--without-pip', environment], check=True)
-    with pytest.raises(charm_unit.EnvironmentFailed, match='charmhelpers: missing from'):
+    with pytest.raises(charm_unit.CharmEnvironmentError, match='charmhelpers: missing from'):
         charm_unit.Unit(built, python=environment / 'bin' / 'python')

@@ -1,7 +1,7 @@
-"""The pytest plugin: the fixture `charm_unit` gives units of the author's charm.
+"""The pytest plugin: the fixture `make_unit` creates units of the author's charm.
 
-    def test_another_image_reaches_the_pod_spec(charm_unit):
-        unit = charm_unit(resources={'my-resource': 'docker.io/library/nginx:1.27'})
+    def test_another_image_reaches_the_pod_spec(make_unit):
+        unit = make_unit(resources={'my-resource': 'docker.io/library/nginx:1.27'})
         unit.attach('my-resource', 'docker.io/library/nginx:1.28')
         assert unit.image('my-service') == 'docker.io/library/nginx:1.28'
         assert unit.status == ('active', 'ready')
@@ -11,6 +11,7 @@ the folder of that): built already, or a source, which is built once for a sessi
 """
 
 import fcntl
+import itertools
 import os
 import pathlib
 import shutil
@@ -20,8 +21,8 @@ import pytest
 
 from charm_unit._unit import charm, errors, source, unit
 
-Start = typing.Callable[..., unit.Unit]
-"""Takes what Unit does, and `deploy`; returns a unit that lives as long as the test."""
+MakeUnit = typing.Callable[..., unit.Unit]
+"""What `make_unit` is: it takes the keywords of charm_unit.Unit; the unit lives as the test."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -41,7 +42,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def built_charm(
     pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
 ) -> pathlib.Path:
-    """The folder of the built charm that is tested."""
+    """The folder of the built charm to test."""
     named = pytestconfig.getoption('charm')
     folder = pathlib.Path(named) if named else pytestconfig.rootpath / pytestconfig.getini('charm')
     folder = folder.resolve()
@@ -54,7 +55,7 @@ def built_charm(
 
 
 def _built_once(folder: pathlib.Path, factory: pytest.TempPathFactory) -> pathlib.Path:
-    """Build a source, once for all processes of pytest-xdist."""
+    """Build a source once for all processes of pytest-xdist."""
     base = factory.getbasetemp()
     if 'PYTEST_XDIST_WORKER' in os.environ:
         base = base.parent
@@ -70,24 +71,23 @@ def _built_once(folder: pathlib.Path, factory: pytest.TempPathFactory) -> pathli
 
 
 @pytest.fixture
-def charm_unit(
+def make_unit(
     built_charm: pathlib.Path, tmp_path: pathlib.Path, pytestconfig: pytest.Config
-) -> Start:
-    """Return a function that creates units of the charm, deployed unless `deploy=False`.
-
-    It takes what charm_unit.Unit does: resources, config, leader and so on.
-    """
+) -> MakeUnit:
+    """A function that creates units of the charm; it takes the keywords of charm_unit.Unit."""
     given: dict[str, typing.Any] = {}
     for option, keyword in (('charm_python', 'python'), ('charm_juju', 'juju')):
         if pytestconfig.getoption(option):
             given[keyword] = pytestconfig.getoption(option)
-    units: list[unit.Unit] = []
+    numbers = itertools.count()
 
-    def start(*, deploy: bool = True, **options: typing.Any) -> unit.Unit:
-        folder = tmp_path / f'unit-{len(units)}'
-        units.append(unit.Unit(built_charm, folder, **{**given, **options}))
-        if deploy:
-            units[-1].deploy()
-        return units[-1]
+    def make(**options: typing.Any) -> unit.Unit:
+        return unit.Unit(built_charm, tmp_path / f'unit-{next(numbers)}', **{**given, **options})
 
-    return start
+    return make
+
+
+@pytest.fixture
+def charm_unit(make_unit: MakeUnit) -> MakeUnit:
+    """The same as `make_unit`, by its older name, which hides the package in a test."""
+    return make_unit

@@ -10,15 +10,15 @@ DATABASE = {
 
 
 @pytest.fixture
-def unit(charm_unit):
+def unit(make_unit):
     """A unit with its image and its database."""
-    unit = charm_unit(resources={'oci-image': 'gcr.io/a/b:v1'})
+    unit = make_unit(resources={'oci-image': 'gcr.io/a/b:v1'})
     unit.relate('mysql', 'mysql/0', DATABASE)
     return unit
 
 
-def test_it_waits_for_the_database(charm_unit):
-    unit = charm_unit(resources={'oci-image': 'gcr.io/a/b:v1'})
+def test_it_waits_for_the_database(make_unit):
+    unit = make_unit(resources={'oci-image': 'gcr.io/a/b:v1'})
     assert unit.status == ('waiting', 'waiting for a relation to mysql')
     assert unit.pod_spec is None
 
@@ -32,7 +32,7 @@ def test_image_and_database_reach_the_pod_spec(unit):
 def test_another_image_reaches_the_pod_spec_once(unit):
     unit.attach('oci-image', 'gcr.io/a/b:v2')
     assert unit.image() == 'gcr.io/a/b:v2'
-    assert unit.idle().pod_spec is None
+    assert unit.idle()[-1].pod_spec is None
 
 
 def test_an_option_reaches_the_pod_spec(unit):

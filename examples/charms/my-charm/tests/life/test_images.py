@@ -1,19 +1,19 @@
-def test_without_an_image_it_says_which_one_is_missing(charm_unit):
-    unit = charm_unit()
+def test_without_an_image_it_says_which_one_is_missing(make_unit):
+    unit = make_unit()
     assert unit.status[0] == 'blocked'
     assert 'my-resource' in unit.status[1]
     assert unit.pod_spec is None
 
 
-def test_another_image_reaches_the_pod_spec(charm_unit):
-    unit = charm_unit(resources={'my-resource': 'docker.io/library/nginx:1.27'})
+def test_another_image_reaches_the_pod_spec(make_unit):
+    unit = make_unit(resources={'my-resource': 'docker.io/library/nginx:1.27'})
     unit.attach('my-resource', 'docker.io/library/nginx:1.28')
     assert unit.image('my-service') == 'docker.io/library/nginx:1.28'
     assert unit.status == ('active', 'ready')
 
 
-def test_a_broken_image_leaves_the_pod_spec_alone_and_is_recovered_from(charm_unit):
-    unit = charm_unit(resources={'my-resource': 'docker.io/library/nginx:1.27'})
+def test_a_broken_image_leaves_the_pod_spec_alone_and_is_recovered_from(make_unit):
+    unit = make_unit(resources={'my-resource': 'docker.io/library/nginx:1.27'})
     unit.attach('my-resource', b'no: image')
     assert unit.status[0] == 'blocked'
     assert unit.image() == 'docker.io/library/nginx:1.27'
@@ -21,8 +21,8 @@ def test_a_broken_image_leaves_the_pod_spec_alone_and_is_recovered_from(charm_un
     assert unit.image() == 'docker.io/library/nginx:1.28'
 
 
-def test_only_the_leader_sends_the_pod_spec(charm_unit):
-    unit = charm_unit(resources={'my-resource': 'docker.io/library/nginx:1.27'}, leader=False)
+def test_only_the_leader_sends_the_pod_spec(make_unit):
+    unit = make_unit(resources={'my-resource': 'docker.io/library/nginx:1.27'}, leader=False)
     assert unit.pod_spec is None
-    unit.lead()
+    unit.become_leader()
     assert unit.image() == 'docker.io/library/nginx:1.27'

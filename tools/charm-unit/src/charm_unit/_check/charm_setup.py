@@ -50,7 +50,7 @@ class Setup:
         return f'{path}:charm-unit-{number}'
 
     def check(self, built: charm.BuiltCharm) -> None:
-        """Raise WrongUse for a name that the charm does not declare."""
+        """Raise UsageError for a name that the charm does not declare."""
         for kind, given, known in (
             ('option', self.config, built.options),
             ('endpoint', self.relations, built.endpoints),
@@ -59,7 +59,7 @@ class Setup:
         ):
             for name in given:
                 if name not in known:
-                    raise errors.WrongUse(errors.unknown(kind, name, known))
+                    raise errors.UsageError(errors.unknown(kind, name, known))
 
     def apply_to(
         self, subject: unit.Unit, tested: str, before: 'charm.BuiltCharm | None' = None
@@ -129,7 +129,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def from_arguments(arguments: argparse.Namespace) -> Setup:
-    """Return the setup that the arguments describe; raise WrongUse if they are invalid."""
+    """Return the setup that the arguments describe; raise UsageError if they are invalid."""
     setup = _read(arguments.given) if arguments.given else Setup()
     setup.config.update(_pairs('--config', arguments.config))
     setup.images.update(_pairs('--image', arguments.image))
@@ -149,7 +149,7 @@ def _pairs(option: str, words: typing.Iterable[str]) -> dict[str, str]:
     for word in words:
         name, equals, value = word.partition('=')
         if not equals or not name:
-            raise errors.WrongUse(f'{option}: {word!r} must be of the form NAME=VALUE')
+            raise errors.UsageError(f'{option}: {word!r} must be of the form NAME=VALUE')
         pairs[name] = value
     return pairs
 
@@ -158,12 +158,12 @@ def _read(file: pathlib.Path) -> Setup:
     try:
         content = yaml.safe_load(resources.read(file))
     except (yaml.YAMLError, ValueError) as error:
-        raise errors.WrongUse(f'{file} is not valid YAML: {error}') from error
+        raise errors.UsageError(f'{file} is not valid YAML: {error}') from error
     mapping = functools.partial(_mapping, file)
     content = mapping('its content', content)
     for key in content:
         if key not in ('config', 'relate', 'images', 'files'):
-            raise errors.WrongUse(
+            raise errors.UsageError(
                 f'{file}: unknown key {key!r}: use config, relate, images or files'
             )
     relations = {}
@@ -188,7 +188,7 @@ def _mapping(file: pathlib.Path, what: str, value: typing.Any) -> dict[str, typi
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise errors.WrongUse(f'{file}: {what} is not a mapping')
+        raise errors.UsageError(f'{file}: {what} is not a mapping')
     return {str(key): item for key, item in value.items()}
 
 

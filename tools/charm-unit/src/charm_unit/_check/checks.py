@@ -240,7 +240,7 @@ def no_password_shown(observed: observations.Observations) -> str:
 def _public(run: runs.Run) -> typing.Iterator[tuple[str, typing.Iterable[str]]]:
     yield 'a log line', (message for _level, message in run.log)
     yield 'the status', (message for _state, message in run.statuses)
-    yield 'a flag', run.flags_set | run.flags_cleared | run.flags_passing
+    yield 'a flag', run.flags_set | run.flags_cleared | run.flags_transient
     yield 'an argument', (' '.join(command) for command in run.processes)
     yield 'the output', run.output.splitlines()
 

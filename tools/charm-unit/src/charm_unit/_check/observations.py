@@ -118,7 +118,7 @@ def error(run: runs.Run) -> str:
         printed += [line for line in printed if line.startswith('ERROR ')] + logged
     printed = printed or [line for _level, text in run.log for line in text.splitlines()]
     last = masked(printed[-1].strip()) if printed else '(no output)'
-    if run.ended:
+    if run.timed_out:
         return f'{run.hook} timed out after {run.seconds:.0f} s; its last output: {last}'
     return f'{run.hook} ended in error: {last}'
 

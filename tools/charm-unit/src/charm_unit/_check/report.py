@@ -46,7 +46,7 @@ def print_scenario(console: rich.console.Console, scenario: scenarios.Scenario) 
             console.print(rich.text.Text(f'$ {step.command}', 'dim'))
         console.print(display.table(step.runs))
         for run in step.runs:
-            if run.ended:
+            if run.timed_out:
                 _print_output(console, run)
 
 
@@ -153,11 +153,11 @@ def _hook(run: runs.Run) -> dict[str, typing.Any]:
     return {
         'hook': run.hook,
         'exit_code': run.exit_code,
-        'ended': run.ended,
+        'timed_out': run.timed_out,
         'seconds': round(run.seconds, 3),
         'flags_set': sorted(run.flags_set),
         'flags_cleared': sorted(run.flags_cleared),
-        'flags_passing': sorted(run.flags_passing),
+        'flags_transient': sorted(run.flags_transient),
         'statuses': [list(status) for status in run.statuses],
         'pod_spec_sent': run.pod_spec is not None,
         'images': in_pod_spec.images(run.pod_spec),

@@ -12,7 +12,7 @@ import pathlib
 import typing
 
 from charm_unit._check import charm_setup
-from charm_unit._unit import charm, resources, runs, unit
+from charm_unit._unit import charm, juju_version, resources, runs, unit
 
 USERNAME = 'charm-unit-user'
 PASSWORDS = ('open-sesame-Zk4w', 'open-barley-Qm7x', 'open-millet-Vt2y')  # noqa: S105 (of no account)
@@ -138,7 +138,9 @@ class _Runner:
         self.scenario = scenario
         self._on_step = on_step
         build = subject.older or subject.built
-        self.unit = unit.Unit(build.folder, leader=leader, check=False, **subject.keywords)
+        self.unit = unit.Unit(
+            build.folder, deploy=False, leader=leader, check=False, **subject.keywords
+        )
         subject.setup.apply_to(self.unit, subject.resource)
         self._image = ''
 
@@ -157,7 +159,7 @@ class _Runner:
         step = Step(name, title, command, hooks, spec, self.unit.status, self._image)
         self.scenario.steps.append(step)
         self._on_step(self.scenario, step)
-        if any(run.ended for run in hooks):
+        if any(run.timed_out for run in hooks):
             raise _ScenarioStoppedError
         return step
 
@@ -205,7 +207,7 @@ class _Runner:
 
         def attach() -> list[_Run]:
             hooks = self.unit.attach(self.subject.resource, content)
-            if hooks or self.unit.juju.attach_runs_hooks:
+            if hooks or juju_version.JujuVersion(self.unit.juju).attach_runs_hooks:
                 return hooks
             return self.unit.upgrade()  # before Juju 2.6.9, an operator has to
 
@@ -325,7 +327,7 @@ def _follower(runner: _Runner) -> None:
     third = runner.subject.other_image(3)
     content = resources.details(third, USERNAME, PASSWORDS[0])
     runner.attach('private', 'Attach another, private image', content, './private.yaml', third)
-    runner.do('lead', 'Elect this unit as leader', '', runner.unit.lead)
+    runner.do('lead', 'Elect this unit as leader', '', runner.unit.become_leader)
     runner.idle('idle')
 
 

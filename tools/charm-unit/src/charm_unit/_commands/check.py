@@ -70,7 +70,7 @@ def main(arguments: argparse.Namespace) -> int:
     built = charm.BuiltCharm(arguments.built_charm)
     older = _older(arguments.older, built)
     if not built.image_resources:
-        raise errors.WrongUse(
+        raise errors.UsageError(
             f'{built.name} declares no image resources in metadata.yaml: there is nothing to '
             'check. To run its hooks, use `charm-unit run`'
         )
@@ -78,7 +78,9 @@ def main(arguments: argparse.Namespace) -> int:
     setup.check(built)
     for file in (arguments.junit, arguments.svg):
         if file and not file.parent.is_dir():
-            raise errors.WrongUse(f'cannot write {file}: the folder {file.parent} does not exist')
+            raise errors.UsageError(
+                f'cannot write {file}: the folder {file.parent} does not exist'
+            )
     keywords = unit_options.keywords(arguments)
     for build in (built, older):
         if build:
@@ -115,7 +117,7 @@ def _older(folder: 'str | None', built: charm.BuiltCharm) -> 'charm.BuiltCharm |
         return None
     older = charm.BuiltCharm(folder)
     if older.name != built.name:
-        raise errors.WrongUse(
+        raise errors.UsageError(
             f'{folder} is a build of {older.name}, not of {built.name}: pass a build of '
             'the same charm to --from'
         )
@@ -207,4 +209,4 @@ def _write(file: pathlib.Path, content: bytes) -> None:
     try:
         file.write_bytes(content)
     except OSError as error:
-        raise errors.WrongUse(f'cannot write {file}: {error.strerror}') from error
+        raise errors.UsageError(f'cannot write {file}: {error.strerror}') from error

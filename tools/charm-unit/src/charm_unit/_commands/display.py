@@ -17,8 +17,8 @@ STATUS_STYLES = {
 }
 _BAD_FLAGS = ('.failed', '.error', '.broken')
 
-Told = tuple[str, rich.text.Text]
-"""A kind (flag, status, …) and what is to be said of it."""
+Change = tuple[str, rich.text.Text]
+"""A kind (flag, status, …) and the change."""
 
 
 def status(state: str, message: str) -> rich.text.Text:
@@ -28,10 +28,10 @@ def status(state: str, message: str) -> rich.text.Text:
     )
 
 
-def told(run: runs.Run) -> typing.Iterator[Told]:
-    """Yield everything that a hook changed, as an operator would want to know it."""
+def changes(run: runs.Run) -> typing.Iterator[Change]:
+    """Yield everything that a hook changed and an operator would want to know."""
     if run.exit_code:
-        how = 'timed out' if run.ended else f'exit code {run.exit_code}'
+        how = 'timed out' if run.timed_out else f'exit code {run.exit_code}'
         yield 'failed', rich.text.Text(how, 'bold red')
         reason = _last_line(run)
         if reason:
@@ -40,13 +40,13 @@ def told(run: runs.Run) -> typing.Iterator[Told]:
         for flag in sorted(flags):
             good = (sign == '+') != flag.endswith(_BAD_FLAGS)
             yield 'flag', rich.text.Text(f'{sign} {flag}', 'green' if good else 'red')
-    for flag in sorted(run.flags_passing):
+    for flag in sorted(run.flags_transient):
         yield 'flag', rich.text.Text(f'± {flag} (in this hook only)', 'magenta')
     if run.statuses != [run.status_before]:
         for state, message in run.statuses:
             yield 'status', status(state, message)
-    for rid, said in sorted(run.relation_data.items()):
-        yield 'relation', rich.text.Text(f'{rid}: {_pairs(said)}')
+    for rid, data in sorted(run.relation_data.items()):
+        yield 'relation', rich.text.Text(f'{rid}: {_pairs(data)}')
     yield from _images(run.pod_spec)
     if run.action:
         yield 'action', rich.text.Text(f'{run.action.status}  {run.action.message}'.rstrip())
@@ -56,7 +56,7 @@ def told(run: runs.Run) -> typing.Iterator[Told]:
         yield 'tool', rich.text.Text(f'{tool} is not simulated', 'red')
 
 
-def _images(pod_spec: 'dict[str, typing.Any] | None') -> typing.Iterator[Told]:
+def _images(pod_spec: 'dict[str, typing.Any] | None') -> typing.Iterator[Change]:
     for container in (pod_spec or {}).get('containers') or ():
         details = container.get('imageDetails') or {}
         path = details.get('imagePath') or container.get('image')
@@ -64,15 +64,15 @@ def _images(pod_spec: 'dict[str, typing.Any] | None') -> typing.Iterator[Told]:
         yield 'pod spec', rich.text.Text(f'{container.get("name")}: {path}{who}', 'blue')
 
 
-def _pairs(said: typing.Mapping[str, str]) -> str:
-    return ' '.join(f'{key}={value}' for key, value in sorted(said.items()))
+def _pairs(data: typing.Mapping[str, str]) -> str:
+    return ' '.join(f'{key}={value}' for key, value in sorted(data.items()))
 
 
 def _last_line(run: runs.Run) -> str:
-    """Return the last thing that a hook said before it failed."""
-    said = [*(message for level, message in run.log if level in ('ERROR', 'CRITICAL'))]
+    """Return the last line that a failed hook printed or logged."""
+    logged = [message for level, message in run.log if level in ('ERROR', 'CRITICAL')]
     lines = run.output.strip().splitlines() or [
-        line for text in said for line in text.splitlines()
+        line for message in logged for line in message.splitlines()
     ]
     return lines[-1].strip() if lines else ''
 
@@ -84,7 +84,7 @@ def table(done: typing.Sequence[runs.Run]) -> rich.table.Table:
     grid.add_column(style='dim', no_wrap=True)
     grid.add_column(overflow='fold')
     for run in done:
-        rows = list(told(run)) or [('', rich.text.Text('no changes', 'dim'))]
+        rows = list(changes(run)) or [('', rich.text.Text('no changes', 'dim'))]
         for number, (kind, text) in enumerate(rows):
             grid.add_row('' if number else run.hook, kind, text)
     if not done:

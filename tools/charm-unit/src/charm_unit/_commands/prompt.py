@@ -49,22 +49,23 @@ def main(arguments: argparse.Namespace) -> int:
     console = rich.console.Console(highlight=False, soft_wrap=not sys.stdout.isatty())
     with unit.Unit(
         arguments.built_charm,
+        deploy=False,
         leader=not arguments.not_leader,
         check=False,
         **unit_options.keywords(arguments),
     ) as subject:
-        operator = Operator(subject, console)
+        commands = Commands(subject, console)
         if not arguments.no_deploy:
-            operator.obey('deploy')
-        return _read(operator, subject.name, console)
+            commands.execute('deploy')
+        return _read(commands, subject.name, console)
 
 
-def _read(operator: 'Operator', name: str, console: rich.console.Console) -> int:
+def _read(commands: 'Commands', name: str, console: rich.console.Console) -> int:
     interactive = sys.stdin.isatty()
     if interactive:
-        _complete_with(operator)
+        _complete_with(commands)
         console.print(rich.text.Text('Type `help` to list the commands, Ctrl-D to quit.', 'dim'))
-    while not operator.quit:
+    while not commands.quit:
         try:
             line = input(_PROMPT.format(name)) if interactive else sys.stdin.readline()
         except EOFError:
@@ -75,20 +76,20 @@ def _read(operator: 'Operator', name: str, console: rich.console.Console) -> int
         if not interactive and line.strip():
             console.print(rich.text.Text(f'> {line.strip()}', 'dim'))
         try:
-            operator.obey(line)
+            commands.execute(line)
         except errors.CharmUnitError as error:
             if not interactive:
                 raise
             console.print(rich.text.Text(str(error), 'red'))
-    return 1 if operator.seen_failure and not interactive else 0
+    return 1 if commands.seen_failure and not interactive else 0
 
 
-def _complete_with(operator: 'Operator') -> None:
+def _complete_with(commands: 'Commands') -> None:
     try:
         import readline
     except ImportError:  # some Pythons are built without
         return
-    words = sorted([*operator.commands, *operator.unit.built.resources, *operator.unit.config])
+    words = sorted([*commands.commands, *commands.unit.built.resources, *commands.unit.config])
 
     def complete(text: str, number: int) -> 'str | None':
         found = [word for word in words if word.startswith(text)]
@@ -99,8 +100,8 @@ def _complete_with(operator: 'Operator') -> None:
     readline.parse_and_bind('tab: complete')
 
 
-class Operator:
-    """Obeys an operator's commands: each is a method do_NAME, whose docstring is its help."""
+class Commands:
+    """The commands of the prompt: each is a method do_NAME, whose docstring is its help."""
 
     def __init__(self, subject: unit.Unit, console: rich.console.Console) -> None:
         self.unit = subject
@@ -113,24 +114,23 @@ class Operator:
             if name.startswith('do_')
         }
 
-    def obey(self, line: str) -> None:
-        """Do what a line says, and show what came of it; raise CharmUnitError."""
+    def execute(self, line: str) -> None:
+        """Execute a line and show the result; raise CharmUnitError."""
         try:
             words = shlex.split(line, comments=True)
         except ValueError as error:
-            raise errors.WrongUse(f'{line.strip()}: {error}') from error
+            raise errors.UsageError(f'{line.strip()}: {error}') from error
         if not words:
             return
         command = self.commands.get(words[0])
         if command is None:
-            raise errors.WrongUse(f'{words[0]} is not a command: type `help` to list them')
+            raise errors.UsageError(f'{words[0]} is not a command: type `help` to list them')
         try:
             inspect.signature(command).bind(*words[1:])
         except TypeError:
-            raise errors.WrongUse(f'usage: {_usage(command)}') from None
+            raise errors.UsageError(f'usage: {_usage(command)}') from None
         done = command(*words[1:])
         if done is not None:
-            done = done if isinstance(done, list) else [done]
             self.seen_failure |= any(run.exit_code for run in done)
             self._console.print(display.table(done))
             if done:
@@ -143,7 +143,7 @@ class Operator:
     def _declared(self, resource: str) -> dict[str, typing.Any]:
         declared = self.unit.built.resources
         if resource not in declared:
-            raise errors.WrongUse(errors.unknown('resource', resource, declared))
+            raise errors.UsageError(errors.unknown('resource', resource, declared))
         return declared[resource]
 
     # What changes something
@@ -162,7 +162,7 @@ class Operator:
         content: str | bytes = image
         if declared['type'] == 'file':
             if not is_file:
-                raise errors.WrongUse(
+                raise errors.UsageError(
                     f'{resource} is of type file, and {image} is not an existing file: '
                     'pass the path of a file'
                 )
@@ -212,13 +212,13 @@ class Operator:
 
     def do_lead(self) -> list[runs.Run]:
         """Make this unit the leader: lead"""
-        return self.unit.lead()
+        return self.unit.become_leader()
 
     def do_stop_leading(self) -> list[runs.Run]:
         """Make another unit the leader: stop-leading"""
-        return self.unit.stop_leading()
+        return self.unit.lose_leadership()
 
-    def do_idle(self) -> runs.Run:
+    def do_idle(self) -> list[runs.Run]:
         """Run update-status, or retry the hook that failed: idle"""
         return self.unit.idle()
 
@@ -226,14 +226,14 @@ class Operator:
         """Mark the failed hook as resolved without a retry: resolve"""
         return self.unit.resolve()
 
-    def do_hook(self, hook: str) -> runs.Run:
+    def do_hook(self, hook: str) -> list[runs.Run]:
         """Run a hook: hook NAME"""
         return self.unit.run(hook)
 
-    def do_action(self, action: str, *pairs: str) -> runs.Run:
+    def do_action(self, action: str, *pairs: str) -> list[runs.Run]:
         """Run an action: action NAME [PARAMETER=VALUE …]"""
         values = {key: _value(key, text) for key, text in _split(pairs).items()}
-        return self.unit.act(action, values)
+        return self.unit.run_action(action, values)
 
     # What shows something
 
@@ -253,15 +253,15 @@ class Operator:
         """Show relation data: relations"""
         self._say(
             {
-                rid: {**known.units, self.unit.name: known.said}
-                for rid, known in self.unit.relations.items()
+                rid: {**relation.units, self.unit.name: relation.data}
+                for rid, relation in self.unit.relations.items()
             }
         )
 
     def do_log(self, hooks: str = '1') -> None:
         """Show the log of the last hook, or of the last N hooks: log [N]"""
         if not hooks.isdigit():
-            raise errors.WrongUse('usage: log [N]')
+            raise errors.UsageError('usage: log [N]')
         for run in self.unit.runs[-int(hooks) :]:
             self._console.print(rich.text.Text(run.hook, 'bold cyan'))
             for level, message in run.log:
@@ -289,12 +289,12 @@ def _purpose(method: typing.Callable[..., typing.Any]) -> str:
 
 
 def _value(key: str, text: str) -> typing.Any:
-    """Return a parameter's value, which Juju reads as YAML; raise WrongUse."""
+    """Return a parameter's value, which Juju reads as YAML; raise UsageError."""
     try:
         return yaml.safe_load(text)
     except (yaml.YAMLError, ValueError) as error:  # ValueError: of a day that no month has
         why = ' '.join(str(getattr(error, 'problem', None) or error).split())
-        raise errors.WrongUse(
+        raise errors.UsageError(
             f'{key}={text}: the value is not valid YAML ({why}): '
             f'quote a string, as in {key}=\'"…"\''
         ) from error
@@ -305,6 +305,6 @@ def _split(pairs: typing.Iterable[str]) -> dict[str, str]:
     for pair in pairs:
         key, equals, value = pair.partition('=')
         if not equals or not key:
-            raise errors.WrongUse(f'{pair} must be of the form KEY=VALUE')
+            raise errors.UsageError(f'{pair} must be of the form KEY=VALUE')
         found[key] = value
     return found

@@ -49,13 +49,13 @@ class Agent:
         """The hooks that are still to run, the one that failed first, each with its relation."""
         self.options: dict[str, typing.Any] = {}
         self.timeout: float = 0
-        self.through: typing.Sequence[str] = ()
-        self.record = True
+        self.command_prefix: typing.Sequence[str] = ()
+        self.record_processes = True
         self._python = python
         self._bootstrap = bootstrap
         self._shipped: list[pathlib.Path] = []
         self.folders.make()
-        self.put(built)
+        self.install_charm(built)
         calls.install(folder, juju)
         host.install(folder)
 
@@ -89,7 +89,7 @@ class Agent:
 
     # The charm's files
 
-    def put(self, built: charm.BuiltCharm) -> None:
+    def install_charm(self, built: charm.BuiltCharm) -> None:
         """Replace the charm's files; what a hook wrote beside them stays, as in Juju."""
         self.built = built
         self._found = environment.find(built.folder, self._python)
@@ -118,7 +118,7 @@ class Agent:
             if hook.is_file() and not hook.is_symlink():
                 hook.chmod(hook.stat().st_mode | stat.S_IXUSR)
 
-    def _be_bootstrapped(self) -> None:
+    def _mark_bootstrapped(self) -> None:
         """Tell layer:basic that its environment is made, which an upgrade would make anew."""
         folder = self.folders.charm / 'wheelhouse'
         if folder.is_dir() and not self._bootstrap:
@@ -126,10 +126,10 @@ class Agent:
                 (folder / name).touch()
 
     def resource(self, name: str) -> model.Attached:
-        """Return what the controller knows of a resource, to change it; raise WrongUse."""
+        """Return what the controller knows of a resource, to change it; raise UsageError."""
         declared = self._declared_resources()
         if name not in declared:
-            raise errors.WrongUse(errors.unknown('resource', name, declared))
+            raise errors.UsageError(errors.unknown('resource', name, declared))
         return self._resource(name)
 
     def _declared_resources(self) -> dict[str, dict[str, typing.Any]]:
@@ -156,19 +156,19 @@ class Agent:
         """Have these hooks run in turn, with the options of `run`."""
         self.pending += [(hook, options) for hook in hooks]
 
-    def settle(self, check: bool) -> list[runs.Run]:
-        """Run the hooks that wait, until one fails: raise HookFailed, if to `check`."""
+    def run_pending(self, check: bool) -> list[runs.Run]:
+        """Run the hooks that wait, until one fails: raise HookFailedError, if to `check`."""
         done: list[runs.Run] = []
         while self.pending:
             hook, options = self.pending[0]
-            _follow(hook, **options)
+            _update_members(hook, **options)
             # Juju passes over a hook that the charm does not have.
             if self.has(hook):
                 done.append(self.run(hook, **options))
                 self.failed = hook if done[-1].exit_code else None
                 if self.failed:
                     if check:
-                        raise errors.HookFailed(done[-1])
+                        raise errors.HookFailedError(done[-1])
                     break
             self.pending.pop(0)
             if hook.endswith('-relation-broken'):
@@ -176,7 +176,7 @@ class Agent:
         return done
 
     def run_first(self, hook: str, check: bool) -> runs.Run:
-        """Run a hook before those that wait; raise HookFailed, if to `check`."""
+        """Run a hook before those that wait; raise HookFailedError, if to `check`."""
         if self.failed:
             self.pending.pop(0)
         done = self.run(hook)
@@ -184,7 +184,7 @@ class Agent:
         if self.failed:
             self.pending.insert(0, (hook, {}))
             if check:
-                raise errors.HookFailed(done)
+                raise errors.HookFailedError(done)
         return done
 
     def resolve(self) -> None:
@@ -210,8 +210,8 @@ class Agent:
             self.model, hook, self.juju, relation, remote_unit, departing_unit, action
         )
         before, status_before = self.flags(), self.model.status
-        ended = self._start(now)
-        code = ended.exit_code or (-9 if ended.overdue else 0)
+        result = self._start(now)
+        code = result.exit_code or (-9 if result.timed_out else 0)
         if not code:
             now.commit()
         after = self.flags()
@@ -219,29 +219,29 @@ class Agent:
         done = runs.Run(
             hook=hook,
             exit_code=code,
-            output=ended.output,
+            output=result.output,
             status_before=status_before,
             statuses=now.statuses,
             log=now.log,
             processes=[json.loads(line) for line in noted],
             flags_set=after - before,
             flags_cleared=before - after,
-            flags_passing=runs.flags_set_by_handlers(now.log) - before - after,
+            flags_transient=runs.flags_set_by_handlers(now.log) - before - after,
             pod_spec=None if code or now.pod_spec is None else spec.load(now.pod_spec),
-            relation_data={} if code else now.said,
-            cpu_seconds=ended.cpu_seconds,
-            seconds=ended.seconds,
-            ended=ended.overdue,
+            relation_data={} if code else now.data,
+            cpu_seconds=result.cpu_seconds,
+            seconds=result.seconds,
+            timed_out=result.timed_out,
             not_simulated=now.not_simulated,
             action=_result(action, code) if action else None,
         )
         self.runs.append(done)
         return done
 
-    def _start(self, now: context.HookContext) -> process.Ended:
+    def _start(self, now: context.HookContext) -> process.Result:
         file = self.folders.charm / ('actions' if now.action else 'hooks') / now.hook
         python = self.folders.environment / 'bin' / 'python3'
-        given = process.variables(self.folders, now, self.record)
+        given = process.variables(self.folders, now, self.record_processes)
         if self._bootstrap:
             # What the charm makes itself knows nothing of us, and needs a virtualenv to be made.
             python = python if python.exists() else self._found.python
@@ -249,10 +249,10 @@ class Agent:
             beside = pathlib.Path(sys.executable).parent
             given['PATH'] = f'{given["PATH"]}:{self._found.folder}/bin:{beside}'
         self.folders.processes.write_text('')
-        self._be_bootstrapped()
+        self._mark_bootstrapped()
         with calls.Server(self.folders.root, now):
             return process.run(
-                [*self.through, *process.command(file, python)],
+                [*self.command_prefix, *process.command(file, python)],
                 self.folders.charm,
                 given,
                 self.folders.root / 'output',
@@ -260,7 +260,7 @@ class Agent:
             )
 
 
-def _follow(
+def _update_members(
     hook: str,
     relation: 'model.Relation | None' = None,
     remote_unit: str = '',

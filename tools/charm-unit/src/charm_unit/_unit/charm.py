@@ -21,7 +21,7 @@ _OF_REACTIVE = (
 
 
 class BuiltCharm:
-    """The files of a built charm in `folder`; raises NotABuiltCharm if it holds none."""
+    """The files of a built charm in `folder`; raises NotABuiltCharmError if it holds none."""
 
     def __init__(self, folder: 'str | os.PathLike[str]') -> None:
         self.folder = pathlib.Path(folder).resolve()
@@ -78,9 +78,9 @@ class BuiltCharm:
         }
 
     def default_parameters(self, action: str) -> dict[str, typing.Any]:
-        """Return the parameters that an action has without being told; raise WrongUse."""
+        """Return the parameters that an action has without being told; raise UsageError."""
         if action not in self.actions:
-            raise errors.WrongUse(errors.unknown('action', action, self.actions))
+            raise errors.UsageError(errors.unknown('action', action, self.actions))
         return {
             name: entry['default']
             for name, entry in (self.actions[action].get('params') or {}).items()
@@ -108,18 +108,18 @@ def _read(file: pathlib.Path, *_changed: int) -> dict[str, typing.Any]:
     try:
         content = yaml.safe_load(file.read_text())
     except (yaml.YAMLError, ValueError) as error:
-        raise errors.NotABuiltCharm(f'{file} cannot be read: {error}') from error
+        raise errors.NotABuiltCharmError(f'{file} cannot be read: {error}') from error
     return content if isinstance(content, dict) else {}
 
 
 def _check(folder: pathlib.Path) -> None:
     if folder.is_file():
-        raise errors.NotABuiltCharm(f'{folder} is a file: unpack it and pass the folder')
+        raise errors.NotABuiltCharmError(f'{folder} is a file: unpack it and pass the folder')
     if not folder.is_dir():
-        raise errors.NotABuiltCharm(f'{folder} is not a folder: {_MAKES_ONE}')
+        raise errors.NotABuiltCharmError(f'{folder} is not a folder: {_MAKES_ONE}')
     what = _other_kind(folder)
     if what:
-        raise errors.NotABuiltCharm(f'{folder} {what}')
+        raise errors.NotABuiltCharmError(f'{folder} {what}')
 
 
 def _other_kind(folder: pathlib.Path) -> str:

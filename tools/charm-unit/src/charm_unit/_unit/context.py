@@ -50,8 +50,8 @@ class HookContext:
         self.pod_spec: str | None = None
         self.pod_specs_sent = 0
         self.raw_spec: str | None = None
-        self.said: dict[str, dict[str, str]] = {}
-        self.application_said: dict[str, dict[str, str]] = {}
+        self.data: dict[str, dict[str, str]] = {}
+        self.app_data: dict[str, dict[str, str]] = {}
         self.ports: dict[str, bool] = {}
         self.state: dict[str, str] | None = None
         self.metrics: dict[str, str] = {}
@@ -64,11 +64,11 @@ class HookContext:
 
     def unit_settings(self, relation: model.Relation) -> dict[str, str]:
         """Return what the unit says in a relation, with what this hook has changed."""
-        return self.said.setdefault(relation.id, dict(relation.said))
+        return self.data.setdefault(relation.id, dict(relation.data))
 
     def application_settings(self, relation: model.Relation) -> dict[str, str]:
         """Return what the application says in a relation, with what this hook has changed."""
-        return self.application_said.setdefault(relation.id, dict(relation.application_said))
+        return self.app_data.setdefault(relation.id, dict(relation.app_data))
 
     def charm_state(self) -> dict[str, str]:
         """Return the state that the controller keeps for the charm, with this hook's changes."""
@@ -79,10 +79,10 @@ class HookContext:
     def commit(self) -> None:
         """Hand it all to the controller."""
         known = self.model
-        for rid, said in self.said.items():
-            known.relations[rid].said = said
-        for rid, said in self.application_said.items():
-            known.relations[rid].application_said = said
+        for rid, data in self.data.items():
+            known.relations[rid].data = data
+        for rid, data in self.app_data.items():
+            known.relations[rid].app_data = data
         for ports, opened in self.ports.items():
             (known.ports.add if opened else known.ports.discard)(ports)
         if self.state is not None:

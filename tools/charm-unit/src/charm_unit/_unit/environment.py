@@ -61,18 +61,20 @@ def find(charm: pathlib.Path, python: 'str | os.PathLike[str] | None' = None) ->
     """Return an environment for the built charm in a folder; make it if there is none.
 
     `python` is the interpreter: a path, or a name on PATH; else the one that runs this. Raises
-    EnvironmentFailed.
+    CharmEnvironmentError.
     """
     given = os.fspath(python or sys.executable)
     program = shutil.which(given)
     if not program:
-        raise errors.EnvironmentFailed(f'the interpreter {given} does not exist: check --python')
+        raise errors.CharmEnvironmentError(
+            f'the interpreter {given} does not exist: check --python'
+        )
     program = os.path.abspath(program)  # not resolved: that of a virtual environment is a link
     about = _about(program)
     lacking = [name for name in _NEEDED if not _brings(charm, name)]
     absent = [name for name in lacking if not about['found'][name]]
     if absent:
-        raise errors.EnvironmentFailed(
+        raise errors.CharmEnvironmentError(
             f"{', '.join(absent)}: missing from the charm's lib/ and wheelhouse/, and from "
             f'{program}. Build the charm with layer:caas-base or layer:basic, or '
             f'install {" ".join(name.replace("yaml", "PyYAML") for name in absent)} for that '
@@ -92,10 +94,10 @@ def _about(program: str) -> dict[str, typing.Any]:
         stdin=subprocess.DEVNULL,
     )
     if done.returncode:
-        raise errors.EnvironmentFailed(f'{program} is not a Python 3: {done.stderr.strip()}')
+        raise errors.CharmEnvironmentError(f'{program} is not a Python 3: {done.stderr.strip()}')
     about: dict[str, typing.Any] = json.loads(done.stdout)
     if about['version'] < [3, 5]:
-        raise errors.EnvironmentFailed(f'{program} is older than Python 3.5')
+        raise errors.CharmEnvironmentError(f'{program} is older than Python 3.5')
     return about
 
 
@@ -158,7 +160,7 @@ def _make(home: pathlib.Path, charm: pathlib.Path, program: str, paths: list[str
         stdin=subprocess.DEVNULL,
     )
     if done.returncode:
-        raise errors.EnvironmentFailed(
+        raise errors.CharmEnvironmentError(
             f'{program} -m venv failed: {(done.stderr or done.stdout).strip()}'
         )
     (packages,) = (home / 'lib').glob('python3*/site-packages')

@@ -1,4 +1,11 @@
-"""What can go wrong with a simulated unit; all are CharmUnitError."""
+"""What can go wrong with a simulated unit.
+
+CharmUnitError
+NotABuiltCharmError
+CharmEnvironmentError
+UsageError
+HookFailedError     an AssertionError, too
+"""
 
 import typing
 
@@ -7,30 +14,30 @@ if typing.TYPE_CHECKING:
 
 
 class CharmUnitError(Exception):
-    """The base of all errors here; the message says what is wrong and what to do."""
+    """The base of all errors; the message says what is wrong and what to do."""
 
 
-class NotABuiltCharm(CharmUnitError):
+class NotABuiltCharmError(CharmUnitError):
     """The folder does not hold a reactive charm that `charm-build` made."""
 
 
-class EnvironmentFailed(CharmUnitError):
+class CharmEnvironmentError(CharmUnitError):
     """The charm's Python dependencies could not be made available to its hooks."""
 
 
-class WrongUse(CharmUnitError):
+class UsageError(CharmUnitError):
     """Juju would reject what was asked for, such as an option that the charm does not have."""
 
 
-class HookFailed(CharmUnitError, AssertionError):
-    """A hook exited other than 0, or was ended because it took too long.
+class HookFailedError(CharmUnitError, AssertionError):
+    """A hook exited with a code other than 0, or was stopped because it took too long."""
 
-    `run` is what it did until then.
-    """
+    run: 'runs.Run'
+    """What the hook did until then."""
 
     def __init__(self, failed: 'runs.Run') -> None:
-        how = f'timed out after {failed.seconds:.0f} s' if failed.ended else 'exited'
-        code = '' if failed.ended else f' {failed.exit_code}'
+        how = f'timed out after {failed.seconds:.0f} s' if failed.timed_out else 'exited'
+        code = '' if failed.timed_out else f' {failed.exit_code}'
         log = '\n'.join(message for _level, message in failed.log)
         super().__init__(f'{failed.hook} {how}{code}:\n{log}\n{failed.output}')
         self.run = failed

@@ -19,9 +19,9 @@ class JujuVersion:
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r'\d+\.\d+(\.\d+)?', self.text):
-            raise errors.WrongUse(f'{self.text!r} is not a version of Juju such as 2.9.49')
+            raise errors.UsageError(f'{self.text!r} is not a version of Juju such as 2.9.49')
         if not _FIRST <= self.numbers <= _LAST:
-            raise errors.WrongUse(
+            raise errors.UsageError(
                 f'Juju {self.text} cannot be simulated: pod specs exist in Juju 2.5 to 3.6'
             )
 

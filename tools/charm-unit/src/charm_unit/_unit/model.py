@@ -13,22 +13,25 @@ class Relation:
     """A relation of the unit's application, from the unit's side."""
 
     endpoint: str
+    """The charm's endpoint, such as db."""
     number: int
+    """The number in its id."""
     remote_application: str
+    """The application that it is related to, such as mysql."""
     units: dict[str, dict[str, str]] = dataclasses.field(default_factory=dict)
-    """What each remote unit says."""
+    """The data of each remote unit, by its name."""
     members: set[str] = dataclasses.field(default_factory=set)
-    """Those that have joined: as in Juju, a hook before that one sees none of them."""
-    application: dict[str, str] = dataclasses.field(default_factory=dict)
-    """What the remote application says."""
-    said: dict[str, str] = dataclasses.field(default_factory=dict)
-    """What our unit says."""
-    application_said: dict[str, str] = dataclasses.field(default_factory=dict)
-    """What our application says."""
+    """The remote units that have joined; as in Juju, a hook before that does not see them."""
+    remote_app_data: dict[str, str] = dataclasses.field(default_factory=dict)
+    """The data of the remote application."""
+    data: dict[str, str] = dataclasses.field(default_factory=dict)
+    """The data of this unit."""
+    app_data: dict[str, str] = dataclasses.field(default_factory=dict)
+    """The data of this unit's application."""
 
     @property
     def id(self) -> str:
-        """The relation's id, as hooks see it."""
+        """The relation's id as hooks see it, such as db:0."""
         return f'{self.endpoint}:{self.number}'
 
 

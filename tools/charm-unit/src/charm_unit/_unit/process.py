@@ -17,14 +17,14 @@ _SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
 
 @dataclasses.dataclass(frozen=True)
-class Ended:
-    """How a process ended."""
+class Result:
+    """How a process ended, and what it printed."""
 
     exit_code: int
     output: str
     cpu_seconds: float
     seconds: float
-    overdue: bool
+    timed_out: bool
 
 
 @dataclasses.dataclass
@@ -146,17 +146,17 @@ def run(
     given: dict[str, str],
     output: pathlib.Path,
     timeout: float,
-) -> Ended:
+) -> Result:
     """Run a command in `folder`; end it, and all that it started, after `timeout` seconds.
 
     One that cannot be started has ended with 126, or 127 if a file is missing, as in a shell.
     """
     begun = time.monotonic()
-    overdue = threading.Event()
+    timed_out = threading.Event()
     started: list[subprocess.Popen[bytes]] = []
 
     def end() -> None:
-        overdue.set()
+        timed_out.set()
         _end(started[0].pid)
 
     timer = threading.Timer(timeout, end)
@@ -170,7 +170,7 @@ def run(
         except OSError as error:
             code = 127 if isinstance(error, FileNotFoundError) else 126
             text = f'charm-unit: {words[0]} cannot be run: {_why(error, words[0])}\n'
-            return Ended(code, text, 0, time.monotonic() - begun, False)
+            return Result(code, text, 0, time.monotonic() - begun, False)
         finally:
             timer.cancel()
             for process in started:
@@ -180,12 +180,12 @@ def run(
         started[0].returncode = os.waitstatus_to_exitcode(wait_status)
         file.seek(0)
         text = file.read()
-    return Ended(
+    return Result(
         started[0].returncode,
         text,
         usage.ru_utime + usage.ru_stime,
         time.monotonic() - begun,
-        overdue.is_set(),
+        timed_out.is_set(),
     )
 
 

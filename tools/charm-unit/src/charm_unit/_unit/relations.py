@@ -13,11 +13,11 @@ class Relations:
         self._known = of.model.relations
 
     def of(self, endpoint: str) -> model.Relation:
-        """Return the relation of an endpoint; raise WrongUse if it has none."""
+        """Return the relation of an endpoint; raise UsageError if it has none."""
         for relation in self._known.values():
             if relation.endpoint == endpoint:
                 return relation
-        raise errors.WrongUse(f'the endpoint {endpoint} has no relation')
+        raise errors.UsageError(f'the endpoint {endpoint} has no relation')
 
     def _with(self, endpoint: str, application: str) -> 'model.Relation | None':
         for relation in self._known.values():
@@ -29,7 +29,7 @@ class Relations:
         known = self._agent.model
         number = max((relation.number for relation in self._known.values()), default=-1) + 1
         relation = model.Relation(endpoint, number, application)
-        relation.said = {
+        relation.data = {
             'egress-subnets': f'{known.ingress_address}/32',
             'ingress-address': known.address,
             'private-address': known.address,
@@ -37,27 +37,27 @@ class Relations:
         self._known[relation.id] = relation
         return relation
 
-    def hear(
+    def receive(
         self,
         endpoint: str,
         unit: str,
-        said: typing.Mapping[str, typing.Any],
-        application_said: typing.Mapping[str, typing.Any],
+        data: typing.Mapping[str, typing.Any],
+        app_data: typing.Mapping[str, typing.Any],
         hooks: bool,
     ) -> None:
         """Have a remote unit, and its application, say this; queue what follows, if `hooks`."""
         declared = charm.BuiltCharm(self._agent.folders.charm).endpoints
         if endpoint not in declared:
-            raise errors.WrongUse(errors.unknown('endpoint', endpoint, declared))
+            raise errors.UsageError(errors.unknown('endpoint', endpoint, declared))
         application = unit.partition('/')[0]
         relation = self._with(endpoint, application)
         new = relation is None
         relation = relation or self._add(endpoint, application)
-        texts = _texts(said)
+        texts = _texts(data)
         joined = unit in relation.units
-        same = joined and relation.units[unit] == texts and not application_said
+        same = joined and relation.units[unit] == texts and not app_data
         relation.units[unit] = texts
-        relation.application.update(_texts(application_said))
+        relation.remote_app_data.update(_texts(app_data))
         if not hooks or same:
             return
         if new:
@@ -90,10 +90,10 @@ class Relations:
         self._agent.queue(hook, relation=relation, remote_unit=unit, departing_unit=departing)
 
     def depart(self, endpoint: str, unit: str, hooks: bool) -> None:
-        """Have a unit leave, by its hook if `hooks`; raise WrongUse if it is not related."""
+        """Have a unit leave, by its hook if `hooks`; raise UsageError if it is not related."""
         relation = self._with(endpoint, unit.partition('/')[0])
         if relation is None or unit not in relation.units:
-            raise errors.WrongUse(f'{unit} is not related to {endpoint}')
+            raise errors.UsageError(f'{unit} is not related to {endpoint}')
         if hooks:
             self._queue(relation, 'departed', unit)
         else:
@@ -110,5 +110,5 @@ class Relations:
         self._agent.queue(f'{endpoint}-relation-broken', relation=relation)
 
 
-def _texts(said: typing.Mapping[str, typing.Any]) -> dict[str, str]:
-    return {key: str(value) for key, value in said.items()}
+def _texts(data: typing.Mapping[str, typing.Any]) -> dict[str, str]:
+    return {key: str(value) for key, value in data.items()}

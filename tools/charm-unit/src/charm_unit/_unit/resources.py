@@ -17,15 +17,15 @@ def details(registrypath: str, username: str = '', password: str = '') -> bytes:
 
 
 def read(file: pathlib.Path) -> bytes:
-    """Return the content of a file; raise WrongUse if it cannot be read."""
+    """Return the content of a file; raise UsageError if it cannot be read."""
     try:
         return file.read_bytes()
     except OSError as error:
-        raise errors.WrongUse(f'cannot read {file}: {error.strerror}') from error
+        raise errors.UsageError(f'cannot read {file}: {error.strerror}') from error
 
 
 def from_file(file: pathlib.Path) -> bytes:
-    """Return an image's details from a file that an operator would attach; raise WrongUse.
+    """Return an image's details from a file that an operator would attach; raise UsageError.
 
     Juju takes YAML, or JSON with the key ImageName, and delivers three keys of it.
     """
@@ -33,9 +33,9 @@ def from_file(file: pathlib.Path) -> bytes:
     try:
         mapping = yaml.load(content, yaml.BaseLoader)  # noqa: S506 (strings only)
     except yaml.YAMLError as error:
-        raise errors.WrongUse(f'{file} is not valid YAML: {error}') from error
+        raise errors.UsageError(f'{file} is not valid YAML: {error}') from error
     if not isinstance(mapping, dict):
-        raise errors.WrongUse(f'{file} is not a mapping with the key registrypath')
+        raise errors.UsageError(f'{file} is not a mapping with the key registrypath')
     if content.lstrip().startswith(b'{'):
         mapping = {
             'imagename' if key == 'ImageName' else key.lower(): value
@@ -43,7 +43,7 @@ def from_file(file: pathlib.Path) -> bytes:
         }
         mapping['registrypath'] = mapping.pop('imagename', '')
     if not mapping.get('registrypath'):
-        raise errors.WrongUse(f'{file}: docker image path "" not valid')
+        raise errors.UsageError(f'{file}: docker image path "" not valid')
     found = [str(mapping.get(key) or '') for key in ('registrypath', 'username', 'password')]
     return details(*found)
 
@@ -83,9 +83,9 @@ def slow(resource: model.Attached, seconds: float) -> str:
 
 
 def option(name: str, value: typing.Any, declared: typing.Mapping[str, typing.Any]) -> typing.Any:
-    """Return an option's value as its declared type; raise WrongUse as Juju rejects it."""
+    """Return an option's value as its declared type; raise UsageError as Juju rejects it."""
     kind = declared.get('type', 'string')
-    wrong = errors.WrongUse(f'option {name} expected {kind}, got {value!r}')
+    wrong = errors.UsageError(f'option {name} expected {kind}, got {value!r}')
     if kind == 'string':
         if isinstance(value, str):
             return value

@@ -6,15 +6,16 @@ import typing
 _TRACE = 'tracer: set flag '
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Run:
     """What one hook, or action, did."""
 
     hook: str
+    """The name of the hook or action."""
     exit_code: int
-    """-9 and the like if a signal ended it."""
+    """0, or negative if a signal ended it, such as -9."""
     output: str
-    """What it printed, on stdout or stderr: Juju puts it into the unit's log."""
+    """What it printed on stdout and stderr; Juju writes it to the unit's log."""
     status_before: tuple[str, str]
     """The unit's (state, message) when the hook began."""
     statuses: list[tuple[str, str]]
@@ -24,37 +25,47 @@ class Run:
     processes: list[list[str]]
     """The command line of every process that the hook's interpreters started."""
     flags_set: set[str]
+    """The reactive flags that are set after the hook and were not before it."""
     flags_cleared: set[str]
-    flags_passing: set[str]
-    """Those set in the hook and cleared before its end, as charms.reactive logs."""
+    """The reactive flags that were set before the hook and are not after it."""
+    flags_transient: set[str]
+    """The reactive flags that were set in the hook and cleared before its end."""
     pod_spec: 'dict[str, typing.Any] | None'
-    """The last one that the hook sent; None if it sent none, or failed."""
+    """The last pod spec that the hook sent; None if it sent none, or failed."""
     relation_data: dict[str, dict[str, str]]
-    """What the unit said anew in relations, by their ids; nothing if the hook failed."""
+    """The unit's data in relations that the hook wrote to, by relation id; empty if it failed."""
     cpu_seconds: float
-    """Of the hook and all it waited for, user and system."""
+    """Seconds of CPU of the hook and all processes that it waited for, user and system."""
     seconds: float
-    """From its start to its end."""
-    ended: bool = False
-    """Whether it took too long, and was ended."""
+    """Seconds from its start to its end."""
+    timed_out: bool = False
+    """Whether it took too long and was stopped."""
     not_simulated: list[str] = dataclasses.field(default_factory=list)
-    """Hook tools that it called and charm-unit does not have."""
+    """The hook tools that it called and charm-unit does not have."""
     action: 'ActionResult | None' = None
-    """For an action, its result."""
+    """The result of an action; None for a hook."""
+
+    def __repr__(self) -> str:
+        how = 'timed out' if self.timed_out else f'exit code {self.exit_code}'
+        status = self.statuses[-1] if self.statuses else self.status_before
+        return f'<charm_unit.Run {self.hook}: {how}, status={status!r}>'
 
     def started(self, tool: str) -> list[list[str]]:
         """Return the command lines of the processes that ran `tool`."""
         return [command for command in self.processes if command[0] == tool]
 
     @property
-    def said(self) -> str:
-        """Everything that the hook let anyone see, as one text: where no secret may be."""
+    def public_output(self) -> str:
+        """Everything visible from outside as one string: no secret may be in it.
+
+        That is output, statuses, log, processes and flags.
+        """
         return '\n'.join(
             [
                 self.output,
                 *(' '.join(entry) for entry in self.statuses + self.log),
                 *(' '.join(command) for command in self.processes),
-                *sorted(self.flags_set | self.flags_cleared | self.flags_passing),
+                *sorted(self.flags_set | self.flags_cleared | self.flags_transient),
             ]
         )
 
@@ -66,8 +77,11 @@ class ActionResult:
     status: str
     """completed or failed."""
     message: str
+    """Why it failed, or ''."""
     results: dict[str, typing.Any]
+    """What it set with action-set, by key."""
     log: list[str]
+    """What it logged with action-log."""
 
 
 def flags_set_by_handlers(log: list[tuple[str, str]]) -> set[str]:

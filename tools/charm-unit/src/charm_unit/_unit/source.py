@@ -17,14 +17,14 @@ def is_built(folder: pathlib.Path) -> bool:
 def build(source: pathlib.Path, into: pathlib.Path) -> charm.BuiltCharm:
     """Build a charm's source below the folder `into`, with the layers of $CHARM_LAYERS_DIR.
 
-    Raises NotABuiltCharm with what `charm-build` said if it fails.
+    Raises NotABuiltCharmError with what `charm-build` said if it fails.
     """
     if not (source / 'layer.yaml').exists():
         return charm.BuiltCharm(source)  # which says what it is instead
     beside = pathlib.Path(sys.executable).parent / 'charm-build'
     program = str(beside) if beside.exists() else shutil.which('charm-build')
     if not program:
-        raise errors.NotABuiltCharm(
+        raise errors.NotABuiltCharmError(
             f'{source} is the source of a charm, and charm-build is not installed: run '
             "`pip install 'charm-tools==3.0.9' 'setuptools>=66,<81'`"
         )
@@ -48,7 +48,7 @@ def build(source: pathlib.Path, into: pathlib.Path) -> charm.BuiltCharm:
     found = [folder for folder in (into / 'built').glob('*') if is_built(folder)]
     # charm-proof runs at the end, and exits 100 or 200 for what it finds.
     if done.returncode not in (0, 100, 200) or not found:
-        raise errors.NotABuiltCharm(
+        raise errors.NotABuiltCharmError(
             f'charm-build of {source} exited {done.returncode}:\n{done.stdout}'
         )
     return charm.BuiltCharm(found[0])

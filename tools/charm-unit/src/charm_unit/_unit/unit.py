@@ -27,19 +27,35 @@ TIMEOUT = 120
 
 
 class Unit:
-    """A unit of the built charm in the folder `built`, with its files in `folder`.
+    """A unit of the built charm in the folder `built`, deployed unless `deploy` is false.
 
-    By default, `folder` is a temporary directory that is deleted with the unit. `resources` are
-    images (or bytes) by resource, `config` options by name, as for `juju deploy`. `leader` can be
-    changed at any time, without a hook; `lead` and `stop_leading` run one. `juju` is the version
-    to simulate, `python` the interpreter for hooks (a path or a name on PATH). A hook is stopped
-    after `timeout` seconds. `through` is a command that starts the hooks, such as setpriv; with
-    `record`, every process that they start is noted. With `bootstrap`, a charm on layer:basic
-    makes its environment itself in its first hook, as on a real machine.
+    What an operator does returns the runs of the hooks that follow, in their order; none if no
+    hook follows. It raises HookFailedError if a hook fails and UsageError if Juju would reject it.
+    With `check` false, a hook that fails raises nothing; as in Juju, no other hook runs before
+    that one has succeeded: `idle` and `retry` run it again.
 
-    What an operator does returns the runs of the hooks that follow, and raises HookFailed if one
-    fails, WrongUse if Juju would reject it. With `check` false, a hook that fails raises nothing;
-    as in Juju, no other runs before it succeeded: `idle` or `retry` tries it again.
+    Args:
+        built: the folder that `charm-build` created
+        folder: where the unit has its files; default: a temporary folder, deleted with the unit
+        deploy: run the first hooks now; else `deploy` runs them
+        resources: what to attach before, by resource: an image's reference, or bytes
+        config: the options to set before, by name
+        leader: whether the unit is the leader of its application
+        juju: the version of Juju to simulate, 2.5 to 3.6
+        python: the interpreter that runs the hooks: a path, or a name on PATH; default: the one
+            that runs this
+        timeout: seconds after which a hook is stopped
+        command_prefix: a command that starts the hooks, such as setpriv with its arguments
+        record_processes: keep the command line of every process that hooks start
+        check: raise HookFailedError if a hook fails
+        bootstrap: let a charm on layer:basic create its virtual environment in its first hook, as
+            on a real machine
+
+    Raises:
+        NotABuiltCharmError: `built` does not hold a reactive charm that `charm-build` made
+        CharmEnvironmentError: the interpreter or the charm's Python packages cannot be used
+        UsageError: Juju would reject an argument, or `folder` has a unit already
+        HookFailedError: a hook of the deployment failed
     """
 
     def __init__(
@@ -47,14 +63,15 @@ class Unit:
         built: 'str | os.PathLike[str]',
         folder: 'str | os.PathLike[str] | None' = None,
         *,
+        deploy: bool = True,
         resources: 'typing.Mapping[str, str | bytes] | None' = None,
         config: 'typing.Mapping[str, typing.Any] | None' = None,
         leader: bool = True,
         juju: str = JUJU,
         python: 'str | os.PathLike[str] | None' = None,
         timeout: float = TIMEOUT,
-        through: typing.Sequence[str] = (),
-        record: bool = True,
+        command_prefix: typing.Sequence[str] = (),
+        record_processes: bool = True,
         check: bool = True,
         bootstrap: bool = False,
     ) -> None:
@@ -62,25 +79,29 @@ class Unit:
             folder = tempfile.mkdtemp(prefix='charm-unit-')
             self._finalizer = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         self.folder = pathlib.Path(folder).resolve()
+        """Where the unit has its files."""
         if (self.folder / 'agents').exists():
-            raise errors.WrongUse(f'{self.folder} is the folder of another unit: pass a new one')
-        self.juju = juju_version.JujuVersion(juju)
+            raise errors.UsageError(f'{self.folder} is the folder of another unit: pass a new one')
         self.check = check
+        """Whether a hook that fails raises HookFailedError."""
+        self._juju = juju_version.JujuVersion(juju)
         found = charm.BuiltCharm(built)
         self._model = model.Model(
-            found.name, f'{found.name}/0', leader, charmhub=self.juju.shares_details_file
+            found.name, f'{found.name}/0', leader, charmhub=self._juju.shares_details_file
         )
         chosen = None if python is None else os.fspath(python)
-        self._agent = agent.Agent(found, self.folder, self._model, self.juju, chosen, bootstrap)
+        self._agent = agent.Agent(found, self.folder, self._model, self._juju, chosen, bootstrap)
         self._agent.timeout = timeout
-        self._agent.through = through
-        self._agent.record = record
+        self._agent.command_prefix = command_prefix
+        self._agent.record_processes = record_processes
         self._relations = relations.Relations(self._agent)
         self._deployed = False
         if config:
             self.configure(config)
         for resource, content in (resources or {}).items():
             self.attach(resource, content)
+        if deploy:
+            self.deploy()
 
     def __enter__(self) -> 'Unit':
         return self
@@ -88,6 +109,13 @@ class Unit:
     def __exit__(self, *_: object) -> None:
         if hasattr(self, '_finalizer'):
             self._finalizer()
+
+    def __repr__(self) -> str:
+        last = repr(self.runs[-1].hook) if self.runs else None
+        return (
+            f'<charm_unit.Unit {self.name} of {self.built.folder}: '
+            f'status={self.status!r}, last hook={last}>'
+        )
 
     # What it is
 
@@ -97,22 +125,27 @@ class Unit:
         return self._agent.built
 
     @property
-    def record(self) -> bool:
-        """Whether every process that a hook starts is noted."""
-        return self._agent.record
-
-    @record.setter
-    def record(self, noted: bool) -> None:
-        self._agent.record = noted
+    def juju(self) -> str:
+        """The version of Juju that is simulated, such as 2.9.49."""
+        return self._juju.text
 
     @property
-    def through(self) -> typing.Sequence[str]:
-        """The command that starts its hooks."""
-        return self._agent.through
+    def record_processes(self) -> bool:
+        """Whether the command line of every process that hooks start is kept."""
+        return self._agent.record_processes
 
-    @through.setter
-    def through(self, command: typing.Sequence[str]) -> None:
-        self._agent.through = command
+    @record_processes.setter
+    def record_processes(self, recorded: bool) -> None:
+        self._agent.record_processes = recorded
+
+    @property
+    def command_prefix(self) -> typing.Sequence[str]:
+        """The command that starts the hooks, with its arguments."""
+        return self._agent.command_prefix
+
+    @command_prefix.setter
+    def command_prefix(self, command: typing.Sequence[str]) -> None:
+        self._agent.command_prefix = command
 
     @property
     def name(self) -> str:
@@ -195,7 +228,7 @@ class Unit:
         return self._model.relations
 
     def relation(self, endpoint: str) -> model.Relation:
-        """Return the relation of an endpoint; raise WrongUse if it has none."""
+        """Return the relation of an endpoint; raise UsageError if it has none."""
         return self._relations.of(endpoint)
 
     @property
@@ -220,13 +253,13 @@ class Unit:
 
     # What an operator does; each returns the runs of the hooks that follow
 
-    def install(self) -> Run:
-        """Run the first hook only."""
-        self._deployed = True
-        return self.run('install')
-
     def deploy(self) -> list[Run]:
-        """Have the unit installed and started."""
+        """Install and start the unit; raise UsageError if it is deployed already."""
+        if self._deployed:
+            raise errors.UsageError(
+                f'{self.name} is deployed already: create the unit with deploy=False to deploy it '
+                'later'
+            )
         self._deployed = True
         self._agent.queue(
             'install', 'leader-elected' if self.leader else 'leader-settings-changed'
@@ -234,51 +267,53 @@ class Unit:
         self._relations.queue_created()
         self._agent.queue('config-changed', 'start')
         self._relations.queue_all()
-        return self._agent.settle(self.check)
+        return self._agent.run_pending(self.check)
 
     def attach(
-        self, resource: str, registrypath: 'str | bytes', username: str = '', password: str = ''
+        self,
+        resource: str,
+        registrypath: 'str | bytes',
+        username: str = '',
+        password: str = '',
+        *,
+        run_hooks: bool = True,
     ) -> list[Run]:
         """Attach an image, as `juju attach-resource` with a reference or a file of details.
 
-        Bytes are delivered as they are, as `attach_bytes` does. Raises WrongUse for a resource
-        that metadata.yaml does not declare.
+        `resource-get` delivers bytes as they are, even what Juju itself would never write. To
+        attach the same again runs no hook. With `run_hooks` false none runs yet, as between the
+        operator's command and Juju's first hook after it. Raises UsageError for a resource that
+        metadata.yaml does not declare.
         """
-        if isinstance(registrypath, bytes):
-            return self.attach_bytes(resource, registrypath)
-        return self.attach_bytes(resource, resources.details(registrypath, username, password))
-
-    def attach_bytes(self, resource: str, content: bytes, hooks: bool = True) -> list[Run]:
-        """Have `resource-get` deliver exactly this, which Juju itself may never have written.
-
-        Without `hooks` none follows yet, as between the operator's command and what it brings.
-        """
+        content = registrypath
+        if isinstance(content, str):
+            content = resources.details(content, username, password)
         known = self._agent.resource(resource)
         changed = known.content != content
         known.content, known.script = content, None
-        if not changed or not hooks:
+        if not changed or not run_hooks:
             return []  # the same details again have the same fingerprint
         return self._charm_modified(resource)
 
     def detach(self, resource: str) -> list[Run]:
-        """Have the controller know nothing of it any more."""
+        """Remove what is attached; raise UsageError for an undeclared resource."""
         self._agent.resource(resource).content = None
         return self._charm_modified(resource)
 
     def break_resource_get(self, resource: str, script: str) -> None:
-        """Have `resource-get` of that resource run this shell script, with the name as $1."""
+        """Make `resource-get` of a resource run this shell script, with its name as $1."""
         self._agent.resource(resource).script = script
 
     def fail_resource_get(self, resource: str, reason: str = 'the store is down') -> None:
-        """Have `resource-get` of that resource fail, with this reason."""
+        """Make `resource-get` of a resource fail for this reason."""
         self.break_resource_get(resource, resources.failing(reason))
 
     def slow_resource_get(self, resource: str, seconds: float) -> None:
-        """Have `resource-get` of that resource take so long; with math.inf, it never ends."""
+        """Make `resource-get` of a resource take so many seconds; with math.inf, it never ends."""
         self.break_resource_get(resource, resources.slow(self._agent.resource(resource), seconds))
 
     def repair_resource_get(self, resource: str) -> None:
-        """Have it deliver again what is attached."""
+        """Make `resource-get` deliver what is attached again."""
         self._agent.resource(resource).script = None
 
     def upgrade(
@@ -286,19 +321,23 @@ class Unit:
         built: 'str | os.PathLike[str] | None' = None,
         images: 'typing.Mapping[str, str | bytes] | None' = None,
     ) -> list[Run]:
-        """Refresh the unit to that build, or to the same again, and to `images` by resource."""
-        self._agent.put(self.built if built is None else charm.BuiltCharm(built))
+        """Refresh the unit to a different build, or to the same, and to `images` by resource.
+
+        Raises NotABuiltCharmError, CharmEnvironmentError or UsageError as Unit does.
+        """
+        self._agent.install_charm(self.built if built is None else charm.BuiltCharm(built))
         for resource, image in (images or {}).items():
             content = image if isinstance(image, bytes) else resources.details(image)
             self._agent.resource(resource).content = content
-        return self._queued('upgrade-charm', 'config-changed')
+        return self._run_queued('upgrade-charm', 'config-changed')
 
     def configure(
         self, options: 'typing.Mapping[str, typing.Any] | None' = None, /, **more: typing.Any
     ) -> list[Run]:
-        """Set options; in keywords, underscores stand for hyphens where no option has them.
+        """Set options; in a keyword, an underscore stands for a hyphen if no option has it.
 
-        Strings become what config.yaml says an option is; None is the option's default again.
+        A string is converted to the type that config.yaml declares; None resets an option to its
+        default. Raises UsageError for an undeclared option and for a value of another type.
         """
         declared = charm.read_yaml(self.charm / 'config.yaml').get('options') or {}
         named = {
@@ -307,93 +346,101 @@ class Unit:
         }
         for name, value in {**(options or {}), **named}.items():
             if name not in declared:
-                raise errors.WrongUse(errors.unknown('option', name, declared))
+                raise errors.UsageError(errors.unknown('option', name, declared))
             self._agent.options.pop(name, None)
             if value is not None:
                 self._agent.options[name] = resources.option(name, value, declared[name] or {})
-        return self._queued('config-changed')
+        return self._run_queued('config-changed')
 
     def relate(
         self,
         endpoint: str,
         remote_unit: 'str | None' = None,
-        said: 'typing.Mapping[str, str] | None' = None,
-        application_said: 'typing.Mapping[str, str] | None' = None,
+        data: 'typing.Mapping[str, str] | None' = None,
+        app_data: 'typing.Mapping[str, str] | None' = None,
     ) -> list[Run]:
-        """Have a remote unit, such as mysql/0, say these strings to an endpoint.
+        """Set the relation data of a remote unit, such as mysql/0, and of its application.
 
-        The first unit of an application makes the relation, others join it; one that is in it
-        already changes what it said.
+        The first unit of an application creates the relation and others join it. If the unit is
+        in the relation already, its data is replaced. Raises UsageError for an undeclared
+        endpoint.
         """
         unit = remote_unit or endpoint
         unit += '' if '/' in unit else '/0'
-        self._relations.hear(endpoint, unit, said or {}, application_said or {}, self._deployed)
-        return self._agent.settle(self.check)
+        self._relations.receive(endpoint, unit, data or {}, app_data or {}, self._deployed)
+        return self._agent.run_pending(self.check)
 
     def depart(self, endpoint: str, remote_unit: str) -> list[Run]:
-        """Have a remote unit leave the relation."""
+        """Remove a remote unit from a relation; raise UsageError if it is not in one."""
         self._relations.depart(endpoint, remote_unit, self._deployed)
-        return self._agent.settle(self.check)
+        return self._agent.run_pending(self.check)
 
     def break_relation(self, endpoint: str) -> list[Run]:
-        """Remove the relation of an endpoint: its units depart, then it is broken."""
+        """Remove the relation of an endpoint: its units depart, then it is broken.
+
+        Raises UsageError if the endpoint has no relation.
+        """
         self._relations.remove(endpoint, self._deployed)
-        return self._agent.settle(self.check)
+        return self._agent.run_pending(self.check)
 
-    def lead(self) -> list[Run]:
-        """Have it elected as leader."""
+    def become_leader(self) -> list[Run]:
+        """Elect the unit as leader of its application."""
         self.leader = True
-        return self._queued('leader-elected')
+        return self._run_queued('leader-elected')
 
-    def stop_leading(self) -> list[Run]:
-        """Have another unit of its application elected as leader."""
+    def lose_leadership(self) -> list[Run]:
+        """Elect another unit of its application."""
         self.leader = False
-        return self._queued('leader-settings-changed')
+        return self._run_queued('leader-settings-changed')
 
-    def idle(self) -> Run:
-        """Let five minutes pass: update-status, or what failed once more."""
-        return (
-            self._agent.settle(self.check)
-            if self._agent.pending
-            else self._queued('update-status')
-        )[-1]
+    def idle(self) -> list[Run]:
+        """Let five minutes pass: update-status runs, or the hook that failed and what follows."""
+        if self._agent.pending:
+            return self._agent.run_pending(self.check)
+        return self._run_queued('update-status')
 
-    def retry(self) -> Run:
-        """Run the hook that failed again, as Juju does, and what waits behind it."""
+    def retry(self) -> list[Run]:
+        """Run the hook that failed again, and what follows; raise UsageError if none failed."""
         if not self._agent.pending:
-            raise errors.WrongUse('no hook has failed')
-        return self._agent.settle(self.check)[0]
+            raise errors.UsageError('no hook has failed')
+        return self._agent.run_pending(self.check)
 
     def resolve(self) -> list[Run]:
-        """Mark the failed hook as resolved without trying it again: `juju resolved --no-retry`."""
+        """Mark the failed hook as resolved without a retry: `juju resolved --no-retry`."""
         self._agent.resolve()
-        return self._agent.settle(self.check)
+        return self._agent.run_pending(self.check)
 
-    def act(self, action: str, parameters: 'typing.Mapping[str, typing.Any] | None' = None) -> Run:
-        """Run one of the charm's actions; its result is the run's `action`."""
+    def run_action(
+        self, action: str, parameters: 'typing.Mapping[str, typing.Any] | None' = None
+    ) -> list[Run]:
+        """Run an action of the charm; its result is the `action` of the one run.
+
+        An action that fails raises nothing. Raises UsageError if the charm has no such action.
+        """
         defaults = charm.BuiltCharm(self.charm).default_parameters(action)
         running = context.Action(action, {**defaults, **(parameters or {})})
-        return self._agent.run(action, action=running)
+        return [self._agent.run(action, action=running)]
 
     # What Juju does
 
-    def run(self, hook: str, check: 'bool | None' = None) -> Run:
-        """Run one hook; raise HookFailed if it fails, unless told not to `check`.
+    def run(self, hook: str, check: 'bool | None' = None) -> list[Run]:
+        """Run one hook, before any that wait; raise HookFailedError if it fails and `check`.
 
-        Raises WrongUse if the charm has no such hook.
+        By default, `check` is that of the unit. Raises UsageError if the charm has no such hook.
         """
         if not self._agent.has(hook):
-            raise errors.WrongUse(f'the charm has no hook {hook}')
-        return self._agent.run_first(hook, self.check if check is None else check)
+            raise errors.UsageError(f'the charm has no hook {hook}')
+        self._deployed |= hook == 'install'
+        return [self._agent.run_first(hook, self.check if check is None else check)]
 
-    def _queued(self, *hooks: str) -> list[Run]:
+    def _run_queued(self, *hooks: str) -> list[Run]:
         if not self._deployed:
             return []
         self._agent.queue(*hooks)
-        return self._agent.settle(self.check)
+        return self._agent.run_pending(self.check)
 
     def _charm_modified(self, resource: str) -> list[Run]:
         image = self.built.resources.get(resource, {}).get('type') != 'file'
-        if image and not self.juju.attach_runs_hooks:
+        if image and not self._juju.attach_runs_hooks:
             return []
-        return self._queued('upgrade-charm', 'config-changed')
+        return self._run_queued('upgrade-charm', 'config-changed')

@@ -43,7 +43,7 @@ def archives(charm: pathlib.Path) -> list[pathlib.Path]:
 def install(charm: pathlib.Path, packages: pathlib.Path, python: pathlib.Path) -> None:
     """Unpack a charm's wheelhouse into the folder `packages` of the interpreter `python`.
 
-    Raises EnvironmentFailed if a package can neither be imported so, nor built.
+    Raises CharmEnvironmentError if a package can neither be imported so, nor built.
     """
     modules: dict[str, pathlib.Path] = {}
     for archive in archives(charm):
@@ -71,7 +71,7 @@ def _unpack(archive: pathlib.Path, packages: pathlib.Path) -> list[str]:
             root = _extract(archive, pathlib.Path(temporary))
             return _move_modules(root, packages)
     except (OSError, tarfile.TarError, zipfile.BadZipFile, ValueError) as error:
-        raise errors.EnvironmentFailed(f'{archive} cannot be unpacked: {error}') from error
+        raise errors.CharmEnvironmentError(f'{archive} cannot be unpacked: {error}') from error
 
 
 def _extract(archive: pathlib.Path, into: pathlib.Path) -> pathlib.Path:
@@ -195,7 +195,7 @@ def _build(
     done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if done.returncode:
         last = (done.stderr or done.stdout).strip().splitlines()[-1:]
-        raise errors.EnvironmentFailed(
+        raise errors.CharmEnvironmentError(
             f'{archive.name} must be built before {module} can be imported, and pip failed: '
             f'{"".join(last)}. Install it for a different interpreter and pass that to --python'
         )

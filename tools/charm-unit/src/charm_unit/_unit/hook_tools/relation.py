@@ -86,7 +86,7 @@ def _relation_get(hook: context.HookContext, call: Call, answer: Answer) -> None
     check_empty(words)
     known = hook.model
     if application and name == relation.remote_application:
-        settings = relation.application
+        settings = relation.remote_app_data
     elif application and name == known.application:
         if not known.leader:
             raise Failed('permission denied')
