@@ -147,3 +147,16 @@ def test_my_charm_leaves_the_pod_spec_to_the_leader(charms, live):
     assert subject.status == ('active', 'ready')
     subject.leader = True
     assert subject.run('leader-elected')[-1].pod_spec
+
+
+def test_kubeflow_metadata_survives_its_database_that_leaves_and_comes_back(metadata):
+    metadata.attach('oci-image', 'gcr.io/a/b:v1')
+    metadata.deploy()
+    metadata.relate('mysql', 'mysql/0', DATABASE)
+    metadata.relate('mysql', 'mysql/1', DATABASE)
+    metadata.depart('mysql', 'mysql/1')
+    assert metadata.status == ('active', '')
+    metadata.break_relation('mysql')
+    assert metadata.status == ('waiting', 'waiting for a relation to mysql')
+    metadata.relate('mysql', 'mysql/0', {**DATABASE, 'host': '10.1.0.10'})
+    assert '--mysql_config_host=10.1.0.10' in _arguments(metadata.pod_spec)

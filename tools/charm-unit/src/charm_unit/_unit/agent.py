@@ -270,8 +270,7 @@ def _update_members(
     if relation and hook.endswith('-relation-joined'):
         relation.members.add(remote_unit)
     elif relation and hook.endswith('-relation-departed'):
-        relation.members.discard(remote_unit)
-        relation.units.pop(remote_unit, None)
+        relation.leave(remote_unit)
 
 
 def _result(action: context.Action, code: int) -> runs.ActionResult:

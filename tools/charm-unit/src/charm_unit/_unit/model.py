@@ -19,7 +19,9 @@ class Relation:
     remote_application: str
     """The application that it is related to, such as mysql."""
     units: dict[str, dict[str, str]] = dataclasses.field(default_factory=dict)
-    """The data of each remote unit, by its name."""
+    """The data of each remote unit that is in it, by its name."""
+    departed: dict[str, dict[str, str]] = dataclasses.field(default_factory=dict)
+    """The data of units that have left; as in Juju, hooks can read it while the relation lasts."""
     members: set[str] = dataclasses.field(default_factory=set)
     """The remote units that have joined; as in Juju, a hook before that does not see them."""
     remote_app_data: dict[str, str] = dataclasses.field(default_factory=dict)
@@ -33,6 +35,17 @@ class Relation:
     def id(self) -> str:
         """The relation's id as hooks see it, such as db:0."""
         return f'{self.endpoint}:{self.number}'
+
+    def enter(self, unit: str, settings: dict[str, str]) -> None:
+        """Have a remote unit in it, which says this."""
+        self.departed.pop(unit, None)
+        self.units[unit] = settings
+
+    def leave(self, unit: str) -> None:
+        """Have a remote unit out of it."""
+        self.members.discard(unit)
+        if unit in self.units:
+            self.departed[unit] = self.units.pop(unit)
 
 
 @dataclasses.dataclass

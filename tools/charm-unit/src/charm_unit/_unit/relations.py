@@ -1,4 +1,8 @@
-"""The relations of a unit's application: units that join, say something, depart."""
+"""The relations of a unit's application: units that join, say something, depart.
+
+Their hooks come in the order of worker/uniter/relation/resolver.go in juju/juju 2.9: what departs,
+what the remote application says, what joins, what units say.
+"""
 
 import typing
 
@@ -53,24 +57,28 @@ class Relations:
         relation = self._with(endpoint, application)
         new = relation is None
         relation = relation or self._add(endpoint, application)
-        texts = _texts(data)
-        joined = unit in relation.units
-        same = joined and relation.units[unit] == texts and not app_data
-        relation.units[unit] = texts
-        relation.remote_app_data.update(_texts(app_data))
-        if not hooks or same:
+        settings, before = _texts(data), relation.units.get(unit)
+        app_settings = {**relation.remote_app_data, **_texts(app_data)}
+        app_changed = app_settings != relation.remote_app_data
+        relation.enter(unit, settings)
+        relation.remote_app_data = app_settings
+        if not hooks:
             return
         if new:
             self.queue_created(relation)
-        if joined:
-            self._queue(relation, 'changed', unit)
-        else:
+        if app_changed:
+            self._queue(relation, 'changed')
+        if before is None:
             self.queue_joined(relation, unit)
+        elif before != settings:
+            self._queue(relation, 'changed', unit)
 
     def queue_all(self) -> None:
         """Queue what a unit that is deployed into its relations runs after its start."""
         for relation in self._known.values():
-            for unit in relation.units:
+            if relation.remote_app_data:
+                self._queue(relation, 'changed')
+            for unit in sorted(relation.units):
                 self.queue_joined(relation, unit)
 
     def queue_created(self, relation: 'model.Relation | None' = None) -> None:
@@ -84,7 +92,8 @@ class Relations:
         self._queue(relation, 'joined', unit)
         self._queue(relation, 'changed', unit)
 
-    def _queue(self, relation: model.Relation, happened: str, unit: str) -> None:
+    def _queue(self, relation: model.Relation, happened: str, unit: str = '') -> None:
+        """Queue a hook; one without a unit is about the remote application."""
         hook = f'{relation.endpoint}-relation-{happened}'
         departing = unit if happened == 'departed' else ''
         self._agent.queue(hook, relation=relation, remote_unit=unit, departing_unit=departing)
@@ -97,7 +106,7 @@ class Relations:
         if hooks:
             self._queue(relation, 'departed', unit)
         else:
-            del relation.units[unit]
+            relation.leave(unit)
 
     def remove(self, endpoint: str, hooks: bool) -> None:
         """End a relation, by its hooks if `hooks`."""
@@ -105,7 +114,7 @@ class Relations:
         if not hooks:
             del self._known[relation.id]
             return
-        for unit in list(relation.units):
+        for unit in sorted(relation.units):
             self._queue(relation, 'departed', unit)
         self._agent.queue(f'{endpoint}-relation-broken', relation=relation)
 

@@ -1,5 +1,9 @@
-"""relation-ids, relation-list, relation-get, relation-set."""
+"""relation-ids, relation-list, relation-get, relation-set.
 
+What may be read is in apiserver/facades/agent/uniter/uniter.go of juju/juju 2.9.31.
+"""
+
+import re
 import typing
 
 from charm_unit._unit import context, model
@@ -17,6 +21,9 @@ from charm_unit._unit.hook_tools.tool import (
 )
 
 _WHICH = ('r', 'relation')
+_APPLICATION = re.compile('[a-z][a-z0-9]*(?:-[a-z0-9]*[a-z][a-z0-9]*)*')
+_UNIT = re.compile(f'{_APPLICATION.pattern}/(?:0|[1-9][0-9]*)')
+"""As names/v4 has them."""
 
 
 def asked(hook: context.HookContext, options: typing.Mapping[str, str]) -> 'model.Relation | None':
@@ -67,13 +74,15 @@ def _whose(hook: context.HookContext, words: list[str], application: bool) -> tu
     """Return the unit or the application whose settings are asked for, and whether it is one."""
     if words:
         name = words.pop(0)
-        return (name.partition('/')[0] if application else name), application
+        if not application:
+            return name, False
+        if _UNIT.fullmatch(name):
+            return name.partition('/')[0], True
+        return (name if _APPLICATION.fullmatch(name) else ''), True
     remote = hook.relation.remote_application if hook.relation else ''
-    if application and remote:
-        return remote, True
     if hook.remote_unit and not application:
         return hook.remote_unit, False
-    if remote and not application:
+    if remote:
         return remote, True
     raise Failed('no unit or application specified', 2)
 
@@ -85,21 +94,37 @@ def _relation_get(hook: context.HookContext, call: Call, answer: Answer) -> None
     name, application = _whose(hook, words, 'app' in options)
     check_empty(words)
     known = hook.model
-    if application and name == relation.remote_application:
-        settings = relation.remote_app_data
-    elif application and name == known.application:
-        if not known.leader:
-            raise Failed('permission denied')
-        settings = hook.application_settings(relation)
-    elif name == known.unit and not application:
-        settings = hook.unit_settings(relation)
-    elif name in relation.units and not application:
-        settings = relation.units[name]
-    elif not application and '/' not in name:
-        raise Failed(f'"{name}" is not a valid unit name')
+    if name == known.unit or (name == known.application and known.leader):
+        # As Juju: without --app, even a leader's application is its unit.
+        own = hook.application_settings if application else hook.unit_settings
+        settings = own(relation)
     else:
-        raise Failed('permission denied')
+        settings = _remote_settings(hook, relation, name)
     output(answer, settings if key in ('-', '') else settings.get(key), options)
+
+
+def _remote_settings(
+    hook: context.HookContext, relation: model.Relation, name: str
+) -> dict[str, str]:
+    """Return what another unit or application says, as the controller lets ours know; or raise.
+
+    That of a unit can be read as long as the relation lasts, whether the unit is in it or not.
+    """
+    application = name.partition('/')[0]
+    if not (_UNIT.fullmatch(name) or _APPLICATION.fullmatch(name)):
+        raise Failed(f'"{name}" is not a valid unit or application')
+    if application != relation.remote_application:
+        raise Failed('permission denied')
+    if name == application:
+        return relation.remote_app_data
+    known = {**relation.departed, **relation.units}
+    if name not in known:
+        requirer = f'{hook.model.application}:{relation.endpoint}'
+        raise Failed(
+            f'cannot read settings for unit "{name}" in relation "{requirer} '
+            f'{application}:{relation.endpoint}": unit "{name}": settings not found'
+        )
+    return known[name]
 
 
 def _relation_set(hook: context.HookContext, call: Call, answer: Answer) -> None:
