@@ -50,9 +50,10 @@ def test_an_endpoint_knows_what_a_unit_said_that_departs(subject):
         "joined: ['mysql/0']",
         'departed: mysql/1 of h1',
     ]
-    assert _told(subject.relate('db', 'mysql/1', {'host': 'again'})) == [
-        "joined: ['mysql/0', 'mysql/1']"
-    ] * 2
+    assert (
+        _told(subject.relate('db', 'mysql/1', {'host': 'again'}))
+        == ["joined: ['mysql/0', 'mysql/1']"] * 2
+    )
     assert _told(subject.break_relation('db'))[-1] == 'departed: mysql/1 of again'
     assert 'endpoint.db.joined' not in subject.flags
     subject.relate('db', 'oracle/0', {'host': 'other'})
