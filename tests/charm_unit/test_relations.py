@@ -18,7 +18,6 @@ WHO = 'echo "${JUJU_HOOK_NAME#db-relation-} $JUJU_REMOTE_UNIT $JUJU_REMOTE_APP"'
 def unit(charm):
     """A deployed unit whose hooks of db say who spoke."""
     with charm_unit.Unit(charm(dict.fromkeys(DB, WHO), requires={'db': {}})) as unit:
-        unit.deploy()
         yield unit
 
 
@@ -35,7 +34,7 @@ def test_what_a_unit_said_can_be_read_as_long_as_the_relation_lasts(unit, say, h
         assert unit.break_relation('db')[-1].output == 'a\n'
     else:
         departed = unit.depart('db', 'mysql/0')[-1]
-        assert (departed if 'departed' in hook else unit.idle()).output == 'a\n'
+        assert (departed if 'departed' in hook else unit.idle()[-1]).output == 'a\n'
 
 
 def test_a_unit_that_comes_back_says_what_it_says_now(unit, say):
@@ -94,6 +93,7 @@ def test_what_an_application_says_brings_a_hook_without_a_unit(unit):
 
 
 def test_what_an_application_said_before_the_deployment_brings_a_hook_then(charm):
-    with charm_unit.Unit(charm({DB[2]: WHO}, requires={'db': {}})) as unit:
+    built = charm({DB[2]: WHO}, requires={'db': {}})
+    with charm_unit.Unit(built, deploy=False) as unit:
         unit.relate('db', 'mysql/0', None, {'cluster': 'c'})
         assert _outputs(unit.deploy())[-2:] == ['changed  mysql', 'changed mysql/0 mysql']

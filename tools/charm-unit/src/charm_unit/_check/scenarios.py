@@ -12,7 +12,7 @@ import pathlib
 import typing
 
 from charm_unit._check import charm_setup
-from charm_unit._unit import charm, juju_version, resources, runs, unit
+from charm_unit._unit import charm, details, juju_version, runs, unit
 
 USERNAME = 'charm-unit-user'
 PASSWORDS = ('open-sesame-Zk4w', 'open-barley-Qm7x', 'open-millet-Vt2y')  # noqa: S105 (of no account)
@@ -198,7 +198,7 @@ class _Runner:
     def deploy_with_image(self) -> None:
         """Deploy with the first image; stop the scenario if a hook fails."""
         first = self.subject.first_image
-        self.deploy(resources.details(first), first, first)
+        self.deploy(details.write(first), first, first)
         if self.scenario.step('deploy').failed and self.scenario.name != 'follower':
             raise _ScenarioStoppedError
 
@@ -228,17 +228,17 @@ class _Runner:
 def _missing(runner: _Runner) -> None:
     first = runner.subject.first_image
     runner.deploy(None, '')
-    runner.attach('attach', 'Attach the image', resources.details(first), first, first)
+    runner.attach('attach', 'Attach the image', details.write(first), first, first)
 
 
 def _attached(runner: _Runner) -> None:
     subject = runner.subject
     runner.deploy_with_image()
     runner.idle('idle')
-    details = resources.details(subject.first_image)
+    attached = details.write(subject.first_image)
 
     def again() -> list[_Run]:
-        return runner.unit.attach(subject.resource, details) + runner.unit.upgrade()
+        return runner.unit.attach(subject.resource, attached) + runner.unit.upgrade()
 
     runner.do(
         'again',
@@ -249,7 +249,7 @@ def _attached(runner: _Runner) -> None:
         subject.first_image,
     )
     second, third = subject.other_image(2), subject.other_image(3)
-    runner.attach('another', 'Attach another image', resources.details(second), second, second)
+    runner.attach('another', 'Attach another image', details.write(second), second, second)
     runner.idle('idle after another')
     for number, (name, title) in enumerate(
         (
@@ -257,7 +257,7 @@ def _attached(runner: _Runner) -> None:
             ('credentials', 'Attach the private image with a new password'),
         )
     ):
-        content = resources.details(third, USERNAME, PASSWORDS[number])
+        content = details.write(third, USERNAME, PASSWORDS[number])
         runner.attach(name, title, content, './private.yaml', third)
     runner.idle('idle after credentials')
 
@@ -274,7 +274,7 @@ def _without_credentials(runner: _Runner) -> None:
         runner.attach(
             'without credentials', 'Attach details without credentials', bare, file, image
         )
-    content = resources.details(image)
+    content = details.write(image)
     runner.attach('full', 'Attach the image with empty credentials', content, image, image)
 
 
@@ -295,7 +295,7 @@ def _broken(runner: _Runner) -> None:
         runner.attach(what, f'Attach a broken image: {what}', content.encode(), './broken.yaml')
     runner.idle('idle')
     second = runner.subject.other_image(2)
-    runner.attach('repaired', 'Attach a valid image', resources.details(second), second, second)
+    runner.attach('repaired', 'Attach a valid image', details.write(second), second, second)
     runner.idle('idle after repair')
 
 
@@ -325,7 +325,7 @@ def _store(runner: _Runner) -> None:
 def _follower(runner: _Runner) -> None:
     runner.deploy_with_image()
     third = runner.subject.other_image(3)
-    content = resources.details(third, USERNAME, PASSWORDS[0])
+    content = details.write(third, USERNAME, PASSWORDS[0])
     runner.attach('private', 'Attach another, private image', content, './private.yaml', third)
     runner.do('lead', 'Elect this unit as leader', '', runner.unit.become_leader)
     runner.idle('idle')

@@ -2,8 +2,6 @@
 
 import argparse
 import inspect
-import os
-import pathlib
 import shlex
 import sys
 import typing
@@ -13,7 +11,7 @@ import rich.text
 import yaml
 
 from charm_unit._commands import display, unit_options
-from charm_unit._unit import errors, resources, runs, unit
+from charm_unit._unit import errors, runs, unit
 
 HELP = 'run operator commands (attach, config, relate) at a prompt or from a script on stdin'
 DESCRIPTION = """Run a built charm in a simulated unit, with an operator's commands.
@@ -156,20 +154,7 @@ class Commands:
         self, resource: str, image: str, username: str = '', password: str = ''
     ) -> list[runs.Run]:
         """Attach an image or a file: attach RESOURCE REFERENCE|FILE [USERNAME PASSWORD]"""
-        declared = self._declared(resource)
-        file = pathlib.Path(image)
-        is_file = os.path.isfile(image)  # False for what no path can be, such as a long reference
-        content: str | bytes = image
-        if declared['type'] == 'file':
-            if not is_file:
-                raise errors.UsageError(
-                    f'{resource} is of type file, and {image} is not an existing file: '
-                    'pass the path of a file'
-                )
-            content = resources.read(file)
-        elif is_file:
-            content = resources.from_file(file)
-        return self.unit.attach(resource, content, username, password)
+        return self.unit.attach(resource, image, username, password)
 
     def do_detach(self, resource: str) -> list[runs.Run]:
         """Detach what is attached: detach RESOURCE"""

@@ -64,3 +64,8 @@ class JujuVersion:
     def has_spec_version_3(self) -> bool:
         """Whether pod specs of version 3 are known."""
         return self.numbers >= (2, 8, 0)
+
+    @property
+    def has_ipv6_registries(self) -> bool:
+        """Whether a reference may begin with an IPv6 address (its go.mod)."""
+        return self.numbers >= (3, 3, 0)

@@ -1,51 +1,53 @@
 """What an operator hands to Juju: details of images, options."""
 
 import math
+import os
 import pathlib
 import shlex
 import typing
 
-import yaml
-
-from charm_unit._unit import calls, errors, juju_version, model
+from charm_unit._unit import calls, details, errors, juju_version, model
 
 
-def details(registrypath: str, username: str = '', password: str = '') -> bytes:
-    """Return an image's details as Juju writes them."""
-    mapping = {'registrypath': registrypath, 'username': username, 'password': password}
-    return yaml.safe_dump(mapping, sort_keys=False).encode()
-
-
-def read(file: pathlib.Path) -> bytes:
+def read(file: 'str | os.PathLike[str]') -> bytes:
     """Return the content of a file; raise UsageError if it cannot be read."""
     try:
-        return file.read_bytes()
-    except OSError as error:
-        raise errors.UsageError(f'cannot read {file}: {error.strerror}') from error
+        return pathlib.Path(file).read_bytes()
+    except (OSError, ValueError) as error:
+        why = getattr(error, 'strerror', None) or error
+        raise errors.UsageError(f'cannot read {file}: {why}') from error
 
 
-def from_file(file: pathlib.Path) -> bytes:
-    """Return an image's details from a file that an operator would attach; raise UsageError.
+def content(
+    name: str,
+    kind: str,
+    given: 'str | bytes | os.PathLike[str]',
+    juju: juju_version.JujuVersion,
+    username: str = '',
+    password: str = '',
+) -> bytes:
+    """Return what is attached to the resource `name`; raise UsageError as Juju rejects it.
 
-    Juju takes YAML, or JSON with the key ImageName, and delivers three keys of it.
+    For a resource of the type `file`, a string is a path. For an image, it is the path of a file
+    of details if there is one, and else a reference. Bytes are delivered as they are.
     """
-    content = read(file)
+    if isinstance(given, bytes):
+        return given
+    is_file = os.path.isfile(given)  # False for what no path can be, such as a long reference
+    if kind == 'file':
+        if not is_file:
+            raise errors.UsageError(
+                f'{name} is of type file, and {os.fspath(given)} is not an existing file: '
+                'pass the path of a file'
+            )
+        return read(given)
     try:
-        mapping = yaml.load(content, yaml.BaseLoader)  # noqa: S506 (strings only)
-    except yaml.YAMLError as error:
-        raise errors.UsageError(f'{file} is not valid YAML: {error}') from error
-    if not isinstance(mapping, dict):
-        raise errors.UsageError(f'{file} is not a mapping with the key registrypath')
-    if content.lstrip().startswith(b'{'):
-        mapping = {
-            'imagename' if key == 'ImageName' else key.lower(): value
-            for key, value in mapping.items()
-        }
-        mapping['registrypath'] = mapping.pop('imagename', '')
-    if not mapping.get('registrypath'):
-        raise errors.UsageError(f'{file}: docker image path "" not valid')
-    found = [str(mapping.get(key) or '') for key in ('registrypath', 'username', 'password')]
-    return details(*found)
+        if is_file and not (username or password):
+            return details.from_file(read(given), juju)
+        known = details.from_reference(os.fspath(given), juju)
+    except details.Refused as refused:
+        raise errors.UsageError(f'resource {name}: {refused}') from None
+    return details.write(os.fspath(given), username, password) if username or password else known
 
 
 def place(

@@ -38,7 +38,7 @@ class Unit:
         built: the folder that `charm-build` created
         folder: where the unit has its files; default: a temporary folder, deleted with the unit
         deploy: run the first hooks now; else `deploy` runs them
-        resources: what to attach before, by resource: an image's reference, or bytes
+        resources: what to attach before, by resource: what `attach` takes
         config: the options to set before, by name
         leader: whether the unit is the leader of its application
         juju: the version of Juju to simulate, 2.5 to 3.6
@@ -64,7 +64,7 @@ class Unit:
         folder: 'str | os.PathLike[str] | None' = None,
         *,
         deploy: bool = True,
-        resources: 'typing.Mapping[str, str | bytes] | None' = None,
+        resources: 'typing.Mapping[str, str | bytes | os.PathLike[str]] | None' = None,
         config: 'typing.Mapping[str, typing.Any] | None' = None,
         leader: bool = True,
         juju: str = JUJU,
@@ -272,22 +272,22 @@ class Unit:
     def attach(
         self,
         resource: str,
-        registrypath: 'str | bytes',
+        registrypath: 'str | bytes | os.PathLike[str]',
         username: str = '',
         password: str = '',
         *,
         run_hooks: bool = True,
     ) -> list[Run]:
-        """Attach an image, as `juju attach-resource` with a reference or a file of details.
+        """Attach an image or a file, as `juju attach-resource`.
 
-        `resource-get` delivers bytes as they are, even what Juju itself would never write. To
-        attach the same again runs no hook. With `run_hooks` false none runs yet, as between the
-        operator's command and Juju's first hook after it. Raises UsageError for a resource that
-        metadata.yaml does not declare.
+        To an image resource, a reference is attached, or the path of a file of details, in JSON
+        or YAML; to one of the type `file`, a path. `resource-get` delivers bytes as they are,
+        even what Juju itself would never write. To attach the same again runs no hook. With
+        `run_hooks` false none runs yet, as between the operator's command and Juju's first hook
+        after it. Raises UsageError for a resource that metadata.yaml does not declare, and for
+        what Juju rejects.
         """
-        content = registrypath
-        if isinstance(content, str):
-            content = resources.details(content, username, password)
+        content = self._attached(resource, registrypath, username, password)
         known = self._agent.resource(resource)
         changed = known.content != content
         known.content, known.script = content, None
@@ -319,7 +319,7 @@ class Unit:
     def upgrade(
         self,
         built: 'str | os.PathLike[str] | None' = None,
-        images: 'typing.Mapping[str, str | bytes] | None' = None,
+        images: 'typing.Mapping[str, str | bytes | os.PathLike[str]] | None' = None,
     ) -> list[Run]:
         """Refresh the unit to a different build, or to the same, and to `images` by resource.
 
@@ -327,8 +327,7 @@ class Unit:
         """
         self._agent.install_charm(self.built if built is None else charm.BuiltCharm(built))
         for resource, image in (images or {}).items():
-            content = image if isinstance(image, bytes) else resources.details(image)
-            self._agent.resource(resource).content = content
+            self._agent.resource(resource).content = self._attached(resource, image)
         return self._run_queued('upgrade-charm', 'config-changed')
 
     def configure(
@@ -432,6 +431,17 @@ class Unit:
             raise errors.UsageError(f'the charm has no hook {hook}')
         self._deployed |= hook == 'install'
         return [self._agent.run_first(hook, self.check if check is None else check)]
+
+    def _attached(
+        self,
+        resource: str,
+        given: 'str | bytes | os.PathLike[str]',
+        username: str = '',
+        password: str = '',
+    ) -> bytes:
+        self._agent.resource(resource)
+        kind = self.built.resources[resource]['type']
+        return resources.content(resource, kind, given, self._juju, username, password)
 
     def _run_queued(self, *hooks: str) -> list[Run]:
         if not self._deployed:
