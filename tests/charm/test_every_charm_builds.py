@@ -16,6 +16,12 @@ LEAST = {
     'summary': 'A charm with nothing that it can do without',
     'description': 'Made by a test.',
 }
+# As `charm build` writes it.
+LEAST_LETTERS = """\
+"name": "least"
+"summary": "A charm with nothing that it can do without"
+"description": "Made by a test."
+"""
 IMAGE = {'type': 'oci-image', 'auto-fetch': True, 'description': 'An image'}
 MOST = {
     **LEAST,
@@ -68,11 +74,30 @@ def test_a_charm_builds_and_its_metadata_is_its_own(includes, metadata, layer, t
         (source / 'hooks').mkdir()  # without a base layer, it has to say itself how a hook starts
         shutil.copy(building.LAYERS / 'caas-base' / 'hooks' / 'hook.template', source / 'hooks')
     built = building.build(source, tmp_path / 'into', layer, proof=metadata is MOST)
-    assert yaml.safe_load((built / 'metadata.yaml').read_text()) == metadata
+    letters = (built / 'metadata.yaml').read_text()
+    assert yaml.safe_load(letters) == metadata
+    assert letters == LEAST_LETTERS or metadata is not LEAST
     for module in ('reactive/{}.py', 'lib/charms/layer/{}.py'):
         assert (built / module.format('docker_resource')).is_file()
         assert (built / module.format('status')).is_file()
     assert (built / 'hooks' / 'install').is_file()
+
+
+def test_the_layer_s_own_metadata_is_empty_and_says_why():
+    comment, letters = re.fullmatch(
+        r'((?:#.*\n)+)(.*\n)', (building.ROOT / 'metadata.yaml').read_text()
+    ).groups()
+    assert letters == '{}\n'
+    assert 'charm proof' in comment
+
+
+@pytest.mark.parametrize('key', ['name', 'summary', 'maintainer'])  # what it wants of a charm
+def test_what_a_charm_lacks_is_still_noticed_by_charm_proof(key, layer, tmp_path):
+    metadata = {other: value for other, value in MOST.items() if other != key}
+    source = _source(tmp_path / 'least', INCLUDES['caas-base first'], metadata)
+    building.build(source, tmp_path / 'into', layer, proof=False)
+    log = (tmp_path / 'into' / 'least.log').read_text()
+    assert re.search(rf'proof: E: .*{key}', log)
 
 
 def _empty_wheelhouse(folder):
