@@ -56,7 +56,7 @@ EXPORTS = {
 
 def push_export(fake, local, client, repository, image, export, **kwargs):
     fake.add(image.inspected, export, **kwargs)
-    return push.push(local.find(image.id), client, repository)
+    return push.push(local.find(image.id), client, repository).digest
 
 
 GOOD = layouts.docker_25(IMAGE)

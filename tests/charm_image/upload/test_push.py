@@ -51,9 +51,13 @@ def _find(running, digest):
         return local.find(digest)
 
 
+def _push_file(path, client, repository):
+    return push.push(archives.open(path), client, repository).digest
+
+
 def _push(running, digest, client, repository):
     with engine.connect({'DOCKER_HOST': running.host}) as local:
-        return push.push(local.find(digest), client, repository)
+        return push.push(local.find(digest), client, repository).digest
 
 
 def _pull_and_run(running, client, host, repository, digest):
@@ -84,7 +88,7 @@ def test_every_engine_gives_the_digest_that_a_file_gives(
     identity = _load(running, layouts.docker_20(image))
     digest = _push(running, identity, client, repository)
     file = archives.open(tmp_path / 'image.tar')
-    assert digest == push.push(file, client, f'{repository}/file')
+    assert digest == push.push(file, client, f'{repository}/file').digest
 
 
 def test_docker_and_podman_and_a_file_give_the_same_manifest(
@@ -98,8 +102,8 @@ def test_docker_and_podman_and_a_file_give_the_same_manifest(
     assert (
         _push(dockerd, dockers, client, f'{repository}/docker')
         == _push(podman, podmans, client, f'{repository}/podman')
-        == push.push(archives.open(tmp_path / 'saved.tar'), client, f'{repository}/saved')
-        == push.push(archives.open(tmp_path / 'podman.tar'), client, f'{repository}/resaved')
+        == _push_file(tmp_path / 'saved.tar', client, f'{repository}/saved')
+        == _push_file(tmp_path / 'podman.tar', client, f'{repository}/resaved')
     )
 
 
@@ -148,9 +152,9 @@ def test_a_second_push_asks_the_registry_and_not_the_engine(
     found = _find(running, identity)
     assert pushed.find(client, repository, found) is None
     digest = _push(running, identity, client, repository)
-    if found.manifests or not running.kind.containerd:  # else only an export tells what is there
-        monkeypatch.setattr(engine.LocalImage, 'members', None)
-    assert pushed.find(client, repository, found) == digest
+    if found.variants or not running.kind.containerd:  # else only an export tells what is there
+        monkeypatch.setattr(engine.LocalImage, 'files', None)
+    assert pushed.find(client, repository, found).digest == digest
     assert pushed.architectures(client, repository, digest) == ('amd64',)
 
 
@@ -193,7 +197,7 @@ def test_the_author_sees_how_far_each_step_is(dockerd, image, client, repository
         told.setdefault(step, []).append((done, total))
 
     with engine.connect({'DOCKER_HOST': dockerd.host}) as local:
-        digest = push.push(local.find(identity), client, repository, progress)
+        digest = push.push(local.find(identity), client, repository, progress).digest
     manifest = json.loads(client.get_manifest(repository, digest).content)
     assert {step for step in told if step.startswith('Uploading')} == {
         f'Uploading layer {one["digest"][7:19]}' for one in manifest['layers']
@@ -237,7 +241,7 @@ from charm_image._upload import push, pushed
 from container_image import registry
 host, to, repository, digest = sys.argv[1:]
 with engine.connect({'DOCKER_HOST': host}) as local, registry.Client(to) as client:
-    print(push.push(local.find(digest), client, repository))
+    print(push.push(local.find(digest), client, repository).digest)
 print(re.search(r'VmHWM:\s*(\d+)', pathlib.Path('/proc/self/status').read_text())[1])
 """
 

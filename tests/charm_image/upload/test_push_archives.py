@@ -11,7 +11,7 @@ import zstandard
 
 from charm_image import _errors
 from charm_image._oci import archives, images
-from charm_image._upload import push, pushed
+from charm_image._upload import architectures, push, pushed
 from services import layouts, require
 
 SMALL = layouts.tar([('small', b'small')])
@@ -31,6 +31,10 @@ def write(tmp_path):
     return write
 
 
+def _push(path, client, repository):
+    return push.push(archives.open(path), client, repository).digest
+
+
 def _manifests(client, repository, digest):
     return json.loads(client.get_manifest(repository, digest).content)['manifests']
 
@@ -48,24 +52,25 @@ def test_an_archive_and_the_directory_of_it_are_the_same_image(
     as_file = archives.open(write(content))
     as_directory = archives.open(tmp_path / 'layout')
     assert as_file.id == as_directory.id == AMD64.id
-    assert as_file.architectures == as_directory.architectures == ('amd64',)
-    assert push.push(as_file, client, f'{repository}/file') == push.push(
-        as_directory, client, f'{repository}/directory'
+    assert architectures.of(as_file) == architectures.of(as_directory) == ('amd64',)
+    assert (
+        push.push(as_file, client, f'{repository}/file').digest
+        == push.push(as_directory, client, f'{repository}/directory').digest
     )
 
 
 def test_an_archive_is_found_again_by_whoever_has_the_image_in_any_form(write, client, repository):
-    digest = push.push(archives.open(write(layouts.containerd(AMD64))), client, repository)
+    digest = _push(write(layouts.containerd(AMD64)), client, repository)
     again = archives.open(write(layouts.podman(AMD64), 'saved.tar'))
-    assert pushed.find(client, repository, again) == digest
+    assert pushed.find(client, repository, again).digest == digest
 
 
 @pytest.mark.parametrize('nested', [True, False])
 def test_all_architectures_of_an_index_are_kept(nested, write, client, repository):
     image = archives.open(write(layouts.containerd(AMD64, ARM64, ARMHF, index=nested)))
-    assert image.architectures == ('amd64', 'arm64', 'armhf')
+    assert architectures.of(image) == ('amd64', 'arm64', 'armhf')
     assert pushed.find(client, repository, image) is None
-    digest = push.push(image, client, repository)
+    digest = push.push(image, client, repository).digest
     children = _manifests(client, repository, digest)
     assert [child['platform'] for child in children] == [
         {'architecture': 'amd64', 'os': 'linux'},
@@ -76,20 +81,24 @@ def test_all_architectures_of_an_index_are_kept(nested, write, client, repositor
         manifest = json.loads(client.get_manifest(repository, child['digest']).content)
         assert manifest['config']['digest'] == wanted.id
         assert len(manifest['layers']) == len(wanted.layers)
-    assert pushed.find(client, repository, image) == digest
-    assert pushed.architectures(client, repository, digest) == image.architectures
+    assert pushed.find(client, repository, image).digest == digest
+    assert pushed.architectures(client, repository, digest) == architectures.of(image)
 
 
 def test_each_manifest_of_an_index_is_that_of_the_image_alone(write, client, repository):
-    index = push.push(archives.open(write(layouts.containerd(AMD64, ARM64))), client, repository)
-    alone = push.push(archives.open(write(layouts.docker_20(ARM64))), client, repository)
+    index = push.push(
+        archives.open(write(layouts.containerd(AMD64, ARM64))), client, repository
+    ).digest
+    alone = _push(write(layouts.docker_20(ARM64)), client, repository)
     assert _manifests(client, repository, index)[1]['digest'] == alone
 
 
 def test_a_multi_architecture_image_is_pulled_as_the_one_that_fits(
     write, client, open_registry, repository, dockerd
 ):
-    digest = push.push(archives.open(write(layouts.containerd(ARM64, AMD64))), client, repository)
+    digest = push.push(
+        archives.open(write(layouts.containerd(ARM64, AMD64))), client, repository
+    ).digest
     pulled = dockerd.client.images.pull(f'{open_registry.host}/{repository}@{digest}')
     assert pulled.id == AMD64.id
 
@@ -97,14 +106,14 @@ def test_a_multi_architecture_image_is_pulled_as_the_one_that_fits(
 @pytest.mark.parametrize('form', ['oci', 'oci-archive', 'docker-archive'])
 def test_what_skopeo_writes_is_read(form, write, tmp_path, client, open_registry, repository):
     require('skopeo')
-    digest = push.push(archives.open(write(layouts.docker_20(AMD64))), client, repository)
+    digest = _push(write(layouts.docker_20(AMD64)), client, repository)
     command = ['skopeo', 'copy', '--src-tls-verify=false', '--insecure-policy']
     command += [
         f'docker://{open_registry.host}/{repository}@{digest}',
         f'{form}:{tmp_path}/copied',
     ]
     subprocess.run(command, check=True, capture_output=True)
-    again = push.push(archives.open(tmp_path / 'copied'), client, repository)
+    again = _push(tmp_path / 'copied', client, repository)
     # for OCI, skopeo writes the configuration anew
     assert (again == digest) == (form == 'docker-archive')
     assert _layers(client, repository, again) == _layers(client, repository, digest)
@@ -113,17 +122,20 @@ def test_what_skopeo_writes_is_read(form, write, tmp_path, client, open_registry
 @pytest.mark.parametrize('compress', [gzip.compress, zstandard.ZstdCompressor().compress])
 def test_a_compressed_archive_is_read(compress, write, client, repository):
     plain, zipped = layouts.docker_20(AMD64), compress(layouts.docker_20(AMD64))
-    assert push.push(archives.open(write(zipped, 'compressed')), client, repository) == push.push(
-        archives.open(write(plain)), client, repository
+    assert (
+        push.push(archives.open(write(zipped, 'compressed')), client, repository).digest
+        == push.push(archives.open(write(plain)), client, repository).digest
     )
 
 
 def test_an_index_may_name_architectures_that_no_charm_runs_on(write, client, repository):
     other = layouts.Image((SMALL,), 'mips64le')
     image = archives.open(write(layouts.containerd(AMD64, other)))
-    digest = push.push(image, client, repository)
+    digest = push.push(image, client, repository).digest
     assert len(_manifests(client, repository, digest)) == 2
-    assert pushed.architectures(client, repository, digest) == image.architectures == ('amd64',)
+    assert (
+        pushed.architectures(client, repository, digest) == architectures.of(image) == ('amd64',)
+    )
 
 
 def test_an_image_that_no_charm_runs_is_refused(write, client, repository):
@@ -202,7 +214,7 @@ def test_indexes_that_name_each_other_again_and_again_are_read_once_each(write, 
     parse = images.parse_json
     monkeypatch.setattr(images, 'parse_json', lambda *args: parsed.append(args) or parse(*args))
     image = archives.open(write(_indexes_that_name_each_other(3, 20)))
-    assert [config.digest for config in image.configs] == [AMD64.id]
+    assert [config.digest for config in image.contents().configs] == [AMD64.id]
     # index.json, three indexes, the manifest, its configuration: as often as configs() is asked
     assert len(parsed) == 2 * 6
 
@@ -214,8 +226,8 @@ def test_indexes_that_are_nested_too_deeply_are_refused(write):
 
 def test_the_architectures_that_an_index_names_are_known_though_files_are_missing(write):
     image = archives.open(write(layouts.containerd(AMD64, absent=[ARM64, ARMHF])))
-    assert image.architectures == ('amd64',)
-    assert image.index_architectures == ('amd64', 'arm64', 'armhf')
+    assert architectures.of(image) == ('amd64',)
+    assert architectures.of_platforms(image.contents().platforms) == ('amd64', 'arm64', 'armhf')
 
 
 def test_a_disk_that_fails_while_an_image_is_read_is_distinguished_from_a_full_one(

@@ -13,6 +13,7 @@ import pytest
 
 from charm_image import _errors
 from charm_image._oci import engine
+from charm_image._upload import architectures
 from services import certificates, fake_engine, layouts, loopback, require
 
 pytestmark = pytest.mark.holds('finds images')
@@ -204,7 +205,7 @@ def test_an_engine_is_reached_through_ssh(dockerd, tmp_path, monkeypatch):
     identity = dockerd.client.images.load(layouts.docker_20(layouts.Image((SMALL,))))[0].id
     with engine.connect({'DOCKER_HOST': 'ssh://me@builder:2222'}) as local:
         found = local.find(identity)
-        files = {m.name.split('/')[-1]: m.content.read(m.size) for m in found.members()}
+        files = {m.name.split('/')[-1]: m.content.read(m.size) for m in found.files()}
     assert files['layer.tar'] == SMALL
     told = (tmp_path / 'told').read_text().splitlines()
     assert set(told) == {
@@ -236,8 +237,8 @@ def test_an_image_is_found_by_its_long_and_short_id(each_engine):
     with engine.connect({'DOCKER_HOST': running.host}) as local:
         for digest in (identity, identity[7:], identity[7:19], identity[7:40]):
             found = local.find(digest)
-            assert (found.id, found.layers) == (identity, tuple(image.diff_ids))
-            assert (found.platform, found.architectures) == (('linux', 'amd64'), ('amd64',))
+            assert (found.id, found.diff_ids) == (identity, tuple(image.diff_ids))
+            assert (found.platform, architectures.of(found)) == (('linux', 'amd64'), ('amd64',))
 
 
 def test_an_image_is_found_by_its_digest_in_a_registry(each_engine, open_registry, repository):
@@ -334,4 +335,4 @@ def test_an_engine_that_fails_says_why(fake, local):
 )
 def test_architectures_have_charmhubs_names(go, charmhub, fake, local):
     identity = fake.add(_inspected('a', Architecture=go))
-    assert local.find(identity).architectures == (charmhub,)
+    assert architectures.of(local.find(identity)) == (charmhub,)

@@ -52,7 +52,7 @@ def wanted(tmp_path_factory, open_registry):
     path = tmp_path_factory.mktemp('image') / 'image.tar'
     path.write_bytes(layouts.docker_25(IMAGE))
     with registry.Client(open_registry.host) as client:
-        return push.push(archives.open(path), client, 'charm/tests/wanted')
+        return push.push(archives.open(path), client, 'charm/tests/wanted').digest
 
 
 @pytest.fixture(autouse=True)
@@ -79,8 +79,8 @@ def _no_waiting(monkeypatch):
 )
 def test_a_passing_fault_changes_nothing(fault, proxy, client, image, repository, wanted):
     fault(proxy)
-    assert push.push(image, client, repository) == wanted
-    assert pushed.find(client, repository, image) == wanted
+    assert push.push(image, client, repository).digest == wanted
+    assert pushed.find(client, repository, image).digest == wanted
 
 
 def test_an_upload_that_died_goes_on_with_the_blobs_that_are_there(
@@ -92,7 +92,7 @@ def test_an_upload_that_died_goes_on_with_the_blobs_that_are_there(
     assert pushed.find(client, repository, image) is None
     sent = proxy.count('POST', f'{repository}/blobs/uploads/')
     assert sent == len(LAYERS) + 1  # the configuration is a blob too
-    assert push.push(image, client, repository) == wanted
+    assert push.push(image, client, repository).digest == wanted
     assert proxy.count('POST', f'{repository}/blobs/uploads/') == sent
 
 
@@ -129,7 +129,7 @@ def test_a_tag_that_may_not_be_written_does_not_undo_the_push(
     proxy, client, image, repository, wanted, caplog
 ):
     proxy.answer('PUT', '/manifests/image-', 403)
-    assert push.push(image, client, repository) == wanted
+    assert push.push(image, client, repository).digest == wanted
     assert client.head_manifest(repository, wanted) == wanted
     assert 'the next upload of this image will compress it again' in caplog.text
 
@@ -147,7 +147,7 @@ def test_a_token_that_expires_in_the_middle_is_renewed(tmp_path, image, reposito
         )
         for method in ('PATCH', 'PUT', 'HEAD'):
             proxy.answer(method, '/blobs/', 401, WWW_Authenticate=challenge)
-        assert push.push(image, client, repository) == wanted
+        assert push.push(image, client, repository).digest == wanted
         assert len(tokens.asked) > 2
 
 
@@ -225,7 +225,7 @@ def test_compressed_layers_take_no_more_disk_than_once(
                     sizes.append(descriptor.stat().st_size)
         held.append(sum(sizes))
 
-    digest = push.push(image, client, repository, progress)
+    digest = push.push(image, client, repository, progress).digest
     manifest = json.loads(client.get_manifest(repository, digest).content)
     total = sum(layer['size'] for layer in manifest['layers'])
     assert 0 < max(held) <= total

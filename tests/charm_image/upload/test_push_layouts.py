@@ -127,8 +127,8 @@ def test_an_image_whose_id_is_of_its_manifest_is_found_again_without_an_export(
     fake.add(inspected, layouts.containerd(IMAGE))
     image = local.find(inspected['Id'])
     assert pushed.find(client, repository, image) is None
-    digest = push.push(image, client, repository)
-    assert pushed.find(client, repository, image) == digest
+    digest = push.push(image, client, repository).digest
+    assert pushed.find(client, repository, image).digest == digest
     assert fake.exports == 1
 
 
@@ -221,7 +221,7 @@ def test_an_export_is_read_only_up_to_layers_that_the_registry_has(
     export = itertools.chain(start, [_member(name, b'', 4 << 30)], zeros)
     digest = push_export(fake, local, client, repository, EDITED, export)
     assert next(zeros, None) is not None
-    assert pushed.find(client, repository, local.find(EDITED.id)) == digest
+    assert pushed.find(client, repository, local.find(EDITED.id)).digest == digest
     fresh = f'{repository}/fresh'
     assert push_export(fake, local, client, fresh, EDITED, layouts.docker_25(EDITED)) == digest
 
@@ -321,4 +321,4 @@ def test_the_bytes_of_a_blob_never_change():
 def test_archives_on_disk_give_the_same_manifest_as_engines(layout, client, repository, tmp_path):
     path = tmp_path / 'image.tar'
     path.write_bytes(EXPORTS[layout](IMAGE))
-    assert push.push(archives.open(path), client, repository) == DIGEST
+    assert push.push(archives.open(path), client, repository).digest == DIGEST

@@ -6,7 +6,7 @@ import pytest
 
 from charm_image import _errors
 from charm_image._oci import engine
-from charm_image._upload import push, pushed
+from charm_image._upload import architectures, push, pushed
 from services import layouts
 
 # of these tests alone: containerd's store pulls no layer that it has unpacked, nor can export it
@@ -53,20 +53,20 @@ def indexed(fake, local, request):
 
 
 def test_a_platform_that_was_pulled_since_is_uploaded_too(indexed, client, repository):
-    first = push.push(indexed.has(AMD64), client, repository)
+    first = push.push(indexed.has(AMD64), client, repository).digest
     assert pushed.architectures(client, repository, first) == ('amd64',)
     more = indexed.has(AMD64, ARM64)
     assert pushed.find(client, repository, more) is None
-    second = push.push(more, client, repository)
+    second = push.push(more, client, repository).digest
     assert pushed.architectures(client, repository, second) == ('amd64', 'arm64')
-    assert pushed.find(client, repository, indexed.has(AMD64, ARM64)) == second
+    assert pushed.find(client, repository, indexed.has(AMD64, ARM64)).digest == second
 
 
 def test_a_platform_that_only_another_machine_has_is_not_taken(indexed, client, repository):
     push.push(indexed.has(AMD64, ARM64), client, repository)
     here = indexed.has(AMD64)
     assert pushed.find(client, repository, here) is None
-    digest = push.push(here, client, repository)
+    digest = push.push(here, client, repository).digest
     assert pushed.architectures(client, repository, digest) == ('amd64',)
 
 
@@ -77,9 +77,9 @@ def test_another_platform_of_the_same_index_is_not_taken(indexed, client, reposi
 
 @pytest.mark.parametrize('present', [(AMD64,), (ARM64, AMD64)])
 def test_what_is_as_it_was_is_not_sent_again(present, indexed, client, repository):
-    digest = push.push(indexed.has(*present), client, repository)
+    digest = push.push(indexed.has(*present), client, repository).digest
     sent = client.get_manifest(repository, digest)
-    assert pushed.find(client, repository, indexed.has(*present)) == digest
+    assert pushed.find(client, repository, indexed.has(*present)).digest == digest
     assert client.get_manifest(repository, digest) == sent
 
 
@@ -94,19 +94,17 @@ def test_an_engine_that_tells_is_not_asked_for_a_second_export(fake, local, clie
 def test_what_the_index_names_is_known_after_an_upload_and_before_the_next(
     indexed, client, repository
 ):
-    for image in (first := indexed.has(AMD64), indexed.has(AMD64)):
-        if image is first:
-            push.push(image, client, repository)
-        else:
-            pushed.find(client, repository, image)
-        assert sorted(image.index_architectures) == ['amd64', 'arm64', 's390x']
+    done = push.push(indexed.has(AMD64), client, repository)
+    found = pushed.find(client, repository, indexed.has(AMD64))
+    for platforms in (done.platforms, found.platforms):
+        assert sorted(architectures.of_platforms(platforms)) == ['amd64', 'arm64', 's390x']
 
 
 def test_indexes_that_are_nested_too_deeply_in_a_registry_are_refused(
     fake, local, client, repository
 ):
     fake.add(AMD64.inspected, layouts.docker_25(AMD64))
-    digest = push.push(local.find(AMD64.id), client, repository)
+    digest = push.push(local.find(AMD64.id), client, repository).digest
     for _ in range(7):
         digest = _index(client, repository, digest)
     with pytest.raises(_errors.InvalidImageError, match='nested too deeply'):
@@ -117,7 +115,7 @@ def test_indexes_that_name_each_other_again_and_again_are_asked_for_once(
     fake, local, client, repository, monkeypatch
 ):
     fake.add(AMD64.inspected, layouts.docker_25(AMD64))
-    digest = push.push(local.find(AMD64.id), client, repository)
+    digest = push.push(local.find(AMD64.id), client, repository).digest
     for _ in range(3):
         digest = _index(client, repository, *[digest] * 10)
     asked = []
@@ -138,7 +136,7 @@ def test_what_a_real_engine_has_now_is_what_counts(each_engine, open_registry, c
         with engine.connect({'DOCKER_HOST': each_engine.host}) as local:
             found = local.find(api.inspect_image(f'{source}:v1')['Id'])
             known = pushed.find(client, repository, found)
-            digest = known or push.push(found, client, repository)
+            digest = (known or push.push(found, client, repository)).digest
         return bool(known), pushed.architectures(client, repository, digest)
 
     assert has('linux/amd64') == (False, ('amd64',))

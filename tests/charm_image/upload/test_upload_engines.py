@@ -8,7 +8,7 @@ import pytest
 from uploads import ABSENT, _numbers
 
 from charm_image import terminal
-from charm_image._upload import resource_upload
+from charm_image._upload import pushed, resource_upload
 from services import engine
 
 pytestmark = pytest.mark.holds('uploads')
@@ -87,11 +87,11 @@ def test_the_digests_of_a_local_image_are_looked_for_in_the_order_of_the_engine(
     wanted = argparse.Namespace(long=digests[3], path=None)
     args = argparse.Namespace(charm='a', resource='b', image=wanted, resume=None)
     asked = []
-    remote = argparse.Namespace(find=asked.append, find_pushed=lambda image: 'found', client=None)
+    remote = argparse.Namespace(find=asked.append, client=None)
+    remote.find_pushed = lambda image: pushed.Pushed('found')
     remote.repository = ''
     monkeypatch.setattr(resource_upload.Upload, '_local', lambda *given: local)
     monkeypatch.setattr(resource_upload.pushed, 'architectures', lambda *given: ())
-    local.index_architectures = ()
     shown = terminal.Terminal('program', quiet=True)
     resource_upload.Upload(args, shown)._digest(remote)
     assert asked == [digests[3], ABSENT, *digests[:3], *digests[4:]]

@@ -97,15 +97,18 @@ class Base:
     def _configuration(self) -> dict[str, Any] | None:
         found = self._inspect()
         self._id = str((found or {}).get('Id') or '')
-        if found is None or self._platform is None or self._platform.is_of(found):
+        if found is None or self._platform is None or self._is_for_platform(found):
             return None if found is None else found.get('Config') or {}
         # with containerd's image store, a name may have more platforms than the one reported
         version = tuple(map(int, self._client.api_version.split('.')))
         if version >= _INSPECTS_PLATFORMS:
             found = self._inspect(platform=self._platform)
-            is_it = found is not None and self._platform.is_of(found)
+            is_it = found is not None and self._is_for_platform(found)
             return (found or {}).get('Config') or {} if is_it else None
         return self._configuration_of_container() if self._has_containerds_store() else None
+
+    def _is_for_platform(self, image: Mapping[str, Any]) -> bool:
+        return platforms.Platform.of(image) == self._platform
 
     def _inspect(self, platform: platforms.Platform | None = None) -> dict[str, Any] | None:
         client = self._client

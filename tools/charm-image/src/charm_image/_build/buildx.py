@@ -19,7 +19,8 @@ from typing import IO, Any
 
 from charm_image import _concurrently, _errors, terminal
 from charm_image._build import bases, build_target, builder_reports, events, trace
-from charm_image._oci import images
+from charm_image import _errors
+from charm_image._oci import images, platforms
 
 INSTALL = (
     'install buildx (apt install docker-buildx, or docker-buildx-plugin from the packages of '
@@ -193,7 +194,7 @@ class BuildxBuild:
                 found = next(
                     each
                     for each in found.values()
-                    if self.target.platform is None or self.target.platform.is_of(each)
+                    if self.target.platform in (None, platforms.Platform.of(each))
                 )
             config: Mapping[str, Any] = found.get('config') or {}
         except StopIteration:

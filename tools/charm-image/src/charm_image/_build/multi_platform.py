@@ -13,6 +13,7 @@ from typing import IO, Protocol
 
 from charm_image import _concurrently, _errors
 from charm_image._build import build_target, events
+from charm_image import _errors
 from charm_image._oci import oci_archive, platforms
 from container_image import reference as references
 

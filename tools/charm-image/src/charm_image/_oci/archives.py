@@ -9,62 +9,38 @@ import dataclasses
 import io
 import os
 import pathlib
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 
 from charm_image import _errors
-from charm_image._oci import images, layers, tar
+from charm_image._oci import documents, images, layers, tar
 
 
 @dataclasses.dataclass(frozen=True)
 class Archive:
-    """An image in a file or directory, for one or several platforms.
-
-    `size` is in bytes. `index_architectures` are Charmhub's names of the architectures in its
-    index, including those whose files are missing.
-    """
+    """An image in a file or directory, for one or several platforms. `size` is in bytes."""
 
     path: pathlib.Path
-    configs: tuple[images.Config, ...]
     size: int
-    index_architectures: tuple[str, ...] = ()
+    _contents: images.Contents
 
     @property
     def id(self) -> str:
         """The digest of its configuration; for several platforms, a digest of all of theirs."""
-        digests = sorted(config.digest for config in self.configs)
+        digests = sorted(config.digest for config in self._contents.configs)
         return digests[0] if len(digests) == 1 else images.digest('\n'.join(digests).encode())
 
     @property
-    def diff_ids(self) -> frozenset[str]:
-        """Digests of its uncompressed layers."""
-        return frozenset(diff_id for config in self.configs for diff_id in config.diff_ids)
-
-    @property
-    def rootfs(self) -> tuple[tuple[str, ...], ...]:
+    def diff_ids_by_platform(self) -> tuple[tuple[str, ...], ...]:
         """Diff IDs of the layers of each platform, from the lowest up."""
-        return tuple(config.diff_ids for config in self.configs)
+        return tuple(config.diff_ids for config in self._contents.configs)
 
-    @property
-    def architectures(self) -> tuple[str, ...]:
-        """Charmhub's names of its architectures. Raises InvalidImageError if there are none."""
-        return images.charmhub_architectures(self.configs)
+    def contents(self) -> images.Contents:
+        """Return its configurations, as they were when it was opened."""
+        return self._contents
 
-    @property
-    def remedy(self) -> str:
-        """What to do if some of its files are missing."""
-        return 'save the image again'
-
-    def matches(self, configs: Sequence[images.Config]) -> bool:
-        """Return whether these are the configurations of this image, one for each platform."""
-        return {c.digest for c in configs} == {c.digest for c in self.configs}
-
-    def holds(self, configs: Sequence[images.Config]) -> bool:
-        """Return whether these are all its platforms."""
-        return self.matches(configs)
-
-    def members(self) -> Generator[images.Member]:
+    def files(self) -> Generator[images.File]:
         """Yield its files. Raises ImageError."""
-        return _members(self.path)
+        return _files(self.path)
 
 
 def open(path: str | os.PathLike[str]) -> Archive:
@@ -80,21 +56,21 @@ def open(path: str | os.PathLike[str]) -> Archive:
         raise _errors.ImageNotFoundError(f'{name} does not exist')
     if not (place.is_file() or place.is_dir()):  # a pipe cannot be read twice
         raise _errors.InvalidImageError(f'{name} is not a regular file: copy its content into one')
-    documents, size = images.Documents(), 0
+    read, size = documents.Documents(), 0
     try:
-        for member in _members(place):
-            size += member.size
-            documents.add_member(member)
-        configs = tuple(documents.configs())
+        for file in _files(place):
+            size += file.size
+            read.add_file(file)
+        contents = read.contents()
     except _errors.InvalidImageError as error:
         raise _errors.InvalidImageError(f'{name} cannot be used: {error}') from None
-    return Archive(place, configs, size, documents.index_architectures())
+    return Archive(place, size, contents)
 
 
-def _members(path: pathlib.Path) -> Generator[images.Member]:
+def _files(path: pathlib.Path) -> Generator[images.File]:
     try:
         if path.is_dir():
-            yield from _files(path)
+            yield from _layout(path)
         else:
             with path.open('rb') as file:
                 yield from _tar(_File(file, path))
@@ -106,7 +82,7 @@ def _unreadable(path: pathlib.Path, error: OSError) -> _errors.ImageError:
     return _errors.ImageError(f'{str(path)!r} cannot be read: {error.strerror or error}')
 
 
-def _files(path: pathlib.Path) -> Generator[images.Member]:
+def _layout(path: pathlib.Path) -> Generator[images.File]:
     blobs = path / 'blobs' / 'sha256'
     if not (path / 'index.json').is_file() or not blobs.is_dir():
         raise _errors.InvalidImageError(
@@ -117,10 +93,10 @@ def _files(path: pathlib.Path) -> Generator[images.Member]:
             with file.open('rb') as content:
                 name = str(file.relative_to(path))
                 size = os.fstat(content.fileno()).st_size
-                yield images.Member(name, size, _File(content, file))
+                yield images.File(name, size, _File(content, file))
 
 
-def _tar(file: _File) -> Generator[images.Member]:
+def _tar(file: _File) -> Generator[images.File]:
     if file.starts_with(*layers.COMPRESSED):
         return tar.read(layers.decompressed(file))
     return tar.read(file)

@@ -22,7 +22,6 @@ __all__ = ['Engine', 'LocalImage', 'connect']
 if TYPE_CHECKING:
     import docker
 
-_TIMEOUT = 120
 # by what OpenSSL and Docker say
 _TLS_ADVICE = {
     'CERTIFICATE_VERIFY_FAILED': (
@@ -124,7 +123,6 @@ class Engine:
         import docker
         import requests
 
-        self._client.timeout = _TIMEOUT
         try:
             return call(*args, **kwargs)
         except docker.errors.NotFound:
@@ -151,7 +149,7 @@ def connect(environ: Mapping[str, str] = os.environ) -> Engine:
     try:
         with _client(host, tls, docker.constants.DEFAULT_DOCKER_API_VERSION) as probe:
             # podman takes 0.3 s for /version
-            ping = probe.get(f'{probe.base_url}/_ping', timeout=_TIMEOUT)
+            ping = probe.get(f'{probe.base_url}/_ping', timeout=local_image.TIMEOUT)
             version = ping.headers.get('API-Version')
             version = version or probe.version(api_version=False)['ApiVersion']
         return Engine(_client(host, tls, version), host)
@@ -172,10 +170,10 @@ def _client(host: str, tls: docker.tls.TLSConfig | bool, version: str) -> docker
     if host.startswith('ssh://'):
         from charm_image._oci import ssh
 
-        client = docker.APIClient('http://docker:80', version=version, timeout=_TIMEOUT)
+        client = docker.APIClient('http://docker:80', version=version, timeout=local_image.TIMEOUT)
         client.mount('http://', ssh.Adapter(host))
         return client
-    client = docker.APIClient(host, version=version, timeout=_TIMEOUT, tls=tls)
+    client = docker.APIClient(host, version=version, timeout=local_image.TIMEOUT, tls=tls)
     # requests would use REQUESTS_CA_BUNDLE instead of the engine's CA
     client.trust_env = not tls
     return client

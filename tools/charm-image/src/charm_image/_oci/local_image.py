@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import dataclasses
-import io
 import re
 import urllib.parse
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from charm_image import _concurrently, _errors
-from charm_image._oci import images, tar
+from charm_image._oci import documents, images, tar
 
 if TYPE_CHECKING:
     import docker
+    import requests
 
-_TIMEOUT = 120
+#: The time-out of requests in seconds.
+TIMEOUT = 120
 # with graph drivers, Docker Engine writes the export to its disk before it sends the first byte
 _EXPORT_TIMEOUT = 3600
 _BLOCK = 1 << 20
 
 
 @dataclasses.dataclass(frozen=True)
-class Manifest:
-    """A manifest in an index; `available`: the engine has all its content."""
+class Variant:
+    """An image for one platform that an index names; `available`: the engine has its content."""
 
     platform: Mapping[str, Any]
     available: bool
@@ -33,109 +33,59 @@ class Manifest:
 
 @dataclasses.dataclass(frozen=True)
 class LocalImage:
-    """An image in the engine, for one platform unless `manifests` names more.
+    """An image in the engine, for one platform unless `variants` names more.
 
     `id` is the digest of its configuration; with containerd's image store, of its manifest or
     index. `repo_digests` are its digests in registries, `names` its references. `platform` is the
-    operating system and architecture, as the engine names them. `size` is in bytes. `manifests`
-    are those of an index, which Docker reports since version 28.
+    operating system and architecture, as the engine names them, `diff_ids` are of its layers.
+    `size` is in bytes. `variants` are those of an index, which Docker reports since version 28.
     """
 
     id: str
     repo_digests: tuple[str, ...]
     names: tuple[str, ...]
     platform: tuple[str, str]
-    layers: tuple[str, ...]
+    diff_ids: tuple[str, ...]
     size: int
-    manifests: tuple[Manifest, ...]
+    variants: tuple[Variant, ...]
     _client: docker.APIClient = dataclasses.field(repr=False, compare=False)
-    _read: list[images.Documents] = dataclasses.field(
-        default_factory=list, init=False, repr=False, compare=False
-    )
 
     @property
-    def diff_ids(self) -> frozenset[str]:
-        """Digests of its uncompressed layers."""
-        return frozenset(self.layers)
-
-    @property
-    def rootfs(self) -> tuple[tuple[str, ...], ...]:
+    def diff_ids_by_platform(self) -> tuple[tuple[str, ...], ...]:
         """Diff IDs of the layers of the platform that the engine reports, from the lowest up."""
-        return (self.layers,)
+        return (self.diff_ids,)
 
     @property
-    def remedy(self) -> str:
+    def hint(self) -> str:
         """What to do if some of its content is missing, as may be in containerd's store."""
         how = f' (`docker pull {self.names[0]}`)' if self.names else ''
         return f'pull it again{how}, or build it again'
 
-    @property
-    def architectures(self) -> tuple[str, ...]:
-        """Charmhub's name of its architecture. Raises InvalidImageError if there is none."""
-        if self.platform == ('', ''):
-            raise _errors.InvalidImageError(
-                f'the engine has the image {self.id}, but its content is missing: {self.remedy}'
-            )
-        return (images.charmhub_architecture(*self.platform),)
+    def contents(self) -> images.Contents:
+        """Export the image, and return its configurations. Raises ImageError."""
+        read = documents.Documents()
+        for file in self.files():
+            read.add_file(file)
+        return read.contents()
 
-    @property
-    def index_architectures(self) -> tuple[str, ...]:
-        """Charmhub's names of the architectures in its index; () if not known before reading."""
-        if self.manifests:
-            return images.known_architectures(m.platform for m in self.manifests)
-        return self._read[-1].index_architectures() if self._read else ()
-
-    def matches(self, configs: Sequence[images.Config]) -> bool:
-        """Return whether these are configurations of this image, one for each platform."""
-        return any(
-            config.digest == self.id
-            or (
-                config.diff_ids == self.layers
-                and (config.platform['os'], config.platform['architecture']) == self.platform
-            )
-            for config in configs
-        )
-
-    def holds(self, configs: Sequence[images.Config]) -> bool:
-        """Return whether these are all platforms that the engine has now.
-
-        `docker pull --platform` adds platforms to an index in containerd's store. If the engine
-        does not report them, its export is read. Raises ImageError.
-        """
-        if any(config.digest == self.id for config in configs):
-            return len(configs) == 1
-        if not self.matches(configs):
-            return False
-        if self.manifests:
-            present = {_normal(m.platform) for m in self.manifests if m.available}
-            return present == {_normal(config.platform) for config in configs}
-        if not self._read:
-            collections.deque(self.members(), maxlen=0)
-        return {c.digest for c in self._read[-1].configs()} == {c.digest for c in configs}
-
-    def members(self) -> Generator[images.Member]:
+    def files(self) -> Generator[images.File]:
         """Export the image and yield its files as they arrive. Raises ImageError."""
-        documents = images.Documents()
         # an export without a blob ends like this
-        hint = f". If a part of the image's content is missing in the engine, {self.remedy}"
+        hint = f". If a part of the image's content is missing in the engine, {self.hint}"
         # read in a thread, so that no processor waits for another
         with contextlib.closing(_concurrently.with_ticks(_blocks(self._export()))) as blocks:
             chunks = (chunk for block in blocks if block for chunk in block)
-            for member in tar.read(_Stream(chunks), hint):
-                data = documents.add_member(member)
-                yield member if data is None else member._replace(content=_Small(data))
-        self._read[:] = [documents]
+            yield from tar.read(_Stream(chunks), hint)
 
     def _export(self) -> Generator[bytes]:
         import requests
         import urllib3
 
-        self._client.timeout = _EXPORT_TIMEOUT
         try:
-            yield from self._client.get_image(self.id, _BLOCK)
+            yield from export(self._client, self.id, _EXPORT_TIMEOUT)
         except _docker_errors().DockerException as error:
             raise _errors.EngineError(
-                f'the engine cannot export the image: {explain_missing(error, self.remedy)}'
+                f'the engine cannot export the image: {explain_missing(error, self.hint)}'
             ) from None
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise _errors.EngineError(
@@ -144,30 +94,47 @@ class LocalImage:
             ) from None
 
 
-def inspect(client: docker.APIClient, digest: str) -> LocalImage:
-    """Return the description of an image. Raises the errors of the SDK."""
+def get(client: docker.APIClient, path: str, **options: Any) -> requests.Response:
+    """Send a GET request to the engine, below its API version. Raises the errors of the SDK.
+
+    `options` are those of requests, which few methods of the SDK take.
+    """
     import requests
 
-    name = urllib.parse.quote(digest, safe=':')
-    reply = client.get(
-        f'{client.base_url}/v{client.api_version}/images/{name}/json',
-        # since API 1.48, ignored before; the SDK has no argument for it
-        params={'manifests': 'true'},
-        timeout=_TIMEOUT,
+    response = client.get(
+        f'{client.base_url}/v{client.api_version}{path}', **{'timeout': TIMEOUT, **options}
     )
     try:
-        reply.raise_for_status()
+        response.raise_for_status()
     except requests.HTTPError as error:
         _docker_errors().create_api_error_from_http_exception(error)
-    content = reply.json()
+    return response
+
+
+def export(client: docker.APIClient, image: str, timeout: float | None) -> Generator[bytes]:
+    """Yield the archive that `docker save` writes, in chunks. Raises the errors of the SDK.
+
+    `timeout` is for each wait, in seconds: with graph drivers, Docker Engine writes the archive to
+    its disk before it sends the first byte.
+    """
+    name = urllib.parse.quote(image, safe='/:@')
+    with get(client, f'/images/{name}/get', stream=True, timeout=timeout) as response:
+        yield from response.iter_content(_BLOCK)
+
+
+def inspect(client: docker.APIClient, digest: str) -> LocalImage:
+    """Return the description of an image. Raises the errors of the SDK."""
+    name = urllib.parse.quote(digest, safe=':')
+    # since API 1.48, ignored before
+    content = get(client, f'/images/{name}/json', params={'manifests': 'true'}).json()
     return LocalImage(
         id=content['Id'],
         repo_digests=repo_digests(content),
         names=(*(content.get('RepoDigests') or ()), *(content.get('RepoTags') or ())),
         platform=(content.get('Os', ''), content.get('Architecture', '')),
-        layers=tuple((content.get('RootFS') or {}).get('Layers') or ()),
+        diff_ids=tuple((content.get('RootFS') or {}).get('Layers') or ()),
         size=content.get('Size', 0),
-        manifests=_manifests(content),
+        variants=_variants(content),
         _client=client,
     )
 
@@ -178,19 +145,12 @@ def repo_digests(summary: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(d for d in found if images.DIGEST.fullmatch(d)))
 
 
-def _manifests(inspected: Mapping[str, Any]) -> tuple[Manifest, ...]:
+def _variants(inspected: Mapping[str, Any]) -> tuple[Variant, ...]:
     return tuple(
-        Manifest((found.get('ImageData') or {}).get('Platform') or {}, bool(found['Available']))
+        Variant((found.get('ImageData') or {}).get('Platform') or {}, bool(found['Available']))
         for found in inspected.get('Manifests') or ()
         if found.get('Kind') == 'image'
     )
-
-
-def _normal(platform: Mapping[str, Any]) -> tuple[str, str, str]:
-    """Return a platform without its default variant, as containerd does."""
-    architecture, variant = str(platform.get('architecture')), str(platform.get('variant') or '')
-    usual = {'amd64': 'v1', 'arm64': 'v8', 'arm': 'v7'}.get(architecture, '')
-    return str(platform.get('os')), architecture, '' if variant == usual else variant
 
 
 def explain(error: BaseException) -> str:
@@ -203,11 +163,11 @@ def explain(error: BaseException) -> str:
     return str(error)
 
 
-def explain_missing(error: BaseException, remedy: str = 'pull or build it again') -> str:
+def explain_missing(error: BaseException, hint: str = 'pull or build it again') -> str:
     """Return a short reason, with what to do if containerd's store lacks a part of an image."""
     reason = explain(error)
     if re.search('(blob|content|manifest|layer).*not found', reason, re.DOTALL):
-        return f"a part of the image's content is missing: {remedy} ({reason})"
+        return f"a part of the image's content is missing: {hint} ({reason})"
     return reason
 
 
@@ -268,10 +228,3 @@ class _Stream:
             part, self._rest = self._rest[:size], self._rest[size:]
             yield part
             size -= len(part)
-
-
-class _Small(io.BytesIO):
-    """The content of a small file, which was read."""
-
-    def skip(self, size: int, /) -> None:
-        self.seek(size, io.SEEK_CUR)

@@ -1,12 +1,26 @@
-"""Makes the manifests of images: Docker's schema 2, and manifest lists for several platforms."""
+"""Manifests and indexes of images: reading them, and making those that a registry stores.
+
+Formats: OCI image specification 1.1, and Docker's image manifest schema 2 and manifest lists.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from charm_image import _errors
 from charm_image._oci import images
+
+#: The maximum nesting of indexes.
+MAX_NESTING = 4
+
+#: The media types of the configurations of images.
+CONFIG_TYPES = {
+    'application/vnd.docker.container.image.v1+json',
+    'application/vnd.oci.image.config.v1+json',
+}
 
 #: The annotation of a layer with its digest at the image's source.
 SOURCE = 'charm-image.source'
@@ -15,6 +29,92 @@ _MANIFEST = 'application/vnd.docker.distribution.manifest.v2+json'
 _MANIFEST_LIST = 'application/vnd.docker.distribution.manifest.list.v2+json'
 _CONFIG = 'application/vnd.docker.container.image.v1+json'
 _LAYER = 'application/vnd.docker.image.rootfs.diff.tar.gzip'
+
+
+class Node(NamedTuple):
+    """A manifest or index of an image.
+
+    `descriptor` is how an index names it, {} for the first one; `content` is None if the source
+    lacks it. `is_attestation`: it, or an index above it, describes an image instead of being one.
+    """
+
+    descriptor: Mapping[str, Any]
+    content: Any
+    is_attestation: bool
+
+    @property
+    def is_image(self) -> bool:
+        """Whether it is the manifest of an image for one platform."""
+        with valid(f'the manifest {self.descriptor.get("digest", "")}'.rstrip()):
+            return (
+                self.content is not None
+                and not self.is_attestation
+                and 'manifests' not in self.content
+                and self.content['config'].get('mediaType') in CONFIG_TYPES
+            )
+
+
+def walk(
+    content: Any,
+    get: Callable[[str], Any],
+    *,
+    name: str = 'the manifest',
+    attestations: bool = False,
+) -> Iterator[Node]:
+    """Yield the manifests and indexes of an image, each once, and after those that it names.
+
+    Args:
+        content: the parsed manifest or index that leads to all others
+        get: returns the parsed content of a digest; None if the source lacks it
+        name: the name of `content` for messages
+        attestations: whether to yield those, too
+
+    Raises:
+        InvalidImageError: an index is not valid, or they are nested too deeply.
+    """
+    seen: set[str] = set()
+
+    def below(node: Node, name: str, depth: int) -> Iterator[Node]:
+        if depth > MAX_NESTING:
+            raise _errors.InvalidImageError('the indexes of the image are nested too deeply')
+        with valid(name):
+            children = node.content.get('manifests', ())
+            for child in children:
+                apart = node.is_attestation or is_attestation(child)
+                digest = child['digest']
+                # once each: indexes may refer to each other
+                if digest in seen or (apart and not attestations):
+                    continue
+                seen.add(digest)
+                named = Node(child, get(digest), apart)
+                if named.content is None:
+                    yield named
+                else:
+                    yield from below(named, f'the manifest {digest}', depth + 1)
+        yield node
+
+    return below(Node({}, content, False), name, 0)
+
+
+def is_attestation(descriptor: Any) -> bool:
+    """Return whether a descriptor is of BuildKit's provenance or SBOM, not of an image."""
+    if 'vnd.docker.reference.type' in (descriptor.get('annotations') or {}):
+        return True
+    return (descriptor.get('platform') or {}).get('os') == 'unknown'
+
+
+def source_of(layer: Any) -> str:
+    """Return the digest of a layer at the image's source, from its descriptor; '' if not there."""
+    return str((layer.get('annotations') or {}).get(SOURCE, ''))
+
+
+@contextlib.contextmanager
+def valid(name: str) -> Iterator[None]:
+    """Raise InvalidImageError if the content of a manifest is not what is expected of one."""
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise _errors.InvalidImageError(f'{name} is not valid: it lacks {error}') from None
 
 
 class Manifest(NamedTuple):

@@ -77,7 +77,7 @@ class Saved:
             _errors.BuildError: it is for a different platform
         """
         whole = json.loads(self.config)
-        if not platform.is_of(whole):
+        if platforms.Platform.of(whole) != platform:
             built = f'{whole.get("os")}/{whole.get("architecture")}'
             raise _errors.BuildError(f'the engine built an image for {built}, not for {platform}')
         running = whole.get('config') or {}

@@ -49,13 +49,14 @@ class Platform(NamedTuple):
         names = {'os': self.system, 'architecture': self.architecture, 'variant': self.variant}
         return json.dumps({name: value for name, value in names.items() if value})
 
-    def is_of(self, image: Mapping[str, Any]) -> bool:
-        """Return whether the configuration of an image, or its inspection, is for it."""
+    @classmethod
+    def of(cls, image: Mapping[str, Any]) -> Platform | None:
+        """Return the platform in the configuration, descriptor or inspection of an image."""
         names = {name.lower(): value for name, value in image.items()}
         system, architecture = names.get('os'), names.get('architecture')
         if not isinstance(system, str) or not isinstance(architecture, str):
-            return False
-        return self == _normalized(system, architecture, str(names.get('variant') or ''))
+            return None
+        return _normalized(system, architecture, str(names.get('variant') or ''))
 
 
 def parse(text: str) -> Platform:

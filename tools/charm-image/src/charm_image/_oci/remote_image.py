@@ -5,20 +5,18 @@ Formats: OCI image-spec 1.1, and Docker's image manifest schema 2 and manifest l
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Iterator, Mapping
-from typing import Any
+import io
+import json
+from collections.abc import Generator, Mapping
+from typing import Any, BinaryIO, cast
 
 from charm_image import _errors
-from charm_image._oci import images, registry_logins
+from charm_image._oci import images, manifests, registry_logins, tar
 from container_image import reference as references
 from container_image import registry
 
-_INDEXES = registry.MEDIA_TYPES[0], registry.MEDIA_TYPES[2]
-_CONFIGS = {
-    'application/vnd.docker.container.image.v1+json',
-    'application/vnd.oci.image.config.v1+json',
-}
 _LAYERS = {
     f'{base}{compression}'
     for base in (
@@ -29,28 +27,69 @@ _LAYERS = {
 }
 # base layers of Windows, which registries may lack
 _FOREIGN = ('nondistributable', 'foreign')
-_MAX_NESTED = 4
-_MAX_DOCUMENTS = 32 << 20  # the limit in bytes for all manifests and configurations
+_MAX_TOTAL_BYTES = 32 << 20  # of all manifests and configurations
+
+
+@dataclasses.dataclass(frozen=True)
+class Platform:
+    """The image for one platform; `sources` are the digests of its layers where they came from.
+
+    `sources` has '' where that is the diff ID, or is not known.
+    """
+
+    config: images.Config
+    layers: tuple[images.Blob, ...]
+    sources: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True)
 class RemoteImage:
-    """The blobs and manifests to copy, each after those that it refers to.
+    """An image in a registry.
 
-    `manifests` ends with the one that the reference names; `documents` are the configurations by
-    digest, which are blobs that were already read.
+    `blobs` and `manifests` are what makes it complete elsewhere, each manifest after those that it
+    refers to. `id` is the digest of the last one, which leads to all; `documents` are the
+    configurations by digest, which are blobs that were already read.
     """
 
-    digest: str
+    id: str
+    platforms: tuple[Platform, ...]
     blobs: tuple[images.Blob, ...]
     manifests: tuple[registry.Manifest, ...]
     documents: Mapping[str, bytes] = dataclasses.field(repr=False)
-    architectures: tuple[str, ...]
+    _client: registry.Client = dataclasses.field(repr=False, compare=False)
+    _repository: str = dataclasses.field(repr=False, compare=False)
 
     @property
     def size(self) -> int:
         """The size of its blobs in bytes, each counted once."""
         return sum(blob.size for blob in self.blobs)
+
+    @property
+    def diff_ids_by_platform(self) -> tuple[tuple[str, ...], ...]:
+        """Diff IDs of the layers of each platform, from the lowest up."""
+        return tuple(platform.config.diff_ids for platform in self.platforms)
+
+    def contents(self) -> images.Contents:
+        """Return its configurations."""
+        configs = tuple(platform.config for platform in self.platforms)
+        return images.Contents(configs, tuple(config.platform for config in configs))
+
+    def open(self, blob: images.Blob) -> BinaryIO:
+        """Return a blob, to be read once and closed. Reading raises RegistryError."""
+        if (data := self.documents.get(blob.digest)) is not None:
+            return io.BytesIO(data)
+        download = self._client.open_blob(self._repository, blob.digest, blob.size)
+        return cast(BinaryIO, download)
+
+    def files(self) -> Generator[images.File]:
+        """Yield its files, as in an OCI layout. Raises RegistryError."""
+        index = {'manifests': [{'digest': self.id}]}
+        yield _file('index.json', json.dumps(index).encode())
+        for manifest in self.manifests:
+            yield _file(_path(manifest.digest), manifest.content)
+        for blob in self.blobs:
+            with contextlib.closing(self.open(blob)) as content:
+                yield images.File(_path(blob.digest), blob.size, tar.Part(content, blob.size))
 
 
 class Source:
@@ -74,12 +113,9 @@ class Source:
         self.client.close()
 
     def read(self) -> RemoteImage:
-        """Read the image without its layers.
-
-        Raises:
-            InvalidImageError: it is not an image, or no charm can run it.
-        """
-        return read(self.client, self.repository, self.reference.digest)
+        """Read the image without its layers. Raises InvalidImageError if it is not an image."""
+        manifest = self.client.get_manifest(self.repository, self.reference.digest)
+        return read(self.client, self.repository, manifest, attestations=True)
 
 
 def resolve(reference: references.Reference, limit: float = 20) -> references.Reference:
@@ -101,14 +137,20 @@ def resolve(reference: references.Reference, limit: float = 20) -> references.Re
     return reference.pinned(reference.digest)
 
 
-def read(client: registry.Client, repository: str, digest: str) -> RemoteImage:
-    """Read an image without its layers.
+def read(
+    client: registry.Client,
+    repository: str,
+    manifest: registry.Manifest,
+    *,
+    attestations: bool = False,
+) -> RemoteImage:
+    """Read an image without its layers; `attestations`: with what BuildKit says of it.
 
     Raises:
-        RegistryError: the registry does not have it, or only a part of it.
-        InvalidImageError: it is not an image, or no charm can run it.
+        RegistryError: the registry has only a part of it.
+        InvalidImageError: it is not an image.
     """
-    return _Reader(client, repository).read(digest)
+    return _Reader(client, repository).read(manifest, attestations)
 
 
 class _Reader:
@@ -118,72 +160,78 @@ class _Reader:
         self._manifests: dict[str, registry.Manifest] = {}
         self._blobs: dict[str, images.Blob] = {}
         self._documents: dict[str, bytes] = {}
-        self._configs: list[images.Config] = []
+        self._platforms: list[Platform] = []
         self._artifact = ''
         self._size = 0
 
-    def read(self, digest: str) -> RemoteImage:
-        self._add_manifest(digest, 0, attestation=False)
-        if not self._configs:
+    def read(self, manifest: registry.Manifest, attestations: bool) -> RemoteImage:
+        digest, ordered = manifest.digest, []
+        content = self._parsed(manifest)
+        nodes = manifests.walk(
+            content, self._get, name=f'the manifest {digest}', attestations=attestations
+        )
+        for node in nodes:
+            named = node.descriptor.get('digest', digest)
+            if 'manifests' not in node.content:
+                with manifests.valid(f'the manifest {named}'):
+                    self._add_image(named, node)
+            ordered.append(self._manifests[named])
+        if not self._platforms:
             raise _errors.InvalidImageError(
                 self._artifact or f'the index {digest} does not name an image'
             )
         return RemoteImage(
             digest,
+            tuple(self._platforms),
             tuple(self._blobs.values()),
-            tuple(self._manifests.values()),
+            tuple(ordered),
             self._documents,
-            images.charmhub_architectures(self._configs),
+            self._client,
+            self._repository,
         )
 
-    def _add_manifest(self, digest: str, depth: int, attestation: bool) -> None:
-        if digest in self._manifests:
-            return
-        if depth > _MAX_NESTED:
-            raise _errors.InvalidImageError('the indexes of the image are nested too deeply')
-        manifest = self._client.get_manifest(self._repository, digest)
-        self._count(len(manifest.content))
-        content = images.parse_json(manifest.content, f'the manifest {digest}')
-        try:
-            if manifest.media_type in _INDEXES:
-                for child in content['manifests']:
-                    apart = attestation or images.is_attestation(child)
-                    self._add_manifest(_digest(child), depth + 1, apart)
-            else:
-                self._add_image(digest, content, attestation)
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise _errors.InvalidImageError(
-                f'the manifest {digest} is not valid: it lacks {error}'
-            ) from None
-        # after those that it refers to
-        self._manifests[digest] = manifest
+    def _get(self, digest: Any) -> Any:
+        if not isinstance(digest, str) or not references.is_digest(digest):
+            raise ValueError('a valid digest')
+        return self._parsed(self._client.get_manifest(self._repository, digest))
 
-    def _add_image(self, digest: str, content: Any, attestation: bool) -> None:
-        config, layers = content['config'], content['layers']
-        if not attestation and (kind := _artifact(content, config, layers)):
+    def _parsed(self, manifest: registry.Manifest) -> Any:
+        self._count(len(manifest.content))
+        self._manifests[manifest.digest] = manifest
+        return images.parse_json(manifest.content, f'the manifest {manifest.digest}')
+
+    def _add_image(self, digest: str, node: manifests.Node) -> None:
+        config, layers = node.content['config'], node.content['layers']
+        artifact = None if node.is_attestation else _artifact(node.content, config, layers)
+        if artifact:
             # in an index with images, it is copied like an attestation
-            attestation = True
             self._artifact = self._artifact or (
-                f'{digest} is not an image but a different artifact ({kind[:80]})'
+                f'{digest} is not an image but a different artifact ({artifact[:80]})'
             )
         for descriptor in (config, *layers):
-            if not any(word in str(descriptor.get('mediaType')) for word in _FOREIGN):
-                blob = images.Blob(_digest(descriptor), _size(descriptor))
+            if not _is_foreign(descriptor):
+                blob = _blob(descriptor)
                 self._blobs.setdefault(blob.digest, blob)
-        if attestation or config['digest'] in self._documents:
+        if node.is_attestation or artifact or config['digest'] in self._documents:
             return
         data = self._client.get_blob(self._repository, config['digest'])
         self._count(len(data))
         if len(data) != config['size']:
             raise ValueError('the right size of its configuration')
         self._documents[config['digest']] = data
-        self._configs.append(images.Config.parse(data))
+        self._platforms.append(
+            Platform(
+                images.Config.parse(data),
+                tuple(map(_blob, layers)),
+                tuple(map(manifests.source_of, layers)),
+            )
+        )
 
     def _count(self, size: int) -> None:
         self._size += size
-        if self._size > _MAX_DOCUMENTS:
+        if self._size > _MAX_TOTAL_BYTES:
             raise _errors.InvalidImageError(
-                f'the image has more than {_MAX_DOCUMENTS >> 20} MiB of manifests and '
+                f'the image has more than {_MAX_TOTAL_BYTES >> 20} MiB of manifests and '
                 'configurations'
             )
 
@@ -191,28 +239,28 @@ class _Reader:
 def _artifact(content: Any, config: Any, layers: Any) -> str | None:
     """Return the type of an artifact such as a Helm chart or a signature; None for an image."""
     kinds = [content.get('artifactType')]
-    if config.get('mediaType') not in _CONFIGS:
+    if config.get('mediaType') not in manifests.CONFIG_TYPES:
         kinds.append(config.get('mediaType'))
-    kinds += [kind for kind in _kinds(layers) if kind not in _LAYERS]
-    return next((str(kind) for kind in kinds if kind), None)
+    kinds += [str(each.get('mediaType')) for each in layers if not _is_foreign(each)]
+    return next((str(kind) for kind in kinds if kind and kind not in _LAYERS), None)
 
 
-def _kinds(layers: Any) -> Iterator[str]:
-    for layer in layers:
-        kind = str(layer.get('mediaType'))
-        if not any(word in kind for word in _FOREIGN):
-            yield kind
+def _is_foreign(descriptor: Any) -> bool:
+    return any(word in str(descriptor.get('mediaType')) for word in _FOREIGN)
 
 
-def _digest(descriptor: Any) -> str:
-    digest = descriptor['digest']
+def _blob(descriptor: Any) -> images.Blob:
+    digest, size = descriptor['digest'], descriptor['size']
     if not isinstance(digest, str) or not references.is_digest(digest):
         raise ValueError('a valid digest')
-    return digest
-
-
-def _size(descriptor: Any) -> int:
-    size = descriptor['size']
     if not isinstance(size, int) or isinstance(size, bool) or size < 0:
         raise ValueError('a valid size')
-    return size
+    return images.Blob(digest, size)
+
+
+def _path(digest: str) -> str:
+    return f'blobs/{digest.replace(":", "/")}'
+
+
+def _file(name: str, data: bytes) -> images.File:
+    return images.File(name, len(data), tar.Part(io.BytesIO(data), len(data)))

@@ -15,7 +15,7 @@ _SKIP_SIZE = 1 << 20
 _NO_ARCHIVE = 'this is not a tar archive'
 
 
-def read(stream: images.Content, hint: str = '') -> Generator[images.Member]:
+def read(stream: images.Content, hint: str = '') -> Generator[images.File]:
     """Yield the regular files of a tar (POSIX.1-2001 pax, or GNU) while reading it.
 
     Python's tarfile keeps all headers, and reads extended headers of any size into memory.
@@ -61,11 +61,11 @@ def read(stream: images.Content, hint: str = '') -> Generator[images.Member]:
             raise _errors.InvalidImageError(
                 f'the archive is damaged: {name!r} has a negative size'
             )
-        content = _Part(stream, size, name, hint)
+        content = Part(stream, size, name, hint)
         if member.isreg():
-            yield images.Member(name, size, content)
+            yield images.File(name, size, content)
         content.skip()
-        _Part(stream, -size % _BLOCK, name, hint).skip()
+        Part(stream, -size % _BLOCK, name, hint).skip()
 
 
 def _parse_header(header: bytes, otherwise: str) -> tarfile.TarInfo:
@@ -85,9 +85,9 @@ def _read_extension(stream: images.Content, header: tarfile.TarInfo) -> dict[str
         raise _errors.InvalidImageError(
             f'the archive is damaged: it has a header of {header.size} bytes'
         )
-    part = _Part(stream, header.size, header.name)
+    part = Part(stream, header.size, header.name)
     data = part.read(header.size)
-    _Part(stream, -header.size % _BLOCK, header.name).skip()
+    Part(stream, -header.size % _BLOCK, header.name).skip()
     if header.type == tarfile.GNUTYPE_LONGNAME:
         return {'path': data.rstrip(b'\0').decode('utf-8', 'surrogateescape')}
     if header.type == tarfile.GNUTYPE_LONGLINK:
@@ -103,10 +103,10 @@ def _read_extension(stream: images.Content, header: tarfile.TarInfo) -> dict[str
     return records
 
 
-class _Part:
-    """The next `size` bytes of a stream."""
+class Part:
+    """The next `size` bytes of a stream, as the content of a file."""
 
-    def __init__(self, stream: images.Content, size: int, name: str, hint: str = ''):
+    def __init__(self, stream: images.Content, size: int, name: str = '', hint: str = ''):
         self._stream = stream
         self._left = size
         self._name = name

@@ -21,21 +21,21 @@ _LAYER = re.compile(r'(?:\./)?([0-9a-f]{64})/layer\.tar')
 _ESCAPED = str.maketrans({char: f'\\u{ord(char):04x}' for char in '<>&\u2028\u2029'})
 
 
-class Layers:
+class V1LayerNames:
     """Maps the directories of an export to layers.
 
-    `rootfs` are the diff IDs of the layers of each platform, from the lowest up.
+    `diff_ids_by_platform` are the diff IDs of the layers of each platform, from the lowest up.
     """
 
-    def __init__(self, rootfs: Iterable[Sequence[str]]):
+    def __init__(self, diff_ids_by_platform: Iterable[Sequence[str]]):
         self._diff_ids = {
             chain_id: diff_id
-            for diff_ids in rootfs
+            for diff_ids in diff_ids_by_platform
             for chain_id, diff_id in zip(_chain_ids(diff_ids), diff_ids, strict=True)
         }
         self._found: dict[str, str] = {}
 
-    def learn(self, name: str, data: bytes) -> None:
+    def read_json(self, name: str, data: bytes) -> None:
         """Read a file that may be the `json` of a layer, which precedes the layer."""
         if not (named := _JSON.fullmatch(name)):
             return

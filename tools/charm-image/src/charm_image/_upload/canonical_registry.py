@@ -6,10 +6,13 @@ import functools
 import os
 import urllib.parse
 from collections.abc import Callable
+from typing import TypeVar
 
 from charm_image._oci import images
 from charm_image._upload import pushed, store, store_connection
 from container_image import registry
+
+T = TypeVar('T')
 
 
 class Repository:
@@ -37,14 +40,15 @@ class Repository:
 
     def find(self, digest: str) -> str | None:
         """Return the digest of the manifest that has `digest`, or whose image has it as its ID."""
-        return self.find_pushed(digest) or self.find_manifest(digest)
+        found = self.find_pushed(digest)
+        return found.digest if found else self.find_manifest(digest)
 
     def find_manifest(self, digest: str) -> str | None:
         """Return `digest` if a manifest has it, else None."""
         return _unless_absent(lambda: self._manifest(digest))
 
-    def find_pushed(self, image: images.Image | str) -> str | None:
-        """Return the digest of the manifest that an earlier push made of an image or image ID."""
+    def find_pushed(self, image: images.Image | str) -> pushed.Pushed | None:
+        """Return what an earlier push made of an image or image ID."""
         return _unless_absent(lambda: pushed.find(self.client, self.repository, image))
 
     def _manifest(self, digest: str) -> str | None:
@@ -57,7 +61,7 @@ class Repository:
             return self.client.head_manifest(self.repository, digest)
 
 
-def _unless_absent(ask: Callable[[], str | None]) -> str | None:
+def _unless_absent(ask: Callable[[], T | None]) -> T | None:
     """Return the answer, None if absent: some registries return 403 for what is absent."""
     try:
         return ask()

@@ -6,8 +6,7 @@ import concurrent.futures
 from typing import NamedTuple
 
 from charm_image import _concurrently, _errors
-from charm_image._oci import images, layers
-from charm_image._upload import pushed
+from charm_image._oci import images, layers, remote_image
 from container_image import registry
 
 
@@ -39,12 +38,12 @@ class KnownLayers:
         found: dict[str, Known] = {}
         try:
             manifest = self._client.get_manifest(self._repository, layers.ENCODING)
-            platforms = pushed.platforms(self._client, self._repository, manifest)
+            image = remote_image.read(self._client, self._repository, manifest)
         except (registry.RegistryError, _errors.ImageError):
             return {}
-        for platform in platforms:
+        for platform in image.platforms:
             for diff_id, blob, source in zip(
-                platform.config.diff_ids, platform.blobs, platform.sources, strict=False
+                platform.config.diff_ids, platform.layers, platform.sources, strict=False
             ):
                 known = Known(diff_id, blob, source or diff_id)
                 found[diff_id] = found[known.source] = known

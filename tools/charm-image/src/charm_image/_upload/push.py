@@ -2,10 +2,10 @@
 
     with engine.connect() as local:
         image = local.find('70aa8983ec5c')          # or archives.open(path)
-        digest = pushed.find(client, repository, image)
-        if digest is None:
-            digest = push.push(image, client, repository, progress)
-        architectures = pushed.architectures(client, repository, digest)
+        found = pushed.find(client, repository, image)
+        if found is None:
+            found = push.push(image, client, repository, progress)
+        architectures = pushed.architectures(client, repository, found.digest)
 
 `client` is a `container_image.registry.Client`; all of these may raise its RegistryError, or
 `ImageError`. `progress(step, done, total)` is called by one thread at a time, with the name
@@ -22,18 +22,19 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import io
+import itertools
 import logging
 import threading
 from collections.abc import Callable, Sequence
 from typing import BinaryIO, Protocol
 
 from charm_image import _concurrently, _errors
-from charm_image._oci import images, layers, manifests, v1_ids
-from charm_image._upload import known_layers, pushed
+from charm_image._oci import documents, images, layers, manifests, v1_ids
+from charm_image._upload import architectures, comparison, known_layers, pushed
 from container_image import registry
 
 _UPLOADS = 3
-_MAX_STRANGERS = 200
+_MAX_UNLISTED_LAYERS = 200
 _SKIP_SIZE = 1 << 20
 
 _log = logging.getLogger(__name__)
@@ -51,8 +52,8 @@ def push(
     client: registry.Client,
     repository: str,
     progress: Progress | None = None,
-) -> str:
-    """Push an image; return the digest of its manifest, or of its manifest list.
+) -> pushed.Pushed:
+    """Push an image.
 
     Layers that the registry has are not sent. Compressed layers need disk space in TMPDIR or
     /var/tmp until they are sent.
@@ -61,21 +62,24 @@ def push(
         ImageError: the image cannot be read, or no charm can run it.
         RegistryError: the registry rejects it, or is unavailable for too long.
     """
-    _ = image.architectures  # raises, before anything is read, if no charm can run it
+    architectures.of(image)  # raises, before anything is read, if no charm can run it
     report = _Report(progress)
     with _Uploads(client, repository, report) as uploads:
         reader = _Reader(image, uploads, report)
-        configs = [c for c in reader.read() if reader.blobs.keys() >= set(c.diff_ids)]
-        if not configs or not image.matches(configs):
+        contents = reader.read()
+        configs = [c for c in contents.configs if reader.blobs.keys() >= set(c.diff_ids)]
+        if not configs or not comparison.is_same(image, configs):
             raise _errors.InvalidImageError(
-                f'the export is not the image {image.id}, or is incomplete: {image.remedy}'
+                f'the export is not the image {image.id}, or is incomplete: '
+                + comparison.hint(image)
             )
         for config in configs:
             uploads.add_bytes(config.digest, config.data)
             for diff_id in config.diff_ids:
                 uploads.add(reader.blobs[diff_id])
         uploads.wait()
-        return _put_manifests(image, configs, reader, client, repository)
+        digest = _put_manifests(image, configs, reader, client, repository)
+        return pushed.Pushed(digest, comparison.platforms(image) or contents.platforms)
 
 
 def _put_manifests(
@@ -120,37 +124,40 @@ class _Reader:
         self._image = image
         self._uploads = uploads
         self._report = report
-        self._documents = images.Documents()
-        self._v1_layers = v1_ids.Layers(image.rootfs)
+        self._diff_ids = set(itertools.chain(*image.diff_ids_by_platform))
+        self._documents = documents.Documents()
+        self._v1_layers = v1_ids.V1LayerNames(image.diff_ids_by_platform)
         self._compressors = layers.compressors()
 
-    def read(self) -> list[images.Config]:
-        """Read until no layer is left that the registry lacks; return the configurations."""
-        source = _Source(self._image.size, self._uploads, self._report)
-        configs = None
+    def read(self) -> images.Contents:
+        """Read until no layer is left that the registry lacks; return what was read."""
+        source = _ReadProgress(self._image.size, self._uploads, self._report)
+        contents = None
         # closing it early closes the connection to the engine, once that sends its next block
-        with self._compressors, contextlib.closing(self._image.members()) as members:
-            for member in members:
-                if member.size > images.DOCUMENT_SIZE and (configs := self._with_known_layers()):
+        with self._compressors, contextlib.closing(self._image.files()) as files:
+            for file in files:
+                is_large = file.size > images.MAX_DOCUMENT_BYTES
+                if is_large and (contents := self._with_known_layers()):
                     break
-                self._add(member, source.of(member))
+                self._add(file, source.of(file))
             source.end()
-        for diff_id in sorted(self._image.diff_ids - self.blobs.keys()):
+        for diff_id in sorted(self._diff_ids - self.blobs.keys()):
             raise _errors.InvalidImageError(
-                f'the layer {diff_id} of the image is missing or damaged: {self._image.remedy}'
+                f'the layer {diff_id} of the image is missing or damaged: '
+                + comparison.hint(self._image)
             )
-        return configs or self._documents.configs()
+        return contents or self._documents.contents()
 
-    def _add(self, member: images.Member, content: _Reported) -> None:
-        data = self._documents.add_member(member._replace(content=content))
+    def _add(self, file: images.File, content: _CountingContent) -> None:
+        data = self._documents.add_file(file._replace(content=content))
         if (
             data is not None
             and data[:1] in (b'{', b'[')
-            and images.digest(data) not in self._image.diff_ids
+            and images.digest(data) not in self._diff_ids
         ):
-            self._v1_layers.learn(member.name, data)
+            self._v1_layers.read_json(file.name, data)
             return
-        digest = images.claimed_digest(member.name) or self._v1_layers.diff_id(member.name)
+        digest = images.claimed_digest(file.name) or self._v1_layers.diff_id(file.name)
         if digest in self.blobs:
             return
         if digest and (known := self._uploads.known.get(digest)):
@@ -166,15 +173,15 @@ class _Reader:
         self.blobs[layer.diff_id] = layer
         if layer.source == digest:
             self.sources[layer.diff_id] = digest
-        if layer.diff_id in self._image.diff_ids:
+        if layer.diff_id in self._diff_ids:
             self._uploads.add(layer)
-        elif len(self.blobs) > len(self._image.diff_ids) + _MAX_STRANGERS:
+        elif len(self.blobs) > len(self._diff_ids) + _MAX_UNLISTED_LAYERS:
             raise _errors.InvalidImageError(
                 'the archive contains too many files that are not layers'
             )
 
-    def _with_known_layers(self) -> list[images.Config] | None:
-        """Return the configurations if the registry has all layers that are left; add these."""
+    def _with_known_layers(self) -> images.Contents | None:
+        """Return the contents if the registry has all layers that are left; add these."""
         config = self._documents.config(self._image.id)
         if config is None:
             return None
@@ -186,7 +193,7 @@ class _Reader:
             left.append(known)
         for known in left:
             self._add_known(known, known.source)
-        return [config]
+        return images.Contents((config,))
 
     def _add_known(self, layer: known_layers.Known, source: str) -> None:
         self.blobs[layer.diff_id] = layer.blob
@@ -206,7 +213,7 @@ class _Report:
                 self._progress(step, done, total)
 
 
-class _Source:
+class _ReadProgress:
     """Reads the image's contents; stops immediately when an upload has failed."""
 
     _STEP = 'Reading the image'
@@ -218,8 +225,8 @@ class _Source:
         self._done = 0
         report(self._STEP, 0, size)
 
-    def of(self, member: images.Member) -> _Reported:
-        return _Reported(member, self._add)
+    def of(self, file: images.File) -> _CountingContent:
+        return _CountingContent(file, self._add)
 
     def end(self) -> None:
         self._report(self._STEP, self._done, self._done)
@@ -232,25 +239,25 @@ class _Source:
         self._report(self._STEP, self._done, total)
 
 
-class _Reported:
-    """A member's content, each part of which is reported once it is read or skipped."""
+class _CountingContent:
+    """A file's content, each part of which is reported once it is read or skipped."""
 
-    def __init__(self, member: images.Member, report: Callable[[int], None]):
-        self._member = member
+    def __init__(self, file: images.File, report: Callable[[int], None]):
+        self._file = file
         self._report = report
 
     def read(self, size: int, /) -> bytes:
-        data = self._member.content.read(size)
+        data = self._file.content.read(size)
         self._report(len(data))
         return data
 
     def skip(self, size: int, /) -> None:
-        self._member.content.skip(size)
+        self._file.content.skip(size)
         self._report(size)
 
     def skip_all(self) -> None:
-        for start in range(0, self._member.size, _SKIP_SIZE):
-            self.skip(min(_SKIP_SIZE, self._member.size - start))
+        for start in range(0, self._file.size, _SKIP_SIZE):
+            self.skip(min(_SKIP_SIZE, self._file.size - start))
 
 
 class _Uploads:

@@ -5,27 +5,29 @@ Apart from `push`, whose imports a repeated upload does not need.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from charm_image import _errors
-from charm_image._oci import images, manifests
+from charm_image._oci import images, remote_image
+from charm_image._upload import architectures as charmhub
+from charm_image._upload import comparison
 from container_image import registry
 
 
-class Platform(NamedTuple):
-    """An image for one platform in the registry.
+class Pushed(NamedTuple):
+    """An image in the registry.
 
-    `sources` are the digests of the layers at their source, '' if that is the diff ID.
+    `digest` is that of its manifest or manifest list. `platforms` are those in the index of the
+    image at its source, as far as that is known; their files may be missing there.
     """
 
-    config: images.Config
-    blobs: list[images.Blob]
-    sources: list[str]
+    digest: str
+    platforms: tuple[Mapping[str, Any], ...] = ()
 
 
-def find(client: registry.Client, repository: str, image: images.Image | str) -> str | None:
-    """Return the digest of the manifest that an earlier `push.push` made of `image`, or None.
+def find(client: registry.Client, repository: str, image: images.Image | str) -> Pushed | None:
+    """Return what an earlier `push.push` made of `image`, or None.
 
     The manifest is tagged with the image's ID, and compared with what the image's source has now:
     an index may have more platforms since. An ID instead of an image finds only the image whose
@@ -34,16 +36,16 @@ def find(client: registry.Client, repository: str, image: images.Image | str) ->
     identity = image if isinstance(image, str) else image.id
     try:
         manifest = client.get_manifest(repository, tag(identity))
-    except registry.NotFoundError:
-        return None
-    try:
         if _config_digest(manifest) == identity:
-            return manifest.digest
-        if isinstance(image, str) or not image.holds(_configs(client, repository, manifest)):
+            named = () if isinstance(image, str) else comparison.platforms(image)
+            return Pushed(manifest.digest, named)
+        if isinstance(image, str):
             return None
+        configs = remote_image.read(client, repository, manifest).contents().configs
+        contents = comparison.complete(image, configs)
     except (registry.NotFoundError, _errors.InvalidImageError):
         return None
-    return manifest.digest
+    return Pushed(manifest.digest, contents.platforms) if contents else None
 
 
 def architectures(client: registry.Client, repository: str, digest: str) -> tuple[str, ...]:
@@ -52,14 +54,8 @@ def architectures(client: registry.Client, repository: str, digest: str) -> tupl
     Raises InvalidImageError if it is not an image, or if no charm can run it.
     """
     manifest = client.get_manifest(repository, digest)
-    return images.charmhub_architectures(_configs(client, repository, manifest))
-
-
-def _config_digest(manifest: registry.Manifest) -> str | None:
-    try:
-        return str(images.parse_json(manifest.content, 'the manifest')['config']['digest'])
-    except (KeyError, TypeError):
-        return None
+    contents = remote_image.read(client, repository, manifest).contents()
+    return charmhub.of_configs(contents.configs)
 
 
 def tag(identity: str) -> str:
@@ -67,49 +63,8 @@ def tag(identity: str) -> str:
     return 'image-' + identity.removeprefix('sha256:')
 
 
-def _configs(
-    client: registry.Client, repository: str, manifest: registry.Manifest
-) -> list[images.Config]:
-    return [platform.config for platform in platforms(client, repository, manifest)]
-
-
-def platforms(
-    client: registry.Client, repository: str, manifest: registry.Manifest
-) -> list[Platform]:
-    """Return the configuration and layers of each platform of an image in the registry.
-
-    Raises InvalidImageError if it is not an image, or its indexes are nested too deeply.
-    """
-    return list(_platforms(client, repository, manifest, 0, set()))
-
-
-def _platforms(
-    client: registry.Client,
-    repository: str,
-    manifest: registry.Manifest,
-    depth: int,
-    seen: set[str],
-) -> Iterator[Platform]:
-    if depth > images.MAX_NESTING:
-        raise _errors.InvalidImageError(f'the indexes of {manifest.digest} are nested too deeply')
-    content = images.parse_json(manifest.content, 'the manifest')
+def _config_digest(manifest: registry.Manifest) -> str | None:
     try:
-        if 'manifests' not in content:
-            config = images.Config.parse(client.get_blob(repository, content['config']['digest']))
-            descriptors = content['layers']
-            blobs = [images.Blob(layer['digest'], layer['size']) for layer in descriptors]
-            sources = [
-                (layer.get('annotations') or {}).get(manifests.SOURCE, '') for layer in descriptors
-            ]
-            yield Platform(config, blobs, sources)
-            return
-        for child in content['manifests']:
-            # once each: indexes may refer to each other
-            if not images.is_attestation(child) and child['digest'] not in seen:
-                seen.add(child['digest'])
-                found = client.get_manifest(repository, child['digest'])
-                yield from _platforms(client, repository, found, depth + 1, seen)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise _errors.InvalidImageError(
-            f'{manifest.digest} is not an image: its manifest lacks {error}'
-        ) from None
+        return str(images.parse_json(manifest.content, 'the manifest')['config']['digest'])
+    except (KeyError, TypeError):
+        return None

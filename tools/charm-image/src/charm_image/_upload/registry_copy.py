@@ -2,7 +2,7 @@
 
     with remote_image.Source(reference) as source:
         image = source.read()
-        registry_copy.copy(image, source, client, repository, progress)
+        registry_copy.copy(image, client, repository, progress)
 
 Several blobs are copied in parallel, each read while it is sent. Blobs that the target has are not
 read.
@@ -10,7 +10,6 @@ read.
 
 from __future__ import annotations
 
-import io
 import threading
 from collections.abc import Callable
 from typing import BinaryIO, cast
@@ -27,17 +26,16 @@ _THREADS = 6
 
 def copy(
     image: remote_image.RemoteImage,
-    source: remote_image.Source,
     client: registry.Client,
     repository: str,
     progress: Progress | None = None,
 ) -> None:
-    """Copy `image` from `source` to a repository of the registry behind `client`.
+    """Copy an image to a repository of the registry behind `client`.
 
     Raises:
         RegistryError: one of the registries rejects a request, or is unavailable for too long.
     """
-    with _Copy(image, source, client, repository, progress) as copying:
+    with _Copy(image, client, repository, progress) as copying:
         copying.blobs()
     # one at a time: while docker-registry 2.8 stores a manifest under one name, it may return
     # 500 for a different name
@@ -57,13 +55,11 @@ class _Copy:
     def __init__(
         self,
         image: remote_image.RemoteImage,
-        source: remote_image.Source,
         client: registry.Client,
         repository: str,
         progress: Progress | None,
     ) -> None:
         self._image = image
-        self._source = source
         self._client = client
         self._repository = repository
         self._progress = progress or (lambda step, done, total: None)
@@ -100,16 +96,13 @@ class _Copy:
         )
 
     def _open(self, blob: images.Blob) -> BinaryIO:
-        if (data := self._image.documents.get(blob.digest)) is not None:
-            return io.BytesIO(data)
-        download = self._source.client.open_blob(self._source.repository, blob.digest, blob.size)
-        return cast(BinaryIO, _Reading(download))
+        return cast(BinaryIO, _Reading(self._image.open(blob)))
 
 
 class _Reading:
     """A blob of the source, whose errors are distinguished from those of the target."""
 
-    def __init__(self, blob: registry.Download) -> None:
+    def __init__(self, blob: BinaryIO) -> None:
         self._blob = blob
 
     def __enter__(self) -> _Reading:

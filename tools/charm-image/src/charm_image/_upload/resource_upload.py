@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
 
 from charm_image import _errors, terminal
 from charm_image._oci import images
+from charm_image._upload import architectures as charmhub
 from charm_image._upload import (
     arguments,
     canonical_registry,
     checks,
+    comparison,
     credentials,
     pushed,
     store,
@@ -169,19 +171,23 @@ class Upload:
         # an index of which a manifest was deleted is copied again
         with contextlib.suppress(registry.NotFoundError), looking:
             if remote.find_manifest(digest):
-                image = remote_image.read(remote.client, remote.repository, digest)
+                manifest = remote.client.get_manifest(remote.repository, digest)
+                image = remote_image.read(
+                    remote.client, remote.repository, manifest, attestations=True
+                )
                 self._shown.say(_FOUND)
-                return digest, image.architectures
+                return digest, charmhub.of(image)
         with remote_image.Source(reference, on_retry=self._shown.tell) as source:
             with self._shown.step(f'Reading the manifests of {reference}'):
                 image = source.read()
+                names = charmhub.of(image)
             if self._dry_run:
-                return digest, image.architectures
+                return digest, names
             self._shown.say(f'Remote image not found, uploading from {reference.name}')
             with self._shown.steps() as progress:
-                registry_copy.copy(image, source, remote.client, remote.repository, progress)
+                registry_copy.copy(image, remote.client, remote.repository, progress)
         self._shown.say(f'Image uploaded, new remote digest: {digest}')
-        return digest, image.architectures
+        return digest, names
 
     def _digest(
         self, remote: canonical_registry.Repository
@@ -191,8 +197,9 @@ class Upload:
         Also return its architectures, and those in the index of the local image.
         """
 
-        def architectures(digest: str) -> tuple[str, ...]:
-            return pushed.architectures(remote.client, remote.repository, digest)
+        def result(image: pushed.Pushed) -> tuple[str, tuple[str, ...], Sequence[str]]:
+            names = pushed.architectures(remote.client, remote.repository, image.digest)
+            return image.digest, names, charmhub.of_platforms(image.platforms)
 
         wanted: arguments.ImageArgument = self._args.image
         if wanted.long:
@@ -200,10 +207,10 @@ class Upload:
                 found = remote.find(wanted.long)
             if found:
                 self._shown.say(_FOUND)
-                return found, architectures(found), ()
+                return result(pushed.Pushed(found))
         with contextlib.ExitStack() as stack:
             image: images.Image
-            found = None
+            digest = None
             if wanted.path:
                 from charm_image._oci import archives
 
@@ -212,23 +219,24 @@ class Upload:
                 image = local = self._local(stack, wanted)
                 for known in dict.fromkeys((local.id, *local.repo_digests)):
                     if known != wanted.long:
-                        found = found or remote.find(known)
-            if not found:
+                        digest = digest or remote.find(known)
+            done = pushed.Pushed(digest, comparison.platforms(image)) if digest else None
+            if not done:
                 with self._shown.step('Looking for an earlier upload of the image'):
-                    found = remote.find_pushed(image)
-            if found:
+                    done = remote.find_pushed(image)
+            if done:
                 self._shown.say(_FOUND)
-                return found, architectures(found), image.index_architectures
+                return result(done)
             if self._dry_run:
-                return '', image.architectures, image.index_architectures
+                return '', charmhub.of(image), charmhub.of_platforms(comparison.platforms(image))
             source = repr(wanted.path) if wanted.path else 'local registry'
             self._shown.say(f'Remote image not found, uploading from {source}')
             from charm_image._upload import push
 
             with self._shown.steps() as progress:
-                digest = push.push(image, remote.client, remote.repository, progress)
-        self._shown.say(f'Image uploaded, new remote digest: {digest}')
-        return digest, architectures(digest), image.index_architectures
+                done = push.push(image, remote.client, remote.repository, progress)
+        self._shown.say(f'Image uploaded, new remote digest: {done.digest}')
+        return result(done)
 
     def _local(
         self, stack: contextlib.ExitStack, wanted: arguments.ImageArgument
