@@ -170,7 +170,8 @@ def test_an_engine_that_the_user_may_not_use_is_said_so(fake):
     path.chmod(0o600)
     path.parent.chmod(0o755)
     program = (
-        'import os, sys; from charm_image._oci import engine; import docker, requests; '
+        'import os, sys; from charm_image import _errors; '
+        'from charm_image._oci import engine; import docker, requests; '
         'os.setgid(65534); os.setuid(65534)\n'
         f'try: engine.connect({{"DOCKER_HOST": {fake.host!r}}})\n'
         'except _errors.EngineError as error: print(error)'

@@ -242,7 +242,9 @@ def test_a_rate_limit_that_lasts_is_reported_as_what_it_is(proxy, there, client,
     with pytest.raises(registry.OverloadedError, match='429') as raised:
         copy(proxy.host, stored, client, repository)
     message, _ = resource_upload.described(_errors.RegistryError.of(raised.value))
-    assert message == f'{proxy.host} is rate-limiting requests (HTTP 429): try again in 7200 s'
+    assert message == (
+        f'the registry {proxy.host} is rate-limiting requests (HTTP 429): try again in 7200 s'
+    )
 
 
 def test_a_blob_that_the_other_registry_lacks_ends_the_copy_without_a_manifest(

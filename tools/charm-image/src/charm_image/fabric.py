@@ -227,7 +227,7 @@ def _of_platforms(engines: Any, chosen: Any) -> Any:
     try:
         wanted = {platforms.parse(name) for name in names}
         return {name: each for name, each in engines.items() if platforms.parse(name) in wanted}
-    except (_errors.ResourceError, TypeError):
+    except (ValueError, TypeError):
         return engines  # the builder reports the error
 
 

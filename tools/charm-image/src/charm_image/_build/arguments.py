@@ -163,12 +163,20 @@ def port(value: Any) -> str:
     return str(written)
 
 
+def _platform(argument: str, value: Any) -> platforms.Platform:
+    name = text(argument, value)
+    try:
+        return platforms.parse(name)
+    except ValueError as error:
+        raise _errors.ResourceError(str(error)) from None
+
+
 def parse_platforms(value: Any) -> list[platforms.Platform]:
     """Return the platforms, each once; an empty list means the engine's platform."""
     if value is None:
         return []
     each = [value] if isinstance(value, str) else sequence('platform', value)
-    found = [platforms.parse(text('platform', name)) for name in each]
+    found = [_platform('platform', name) for name in each]
     for platform in found:
         if found.count(platform) > 1:
             raise _errors.ResourceError(f'platform {platform} is given twice')
@@ -185,7 +193,7 @@ def parse_engines(value: Any, wanted: list[platforms.Platform]) -> dict[platform
         )
     found = {}
     for name, engine in value.items():
-        platform = platforms.parse(text('engines', name))
+        platform = _platform('engines', name)
         if platform not in wanted:
             known = ', '.join(map(str, wanted)) or 'none'
             raise _errors.ResourceError(

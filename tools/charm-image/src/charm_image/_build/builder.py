@@ -9,7 +9,6 @@ import contextlib
 import dataclasses
 import io
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -156,12 +155,15 @@ class DockerBuilder:
             _errors.BuildError: the image cannot be built for a different reason
         """
         self.image_id = ''
-        if self.dry_run:
-            yield from self._planned()
-        elif len(self._platforms) > 1 and self.output is not None:
-            yield from self._build_several(self.output)
-        else:
-            yield from self._build_one()
+        try:
+            if self.dry_run:
+                yield from self._planned()
+            elif len(self._platforms) > 1 and self.output is not None:
+                yield from self._build_several(self.output)
+            else:
+                yield from self._build_one()
+        except _errors.ImageError as error:
+            raise _errors.BuildError(str(error)) from None
 
     def _build_one(self) -> Iterator[Progress]:
         [target] = self._targets(self._settings)
@@ -177,13 +179,11 @@ class DockerBuilder:
             self.base_user = build.target.settings.user
             yield Progress('built', f'{self.image_id}{f" {self.tag}" if self.tag else ""}')
             if self.output is not None:
-                with oci_archive.told(self.output):
-                    directory = os.path.dirname(self.output) or '.'
-                    file = stack.enter_context(tempfile.TemporaryFile(dir=directory))
+                file = stack.enter_context(oci_archive.temporary(self.output))
                 yield from build.save(file)
-                saved = oci_archive.Saved(file)
+                saved = oci_archive.SavedImage(file)
                 yield from events.watched('reading the image', saved.measure())
-                archive = oci_archive.Archive.of(saved, self.tag)
+                archive = oci_archive.Archive.from_saved(saved, self.tag)
                 yield from events.watched(f'writing {self.output}', archive.write(self.output))
                 yield Progress('written', self.output)
 

@@ -6,8 +6,6 @@ import contextlib
 import dataclasses
 import functools
 import os
-import pathlib
-import tempfile
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import IO, Protocol
 
@@ -65,16 +63,14 @@ class Images:
             _errors.BuildError: one cannot be built; the message begins with its platform
         """
         yield from _concurrently.run([self._prepared(each) for each in self._engines()])
-        directory = pathlib.Path(output).parent
         with contextlib.ExitStack() as stack:
-            saved: dict[platforms.Platform, oci_archive.Saved] = {}
+            saved: dict[platforms.Platform, oci_archive.SavedImage] = {}
             tasks = []
             for platform, build in self.builds.items():
-                with oci_archive.told(os.fspath(output)):
-                    file = stack.enter_context(tempfile.TemporaryFile(dir=directory))
+                file = stack.enter_context(oci_archive.temporary(output))
                 tasks.append(self._built(platform, build, file, saved))
             yield from _once(_concurrently.run(tasks))
-            archive = oci_archive.Archive.of_several(saved, tag)
+            archive = oci_archive.Archive.for_platforms(saved, tag)
             name = f'writing {os.fspath(output)}'
             yield from events.watched(name, archive.write(output))
             self.digest = archive.digest
@@ -111,13 +107,13 @@ class Images:
         platform: platforms.Platform,
         build: Build,
         file: IO[bytes],
-        saved: dict[platforms.Platform, oci_archive.Saved],
+        saved: dict[platforms.Platform, oci_archive.SavedImage],
     ) -> _concurrently.Task[_Progress]:
         def steps() -> Generator[_Progress, None, None]:
             yield from build.build()
             yield _Progress('built', 'built')
             yield from build.save(file)
-            image = oci_archive.Saved(file)
+            image = oci_archive.SavedImage(file)
             # while images for other platforms are still built
             yield from events.watched('reading the image', image.measure())
             saved[platform] = image
@@ -132,7 +128,7 @@ def _of(
     try:
         for progress in steps():
             yield dataclasses.replace(progress, platform=str(platform))
-    except _errors.BuildError as error:
+    except (_errors.BuildError, _errors.ImageError) as error:
         error.args = (f'{platform}: {error}', *error.args[1:])
         raise
 

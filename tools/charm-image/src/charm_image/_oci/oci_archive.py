@@ -10,16 +10,17 @@ import json
 import os
 import pathlib
 import tarfile
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from charm_image import _errors
-from charm_image._oci import images, layers, platforms
+from charm_image._oci import documents, images, layers, platforms, tar
 from container_image import reference as references
 
 _CHUNK = 1 << 20
 _MEDIA = 'application/vnd.oci.image'
-_TIME = '1980-01-01T00:00:00Z'  # dockerfile.MTIME
+_TIME = '1980-01-01T00:00:00Z'  # context.MTIME
 # the keys in the configuration's "config" that say how to run the image; builders add keys about
 # how they made it
 _RUNNING = (
@@ -27,64 +28,67 @@ _RUNNING = (
     *('StopSignal', 'Healthcheck', 'OnBuild', 'Shell'),
 )
 _BUILDERS_LABEL = 'io.buildah.version'
-_EXPORTED = 'the export of the engine'
 
 
-class Saved:
+class SavedImage:
     """An image for one platform that `docker save` wrote into the file `archive`.
 
-    Raises:
-        _errors.BuildError: the archive is not valid
+    `config` is its configuration, once it is measured.
     """
 
+    config: images.Config
+
     def __init__(self, archive: IO[bytes]):
-        with told(_EXPORTED):
-            archive.seek(0)
-            self._tar = tarfile.open(fileobj=archive)  # noqa: SIM115
-            [image] = json.loads(self._member('manifest.json').read())
-            self.config: bytes = self._member(image['Config']).read()
-            self._layers: list[str] = image['Layers']
-        self._measured: list[tuple[str, int]] = []
+        self._archive = archive
+        self._layers: dict[str, _Layer] = {}
 
     def measure(self) -> Iterator[tuple[int, int]]:
-        """Read the layers; call it first, once. Yield the bytes read so far and in total.
+        """Read it; call it first, once. Yield the bytes read so far and in total.
 
         Raises:
-            _errors.BuildError: one cannot be read
+            ImageError: it cannot be read, or is not valid
         """
-        with told(_EXPORTED):
-            files = [self._member(name) for name in self._layers]
-            before, total = 0, sum(_size(file) for file in files)
-            for file in files:
-                digest, size = hashlib.sha256(), 0
-                content = layers.decompressed(file)
-                while chunk := content.read(_CHUNK):
-                    digest.update(chunk)
-                    size += len(chunk)
-                    yield before + file.tell(), total
-                before += _size(file)
-                self._measured.append((digest.hexdigest(), size))
+        read = documents.Documents()
+        with _named('the export of the engine'):
+            total = _size(self._archive)
+            for file in tar.read(self._archive):
+                start = self._archive.tell()
+                data = read.add_file(file)
+                if data is None or data[:1] not in (b'{', b'['):
+                    content = file.content if data is None else io.BytesIO(data)
+                    digest, size = hashlib.sha256(), 0
+                    whole = layers.decompressed(content)
+                    while chunk := whole.read(_CHUNK):
+                        digest.update(chunk)
+                        size += len(chunk)
+                        yield self._archive.tell(), total
+                    layer = _Layer(self._archive, start, file.size, size)
+                    self._layers[f'sha256:{digest.hexdigest()}'] = layer
+            [self.config] = read.contents().configs
+            for diff_id in self.config.diff_ids:
+                if diff_id not in self._layers:
+                    raise _errors.InvalidImageError(f'the layer {diff_id} is missing or damaged')
 
-    def layers(self) -> Iterator[tuple[str, int, Callable[[], images.Content]]]:
-        """Yield digest, size in bytes and a function that opens each layer, uncompressed."""
-        for name, (digest, size) in zip(self._layers, self._measured, strict=True):
-            yield digest, size, functools.partial(self._layer, name)
+    def layers(self) -> Iterator[tuple[str, _Layer]]:
+        """Yield diff ID and content of each layer, from the lowest up."""
+        for diff_id in self.config.diff_ids:
+            yield diff_id, self._layers[diff_id]
 
     def reproducible_config(self, platform: platforms.Platform) -> bytes:
         """Return the configuration without the parts that depend on builder and time.
 
         Raises:
-            _errors.BuildError: it is for a different platform
+            ImageError: it is for a different platform
         """
-        whole = json.loads(self.config)
+        whole = json.loads(self.config.data)
         if platforms.Platform.of(whole) != platform:
             built = f'{whole.get("os")}/{whole.get("architecture")}'
-            raise _errors.BuildError(f'the engine built an image for {built}, not for {platform}')
+            raise _errors.ImageError(f'the engine built an image for {built}, not for {platform}')
         running = whole.get('config') or {}
         running = {name: running[name] for name in _RUNNING if running.get(name)}
         labels = {k: v for k, v in running.get('Labels', {}).items() if k != _BUILDERS_LABEL}
         running = {**running, 'Labels': labels} if labels else _without(running, 'Labels')
-        diff_ids = [f'sha256:{digest}' for digest, _ in self._measured]
+        diff_ids = self.config.diff_ids
         made = {'created': _TIME, 'created_by': 'charm-image'}
         return _encode(
             {
@@ -96,14 +100,19 @@ class Saved:
             }
         )
 
-    def _layer(self, name: str) -> images.Content:
-        return layers.decompressed(self._member(name))
 
-    def _member(self, name: str) -> IO[bytes]:
-        content = self._tar.extractfile(name)  # follows links: Docker writes equal layers once
-        if content is None:
-            raise ValueError(f'{name} is missing')
-        return content
+class _Layer(NamedTuple):
+    """A layer in an archive: where it begins, and its sizes there and uncompressed, in bytes."""
+
+    archive: IO[bytes]
+    start: int
+    stored_size: int
+    size: int
+
+    def open(self) -> images.Content:
+        """Return it uncompressed, to be read before another one is opened."""
+        self.archive.seek(self.start)
+        return layers.decompressed(tar.Part(self.archive, self.stored_size))
 
 
 class Archive:
@@ -114,46 +123,48 @@ class Archive:
 
     def __init__(self) -> None:
         self.digest = ''
-        self._members: dict[str, tuple[int, Callable[[], images.Content]]] = {}
-        self._file('oci-layout', _encode({'imageLayoutVersion': '1.0.0'}))
+        self._files: dict[str, tuple[int, Callable[[], images.Content]]] = {}
+        self._add_file('oci-layout', _encode({'imageLayoutVersion': '1.0.0'}))
 
     @classmethod
-    def of(cls, saved: Saved, name: str | None) -> Archive:
+    def from_saved(cls, saved: SavedImage, name: str | None) -> Archive:
         """Return the archive of one image, with the tag in `name`."""
-        made = cls()
-        described = json.loads(saved.config)
-        platform = {key: described[key] for key in ('architecture', 'os')}
-        made._lead_to({**made._manifest(saved, saved.config), 'platform': platform}, name)
-        return made
+        archive = cls()
+        platform = {key: saved.config.platform[key] for key in ('architecture', 'os')}
+        entry = archive._add_image(saved, saved.config.data)
+        archive._add_index({**entry, 'platform': platform}, name)
+        return archive
 
     @classmethod
-    def of_several(cls, saved: Mapping[platforms.Platform, Saved], name: str | None) -> Archive:
+    def for_platforms(
+        cls, saved: Mapping[platforms.Platform, SavedImage], name: str | None
+    ) -> Archive:
         """Return the archive of an image for several platforms.
 
         The same layers and settings give the same digest, whichever engine built them, and when.
 
         Raises:
-            _errors.BuildError: an image is for a different platform
+            ImageError: an image is for a different platform
         """
-        made = cls()
+        archive = cls()
         entries = []
         for platform, image in sorted(saved.items()):
-            entry = made._manifest(image, image.reproducible_config(platform))
+            entry = archive._add_image(image, image.reproducible_config(platform))
             entries.append({**entry, 'platform': platform.descriptor})
         media = f'{_MEDIA}.index.v1+json'
         index = {'schemaVersion': 2, 'mediaType': media, 'manifests': entries}
-        made._lead_to(made._blob(_encode(index), media), name)
-        return made
+        archive._add_index(archive._add_blob(_encode(index), media), name)
+        return archive
 
     def write(self, path: str | os.PathLike[str]) -> Iterator[tuple[int, int]]:
         """Write it; yield the bytes written so far and in total.
 
         Raises:
-            _errors.BuildError: it cannot be written
+            ImageError: it cannot be written
         """
-        done, total = 0, sum(size for size, _ in self._members.values())
-        with told(os.fspath(path)), _replaced(pathlib.Path(path)) as output:
-            for name, (size, content) in self._members.items():
+        done, total = 0, sum(size for size, _ in self._files.values())
+        with _named(os.fspath(path)), _replaced(pathlib.Path(path)) as output:
+            for name, (size, content) in self._files.items():
                 info = tarfile.TarInfo(name)
                 info.size, info.mode = size, 0o644
                 output.write(info.tobuf(tarfile.PAX_FORMAT))
@@ -165,44 +176,51 @@ class Archive:
             output.write(bytes(2 * tarfile.BLOCKSIZE))
             output.write(bytes(-output.tell() % tarfile.RECORDSIZE))
 
-    def _manifest(self, image: Saved, config: bytes) -> dict[str, Any]:
+    def _add_image(self, image: SavedImage, config: bytes) -> dict[str, Any]:
         """Add an image; return the descriptor of its manifest."""
-        described = self._blob(config, f'{_MEDIA}.config.v1+json')
+        described = self._add_blob(config, f'{_MEDIA}.config.v1+json')
         listed = []
-        for digest, size, content in image.layers():
-            self._members.setdefault(f'blobs/sha256/{digest}', (size, content))
+        for digest, layer in image.layers():
+            name = f'blobs/{digest.replace(":", "/")}'
+            self._files.setdefault(name, (layer.size, layer.open))
             media = f'{_MEDIA}.layer.v1.tar'
-            listed.append({'mediaType': media, 'digest': f'sha256:{digest}', 'size': size})
+            listed.append({'mediaType': media, 'digest': digest, 'size': layer.size})
         media = f'{_MEDIA}.manifest.v1+json'
         manifest = {'schemaVersion': 2, 'mediaType': media, 'config': described, 'layers': listed}
-        return self._blob(_encode(manifest), media)
+        return self._add_blob(_encode(manifest), media)
 
-    def _lead_to(self, entry: dict[str, Any], name: str | None) -> None:
+    def _add_index(self, entry: dict[str, Any], name: str | None) -> None:
         """Add index.json, which refers to `entry`."""
         self.digest = entry['digest']
         if name is not None:
             tag = references.Reference.parse(name).tag or 'latest'
             entry = {**entry, 'annotations': {'org.opencontainers.image.ref.name': tag}}
-        self._file('index.json', _encode({'schemaVersion': 2, 'manifests': [entry]}))
+        self._add_file('index.json', _encode({'schemaVersion': 2, 'manifests': [entry]}))
 
-    def _blob(self, content: bytes, media: str) -> dict[str, Any]:
+    def _add_blob(self, content: bytes, media: str) -> dict[str, Any]:
         digest = hashlib.sha256(content).hexdigest()
-        self._file(f'blobs/sha256/{digest}', content)
+        self._add_file(f'blobs/sha256/{digest}', content)
         return {'mediaType': media, 'digest': f'sha256:{digest}', 'size': len(content)}
 
-    def _file(self, path: str, content: bytes) -> None:
-        self._members.setdefault(path, (len(content), functools.partial(io.BytesIO, content)))
+    def _add_file(self, path: str, content: bytes) -> None:
+        self._files.setdefault(path, (len(content), functools.partial(io.BytesIO, content)))
+
+
+def temporary(output: str | os.PathLike[str]) -> IO[bytes]:
+    """Return a temporary file on the disk of `output`. Raises ImageError."""
+    with _named(os.fspath(output)):
+        return tempfile.TemporaryFile(dir=pathlib.Path(output).parent)
 
 
 @contextlib.contextmanager
-def told(what: str) -> Iterator[None]:
-    """Raise errors of reading or writing `what` as _errors.BuildError."""
+def _named(what: str) -> Iterator[None]:
+    """Raise errors of reading or writing `what` as ImageError, with its name."""
     try:
         yield
     except _errors.ImageError as error:
-        raise _errors.BuildError(f'{what}: {error}') from None
-    except (OSError, tarfile.TarError, KeyError, ValueError, IndexError) as error:
-        raise _errors.BuildError(f'{what} cannot be read or written: {error}') from None
+        raise _errors.ImageError(f'{what}: {error}') from None
+    except (OSError, ValueError) as error:
+        raise _errors.ImageError(f'{what} cannot be read or written: {error}') from None
 
 
 @contextlib.contextmanager

@@ -11,8 +11,6 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from charm_image import _errors
-
 _FORM = re.compile(r'([a-z0-9]+)/([a-z0-9_]+)(?:/([a-z0-9.]+))?')
 # normalized as in containerd; uname and Debian use different names for some
 _NAMES = {
@@ -63,13 +61,11 @@ def parse(text: str) -> Platform:
     """Parse a platform, such as linux/arm64.
 
     Raises:
-        _errors.ResourceError: it is not valid
+        ValueError: it is not valid
     """
     found = _FORM.fullmatch(text)
     if not found:
-        raise _errors.ResourceError(
-            f'platform {text!r:.80} is not valid: use a form such as linux/arm64'
-        )
+        raise ValueError(f'platform {text!r:.80} is not valid: use a form such as linux/arm64')
     return _normalized(found[1], found[2], found[3] or '')
 
 

@@ -16,6 +16,7 @@ from typing import BinaryIO, cast
 
 from charm_image import _concurrently
 from charm_image._oci import images, remote_image
+from charm_image._upload import architectures
 from container_image import registry
 
 #: Called with the name of a step, and its bytes done and in total.
@@ -33,8 +34,10 @@ def copy(
     """Copy an image to a repository of the registry behind `client`.
 
     Raises:
+        InvalidImageError: no charm can run it.
         RegistryError: one of the registries rejects a request, or is unavailable for too long.
     """
+    architectures.of(image)  # raises, before anything is sent, if no charm can run it
     with _Copy(image, client, repository, progress) as copying:
         copying.blobs()
     # one at a time: while docker-registry 2.8 stores a manifest under one name, it may return
