@@ -310,3 +310,74 @@ def test_what_is_kept_is_built_to_the_same_without_us(build, build_engine, tmp_p
     assert {name: theirs.stat(name) for name in theirs.files} == {
         name: ours.stat(name) for name in ours.files
     }
+
+
+def test_a_tree_arrives_with_its_links_owners_and_modes(build, tmp_path):
+    app = tmp_path / 'app'
+    (app / 'sub/empty').mkdir(parents=True)
+    (app / 'main.py').write_text('main')
+    (app / 'sub/run').write_text('run')
+    (app / 'sub/run').chmod(0o4750)
+    (app / 'sub').chmod(0o2750)
+    (app / 'left out.pyc').write_text('')
+    (app / 'link').symlink_to('sub/run')
+    app.chmod(0o711)
+    made = [
+        resources.User(name='app', uid=700),
+        resources.Directory(name='/srv/app', source=app, exclude=['*.pyc']),
+        resources.Directory(name='/opt/new/app', source=app, owner='app', exclude=['*.pyc']),
+        resources.Directory(name='/bin/sub', source=app, owner='bin', mode='640'),
+        resources.Directory(name='/watched', source=app, owner='app', watches=['User[app]']),
+        resources.Execute(command='touch /changed', watches=['/watched']),
+    ]
+    passwd = resources.User(id='existing', name='bin', uid=2, group='root')
+    base = build(passwd)
+    built = build(*made, from_image=base.id)
+    for top, owner in (('/srv/app', '0:0'), ('/opt/new/app', '700:700'), ('/watched', '700:700')):
+        assert built.contents[f'{top}/main.py'] == b'main'
+        assert built.stat(top) == f'0711 {owner}'
+        assert built.stat(f'{top}/sub') == f'2750 {owner}'
+        assert built.stat(f'{top}/sub/empty') == f'0755 {owner}'
+        assert built.stat(f'{top}/sub/run') == f'4750 {owner}'
+        assert built.files[f'{top}/link'].linkname == 'sub/run'
+        assert (f'{top}/left out.pyc' in built.files) == (top == '/watched')
+    assert built.stat('/opt/new') == '0755 0:0'
+    assert built.stat('/bin/sub/main.py') == '0640 2:0'
+    assert built.stat('/bin/sub/sub/run') == '0640 2:0'
+    assert '/changed' in built.files
+    again = build(*made, from_image=base.id)
+    assert again.id == built.id
+
+
+def test_files_and_trees_come_from_another_image(build, build_engine):
+    tool = build(
+        resources.File(name='/tool/run', contents='run', mode='755'),
+        resources.File(name='/tool/more/data', contents='data', mode='600'),
+        from_image='scratch',
+        tag='tests/tool:1.2',
+    )
+    assert tool.id
+    built = build(
+        resources.File(name='/usr/bin/run', source='/tool/run', from_image='tests/tool:1.2'),
+        resources.File(
+            name='/own',
+            source='/tool/run',
+            from_image='tests/tool:1.2',
+            owner=5,
+            group=6,
+            mode='711',
+        ),
+        resources.Directory(name='/opt/tool', source='/tool', from_image='tests/tool:1.2'),
+        resources.Directory(name='/o', source='/tool', from_image='tests/tool:1.2', owner=7),
+        resources.File(
+            name='/w', source='/tool/run', from_image='tests/tool:1.2', watches=['/own']
+        ),
+    )
+    assert built.contents['/usr/bin/run'] == b'run'
+    assert built.stat('/usr/bin/run') == '0755 0:0'
+    assert built.stat('/own') == '0711 5:6'
+    assert built.contents['/opt/tool/more/data'] == b'data'
+    assert built.stat('/opt/tool/more/data') == '0600 0:0'
+    assert built.stat('/o/more/data') == '0600 7:0'
+    assert built.contents['/w'] == b'run'
+    assert '/.charm-image' not in built.files

@@ -9,11 +9,13 @@ import tarfile
 from collections.abc import Iterator, Mapping
 from typing import IO, TypeAlias
 
+from charm_image.resources import tree
+
 #: The modification time of files, in seconds: 1980-01-01, which every archive format supports.
 MTIME = 315532800
 
-Content: TypeAlias = bytes | str | None
-"""The content of a file, the path of a file that has it, or None for a directory."""
+Content: TypeAlias = bytes | str | tree.Link | None
+"""The content of a file, the path of a file that has it, a link, or None for a directory."""
 
 Files: TypeAlias = Mapping[str, tuple[Content, int]]
 """Content and mode by path in the context."""
@@ -29,11 +31,14 @@ def write(files: Files, dockerfile: str, directory: str | os.PathLike[str]) -> N
     root.mkdir(parents=True, exist_ok=True)
     if any(root.iterdir()):
         raise FileExistsError(f'{root} is not empty: use an empty or new directory')
+    directories = []
     for name, content, mode in _all(files, dockerfile):
         path = root / name
-        path.parent.mkdir(exist_ok=True)
         if content is None:
             path.mkdir(exist_ok=True)
+            directories.append((path, mode))
+        elif isinstance(content, tree.Link):
+            path.symlink_to(content.to)
         else:
             opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(opened, 'wb') as file, _opened(content) as source:
@@ -41,22 +46,37 @@ def write(files: Files, dockerfile: str, directory: str | os.PathLike[str]) -> N
                     file.write(chunk)
             os.chmod(path, mode)
             os.utime(path, (MTIME, MTIME))
+    for path, mode in reversed(directories):  # the mode may forbid to write into it
+        os.chmod(path, mode)
+        os.utime(path, (MTIME, MTIME))
 
 
 def archive(files: Files, dockerfile: str, output: IO[bytes]) -> None:
     """Write the context as a tar archive to `output`."""
-    with tarfile.open(fileobj=output, mode='w', format=tarfile.PAX_FORMAT) as tar:
-        for name, content, mode in _all(files, dockerfile):
-            info = tarfile.TarInfo(name)
-            info.mode, info.mtime = mode, MTIME
-            if content is None:
-                info.type = tarfile.DIRTYPE
-                tar.addfile(info)
-                continue
-            with _opened(content) as source:
-                info.size = source.seek(0, io.SEEK_END)
-                source.seek(0)
-                tar.addfile(info, source)
+    written = 0
+    for name, content, mode in _all(files, dockerfile):
+        info = tarfile.TarInfo(name)
+        info.mode, info.mtime = mode, MTIME
+        if content is None:
+            info.type = tarfile.DIRTYPE
+        elif isinstance(content, tree.Link):
+            info.type, info.linkname = tarfile.SYMTYPE, content.to
+        if not info.isreg() or content is None or isinstance(content, tree.Link):
+            written += output.write(info.tobuf(tarfile.PAX_FORMAT))
+            continue
+        with _opened(content) as source:
+            info.size = source.seek(0, io.SEEK_END)
+            source.seek(0)
+            # addfile of tarfile takes twice the time for a small file
+            written += output.write(info.tobuf(tarfile.PAX_FORMAT))
+            left = info.size
+            while left and (chunk := source.read(min(left, 1 << 20))):
+                left -= output.write(chunk)
+            if left:
+                raise OSError(f'{content!r:.80} became shorter while it was read')
+            written += info.size + output.write(bytes(-info.size % tarfile.BLOCKSIZE))
+    written += output.write(bytes(2 * tarfile.BLOCKSIZE))
+    output.write(bytes(-written % tarfile.RECORDSIZE))
 
 
 def _all(files: Files, dockerfile: str) -> Iterator[tuple[str, Content, int]]:

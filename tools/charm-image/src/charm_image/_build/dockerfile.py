@@ -45,6 +45,11 @@ def copy(source: str, target: str, chown: str = '') -> str:
     return f'COPY {chown}{_words([source + "/", target])}'
 
 
+def copy_from(image: str, source: str, target: str, chown: str = '') -> str:
+    """Return the instruction that copies a file, or the content of `source/`, from an image."""
+    return f'COPY --from={image} {chown}{_words([source, target])}'
+
+
 def run(lines: Iterable[str]) -> str:
     """Return the instruction that runs a script."""
     return f'RUN ["/bin/sh", "-euc", "{_written(lines)}"]'

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from charm_image import _errors, resources
 from charm_image._build import bundle, context, dockerfile
-from charm_image.resources import ownership, package_managers, scripts, shell
+from charm_image.resources import copied, ownership, package_managers, scripts, shell, tree
 
 # overlayfs supports about 125 layers, including those of the base
 _MOST_INSTRUCTIONS = 90
@@ -121,10 +121,11 @@ class Plan:
 
     def _own_groups(self, resource: resources.Resource) -> Iterator[_Group]:
         part = [_Part(resource)]
-        if isinstance(resource, resources.File) and resource.always_changes:
+        if isinstance(resource, copied.Copied) and resource.always_changes:
             parent = resource.name.rpartition('/')[0]
             chown = self._chowns[resource.typed_id]
-            yield _Group(part, ('copy', parent, chown), copy=True)
+            alone = isinstance(resource, resources.Directory) or resource.from_image is not None
+            yield _Group(part, None if alone else ('copy', parent, chown), copy=True)
             if resource.finish(self._primary_groups, chown is None):
                 yield _Group([_Part(resource, finish=True)], 'quick')
         elif isinstance(resource, resources.Execute):
@@ -146,7 +147,7 @@ class Plan:
             if isinstance(resource, (resources.User, resources.Group)):
                 names = {resource.name, *_first_group(resource)}
                 made = made - names if resource.removes else made | names
-            elif isinstance(resource, resources.File):
+            elif isinstance(resource, copied.Copied):
                 owner, group = ownership.resolve(resource.owner, resource.group, self._primary_groups)
                 sure = [
                     each is not None and (each in made or each.isdigit())
@@ -159,36 +160,49 @@ class Plan:
 
     # copy a directory, not the file, which would go into an existing directory of its name
     def _copy(self, group: _Group) -> list[Step]:
-        files = [part.resource for part in group.parts if isinstance(part.resource, resources.File)]
-        parent = files[0].name.rpartition('/')[0] + '/'
-        chown = self._chowns[files[0].typed_id] or ''
+        parts = [each.resource for each in group.parts if isinstance(each.resource, copied.Copied)]
+        first = parts[0]
+        parent = first.name.rpartition('/')[0] + '/'
+        chown = self._chowns[first.typed_id] or ''
         instructions = []
         if chown and parent not in self._directories:
             # create it as root; COPY --chown would give it to the file's owner
             self.files['files/none'] = (None, 0o755)
             instructions.append(dockerfile.copy('files/none', parent))
-        parts = parent.split('/')
-        self._directories.update('/'.join(parts[:depth]) + '/' for depth in range(1, len(parts)))
-        source = f'files/{_key(files[0])}'
-        self.files[source] = (None, 0o755)
-        for file in files:
-            name = file.name.rpartition('/')[2]
-            self.files[f'{source}/{name}'] = (file.content, file.permissions & 0o1777)
-        instructions.append(dockerfile.copy(source, parent, chown))
-        return [Step(tuple(files), tuple(instructions))]
+        above = parent.split('/')
+        self._directories.update('/'.join(above[:depth]) + '/' for depth in range(1, len(above)))
+        if first.from_image is not None:
+            instructions.append(_copy_from(first.from_image, first, chown))
+        else:
+            source = f'files/{_key(first)}'
+            self.files[source] = (None, 0o755)
+            for each in parts:
+                self._add(source, each.entries)
+            instructions.append(dockerfile.copy(source, parent, chown))
+        return [Step(tuple(parts), tuple(instructions))]
+
+    def _add(self, directory: str, entries: Iterable[tree.Entry]) -> None:
+        """Add entries below `directory` to the files that are copied."""
+        for path, content, mode in entries:
+            self.files[f'{directory}/{path}'.rstrip('/')] = (content, mode & 0o1777)
 
     def _run(self, group: _Group) -> list[Step]:
         directory = f'stage/{_key(group.parts[0].resource)}'
-        staged: list[bytes | str] = []
+        staged: list[scripts.Staged] = []
 
-        def stage(content: bytes | str) -> str:
+        def stage(content: scripts.Staged) -> str:
             staged.append(content)
             return f'{scripts.STAGE}/{len(staged)}'
 
         lines = self._script(group, stage)
         instructions = []
         if staged:
-            instructions.append(dockerfile.copy(directory, scripts.STAGE + '/'))
+            if any(not isinstance(each, scripts.FromImage) for each in staged):
+                instructions.append(dockerfile.copy(directory, scripts.STAGE + '/'))
+            for number, content in enumerate(staged, 1):
+                if isinstance(content, scripts.FromImage):
+                    path = f'{scripts.STAGE}/{number}'
+                    instructions.append(dockerfile.copy_from(content.image, content.path, path))
             lines.append(f'rm -rf {scripts.STAGE}')
         size = len('\n'.join(lines).encode())
         if size > _LONGEST_SCRIPT:
@@ -205,11 +219,14 @@ class Plan:
         if staged:
             self.files[directory] = (None, 0o700)
         for number, content in enumerate(staged, 1):
-            self.files[f'{directory}/{number}'] = (content, 0o600)
+            if isinstance(content, list):
+                self._add(f'{directory}/{number}', content)
+            elif not isinstance(content, scripts.FromImage):
+                self.files[f'{directory}/{number}'] = (content, 0o600)
         instructions.append(dockerfile.run(lines))
         return [Step(tuple(part.resource for part in group.parts), tuple(instructions))]
 
-    def _script(self, group: _Group, stage: Callable[[bytes | str], str]) -> list[str]:
+    def _script(self, group: _Group, stage: Callable[[scripts.Staged], str]) -> list[str]:
         changed_flags: dict[str, str] = {}
         if group.watched_together:
             for part in group.parts:
@@ -231,7 +248,7 @@ class Plan:
     def _bodies(
         self,
         group: _Group,
-        stage: Callable[[bytes | str], str],
+        stage: Callable[[scripts.Staged], str],
         changed_flags: Mapping[str, str],
         functions: dict[str, list[str]],
     ) -> Iterator[tuple[str, list[resources.Resource], list[str]]]:
@@ -251,7 +268,7 @@ class Plan:
                 continue
             for part in parts:
                 resource = part.resource
-                if part.finish and isinstance(resource, resources.File):
+                if part.finish and isinstance(resource, copied.Copied):
                     chown = self._chowns[resource.typed_id] is None
                     yield repr(resource), [], resource.finish(self._primary_groups, chown)
                     continue
@@ -284,6 +301,12 @@ class Plan:
                 last = step
             lines.append(instruction)
         return '\n'.join(lines) + '\n'
+
+
+def _copy_from(image: str, resource: copied.Copied, chown: str) -> str:
+    if isinstance(resource, resources.Directory):
+        return dockerfile.copy_from(image, f'{resource.source}/', f'{resource.name}/', chown)
+    return dockerfile.copy_from(image, resource.source or '', resource.name, chown)
 
 
 def _first_group(resource: resources.User | resources.Group) -> set[str]:

@@ -6,16 +6,16 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from charm_image.resources import ownership, scripts
-from charm_image.resources.resource import Common, Resource, kind
+from charm_image.resources import copied, ownership, scripts, tree
+from charm_image.resources.resource import Common, kind
 from charm_image.resources.shell import quote, stop
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 
-class File(Resource):
-    """A file, with the given contents or those of a file on this machine.
+class File(copied.Copied):
+    """A file, with the given contents or those of a file on this machine or in another image.
 
     With neither, an existing file keeps its contents, and a missing one is created empty. Missing
     parent directories are created, owned by root, with mode 755. A symbolic link of that name is
@@ -24,15 +24,20 @@ class File(Resource):
     Args:
         name: the absolute path
         contents: its content; a str is encoded as UTF-8
-        source: the path of a file on this machine that has the content
+        source: the path of a file that has the content, on this machine or in `from_image`
+        from_image: the name of an image to copy the file from
         owner: name or ID of a user; default: root
         group: name or ID of a group; default: the owner's group, or root if owner is an ID
-        mode: permissions, as a number or a string of octal digits; default: 0o644
+        mode: permissions, as a number or a string of octal digits; default: 0o644, or
+            with `from_image` as they are there
         sensitive: accepted for compatibility with fuselage; contents are never shown
         common: id, policy and watches; see Common
     """
 
-    policies = {'apply': (), 'remove': ('owner', 'group', 'mode', 'contents', 'source')}
+    policies = {
+        'apply': (),
+        'remove': ('owner', 'group', 'mode', 'contents', 'source', 'from_image'),
+    }
     verb = 'copy'
 
     def __init__(
@@ -41,6 +46,7 @@ class File(Resource):
         *,
         contents: str | bytes | None = None,
         source: str | os.PathLike[str] | None = None,
+        from_image: str | None = None,
         owner: str | int | None = None,
         group: str | int | None = None,
         mode: int | str | None = None,
@@ -60,39 +66,38 @@ class File(Resource):
                 self._refuse('contents cannot be encoded as UTF-8: give bytes')
         elif contents is not None:
             self.contents = contents
-        self.source = self._source(source)
+        self.from_image, self.source = self._from(from_image, source)
         self.owner = self._account('owner', owner)
         self.group = self._account('group', group)
         self.mode = self._mode(mode)
         self.sensitive = self._flag('sensitive', sensitive)
         super().__init__(**common)
 
-    def _source(self, source: Any) -> str | None:
-        if source is None:
-            return None
-        try:
-            path: str = os.path.abspath(os.fsdecode(source))
-        except TypeError:
-            self._refuse(f'source must be a path, not {kind(source)}')
-        if not os.path.isfile(path):
+    def _local(self, source: Any) -> str | None:
+        path = super()._local(source)
+        if path is not None and os.path.isdir(path):
+            self._refuse(f'source {path} is a directory: use Directory(source=…)')
+        if path is not None and not os.path.isfile(path):
             self._refuse(f'source {path} does not exist or is not a file')
-        if not os.access(path, os.R_OK):
+        if path is not None and not os.access(path, os.R_OK):
             self._refuse(f'no permission to read source {path}')
         return path
 
     @property
-    def content(self) -> bytes | str | None:
-        """Its content as bytes, or the path of the file that has it; None to keep what exists."""
-        return self.source if self.source is not None else self.contents
+    def has_content(self) -> bool:
+        return self.source is not None or self.contents is not None
+
+    @property
+    def entries(self) -> list[tree.Entry]:
+        if self.from_image is not None or not self.has_content:
+            return []
+        content = self.contents if self.source is None else self.source
+        return [tree.Entry(self.name.rpartition('/')[2], content, self.permissions)]
 
     @property
     def permissions(self) -> int:
         """Its mode, with the default applied."""
         return 0o644 if self.mode is None else self.mode
-
-    @property
-    def always_changes(self) -> bool:
-        return not self.watches and self.content is not None
 
     @property
     def snapshot(self) -> str:
@@ -107,20 +112,22 @@ class File(Resource):
         parent = self.name.rpartition('/')[0]
         if parent:
             script.add(f'mkdir -p {quote(parent)}')
-        if self.content is None:
-            script.add(f'[ -e {name} ] || : >{name}')
+        if self.has_content:
+            script.add(f'rm -f {name}', f'cp {quote(self._stage(script))} {name}')
         else:
-            script.add(f'rm -f {name}', f'cp {quote(script.stage(self.content))} {name}')
-        script.add(
-            ownership.chown(self.owner, self.group, script.primary_groups, self.name),
-            f'chmod {self.permissions:04o} {name}',
-        )
+            script.add(f'[ -e {name} ] || : >{name}')
+        script.add(ownership.chown(self.owner, self.group, script.primary_groups, self.name))
+        if self.from_image is None or self.mode is not None:
+            script.add(f'chmod {self.permissions:04o} {name}')
+
+    def _stage(self, script: scripts.Script) -> str:
+        if self.from_image is not None:
+            return super()._stage(script)
+        content = self.contents if self.source is None else self.source
+        return script.stage(b'' if content is None else content)
 
     def finish(self, primary_groups: Mapping[str, str], owned: bool) -> list[str]:
-        """Return the commands to run after COPY; `owned`: whether they set the owner."""
-        lines = []
-        if owned:
-            lines.append(ownership.chown(self.owner, self.group, primary_groups, self.name))
-        if self.permissions & 0o6000:  # which only BuildKit copies, and chown clears
-            lines.append(f'chmod {self.permissions:04o} {quote(self.name)}')
+        lines = super().finish(primary_groups, owned)
+        if self.from_image is not None and self.mode is not None:
+            lines.append(f'chmod {self.mode:04o} {quote(self.name)}')
         return lines

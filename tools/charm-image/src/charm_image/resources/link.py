@@ -55,7 +55,7 @@ class Link(Resource):
                 f'elif [ -e {name} ]; then {stop(self.name + " is not a symbolic link")}; fi',
             )
             return
-        own = ownership.chown(self.owner, self.group, script.primary_groups, self.name)
+        own = ownership.chown(self.owner, self.group, script.primary_groups, self.name, '-h')
         script.add(
             f'if [ -d {name} ] && ! [ -L {name} ]; then {stop(self.name + " is a directory")}; fi',
             # $() strips trailing newlines, so print one more character
@@ -64,5 +64,5 @@ class Link(Resource):
             f'    rm -f {name}',
             f'    ln -s -- {quote(self.to)} {name}',
             'fi',
-            own.replace('chown', 'chown -h', 1),
+            own,
         )

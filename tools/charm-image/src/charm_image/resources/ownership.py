@@ -22,12 +22,16 @@ def resolve(
 
 
 def chown(
-    owner: str | None, group: str | None, primary_groups: Mapping[str, str], path: str
+    owner: str | None,
+    group: str | None,
+    primary_groups: Mapping[str, str],
+    path: str,
+    option: str = '',
 ) -> str:
-    """Return the command that sets owner and group of `path`."""
+    """Return the command that sets owner and group of `path`; `option` is one of chown."""
     user, its_group = resolve(owner, group, primary_groups)
     # every chown takes "user:" for the user's own group, although POSIX does not say so
-    return f'chown {quote(user + ":" + (its_group or ""))} {quote(path)}'
+    return f'chown {option and option + " "}{quote(user + ":" + (its_group or ""))} {quote(path)}'
 
 
 def describe(path: str) -> str:

@@ -6,7 +6,9 @@ They run with `set -eu`. They export no variables to programs, and quote every v
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from charm_image.resources import tree
 
 if TYPE_CHECKING:
     from charm_image.resources import Resource
@@ -15,19 +17,30 @@ if TYPE_CHECKING:
 STAGE = '/.charm-image'
 
 
+class FromImage(NamedTuple):
+    """A path in another image."""
+
+    image: str
+    path: str
+
+
+Staged: TypeAlias = 'bytes | str | list[tree.Entry] | FromImage'
+"""Contents, the path of a file on this machine, a tree, or a path in another image."""
+
+
 class Script:
     """The script for one resource, and the files and functions that it needs.
 
     Args:
         primary_groups: the primary group of each user that the bundle creates
-        stage: brings contents, or the file at a path, to the image; returns the path there
+        stage: brings content to the image; returns the path there
         changed_flag: the shell variable to set if something changed, or ''
     """
 
     def __init__(
         self,
         primary_groups: Mapping[str, str],
-        stage: Callable[[bytes | str], str],
+        stage: Callable[[Staged], str],
         changed_flag: str = '',
     ):
         self.primary_groups = primary_groups
