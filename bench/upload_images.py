@@ -7,7 +7,7 @@ import os
 import pathlib
 import tarfile
 
-from support import layouts
+from services import layouts
 
 MB = 1_000_000
 

@@ -6,9 +6,9 @@ import subprocess
 
 import pytest
 import yaml
+from observing import IMAGE, OBSERVER
 
-from support import building
-from support.observing import IMAGE, OBSERVER
+import building
 
 OURS = {
     'lib/charms/layer/docker_resource.py',

@@ -1,8 +1,7 @@
 """`.changed` lasts until the charm took the image: no handler, on no unit, loses one."""
 
 import pytest
-
-from support.observing import IMAGE, images, states
+from observing import IMAGE, images, states
 
 GOOD = {'fetched', 'available'}
 BROKEN = b'registrypath: [\n'

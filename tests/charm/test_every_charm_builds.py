@@ -9,7 +9,7 @@ import sys
 import pytest
 import yaml
 
-from support import building
+import building
 
 LEAST = {
     'name': 'least',

@@ -7,7 +7,7 @@ import textwrap
 import pytest
 import yaml
 
-from support import building
+import building
 
 README = building.ROOT / 'README.md'
 CONTRIBUTING = building.ROOT / 'CONTRIBUTING.md'

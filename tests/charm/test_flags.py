@@ -1,8 +1,7 @@
 """What becomes of a resource, as the charm and the operator see it."""
 
 import pytest
-
-from support.observing import IMAGE, OBSERVER, images, seen, states
+from observing import IMAGE, OBSERVER, images, seen, states
 
 GOOD = {'fetched', 'available'}
 FAILED = {'fetched', 'failed'}

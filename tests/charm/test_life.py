@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from support import building
+import building
 
 
 @pytest.fixture(scope='module')

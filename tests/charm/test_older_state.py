@@ -5,8 +5,7 @@ import json
 import sqlite3
 
 import pytest
-
-from support.observing import IMAGE, OBSERVER, images, seen, states
+from observing import IMAGE, OBSERVER, images, seen, states
 
 GOOD = {'fetched', 'available'}
 TWO = {'image': IMAGE, 'other': IMAGE}

@@ -3,8 +3,7 @@
 import collections
 
 import pytest
-
-from support.observing import IMAGE
+from observing import IMAGE
 
 WITHOUT = ('layer:caas-base', 'layer:status')
 

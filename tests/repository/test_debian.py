@@ -2,7 +2,7 @@
 
 import pytest
 
-from support import debian
+from services import debian
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,8 @@ import zipfile
 
 import pytest
 
-from support import building, isolation
+import building
+from services import isolation
 
 ROOT = pathlib.Path(__file__).parents[2]
 

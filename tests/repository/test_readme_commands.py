@@ -10,8 +10,9 @@ import sys
 import pytest
 import yaml
 
-import support
-from support import building, isolation
+import building
+import services
+from services import isolation
 
 ROOT = pathlib.Path(__file__).parents[2]
 READMES = (
@@ -46,7 +47,7 @@ NOT_TYPED = {
     'charm-upload-resources ': 'needs an account on Charmhub',
     'cat private.yaml': 'shows a file of the reader',
     'docker run --rm --tty': 'runs until it is stopped; test_examples.py runs this image',
-    '../.tox/tools/bin/python -m support.charmhub': 'runs until Ctrl-C; test_upload.py uses it',
+    '../.tox/tools/bin/python -m services.charmhub': 'runs until Ctrl-C; test_upload.py uses it',
     './dev life': 'is a step of .ci/run',
     './dev tests': 'is a step of .ci/run, and runs this test',
     './dev lint': 'is part of ./dev tests',
@@ -129,7 +130,7 @@ def test_what_ci_is_said_to_run_it_runs():
 @pytest.fixture
 def type_commands(tmp_path):
     """A function that types the commands of a README in a clone; gives the home directory."""
-    support.require('bash', 'git')
+    services.require('bash', 'git')
     home = tmp_path / 'home'
     home.mkdir()
     clone = tmp_path / 'docker-resource'

@@ -4,8 +4,7 @@ import json
 
 import pytest
 from charmhelpers.core import unitdata
-
-from support.simulated import ABSENT, AVAILABLE, IMAGE, OTHER_IMAGE, PRIVATE, SECRET
+from simulated import ABSENT, AVAILABLE, IMAGE, OTHER_IMAGE, PRIVATE, SECRET
 
 
 @pytest.mark.parametrize('kind', ['oci-image', 'docker'])

@@ -5,8 +5,7 @@ import pytest
 from charmhelpers.core import unitdata
 from charms.reactive import flags
 from hypothesis import strategies
-
-from support.simulated import ABSENT, AVAILABLE, CHANGED, FAILED, IMAGE, OTHER_IMAGE, PRIVATE
+from simulated import ABSENT, AVAILABLE, CHANGED, FAILED, IMAGE, OTHER_IMAGE, PRIVATE
 
 BROKEN = b'broken: true'
 

@@ -6,8 +6,7 @@ import pytest
 from charmhelpers.core import unitdata
 from charms import reactive
 from charms.reactive import bus
-
-from support.simulated import AVAILABLE, FAILED, IMAGE, OTHER_IMAGE, PRIVATE, SECRET
+from simulated import AVAILABLE, FAILED, IMAGE, OTHER_IMAGE, PRIVATE, SECRET
 
 
 def test_fetch_marks_a_resource_as_fetched(unit):

@@ -3,8 +3,7 @@
 import pytest
 from charmhelpers.core import unitdata
 from charms import reactive
-
-from support.simulated import ABSENT, AVAILABLE, CHANGED, FAILED, IMAGE, OTHER_IMAGE
+from simulated import ABSENT, AVAILABLE, CHANGED, FAILED, IMAGE, OTHER_IMAGE
 
 
 class TestAnUpgradeFromAnOlderRelease:

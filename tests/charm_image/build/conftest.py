@@ -6,8 +6,7 @@ import subprocess
 import sys
 
 import pytest
-
-from support.fabfile_cases import FABFILE
+from fabfile_cases import FABFILE
 
 
 @pytest.fixture

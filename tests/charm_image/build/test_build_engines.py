@@ -12,7 +12,7 @@ import pytest
 
 import charm_image
 from charm_image import resources
-from support import built
+from services import built
 
 pytestmark = pytest.mark.holds('builds')
 

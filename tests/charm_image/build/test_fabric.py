@@ -4,8 +4,7 @@ import subprocess
 import sys
 
 import pytest
-
-from support.fabfile_cases import line_of
+from fabfile_cases import line_of
 
 pytestmark = pytest.mark.holds('fab')
 

@@ -7,7 +7,7 @@ import pytest
 from charm_image._oci import archives, remote_image
 from charm_image._upload import architectures, push
 from container_image import reference
-from support import layouts
+from services import layouts
 
 LAYER = layouts.tar([('large', bytes(range(256)) * 20_000)])
 AMD64 = layouts.Image((LAYER, layouts.tar()))

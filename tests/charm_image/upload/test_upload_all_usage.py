@@ -6,8 +6,7 @@ import zipfile
 
 import pytest
 import yaml
-
-from support.charm_cases import LOCAL, rows, sent, write
+from charm_cases import LOCAL, rows, sent, write
 
 
 def built(folder, path):

@@ -4,8 +4,7 @@ import os
 import threading
 
 import pytest
-
-from support.uploads import sent, wait_for
+from uploads import sent, wait_for
 
 pytestmark = pytest.mark.holds('uploads')
 

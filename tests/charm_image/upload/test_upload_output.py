@@ -9,8 +9,7 @@ import subprocess
 import threading
 
 import pytest
-
-from support.uploads import PROGRAM, in_terminal, make_archive, read, wait_for
+from uploads import PROGRAM, in_terminal, make_archive, read, wait_for
 
 pytestmark = pytest.mark.holds('uploads')
 

@@ -3,8 +3,7 @@
 import re
 
 import pytest
-
-from support.uploads import ABSENT, sent
+from uploads import ABSENT, sent
 
 pytestmark = pytest.mark.holds('uploads')
 

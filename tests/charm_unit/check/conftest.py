@@ -7,8 +7,7 @@ import subprocess
 import sys
 
 import pytest
-
-from support import small_charms
+import small_charms
 
 _SOURCES = pathlib.Path(__file__).resolve().parents[3] / 'tools' / 'charm-unit' / 'src'
 

@@ -3,8 +3,7 @@
 import json
 
 import pytest
-
-from support.small_charms import failing
+from small_charms import failing
 
 _FAULTS = {
     'a status that does not name the image': (

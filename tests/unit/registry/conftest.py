@@ -6,10 +6,10 @@ import pathlib
 import socket
 import time
 
+import case
 import pytest
 
-from support import certificates
-from support import registry_case as case
+from services import certificates
 
 
 @pytest.fixture(autouse=True)

@@ -112,7 +112,7 @@ class Engine:
         import docker
 
         try:
-            found: LocalImage = self._ask(local_image.inspect, self._client, digest)
+            found: LocalImage = self._ask(local_image.inspect, self._client, digest, self.host)
         except docker.errors.NotFound:
             return None
         if digest not in (found.id, *found.repo_digests):

@@ -6,11 +6,11 @@ import contextlib
 import dataclasses
 import re
 import urllib.parse
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from charm_image import _concurrently, _errors
-from charm_image._oci import documents, images, tar
+from charm_image._oci import documents, engine_push, images, tar
 
 if TYPE_CHECKING:
     import docker
@@ -49,6 +49,7 @@ class LocalImage:
     size: int
     variants: tuple[Variant, ...]
     _client: docker.APIClient = dataclasses.field(repr=False, compare=False)
+    _host: str = dataclasses.field(default='', repr=False, compare=False)
 
     @property
     def diff_ids_by_platform(self) -> tuple[tuple[str, ...], ...]:
@@ -76,6 +77,39 @@ class LocalImage:
         with contextlib.closing(_concurrently.with_ticks(_blocks(self._export()))) as blocks:
             chunks = (chunk for block in blocks if block for chunk in block)
             yield from tar.read(_Stream(chunks), hint)
+
+    def new_files(
+        self, known: Callable[[str], images.Blob | None]
+    ) -> tuple[int, Generator[images.File]] | None:
+        """Return at most how many bytes its new layers have, and its files without the others.
+
+        `known` finds the blob of a layer by its diff ID, or by the digest of its blob here. None
+        if an export is the better way, or the only one. Reading the files may raise ImageError
+        where `files` would not; those of `known` are raised, too.
+        """
+        try:
+            kind = engine_push.kind_of(self._client, self._host)
+            # to remove the last name of an image is to remove the image
+            if not kind or not self.diff_ids or (kind == 'containerd' and not self.names):
+                return None
+            first = next(
+                (n for n, diff_id in enumerate(self.diff_ids) if not known(diff_id)),
+                len(self.diff_ids),
+            )
+            history = get(self._client, f'/images/{self.id}/history').json()
+            size = engine_push.size_of_new(history, len(self.diff_ids) - first)
+            if not first or not engine_push.is_faster(kind, size, self.size):
+                return None
+            if kind == 'containerd':
+                engine_push.remove_leftovers(self._client)
+        except sdk_errors():
+            return None
+
+        def size_of(digest: str) -> int | None:
+            blob = known(digest)
+            return blob.size if blob else None
+
+        return size, engine_push.files(self._client, self.id, kind, size_of)
 
     def _export(self) -> Generator[bytes]:
         import requests
@@ -122,8 +156,8 @@ def export(client: docker.APIClient, image: str, timeout: float | None) -> Gener
         yield from response.iter_content(_BLOCK)
 
 
-def inspect(client: docker.APIClient, digest: str) -> LocalImage:
-    """Return the description of an image. Raises the errors of the SDK."""
+def inspect(client: docker.APIClient, digest: str, host: str = '') -> LocalImage:
+    """Return the description of an image in the engine at `host`. Raises the errors of the SDK."""
     name = urllib.parse.quote(digest, safe=':')
     # since API 1.48, ignored before
     content = get(client, f'/images/{name}/json', params={'manifests': 'true'}).json()
@@ -136,6 +170,7 @@ def inspect(client: docker.APIClient, digest: str) -> LocalImage:
         size=content.get('Size', 0),
         variants=_variants(content),
         _client=client,
+        _host=host,
     )
 
 
@@ -181,6 +216,13 @@ def causes(error: BaseException) -> Iterator[BaseException]:
             seen.add(id(cause))
             yield cause
             waiting += [*cause.args, cause.__cause__, cause.__context__]
+
+
+def sdk_errors() -> tuple[type[Exception], ...]:
+    """Return the errors of the SDK."""
+    import requests
+
+    return _docker_errors().DockerException, requests.RequestException, OSError
 
 
 def _docker_errors() -> Any:

@@ -25,11 +25,11 @@ import io
 import itertools
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import BinaryIO, Protocol
 
 from charm_image import _concurrently, _errors
-from charm_image._oci import documents, images, layers, manifests, v1_ids
+from charm_image._oci import documents, images, layers, local_image, manifests, v1_ids
 from charm_image._upload import architectures, comparison, known_layers, pushed
 from container_image import registry
 
@@ -125,28 +125,61 @@ class _Reader:
         self._uploads = uploads
         self._report = report
         self._diff_ids = set(itertools.chain(*image.diff_ids_by_platform))
-        self._documents = documents.Documents()
         self._v1_layers = v1_ids.V1LayerNames(image.diff_ids_by_platform)
         self._compressors = layers.compressors()
 
     def read(self) -> images.Contents:
         """Read until no layer is left that the registry lacks; return what was read."""
-        source = _ReadProgress(self._image.size, self._uploads, self._report)
+        with self._compressors:
+            try:
+                if contents := self._read_new():
+                    return contents
+            except _errors.ImageError as error:
+                _log.debug('reading the export of the image %s instead: %s', self._image.id, error)
+            return self._read(self._image.files(), self._image.size)
+
+    def _read_new(self) -> images.Contents | None:
+        """Read only layers that the registry lacks, if the source can leave out the others.
+
+        Each layer of the result is one that was read, or one that the registry has.
+        """
+        if not isinstance(self._image, local_image.LocalImage):
+            return None
+
+        def known(digest: str) -> images.Blob | None:
+            found = self._uploads.known.get(digest)
+            return found.blob if found else None
+
+        if (new := self._image.new_files(known)) is None:
+            return None
+        size, files = new
+        contents = self._read(files, size)
+        for config in contents.configs:
+            for diff_id in set(config.diff_ids) - self.blobs.keys():
+                raise _errors.InvalidImageError(f'the engine did not push the layer {diff_id}')
+        return contents
+
+    def _read(self, files: Generator[images.File], size: int | None) -> images.Contents:
+        self._documents = documents.Documents()
+        source = _ReadProgress(size, self._uploads, self._report)
         contents = None
         # closing it early closes the connection to the engine, once that sends its next block
-        with self._compressors, contextlib.closing(self._image.files()) as files:
+        with contextlib.closing(files):
             for file in files:
                 is_large = file.size > images.MAX_DOCUMENT_BYTES
                 if is_large and (contents := self._with_known_layers()):
                     break
                 self._add(file, source.of(file))
             source.end()
+        if contents is None:
+            contents = self._documents.contents()
+            self._add_known_layers(contents.configs)
         for diff_id in sorted(self._diff_ids - self.blobs.keys()):
             raise _errors.InvalidImageError(
                 f'the layer {diff_id} of the image is missing or damaged: '
                 + comparison.hint(self._image)
             )
-        return contents or self._documents.contents()
+        return contents
 
     def _add(self, file: images.File, content: _CountingContent) -> None:
         data = self._documents.add_file(file._replace(content=content))
@@ -183,17 +216,17 @@ class _Reader:
     def _with_known_layers(self) -> images.Contents | None:
         """Return the contents if the registry has all layers that are left; add these."""
         config = self._documents.config(self._image.id)
-        if config is None:
-            return None
-        left = []
-        for diff_id in set(config.diff_ids) - self.blobs.keys():
-            known = self._uploads.known.get(diff_id)
-            if known is None:
-                return None
-            left.append(known)
-        for known in left:
+        return images.Contents((config,)) if config and self._add_known_layers([config]) else None
+
+    def _add_known_layers(self, configs: Iterable[images.Config]) -> bool:
+        """Add the layers that were not read, if the registry has all of them."""
+        left = {d for config in configs for d in config.diff_ids} - self.blobs.keys()
+        found = [known for diff_id in left if (known := self._uploads.known.get(diff_id))]
+        if len(found) < len(left):
+            return False
+        for known in found:
             self._add_known(known, known.source)
-        return images.Contents((config,))
+        return True
 
     def _add_known(self, layer: known_layers.Known, source: str) -> None:
         self.blobs[layer.diff_id] = layer.blob

@@ -8,7 +8,7 @@ import tarfile
 import zstandard
 
 from charm_image._upload import push
-from support import layouts
+from services import layouts
 
 MIB = 1 << 20
 

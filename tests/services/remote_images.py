@@ -7,7 +7,7 @@ import io
 import json
 
 from container_image import registry
-from support import layouts
+from services import layouts
 
 OCI, DOCKER = 'oci', 'docker'
 _TYPES = {

@@ -6,7 +6,7 @@ import re
 import threading
 import urllib.parse
 
-from support import loopback
+from services import loopback
 
 
 class FaultyProxy:

@@ -1,4 +1,4 @@
-"""What several tests use: engines, registries and a stand-in for Charmhub, and cases."""
+"""Real services for the tests: registries, engines, and a stand-in for Charmhub. Loopback only."""
 
 import os
 import shutil

@@ -1,0 +1,129 @@
+"""charm_image._oci.engine_push: what engines send, and what they keep of it."""
+
+import os
+import threading
+
+import pytest
+
+import charm_image
+from charm_image._oci import documents as documents_
+from charm_image._oci import engine_push, layers
+from services import engine_images
+
+MIB = 1 << 20
+
+
+@pytest.fixture(scope='module')
+def pushing(each_engine):
+    """An engine that pushes only what is new; it has an image of three layers."""
+    kind = engine_push.kind_of(each_engine.client.api, each_engine.host)
+    assert kind == {'podman': 'podman'}.get(
+        each_engine.kind.program, 'containerd' * each_engine.kind.containerd
+    )
+    return each_engine
+
+
+@pytest.fixture(scope='module')
+def image(pushing):
+    contents = [os.urandom(MIB + number) for number in range(3)]
+    return engine_images.make(pushing, 'localhost/pushed:1', contents)
+
+
+def push(engine, image, known):
+    kind = engine_push.kind_of(engine.client.api, engine.host)
+    return engine_push.files(engine.client.api, image, kind, known)
+
+
+def read(members):
+    """Read members; return the diff IDs of layers, their digests at the source, and documents."""
+    diff_ids, sources, documents = [], [], documents_.Documents()
+    with layers.compressors() as workers:
+        for member in members:
+            if documents.add_file(member) is None:
+                layer = layers.pack(member.content, workers)
+                diff_ids.append(layer.diff_id)
+                sources.append(layer.source)
+                layer.close()
+    return diff_ids, sources, documents
+
+
+def names(engine):
+    """All that the engine calls images."""
+    found = engine.client.api.images(all=True)
+    return sorted(
+        (summary['Id'], *sorted(summary.get('RepoTags') or []), *(summary['RepoDigests'] or []))
+        for summary in found
+    )
+
+
+def test_a_push_has_the_layers_and_the_configuration(pushing, image):
+    before = names(pushing)
+    diff_ids, _, documents = read(push(pushing, image.id, {}.get))
+    assert sorted(diff_ids) == sorted(image.attrs['RootFS']['Layers'])
+    (config,) = documents.contents().configs
+    assert list(config.diff_ids) == image.attrs['RootFS']['Layers']
+    assert names(pushing) == before
+
+
+def test_a_push_leaves_out_what_is_known(pushing, image):
+    if not engine_push.kind_of(pushing.client.api, pushing.host):
+        return  # a graph driver asks for nothing
+    diff_ids, sources, _ = read(push(pushing, image.id, {}.get))
+    *_, last = image.attrs['RootFS']['Layers']
+    known = {digest for pair in zip(diff_ids, sources, strict=True) for digest in pair}
+    known -= {last, sources[diff_ids.index(last)]}
+    sizes = dict.fromkeys(known, MIB)
+    before = names(pushing)
+    diff_ids, _, documents = read(push(pushing, image.id, sizes.get))
+    assert diff_ids == [last]
+    assert [list(c.diff_ids) for c in documents.contents().configs] == [
+        image.attrs['RootFS']['Layers']
+    ]
+    assert names(pushing) == before
+
+
+@pytest.mark.scripts
+def test_a_push_that_is_given_up_leaves_nothing(pushing, image):
+    before, threads = names(pushing), set(threading.enumerate())
+    members = push(pushing, image.id, {}.get)
+    next(members).content.read(10)
+    members.close()
+    assert names(pushing) == before
+    for thread in set(threading.enumerate()) - threads:
+        thread.join(30)
+        assert not thread.is_alive(), thread
+
+
+@pytest.mark.scripts
+def test_what_a_killed_program_left_is_removed_if_the_image_has_other_names(pushing, image):
+    before = names(pushing)
+    pushing.client.api.tag(image.id, f'127.0.0.1:9/{"0" * 32}', 'charm-upload')
+    assert names(pushing) != before
+    engine_push.remove_leftovers(pushing.client.api)
+    assert names(pushing) == before
+
+
+@pytest.mark.scripts
+def test_an_image_that_is_not_there_is_an_error(pushing):
+    absent = 'sha256:' + '0' * 64
+    with pytest.raises(charm_image.EngineError, match='cannot push|refused'):
+        read(push(pushing, absent, {}.get))
+
+
+@pytest.mark.parametrize(
+    ('kind', 'new', 'size', 'faster'),
+    [
+        ('podman', 1, 500, True),
+        ('podman', 250, 500, False),
+        ('containerd', 250, 500, True),
+        ('containerd', 500, 500, False),
+        ('', 1, 500, False),
+    ],
+)
+def test_a_push_is_faster_for_a_small_share(kind, new, size, faster):
+    assert engine_push.is_faster(kind, new, size) == faster
+
+
+@pytest.mark.parametrize('host', ['ssh://author@example.com', 'tcp://127.0.0.1:2376', ''])
+def test_an_engine_elsewhere_is_not_asked(host):
+    assert engine_push.kind_of(None, host) == ''

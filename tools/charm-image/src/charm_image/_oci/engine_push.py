@@ -1,0 +1,234 @@
+"""The files of an image in an engine on this machine, without the layers that need not be sent.
+
+podman and Docker with containerd's store push them to a registry in this process. Docker with a
+graph driver is not asked: it sends every layer that it built, compressed by one thread. (To end
+that by an early answer makes dockerd 28.5 panic: it takes a digest that it still computes.) An
+engine that cannot reach this process's 127.0.0.1 says so within milliseconds.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import io
+import json
+import re
+import socket
+import threading
+import urllib.parse
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from charm_image import _errors
+from charm_image._oci import images, receiver
+
+if TYPE_CHECKING:
+    import docker
+
+_TAG = 'charm-upload'
+_LEFT = re.compile(rf'127\.0\.0\.1:([0-9]+)/[0-9a-f]{{32}}:{_TAG}')
+_HEAD_BYTES = 1 << 10
+_SNAPSHOTTER = 'io.containerd.snapshotter.v1'
+_CONNECT_SECONDS, _SILENCE_SECONDS = 10, 120
+_END_SECONDS = 10
+
+
+#: The largest share of an image that a push sends faster than an export: podman compresses with
+#: one thread for each layer, containerd's store sends blobs as they are (2 processors, 200 MB).
+_FASTER_SHARE = {'podman': 0.2, 'containerd': 0.6}
+
+
+def is_faster(kind: str, new: int, size: int) -> bool:
+    """Return whether an engine pushes `new` of `size` bytes faster than it exports all.
+
+    `kind` is that of `kind_of`.
+    """
+    return new <= size * _FASTER_SHARE.get(kind, 0)
+
+
+def size_of_new(history: Sequence[Mapping[str, Any]], layers: int) -> int:
+    """Return at most how many bytes the uppermost `layers` of an image have.
+
+    `history` is the engine's, from the newest down; its entries without a size have no layer.
+    """
+    return sum([size for entry in history if (size := int(entry.get('Size') or 0))][:layers])
+
+
+def kind_of(client: docker.APIClient, host: str) -> str:
+    """Return how an engine keeps layers: 'podman', 'containerd', or '' if it cannot push to us.
+
+    `host` is its address: on a different machine, 127.0.0.1 is not ours. Raises the errors of the
+    SDK.
+    """
+    if not host.startswith('unix://'):
+        return ''
+    if _podman_version(client):
+        return 'podman'
+    status = client.info().get('DriverStatus') or []
+    return 'containerd' if ['driver-type', _SNAPSHOTTER] in status else ''
+
+
+def _podman_version(client: docker.APIClient) -> str:
+    """Return the version of podman's own API, '' if it is not podman."""
+    ping = client.get(f'{client.base_url}/_ping', timeout=_CONNECT_SECONDS)
+    return str(ping.headers.get('Libpod-API-Version', ''))
+
+
+class _Layer:
+    """A layer whose first bytes were read."""
+
+    def __init__(self, head: bytes, upload: receiver.Upload):
+        self._head = head
+        self._upload = upload
+
+    def read(self, size: int, /) -> bytes:
+        data, self._head = self._head[:size], self._head[size:]
+        return data + self._upload.read(size - len(data)) if len(data) < size else data
+
+    def skip(self, size: int, /) -> None:
+        self.read(size)
+
+
+class _Document(io.BytesIO):
+    def skip(self, size: int, /) -> None:
+        self.seek(size, io.SEEK_CUR)
+
+
+def files(
+    client: docker.APIClient, image: str, kind: str, known: Callable[[str], int | None]
+) -> Generator[images.File]:
+    """Yield the layers of an image that are not known, then its documents, as an OCI layout.
+
+    `image` is its ID, `kind` that of `kind_of`. `known` returns the size in bytes of the blob of a
+    layer that need not be sent, by its diff ID or the digest of its blob at the source; None if it
+    must be sent. The size of a layer is not known before it was read. Nothing stays in the engine,
+    not even if this ends early. Raises EngineError if the engine cannot push it.
+    """
+    with receiver.Receiver(known) as registry:
+        push = _Push(client, image, kind, registry)
+        try:
+            for upload in registry.uploads():
+                head = upload.read(_HEAD_BYTES)
+                if head[:1] == b'{':
+                    yield _document(head + upload.read(images.MAX_DOCUMENT_BYTES))
+                else:
+                    name = _name(upload.digest) if upload.digest else ''
+                    content = _Layer(head, upload)
+                    yield images.File(name, images.MAX_DOCUMENT_BYTES + 1, content)
+        finally:
+            registry.stop()
+            push.wait()
+        if push.error:
+            raise _errors.EngineError(f'the engine cannot push the image: {push.error}')
+        yield from _documents(registry.manifests, image if kind == 'containerd' else '')
+
+
+def _documents(manifests: list[receiver.Manifest], digest: str) -> Iterator[images.File]:
+    """Yield the documents of a layout; `digest` is that of its root, if the image's ID is one."""
+    root = manifests[-1] if manifests else None
+    if root is None or digest not in ('', images.digest(root.data)):
+        raise _errors.EngineError('the engine pushed a different image, or a part of it')
+    for manifest in manifests:
+        yield _document(manifest.data)
+    descriptor = {
+        'mediaType': root.media_type,
+        'digest': images.digest(root.data),
+        'size': len(root.data),
+    }
+    yield _document(json.dumps({'manifests': [descriptor]}).encode(), 'index.json')
+
+
+def _name(digest: str) -> str:
+    return f'blobs/sha256/{digest.removeprefix("sha256:")}'
+
+
+def _document(data: bytes, name: str = '') -> images.File:
+    return images.File(name or _name(images.digest(data)), len(data), _Document(data))
+
+
+class _Push:
+    """A push that the engine is asked for in a thread; `error` is '' if it succeeded."""
+
+    def __init__(
+        self, client: docker.APIClient, image: str, kind: str, registry: receiver.Receiver
+    ):
+        self._client = client
+        self._image = image
+        self._kind = kind
+        self._registry = registry
+        self.error = ''
+        self._thread = threading.Thread(target=self._run, name='push', daemon=True)
+        self._thread.start()
+
+    def wait(self) -> None:
+        """Wait until the engine is done, which it is soon if the registry refuses everything."""
+        self._thread.join(_END_SECONDS)
+        if self._thread.is_alive():
+            self.error = 'the engine does not end its push'
+
+    def _run(self) -> None:
+        import docker
+        import requests
+
+        try:
+            self.error = self._by_podman() if self._kind == 'podman' else self._by_docker()
+        except (docker.errors.DockerException, requests.RequestException, OSError) as error:
+            self.error = str(error)
+        finally:
+            self._registry.stop()
+
+    def _by_podman(self) -> str:
+        return self._ask(
+            f'/v{_podman_version(self._client)}/libpod/images/{self._image}/push',
+            {'destination': f'docker://{self._registry.name}:{_TAG}', 'tlsVerify': 'false'},
+        )
+
+    def _by_docker(self) -> str:
+        name = self._registry.name
+        self._client.tag(self._image, name, _TAG)
+        try:
+            path = f'/v{self._client.api_version}/images/{urllib.parse.quote(name)}/push'
+            return self._ask(path, {'tag': _TAG})
+        finally:
+            # takes the reference by digest along that a push makes; the image has other names
+            self._client.remove_image(f'{name}:{_TAG}', noprune=True)
+
+    def _ask(self, path: str, parameters: dict[str, str]) -> str:
+        """Ask the engine to push; return what went wrong."""
+        login = {'username': self._registry.username, 'password': self._registry.password}
+        header = base64.urlsafe_b64encode(json.dumps(login).encode()).decode()
+        response = self._client.post(
+            f'{self._client.base_url}{path}',
+            params=parameters,
+            headers={'X-Registry-Auth': header},
+            stream=True,
+            timeout=(_CONNECT_SECONDS, _SILENCE_SECONDS),
+        )
+        with response:
+            if not response.ok:
+                return f'HTTP {response.status_code}'
+            error = ''
+            for line in response.iter_lines():
+                with contextlib.suppress(ValueError, AttributeError):
+                    error = str(json.loads(line).get('error') or '') or error
+            return error
+
+
+def remove_leftovers(client: docker.APIClient) -> None:
+    """Remove the names that a push left in Docker if this program was killed at that time.
+
+    Without a different name, an image would go with the last one: such a name stays.
+    """
+    for summary in client.images(filters={'reference': f'127.0.0.1:*/*:{_TAG}'}):
+        image = client.inspect_image(summary['Id'])  # type: ignore[no-untyped-call]
+        names = image.get('RepoTags') or []
+        left = [name for name in names if (found := _LEFT.fullmatch(name)) and _is_left(found[1])]
+        if len(left) < len(names):
+            for name in left:
+                client.remove_image(name, noprune=True)
+
+
+def _is_left(port: str) -> bool:
+    """Return whether nobody receives a push there any more."""
+    with socket.socket() as probe:
+        return int(port) >= 1 << 16 or probe.connect_ex(('127.0.0.1', int(port))) != 0
