@@ -96,6 +96,29 @@ def test_an_absent_base_is_pulled_with_the_users_credentials(
     assert 'pull' not in {each.state for each in build()}
 
 
+def test_a_newer_base_is_pulled_if_asked_and_its_digest_told(build, build_engine, open_registry):
+    api = build_engine.client.api
+    repository = f'{open_registry.host}/newer/{build_engine.builder.lower()}'
+
+    def push(image):
+        api.tag(image, repository, '1.0')
+        for line in api.push(repository, '1.0', stream=True, decode=True):
+            assert 'error' not in line
+
+    made = [resources.Execute(command='touch /made')]
+    push(build_engine.busybox)
+    push(build(resources.Execute(command='touch /newer')).id)
+    api.remove_image(f'{repository}:1.0', noprune=True)
+    api.tag(build_engine.busybox, repository, '1.0')
+    older = build(*made, from_image=f'{repository}:1.0')
+    assert '/newer' not in older.files
+    newer = build(*made, from_image=f'{repository}:1.0', pull=True)
+    assert '/newer' in newer.files
+    [told] = [each.text for each in newer.progress if f'{repository}:1.0 is ' in each.text]
+    # podman knows two: before and after it was compressed
+    assert told.split(' is ')[1] in api.inspect_image(f'{repository}:1.0')['RepoDigests']
+
+
 @pytest.mark.parametrize('owner', [{'owner': 'nobody-here'}, {'owner': 0, 'group': 'no-group'}])
 def test_a_file_of_nobody_is_refused(build, owner):
     with pytest.raises(charm_image.StepError) as caught:

@@ -381,3 +381,36 @@ def test_files_and_trees_come_from_another_image(build, build_engine):
     assert built.stat('/o/more/data') == '0600 7:0'
     assert built.contents['/w'] == b'run'
     assert '/.charm-image' not in built.files
+
+
+def test_an_image_starts_as_it_was_told(build, build_engine):
+    built = build(
+        resources.Execute(command=['sh', '-c', 'id -u >/who; pwd >/where']),
+        entrypoint=['sh', '-c', 'exit 0'],
+        cmd=['a', '$b'],
+        workdir="/srv/it's $HOME",
+        user='7:8',
+        stop_signal='SIGUSR1',
+    )
+    assert built.config['Entrypoint'] == ['sh', '-c', 'exit 0']
+    assert built.config['Cmd'] == ['a', '$b']
+    assert built.config['WorkingDir'] == "/srv/it's $HOME"
+    assert built.config['User'] == '7:8'
+    assert built.config['StopSignal'] == 'SIGUSR1'
+    if build_engine.builder != 'podman':  # which creates it when a container starts
+        assert built.stat("/srv/it's $HOME") == '0755 0:0'
+    assert (built.contents['/who'], built.contents['/where']) == (b'0\n', b'/\n')
+    kept = build(resources.Execute(command=['sh', '-c', 'id -u >/who']), from_image=built.id)
+    for name in ('Entrypoint', 'Cmd', 'WorkingDir', 'User', 'StopSignal'):
+        assert kept.config[name] == built.config[name]
+    assert kept.contents['/who'] == b'0\n'
+
+
+def test_without_the_cache_all_steps_are_done_again(build, build_engine):
+    made = [resources.Execute(command=['sh', '-c', 'date >/now'])]
+    build(*made)
+    assert 'cached' in {each.state for each in build(*made).progress}
+    again = build(*made, no_cache=True)
+    assert 'cached' not in {each.state for each in again.progress}
+    [note] = [each.text for each in again.progress if each.state == 'note']
+    assert note.startswith(f'{build_engine.busybox} is ')

@@ -4,6 +4,7 @@ import json
 import re
 
 import hypothesis
+from bundles import dockerfile_of
 from hypothesis import strategies
 
 import charm_image
@@ -117,3 +118,26 @@ def test_what_a_script_was_given_is_removed_in_its_own_step():
     first, second = scripts(builder)
     assert first.endswith(f'rm -rf {resource_scripts.STAGE}\n')
     assert resource_scripts.STAGE not in second
+
+
+def test_how_an_image_starts_is_written_in_the_dockerfiles_order():
+    written = dockerfile_of(
+        resources.Execute(command='true'),
+        from_image='debian:12',
+        volumes=['/data'],
+        ports=[80],
+        cmd=['--all'],
+        entrypoint=['serve', '$it'],
+        workdir="/srv/it's $HOME",
+        user='app:staff',
+        stop_signal='SIGINT',
+    )
+    assert written.splitlines()[-7:] == [
+        'VOLUME ["/data"]',
+        'EXPOSE 80',
+        'STOPSIGNAL SIGINT',
+        "WORKDIR /srv/it\\'s \\$HOME",
+        'USER app:staff',
+        'ENTRYPOINT ["serve", "$it"]',
+        'CMD ["--all"]',
+    ]

@@ -22,7 +22,8 @@ def test_the_help_has_the_docstring_and_every_option(fab):
     text = fab('--help', 'app-server').stdout
     assert 'It has a second paragraph.' in text
     options = ('from-image', 'tag', 'env', 'volumes', 'ports', 'cmd', 'maintainer', 'platform')
-    options += ('labels', 'dry-run', 'output', 'network', 'engine')
+    options += ('labels', 'dry-run', 'output', 'network', 'engine', 'entrypoint', 'workdir')
+    options += ('user', 'stop-signal', 'pull', 'no-cache')
     own = ('word', 'count', 'ratio', 'loud', 'names', 'sizes')
     for option in (*options, *own):
         assert f'--{option}' in text
@@ -61,6 +62,9 @@ def test_without_options_the_decorator_decides(fab):
         (['--ports='], [], 'EXPOSE'),
         (['--volumes='], [], 'VOLUME'),
         (['--labels='], ['"Nobody"'], 'kept'),
+        (['--entrypoint', 'serve --all'], ['ENTRYPOINT ["serve", "--all"]'], 'ENTRYPOINT []'),
+        (['--workdir=/srv', '--user=5:6'], ['WORKDIR /srv', 'USER 5:6'], 'USER 0'),
+        (['--stop-signal=SIGINT'], ['STOPSIGNAL SIGINT'], 'SIGTERM'),
         (['--maintainer=Some Body'], ['"Some Body"'], 'Nobody'),
         (['--labels', 'more=or less'], ['"more"="or less"', '"kept"="yes"'], '"more=or"'),
     ],
@@ -83,6 +87,18 @@ def test_an_option_overrides_what_the_decorator_says(fab, options, expected, gon
         (['--cmd', 'a "b'], "--cmd: 'a \"b': No closing quotation"),
         (['--count=many'], "--count: 'many' is not a valid int"),
         (['--sizes', 'x'], "--sizes: 'x' is not NAME=VALUE"),
+        (['--entrypoint', '[1]'], "--entrypoint: '[1]' is not a list of strings"),
+        (['--platform=linux/arm65'], 'platform linux/arm65 does not exist for images: did you'),
+        (['--platform=windows/amd64'], 'platform windows/amd64 does not exist for images'),
+        (['--platform=linux/arm/v9'], 'arm has the variants v5, v6, v7, v8'),
+        (['--ports=99999'], "ports: '99999' must be from 1 to 65535"),
+        (['--tag=UPPER'], "tag 'UPPER' is not a valid image reference"),
+        (['--from-image=UPPER'], "from_image 'UPPER' is not a valid image reference"),
+        (['--volumes=data'], "volumes: 'data' must be an absolute path"),
+        (['--output=/nowhere/image.tar'], 'must be the path of a file in an existing directory'),
+        (['--workdir=srv'], "workdir 'srv' must be an absolute path"),
+        (['--user=a b'], "user 'a b' must be the name or ID of a user, or USER:GROUP"),
+        (['--stop-signal=SIGNONE'], "stop_signal 'SIGNONE' is not a signal such as SIGTERM"),
     ],
     ids=lambda value: ' '.join(value) if isinstance(value, list) else None,
 )
@@ -147,7 +163,7 @@ def test_engines_of_the_command_line_are_added_to_the_decorators(fab):
     assert fab('worker', '--dry-run', '--engine', 'linux/amd64=my-context').returncode == 0
     done = fab('worker', '--dry-run', '--engine=linux/arm64', status=2)
     assert "--engine: 'linux/arm64' is not NAME=VALUE" in done.stderr
-    done = fab('worker', '--dry-run', '--engine', 'linux/s390x=my-context', status=1)
+    done = fab('worker', '--dry-run', '--engine', 'linux/s390x=my-context', status=2)
     assert 'engines: linux/s390x is not a platform to build for' in done.stderr
 
 

@@ -167,6 +167,17 @@ def test_a_wrong_argument_is_reported_with_the_line_that_has_it(make, said):
         ),
         ({'platform': 'linux/amd64 x'}, 'linux/arm64'),
         ({'maintainer': 5}, 'must be a str'),
+        ({'platform': 'linux/arm65'}, 'did you mean linux/arm64?'),
+        ({'entrypoint': 'run me'}, 'entrypoint must be a list'),
+        ({'workdir': 'srv'}, 'must be an absolute path'),
+        ({'workdir': '/a\nRUN id'}, 'printable'),
+        ({'user': 'a\nRUN id'}, 'USER:GROUP'),
+        ({'user': True}, 'must be a str'),
+        ({'user': ''}, 'USER:GROUP'),
+        ({'stop_signal': 'KILLER'}, 'is not a signal'),
+        ({'stop_signal': 65}, 'is not a signal'),
+        ({'pull': 'yes'}, 'True or False'),
+        ({'no_cache': 1}, 'True or False'),
         ({'client': docker.DockerClient('tcp://localhost:1', version='1.41')}, 'pass its .api'),
         ({'output': 5}, 'must be a str'),
         ({'output': '/'}, 'must be the path of a file'),
@@ -177,3 +188,54 @@ def test_a_wrong_setting_of_an_image_is_refused(options, said):
     with pytest.raises(charm_image.ResourceError) as caught:
         charm_image.DockerBuilder(bundle_of(), **options)
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ('command', 'part'),
+    [
+        ('echo hi > /greeting', '>'),
+        ('echo hi >> /greeting', '>>'),
+        ('cat </etc/passwd', '<'),
+        ('cat a | wc', '|'),
+        ('make && make install', '&&'),
+        ('make || true', '||'),
+        ('a; b', ';'),
+        ('serve &', '&'),
+        ('rm /tmp/*', '*'),
+        ('ls /tmp/?', '?'),
+        ('ls /tmp/[ab]', '[ab]'),
+        ('echo $(id)', '$('),
+        ('echo "$(id)"', '$('),
+        ('echo `id`', '`'),
+        ('echo $HOME', '$HOME'),
+        ('echo "${HOME}"', '${'),
+        ('make\nmake install', '\\n'),
+    ],
+)
+def test_a_command_that_needs_a_shell_is_refused_with_both_ways_to_write_it(command, part):
+    for given in ({'command': command}, {'commands': ['true', command]}, {'command': command}):
+        with pytest.raises(charm_image.ResourceError) as caught:
+            resources.Execute(**given)
+        said = str(caught.value)
+        assert f"which '{part}' needs" in said
+        assert f"command=['sh', '-c', {command!r}]" in said
+        assert 'give the words: command=[' in said
+
+
+@pytest.mark.parametrize(
+    'command',
+    [
+        "echo 'a > b | c && d; $(e) *'",
+        'echo "a > b | c && d; *" \\; \\* \\$HOME',
+        'test [ -f /a ]',
+        'awk "{ print 5$ }"',
+        "awk '{ print $1 }'",
+        'sh -c "echo hi >/greeting && cat /greeting"',
+        '\n    make install\n',
+        'echo 100% #5 a=b ~ !',
+    ],
+)
+def test_a_command_that_needs_no_shell_is_split_into_words(command):
+    assert resources.Execute(command=command).commands[0]
+    assert resources.Execute(command=['echo', '*', '>', '$HOME']).commands[0][1] == '*'
+    assert resources.Execute(command='true', unless='test -f /a && test -f /b').unless

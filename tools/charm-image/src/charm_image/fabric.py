@@ -55,6 +55,12 @@ _OPTIONS = {
     'maintainer': 'The value of the label org.opencontainers.image.authors.',
     'platform': 'A platform such as linux/arm64; separate several with commas. Repeatable.',
     'labels': 'NAME=VALUE: a label. Repeatable.',
+    'entrypoint': 'The program of containers: words as in a shell, or a JSON list.',
+    'workdir': 'The directory in which containers start.',
+    'user': 'Whom containers run as: a name or ID, or USER:GROUP.',
+    'stop_signal': 'The signal that ends containers, such as SIGINT.',
+    'pull': 'Ask for a newer base.',
+    'no_cache': 'Repeat all steps.',
     'dry_run': 'Print the Dockerfile and the steps, without building.',
     'output': 'Also write the image to this file, as an OCI archive.',
     'network': 'The network of commands during the build, such as host.',
@@ -63,6 +69,7 @@ _OPTIONS = {
 _SETTINGS = {name: name for name in _OPTIONS} | {'engine': 'engines'}
 _PAIRS = ('env', 'labels', 'engine')
 _LISTS = {'volumes': ',(?=/)', 'ports': ', *', 'platform': ', *'}
+_FLAGS = ('pull', 'no_cache', 'dry_run')
 _SEVERAL = (list, tuple, set, frozenset, dict)
 
 
@@ -78,6 +85,12 @@ class Settings(TypedDict, total=False):
     maintainer: str | None
     platform: str | Sequence[str] | None
     labels: Mapping[str, str] | None
+    entrypoint: Sequence[str] | None
+    workdir: str | os.PathLike[str] | None
+    user: str | int | None
+    stop_signal: str | int | None
+    pull: bool
+    no_cache: bool
     dry_run: bool
     output: str | os.PathLike[str] | None
     network: str | None
@@ -127,6 +140,12 @@ def docker_container(
     maintainer: str | None = None,
     platform: str | Sequence[str] | None = None,
     labels: Mapping[str, str] | None = None,
+    entrypoint: Sequence[str] | None = None,
+    workdir: str | os.PathLike[str] | None = None,
+    user: str | int | None = None,
+    stop_signal: str | int | None = None,
+    pull: bool = False,
+    no_cache: bool = False,
     dry_run: bool = False,
     output: str | os.PathLike[str] | None = None,
     network: str | None = None,
@@ -178,6 +197,7 @@ def _task(function: _Function[Any], settings: Mapping[str, Any]) -> ImageTask[An
             if 'settings' in takes:
                 values.update(chosen)
             _check(function, settings)
+            _check_options(chosen)
             built[key] = _build(function, values, chosen, 'platform' in takes)
         return built[key]
 
@@ -241,6 +261,14 @@ def _check(function: _Function[Any], settings: Mapping[str, Any]) -> None:
         builder.DockerBuilder(bundle.ResourceBundle(), **alone)
     except _errors.ResourceError as error:
         raise invoke.exceptions.Exit(f'{_where(function)}: {error}', code=1) from error
+
+
+def _check_options(chosen: Mapping[str, Any]) -> None:
+    """Check the settings of the command line, those of the decorator being valid."""
+    try:
+        builder.DockerBuilder(bundle.ResourceBundle(), **{**chosen, 'dry_run': True})
+    except _errors.ResourceError as error:
+        raise invoke.exceptions.Exit(str(error), code=2) from error
 
 
 def _build(
@@ -319,7 +347,7 @@ def _signature(own: Mapping[str, inspect.Parameter]) -> inspect.Signature:
         default = parameter.default if flag or required else None
         parameters.append(inspect.Parameter(name, keyword, default=default))
     for name in _OPTIONS:
-        default = False if name == 'dry_run' else None
+        default = False if name in _FLAGS else None
         parameters.append(inspect.Parameter(name, keyword, default=default))
     return inspect.Signature(parameters)
 
@@ -357,7 +385,7 @@ def _own(parameter: inspect.Parameter, value: Any) -> Any:
 
 def _chosen(name: str, default: Any, value: Any) -> Any:
     """Return the setting `name`: from the command line or caller, else from the decorator."""
-    if name == 'dry_run':
+    if name in _FLAGS:
         return bool(default or value)
     if value is None:
         return default
@@ -380,8 +408,8 @@ def _chosen(name: str, default: Any, value: Any) -> Any:
     if name == 'platform' and isinstance(value, str):
         several = re.split(_LISTS[name], value)
         return several if len(several) > 1 else value
-    if name == 'cmd' and isinstance(value, str):
-        return _words(value)
+    if name in ('cmd', 'entrypoint') and isinstance(value, str):
+        return _words(name, value)
     return value
 
 
@@ -395,18 +423,18 @@ def _pairs(name: str, values: Iterable[str]) -> dict[str, str]:
     return pairs
 
 
-def _words(text: str) -> list[str]:
+def _words(name: str, text: str) -> list[str]:
     if not text.lstrip().startswith('['):
         try:
             return shlex.split(text)
         except ValueError as error:
-            _refuse('cmd', f'{text!r}: {error}')
+            _refuse(name, f'{text!r}: {error}')
     try:
         words = json.loads(text)
     except ValueError as error:
-        _refuse('cmd', f'{text!r} is not a valid JSON list: {error}')
+        _refuse(name, f'{text!r} is not a valid JSON list: {error}')
     if not all(isinstance(word, str) for word in words):
-        _refuse('cmd', f'{text!r} is not a list of strings')
+        _refuse(name, f'{text!r} is not a list of strings')
     return list(words)
 
 

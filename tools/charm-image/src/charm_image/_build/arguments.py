@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
+import signal
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,24 @@ if TYPE_CHECKING:
 _IMAGE_ID = re.compile('(?:sha256:)?[0-9a-f]{64}')
 _VARIABLE = re.compile(r'[A-Za-z_][A-Za-z0-9_.-]*')
 _PORT = re.compile(r'([0-9]{1,5})(?:-([0-9]{1,5}))?(?:/(?:tcp|udp|sctp))?')
+# of Linux, by Go's names (GOARCH), with their variants in the OCI image index specification 1.1
+_ARCHITECTURES = {
+    '386': (),
+    'amd64': ('v1', 'v2', 'v3', 'v4'),
+    'arm': ('v5', 'v6', 'v7', 'v8'),
+    'arm64': ('v8', 'v9'),
+    'loong64': (),
+    'mips': (),
+    'mips64': (),
+    'mips64le': (),
+    'mipsle': (),
+    'ppc64': (),
+    'ppc64le': (),
+    'riscv64': (),
+    's390x': (),
+}
+_USER = re.compile(r'[A-Za-z0-9_][A-Za-z0-9_.-]*(?::[A-Za-z0-9_][A-Za-z0-9_.-]*)?')
+_SIGNAL = re.compile(r'(?:SIG)?(RTMIN(?:\+[0-9]{1,2})?|RTMAX(?:-[0-9]{1,2})?|[A-Z]+[0-9]?)')
 _AUTHORS = 'org.opencontainers.image.authors'
 
 
@@ -50,6 +70,13 @@ def text(argument: str, value: Any) -> str:
         value.encode()
     except UnicodeEncodeError:
         raise _errors.ResourceError(f'{argument} cannot be encoded as UTF-8') from None
+    return value
+
+
+def flag(argument: str, value: Any) -> bool:
+    """Return True or False."""
+    if not isinstance(value, bool):
+        raise _errors.ResourceError(f'{argument} must be True or False, not {value!r:.80}')
     return value
 
 
@@ -137,6 +164,39 @@ def volume(value: Any) -> str:
     return path
 
 
+def workdir(value: Any) -> str:
+    """Return the absolute path of a directory."""
+    path = text('workdir', os.fspath(value) if isinstance(value, os.PathLike) else value)
+    if not path.startswith('/') or not path.isprintable() or path != path.strip():
+        raise _errors.ResourceError(
+            f'workdir {path!r:.80} must be an absolute path, printable, without surrounding spaces'
+        )
+    return path
+
+
+def user(value: Any) -> str:
+    """Return a user, with or without a group."""
+    written = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if not _USER.fullmatch(text('user', written)):
+        raise _errors.ResourceError(
+            f"user {written!r:.80} must be the name or ID of a user, or USER:GROUP"
+        )
+    return str(written)
+
+
+def stop_signal(value: Any) -> str:
+    """Return the name or number of a signal."""
+    written = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    found = _SIGNAL.fullmatch(text('stop_signal', written))
+    names = {each.name.removeprefix('SIG') for each in signal.Signals}
+    known = found and (found[1].startswith('RTM') or found[1] in names)
+    if not known and not (re.fullmatch('[0-9]{1,2}', written) and 1 <= int(written) <= 64):
+        raise _errors.ResourceError(
+            f'stop_signal {written!r:.80} is not a signal such as SIGTERM, SIGRTMIN+3 or 15'
+        )
+    return str(written)
+
+
 def check_output(value: Any) -> str:
     """Return the path of a file in an existing directory."""
     path = text('output', os.fspath(value) if isinstance(value, os.PathLike) else value)
@@ -166,7 +226,7 @@ def port(value: Any) -> str:
 def _platform(argument: str, value: Any) -> platforms.Platform:
     name = text(argument, value)
     try:
-        return platforms.parse(name)
+        return _known(platforms.parse(name))
     except ValueError as error:
         raise _errors.ResourceError(str(error)) from None
 
@@ -181,6 +241,21 @@ def parse_platforms(value: Any) -> list[platforms.Platform]:
         if found.count(platform) > 1:
             raise _errors.ResourceError(f'platform {platform} is given twice')
     return found
+
+
+def _known(platform: platforms.Platform) -> platforms.Platform:
+    variants = _ARCHITECTURES.get(platform.architecture)
+    if platform.system != 'linux' or variants is None:
+        names = [f'linux/{each}' for each in _ARCHITECTURES]
+        close = difflib.get_close_matches(str(platform), names, 1)
+        hint = f'did you mean {close[0]}?' if close else f'use one of {", ".join(names)}'
+        raise _errors.ResourceError(f'platform {platform} does not exist for images: {hint}')
+    if platform.variant and platform.variant not in variants:
+        raise _errors.ResourceError(
+            f'platform {platform} does not exist for images: {platform.architecture} '
+            + (f'has the variants {", ".join(variants)}' if variants else 'has no variants')
+        )
+    return platform
 
 
 def parse_engines(value: Any, wanted: list[platforms.Platform]) -> dict[platforms.Platform, str]:

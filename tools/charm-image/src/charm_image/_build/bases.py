@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from charm_image import _concurrently, _errors
 from charm_image._build import events, pull_progress
 from charm_image._oci import platforms
+from container_image import reference
 
 if TYPE_CHECKING:
     import docker
@@ -31,42 +32,60 @@ class Base:
         self, client: docker.APIClient, name: str, platform: platforms.Platform | None
     ) -> None:
         self._client: Any = client  # its type stubs are incomplete
-        self._name = name
+        self.name = name
         self._platform = platform
         self._config: dict[str, Any] = {}
         self._id = ''
+        self._digests: list[str] = []
         self._before = ''
         self._pin = ''
 
-    def pull(self) -> Iterator[str]:
-        """Pull it if the engine does not have it; yield what the engine reports.
+    def pull(self, newer: bool = False) -> Iterator[str]:
+        """Pull it if the engine does not have it, or to get a newer one; yield the reports.
 
         Raises:
             _errors.BuildError: it cannot be pulled
         """
-        if self._name == 'scratch' or self.found():
+        if self.name == 'scratch' or self.found() and not (newer and self._has_name):
             return
         wanted = f' for {self._platform}' if self._platform else ''
-        if self._name.startswith('sha256:'):
-            raise _errors.BuildError(f'the engine has no image {self._name}{wanted}')
-        self._before = str((self._inspect() or {}).get('Id') or '')
+        if self.name.startswith('sha256:'):
+            raise _errors.BuildError(f'the engine has no image {self.name}{wanted}')
+        self._before = '' if newer else str((self._inspect() or {}).get('Id') or '')
         yield from self._pull()
         if not self.found():
             raise _errors.BuildError(
-                f'the engine pulled {self._name}, but does not have it{wanted}'
+                f'the engine pulled {self.name}, but does not have it{wanted}'
             )
+
+    @property
+    def _has_name(self) -> bool:
+        return self.name != 'scratch' and not self.name.startswith('sha256:')
+
+    @property
+    def pinned_name(self) -> str:
+        """What a tag means in the engine now: NAME@sha256:…, or the image's ID; else ''."""
+        if not self._has_name or '@' in self.name or not self._id:
+            return ''
+        repository, _ = split(self.name)
+        wanted = reference.Reference.parse(self.name)
+        for digest in self._digests:
+            found = reference.Reference.parse(digest)
+            if (found.domain, found.path) == (wanted.domain, wanted.path):
+                return f'{repository}@{found.digest}'
+        return self._id
 
     def pin(self) -> str:
         """Return a name for the pulled image that a pull for a different platform does not move.
 
         Only with containerd's image store can one name have several platforms.
         """
-        if self._name == 'scratch' or self._name.startswith('sha256:'):
-            return self._name
+        if self.name == 'scratch' or self.name.startswith('sha256:'):
+            return self.name
         if self._has_containerds_store():
-            return self._name
+            return self.name
         platform = str(self._platform).replace('/', '-')
-        tag = f'{platform}-{hashlib.sha256(self._name.encode()).hexdigest()[:12]}'
+        tag = f'{platform}-{hashlib.sha256(self.name.encode()).hexdigest()[:12]}'
         self._client.tag(self._id, _PINNED, tag)
         self._pin = f'{_PINNED}:{tag}'
         return self._pin
@@ -76,8 +95,8 @@ class Base:
         if self._pin:
             self._client.remove_image(self._pin, noprune=True)
             self._pin = ''
-            if self._before and '@' not in self._name:
-                self._client.tag(self._before, *split(self._name))
+            if self._before and '@' not in self.name:
+                self._client.tag(self._before, *split(self.name))
 
     @property
     def user(self) -> str:
@@ -86,7 +105,7 @@ class Base:
         Raises:
             _errors.BuildError: a Dockerfile cannot name the user
         """
-        return user_of(self._name, self._config)
+        return user_of(self.name, self._config)
 
     def found(self) -> bool:
         """Return whether the engine has it."""
@@ -97,6 +116,7 @@ class Base:
     def _configuration(self) -> dict[str, Any] | None:
         found = self._inspect()
         self._id = str((found or {}).get('Id') or '')
+        self._digests = [str(each) for each in (found or {}).get('RepoDigests') or ()]
         if found is None or self._platform is None or self._is_for_platform(found):
             return None if found is None else found.get('Config') or {}
         # with containerd's image store, a name may have more platforms than the one reported
@@ -114,7 +134,7 @@ class Base:
         client = self._client
         parameters = {'platform': platform.json} if platform else {}
         response = client.get(
-            f'{client.base_url}/v{client.api_version}/images/{self._name}/json', params=parameters
+            f'{client.base_url}/v{client.api_version}/images/{self.name}/json', params=parameters
         )
         if response.status_code == 404:
             return None
@@ -132,7 +152,7 @@ class Base:
 
         try:
             made = self._client.create_container(
-                self._name, ['/none'], platform=str(self._platform)
+                self.name, ['/none'], platform=str(self._platform)
             )
         except docker.errors.NotFound:
             return None
@@ -145,7 +165,7 @@ class Base:
     def _pull(self) -> Iterator[str]:
         import docker
 
-        repository, reference = split(self._name)
+        repository, reference = split(self.name)
         platform = str(self._platform) if self._platform else None
 
         def reports() -> Iterator[dict[str, Any]]:
@@ -153,17 +173,17 @@ class Base:
                 repository, reference, stream=True, decode=True, platform=platform
             )
 
-        progress = pull_progress.PullProgress(self._name, events.INTERVAL)
+        progress = pull_progress.PullProgress(self.name, events.INTERVAL)
         try:
             for report in _concurrently.with_ticks(reports()):
                 if report and 'error' in report:
-                    raise _errors.BuildError(f'{self._name} cannot be pulled: {report["error"]}')
+                    raise _errors.BuildError(f'{self.name} cannot be pulled: {report["error"]}')
                 yield from progress.follow(report)
                 if report is None:
                     yield ''  # for those who may have to stop
         except docker.errors.APIError as error:
             reason = error.explanation or error
-            raise _errors.BuildError(f'{self._name} cannot be pulled: {reason}') from None
+            raise _errors.BuildError(f'{self.name} cannot be pulled: {reason}') from None
 
 
 def split(name: str) -> tuple[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from typing import IO
 
 from charm_image import _errors
@@ -20,6 +21,8 @@ class Target:
     platform: platforms.Platform | None = None
     tag: str | None = None
     network: str | None = None
+    pull: bool = False
+    no_cache: bool = False
 
     @property
     def dockerfile(self) -> str:
@@ -40,12 +43,20 @@ class Target:
             't': self.tag,
             'platform': str(self.platform) if self.platform else None,
             'networkmode': self.network,
+            'nocache': '1' if self.no_cache else None,
         }
         return {name: value for name, value in options.items() if value}
 
+    @property
+    def copied_images(self) -> list[str]:
+        """The images that resources copy from."""
+        texts = (each for step in self.plan.steps for each in step.instructions)
+        found = (re.match('COPY --from=(\\S+) ', each) for each in texts)
+        return list(dict.fromkeys(each[1] for each in found if each))
+
     def on(self, base: str, user: str) -> Target:
         """Return the same image on `base`, which runs as `user`."""
-        settings = dataclasses.replace(self.settings, from_image=base, user=user)
+        settings = dataclasses.replace(self.settings, from_image=base, base_user=user)
         return dataclasses.replace(self, settings=settings)
 
     def archive(self, output: IO[bytes]) -> None:

@@ -49,10 +49,17 @@ class DockerBuilder:
         env: environment variables, for the build and for containers
         volumes: absolute paths of directories that are volumes
         ports: ports to expose, such as 80, '53/udp' or '8000-8010'
-        cmd: the default command, as a list of words
+        cmd: the default command, or the arguments of `entrypoint`, as a list of words
         maintainer: the value of the label org.opencontainers.image.authors
         platform: the platform to build for, such as linux/arm64; or several, with `output`
         labels: additional labels
+        entrypoint: the program of containers, as a list of words; without `cmd`, the cmd of the
+            base does not apply
+        workdir: the directory in which containers start; it is created if it does not exist
+        user: whom containers run as, a name or ID, or USER:GROUP; the build runs as root
+        stop_signal: the signal that ends containers, such as SIGINT
+        pull: ask for a newer base, and for newer images that resources copy from
+        no_cache: repeat all steps
         dry_run: build nothing, but yield the Dockerfile and the steps
         output: the path of an OCI archive to write as well; several platforms become one image
             index in it
@@ -78,6 +85,12 @@ class DockerBuilder:
         maintainer: str | None = None,
         platform: str | Sequence[str] | None = None,
         labels: Mapping[str, str] | None = None,
+        entrypoint: Sequence[str] | None = None,
+        workdir: str | os.PathLike[str] | None = None,
+        user: str | int | None = None,
+        stop_signal: str | int | None = None,
+        pull: bool = False,
+        no_cache: bool = False,
         dry_run: bool = False,
         output: str | os.PathLike[str] | None = None,
         network: str | None = None,
@@ -104,7 +117,13 @@ class DockerBuilder:
             ports=[arguments.port(each) for each in arguments.sequence('ports', ports)],
             cmd=None if cmd is None else arguments.words('cmd', cmd),
             labels=arguments.read_labels(labels, maintainer),
+            entrypoint=None if entrypoint is None else arguments.words('entrypoint', entrypoint),
+            workdir=None if workdir is None else arguments.workdir(workdir),
+            user=None if user is None else arguments.user(user),
+            stop_signal=None if stop_signal is None else arguments.stop_signal(stop_signal),
         )
+        self._pull = arguments.flag('pull', pull)
+        self._no_cache = arguments.flag('no_cache', no_cache)
         if len(self._platforms) > 1 and self.output is None and not dry_run:
             raise _errors.ResourceError(
                 'an image for several platforms must be written to a file: '
@@ -176,7 +195,7 @@ class DockerBuilder:
             yield from build.prepare()
             yield from build.build()
             self.image_id = build.image_id
-            self.base_user = build.target.settings.user
+            self.base_user = build.target.settings.base_user
             yield Progress('built', f'{self.image_id}{f" {self.tag}" if self.tag else ""}')
             if self.output is not None:
                 file = stack.enter_context(oci_archive.temporary(self.output))
@@ -195,7 +214,7 @@ class DockerBuilder:
             made = multi_platform.Images(builds)
             yield from made.build_index(output, self.tag)
             self.image_id = made.digest
-            self.base_user = next(iter(builds.values())).target.settings.user
+            self.base_user = next(iter(builds.values())).target.settings.base_user
             yield Progress('written', output)
             yield Progress('built', self.image_id)
 
@@ -220,12 +239,14 @@ class DockerBuilder:
                 platform,
                 None if several else self.tag,
                 self.network,
+                self._pull,
+                self._no_cache,
             )
             for platform, resources in self._bundles.items()
         ]
 
     def _common(self) -> build_target.Target:
-        settings = dataclasses.replace(self._settings, user=self.base_user)
+        settings = dataclasses.replace(self._settings, base_user=self.base_user)
         first, *others = self._targets(settings)
         if any(_context(each) != _context(first) for each in others):
             raise _errors.BuildError('the Dockerfile differs by platform: set one platform')

@@ -140,6 +140,8 @@ class BuildxBuild:
         options = [f'--platform={target.platform}'] if target.platform else []
         if target.network:
             options += [f'--network={target.network}']
+        options += ['--pull'] if target.pull else []
+        options += ['--no-cache'] if target.no_cache else []
         if target.network == 'host':
             options += ['--allow=network.host']
         for name, value in target.settings.arguments.items():

@@ -29,7 +29,11 @@ class Settings:
     ports: Sequence[str] = ()
     cmd: Sequence[str] | None = None
     labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    user: str = ''  #: the user of the base, if not root
+    entrypoint: Sequence[str] | None = None
+    workdir: str | None = None
+    user: str | None = None
+    stop_signal: str | None = None
+    base_user: str = ''  #: the user of the base, if not root
 
     @property
     def arguments(self) -> dict[str, str]:
@@ -60,7 +64,7 @@ def before(settings: Settings, has_steps: bool) -> list[str]:
     instructions = [f'FROM {settings.from_image}']
     instructions += [f'ARG {name}' for name in settings.arguments]
     instructions += [f'ENV {name}={_quoted(value)}' for name, value in settings.env.items()]
-    if settings.user and has_steps:
+    if settings.base_user and has_steps:
         instructions.append('USER 0')
     return instructions
 
@@ -68,16 +72,23 @@ def before(settings: Settings, has_steps: bool) -> list[str]:
 def after(settings: Settings, has_steps: bool) -> list[str]:
     """Return the instructions after all steps."""
     instructions = []
-    if settings.user and has_steps:
-        instructions.append(f'USER {_word(settings.user)}')
     for name, value in settings.labels.items():
         instructions.append(f'LABEL {_quoted(name)}={_quoted(value)}')
     if settings.volumes:
         instructions.append(f'VOLUME {_words(settings.volumes)}')
     if settings.ports:
         instructions.append(f'EXPOSE {" ".join(settings.ports)}')
-    if settings.cmd is not None:
-        instructions.append(_wrapped(f'CMD [{", ".join(map(_json, settings.cmd))}]'))
+    if settings.stop_signal is not None:
+        instructions.append(f'STOPSIGNAL {settings.stop_signal}')
+    if settings.workdir is not None:
+        instructions.append(f'WORKDIR {_word(settings.workdir)}')  # as root, which may create it
+    if settings.user is not None:
+        instructions.append(f'USER {settings.user}')
+    elif settings.base_user and has_steps:
+        instructions.append(f'USER {_word(settings.base_user)}')
+    for name, words in (('ENTRYPOINT', settings.entrypoint), ('CMD', settings.cmd)):
+        if words is not None:
+            instructions.append(_wrapped(f'{name} [{", ".join(map(_json, words))}]'))
     return instructions
 
 

@@ -55,14 +55,21 @@ class EngineBuild:
         `shared`: the engine builds for several platforms at the same time.
         """
         with engines.as_build_error():
-            for line in self._base.pull():
-                if line:
-                    yield events.Progress('pull', line)
-                self._go_on()
-            name = self._base.pin() if shared else self.target.settings.from_image
-            self.target = self.target.on(name, self._base.user)
-            if self.target.platform and self.target.runs_programs and name != 'scratch':
-                emulation.check(self._client, name, self.target.platform, self._engine_name)
+            target = self.target
+            copied = (
+                bases.Base(self._client, each, target.platform) for each in target.copied_images
+            )
+            for base in (self._base, *copied):
+                for line in base.pull(target.pull):
+                    if line:
+                        yield events.Progress('pull', line)
+                    self._go_on()
+                if pinned := base.pinned_name:
+                    yield events.Progress('note', f'{base.name} is {pinned}')
+            name = self._base.pin() if shared else target.settings.from_image
+            self.target = target.on(name, self._base.user)
+            if target.platform and target.runs_programs and name != 'scratch':
+                emulation.check(self._client, name, target.platform, self._engine_name)
 
     def build(self) -> Iterator[events.Progress]:
         """Build the image; call `prepare` first.

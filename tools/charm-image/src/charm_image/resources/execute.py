@@ -54,7 +54,7 @@ class Execute(Resource):
 
     Args:
         name: a name for it; default: the command
-        command: the command; a string is split into words as a shell does
+        command: the command; a string is split into words as a shell does, and must not need one
         commands: several commands, run in order, instead of `command`
         cwd: the working directory
         env: environment variables, in addition to those of the image
@@ -134,6 +134,12 @@ class Execute(Resource):
                 words = shlex.split(self._text(argument, value))
             except ValueError as error:
                 self._refuse(f'{argument} {value!r}: {error}')
+            if found := shell.needs_shell(value):
+                self._refuse(
+                    f'{argument} is run without a shell, which {found!r} needs: write '
+                    f"{argument}=['sh', '-c', {value!r}]; or, if the program shall get it, quote "
+                    f'it, or give the words: {argument}={words!r}'
+                )
         elif isinstance(value, Sequence) and not isinstance(value, bytes):
             words = [self._text(argument, word, empty=True) for word in value]
         else:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 
 quote = shlex.quote
+
+# what a shell expands, also between double quotes
+_EXPANDED = re.compile(r'`|\$[A-Za-z_]+|\$\(|\$\{')
+# and what has a meaning outside of quotes: operators, ends of commands, globs
+_SHELLS = re.compile(_EXPANDED.pattern + r'|&&|\|\||>>|<<|[<>|&;*?\n]|\[[^\s\]]+\]')
 
 
 def say(text: str) -> str:
@@ -22,3 +28,23 @@ def one_line(text: str) -> str:
     return ''.join(
         each if each.isprintable() else each.encode('unicode_escape').decode() for each in text
     )
+
+
+def needs_shell(text: str) -> str:
+    """Return what in a command, a string, only a shell would understand; '' if nothing is."""
+    quoted = ''
+    position, text = 0, text.strip()
+    while position < len(text):
+        character = text[position]
+        if character == '\\' and quoted != "'":
+            position += 1
+        elif character == quoted:
+            quoted = ''
+        elif not quoted and character in '\'"':
+            quoted = character
+        elif quoted != "'":
+            found = (_EXPANDED if quoted else _SHELLS).match(text, position)
+            if found:
+                return found[0]
+        position += 1
+    return ''
