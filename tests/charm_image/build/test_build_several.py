@@ -64,7 +64,7 @@ def machines(archive):
     """What /machine has in each image of an archive."""
     found = {}
     with tarfile.open(archive.path) as tar:
-        for config in archive.configs:
+        for config in archive.contents().configs:
             for diff_id in config.diff_ids:
                 layer = tar.extractfile(f'blobs/sha256/{diff_id.partition(":")[2]}')
                 with tarfile.open(fileobj=io.BytesIO(layer.read())) as files:

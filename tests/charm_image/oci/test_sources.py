@@ -7,11 +7,9 @@ import pytest
 from charm_image._oci import archives, remote_image
 from charm_image._upload import architectures, push
 from container_image import reference
-from services import layouts
+from support import exports, layouts
 
-LAYER = layouts.tar([('large', bytes(range(256)) * 20_000)])
-AMD64 = layouts.Image((LAYER, layouts.tar()))
-ARM64 = layouts.Image((LAYER,), 'arm64', variant='v8')
+ARM64 = layouts.Image(exports.IMAGE.layers, 'arm64', variant='v8')
 
 
 @pytest.fixture(params=['engine', 'archive', 'registry'])
@@ -48,21 +46,23 @@ def opened():
 
 
 def test_contents_of_an_image_are_its_configurations(source):
-    assert [config.data for config in source(AMD64).contents().configs] == [AMD64.config]
+    assert [config.data for config in source(exports.IMAGE).contents().configs] == [
+        exports.IMAGE.config
+    ]
 
 
 def test_contents_of_an_image_for_several_platforms_are_all_configurations(source):
-    configs = source(AMD64, ARM64).contents().configs
-    assert sorted(config.digest for config in configs) == sorted([AMD64.id, ARM64.id])
+    configs = source(exports.IMAGE, ARM64).contents().configs
+    assert sorted(config.digest for config in configs) == sorted([exports.IMAGE.id, ARM64.id])
 
 
 def test_push_of_an_image_gives_the_same_digest_from_each_source(source, client, repository):
-    digest = push.push(source(AMD64), client, repository).digest
-    assert digest == 'sha256:31d4de3224da877bb9f2532885551d651d638f68e70c66ba5ad6d96718f75618'
+    digest = push.push(source(exports.IMAGE), client, repository).digest
+    assert digest == exports.DIGEST
 
 
 def test_an_image_is_as_it_was_after_its_files_are_read(source):
-    image = source(AMD64)
+    image = source(exports.IMAGE)
     before = {each.name: getattr(image, each.name) for each in dataclasses.fields(image)}
     hint = repr(image), architectures.of(image), image.diff_ids_by_platform
     for file in image.files():
