@@ -22,8 +22,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / 'tests'))
 import figures
 
 from charm_image import DockerBuilder, ResourceBundle, resources
-from services import engine as engines
-from services import isolation
+from support import engine as engines
+from support import isolation
 
 PACKAGES = ['ca-certificates', 'python3-minimal']
 

@@ -20,8 +20,8 @@ import rich.progress
 import rich.table
 import yaml
 
-import building
 import charm_unit
+from support import building
 
 _BASE = ['layer:caas-base', 'layer:status']
 _CHARM = """

@@ -17,7 +17,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / 'tests'))
 import figures
 
 from container_image import reference, registry
-from services import loopback
+from support import loopback
 
 DIGEST = 'sha256:' + hashlib.sha256(b'').hexdigest()
 

@@ -18,8 +18,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / 'tests'))
 import figures
 
 from charm_image import DockerBuilder, ResourceBundle, resources
-from services import emulation, isolation, registry
-from services import engine as engines
+from support import emulation, isolation, registry
+from support import engine as engines
 
 OWN, ARM = 'linux/amd64', 'linux/arm64'
 MOST = 1.15

@@ -20,9 +20,9 @@ import rich.console
 import rich.progress
 import rich.table
 
-import building
 import charm_unit
 from charm_unit._unit import context, process
+from support import building
 
 _STUB = """#!/bin/sh
 echo '{}'

@@ -33,8 +33,8 @@ import upload_images
 import watched
 
 from container_image import registry
-from services import charmhub, engine, isolation
-from services import registry as registries
+from support import charmhub, engine, isolation
+from support import registry as registries
 
 CHARMCRAFT = 'charmcraft==4.5.0'
 OURS, FLOOR, SKOPEO, PUSH = 'ours', 'floor: the export', 'skopeo copy', 'docker push'

@@ -7,7 +7,7 @@ import os
 import pathlib
 import tarfile
 
-from services import layouts
+from support import layouts
 
 MB = 1_000_000
 

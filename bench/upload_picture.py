@@ -20,10 +20,9 @@ sys.path.insert(0, str(ROOT / 'tests'))
 import rich.rule
 import rich.text
 
-import terminal_picture
 from charm_image import terminal
 from charm_image._upload import command
-from services import charmhub, layouts
+from support import charmhub, layouts, terminal_picture
 
 _ARGUMENTS = ['my-charm', 'my-image', '--image=my.rock']
 _LAYERS = (16_000_000, 6_000_000, 1_000_000)  # bytes of each

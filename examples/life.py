@@ -23,10 +23,9 @@ import rich.console
 import rich.rule
 import rich.text
 
-import building
 import charm_unit
-import terminal_picture
 from charm_unit._commands import display
+from support import building, terminal_picture
 
 _CHARM = building.ROOT / 'examples' / 'charms' / 'my-charm'
 _PICTURE = building.ROOT / 'docs' / 'life.svg'

@@ -5,7 +5,7 @@ import pathlib
 import runpy
 import signal
 
-from services import no_skips
+from support import no_skips
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -14,7 +14,7 @@ runpy.run_path(str(_ROOT / 'tools/charm-unit/src/charm_unit/_unit/in_hooks/charm
 
 # engines, registries and a Charmhub, where charm-image is installed
 _TOOLS = ('charm_image', 'deflate', 'docker', 'keyring')
-pytest_plugins = ['services.fixtures'] if all(map(importlib.util.find_spec, _TOOLS)) else []
+pytest_plugins = ['support.fixtures'] if all(map(importlib.util.find_spec, _TOOLS)) else []
 
 
 def pytest_configure(config):

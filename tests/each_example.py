@@ -15,7 +15,7 @@ import sys
 import tempfile
 import textwrap
 
-import building
+from support import building
 
 _CHARMS = building.ROOT / 'examples' / 'charms'
 _README = building.ROOT / 'README.md'
@@ -37,7 +37,7 @@ def _write_readme_s(folder):
 def _test(charm, arguments, variables):
     """Run pytest in the folder of a charm; return whether it failed."""
     print(f'== {charm.name}: pytest {" ".join(arguments)}', flush=True)
-    plugins = ['-p', 'no:cacheprovider', '-p', 'services.no_skips']
+    plugins = ['-p', 'no:cacheprovider', '-p', 'support.no_skips']
     command = [sys.executable, '-m', 'pytest', *plugins, *arguments]
     return subprocess.run(command, cwd=charm, env=variables).returncode != 0
 

@@ -8,8 +8,8 @@ import sys
 import pytest
 import yaml
 
-import building
 import charm_unit
+from support import building
 
 sys.path.append(str(building.ROOT / 'lib'))  # services use the registry client
 

@@ -2,10 +2,10 @@
 
 import hypothesis
 from hypothesis import strategies
-from observing import IMAGE, OBSERVER, images, seen
 
 import charm_unit
-import contents_cases
+from support import contents_cases
+from support.observing import IMAGE, OBSERVER, images, seen
 
 NAMES = [f'image-{number}' for number in range(40)]
 _KNOWN = [content for content, _ in contents_cases.RIGHT.values()]

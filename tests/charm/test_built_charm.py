@@ -6,9 +6,9 @@ import subprocess
 
 import pytest
 import yaml
-from observing import IMAGE, OBSERVER
 
-import building
+from support import building
+from support.observing import IMAGE, OBSERVER
 
 OURS = {
     'lib/charms/layer/docker_resource.py',

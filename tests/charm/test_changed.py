@@ -1,7 +1,8 @@
 """`.changed` lasts until the charm took the image: no handler, on no unit, loses one."""
 
 import pytest
-from observing import IMAGE, images, states
+
+from support.observing import IMAGE, images, states
 
 GOOD = {'fetched', 'available'}
 BROKEN = b'registrypath: [\n'

@@ -10,9 +10,9 @@ import time
 
 import pytest
 import yaml
-from observing import IMAGE, OBSERVER, images, seen, states
 
-import contents_cases
+from support import contents_cases
+from support.observing import IMAGE, OBSERVER, images, seen, states
 
 RIGHT = {f'right-{number}': case for number, case in enumerate(contents_cases.RIGHT)}
 WRONG = {f'wrong-{number}': case for number, case in enumerate(contents_cases.WRONG)}

@@ -9,7 +9,7 @@ import sys
 import pytest
 import yaml
 
-import building
+from support import building
 
 LEAST = {
     'name': 'least',

@@ -7,7 +7,7 @@ import textwrap
 import pytest
 import yaml
 
-import building
+from support import building
 
 README = building.ROOT / 'README.md'
 CONTRIBUTING = building.ROOT / 'CONTRIBUTING.md'

@@ -1,7 +1,8 @@
 """What becomes of a resource, as the charm and the operator see it."""
 
 import pytest
-from observing import IMAGE, OBSERVER, images, seen, states
+
+from support.observing import IMAGE, OBSERVER, images, seen, states
 
 GOOD = {'fetched', 'available'}
 FAILED = {'fetched', 'failed'}

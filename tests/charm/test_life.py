@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-import building
+from support import building
 
 
 @pytest.fixture(scope='module')

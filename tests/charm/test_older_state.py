@@ -5,7 +5,8 @@ import json
 import sqlite3
 
 import pytest
-from observing import IMAGE, OBSERVER, images, seen, states
+
+from support.observing import IMAGE, OBSERVER, images, seen, states
 
 GOOD = {'fetched', 'available'}
 TWO = {'image': IMAGE, 'other': IMAGE}

@@ -3,7 +3,8 @@
 import collections
 
 import pytest
-from observing import IMAGE
+
+from support.observing import IMAGE
 
 WITHOUT = ('layer:caas-base', 'layer:status')
 

@@ -1,8 +1,9 @@
 """How images are read: in bounded time, and with nothing told that is nobody's business."""
 
 import pytest
-from observing import IMAGE, OBSERVER, seen, states
 from test_contents import _limit
+
+from support.observing import IMAGE, OBSERVER, seen, states
 
 GOOD = {'fetched', 'available'}
 FOUR = dict.fromkeys(('a', 'b', 'c', 'd'), IMAGE)

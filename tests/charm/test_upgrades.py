@@ -1,8 +1,9 @@
 """What an upgrade of the charm changes leaves no unit blocked, and no image lost."""
 
 import pytest
-from observing import IMAGE, OBSERVER, seen, states
 from test_older_state import _flags, _older_state, _upgraded
+
+from support.observing import IMAGE, OBSERVER, seen, states
 
 GOOD = {'fetched', 'available'}
 # Says so once, as many charms do.

@@ -6,11 +6,11 @@ import io
 import json
 
 import pytest
-from observing import IMAGE, OBSERVER, images, states
 
-import building
 from container_image import registry
-from services import registry as services_registry
+from support import building
+from support import registry as services_registry
+from support.observing import IMAGE, OBSERVER, images, states
 
 GOOD = {'fetched', 'available'}
 FAILED = {'fetched', 'failed'}

@@ -7,17 +7,16 @@ import sys
 
 import pytest
 
-import building
 import each_python
-import services
-from services import charmhub, emulation, engine, isolation, registry
+import support
+from support import building, charmhub, emulation, engine, isolation, registry
 
 
 @pytest.fixture(scope='module')
 def tools(tmp_path_factory):
     """Where the author's programs are, installed as an author would."""
-    services.require_root()
-    services.require('dockerd', 'docker-registry')
+    support.require_root()
+    support.require('dockerd', 'docker-registry')
     folder = tmp_path_factory.mktemp('tools')
     # in a copy, since pip builds where the source is
     clone = tmp_path_factory.mktemp('author') / 'clone'

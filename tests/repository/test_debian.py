@@ -2,7 +2,7 @@
 
 import pytest
 
-from services import debian
+from support import debian
 
 
 @pytest.fixture(autouse=True)

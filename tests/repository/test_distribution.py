@@ -8,8 +8,7 @@ import zipfile
 
 import pytest
 
-import building
-from services import isolation
+from support import building, isolation
 
 ROOT = pathlib.Path(__file__).parents[2]
 

@@ -7,14 +7,14 @@ import sys
 
 import pytest
 
-import services
-from services import debian, isolation
+import support
+from support import debian, isolation
 
 # A machine in namespaces, with what its own Docker has made: what the engines of the tests leave
 # of it is seen without its neighbours' doings.
 MACHINE = r"""
 import contextlib, json, os, pathlib, re, subprocess, sys
-from services import emulation, engine, isolation
+from support import emulation, engine, isolation
 
 binfmt = pathlib.Path('/proc/sys/fs/binfmt_misc')
 # what engines make in directories that are everybody's
@@ -63,8 +63,8 @@ print(json.dumps([before, during, after]))
 
 @pytest.mark.parametrize('kind', ['docker', 'podman'])
 def test_interfaces_rules_cgroups_mounts_processes_files_and_binfmt_are_as_before(kind, tmp_path):
-    services.require_root()
-    services.require('ip', 'iptables')
+    support.require_root()
+    support.require('ip', 'iptables')
     program = debian.busybox_of('arm64')
     (tmp_path / 'Dockerfile').write_text('FROM busybox:static\nRUN echo built >/built\n')
     cgroups = isolation.make_cgroups(f'tests-{tmp_path.name}')

@@ -7,8 +7,7 @@ import sys
 
 import pytest
 
-import building
-from services import no_skips
+from support import building, no_skips
 
 SKIPPING = """
 import pytest
@@ -28,7 +27,7 @@ def test_b():
 def test_a_skip_is_a_failure_in_ci(tmp_path, ci, status, said):
     (tmp_path / 'test_skipping.py').write_text(SKIPPING)
     done = subprocess.run(
-        [sys.executable, '-m', 'pytest', '-p', 'services.no_skips', tmp_path],
+        [sys.executable, '-m', 'pytest', '-p', 'support.no_skips', tmp_path],
         cwd=tmp_path,
         env={**os.environ, 'CI': ci, 'PYTHONPATH': str(building.ROOT / 'tests')},
         capture_output=True,
@@ -44,7 +43,7 @@ def test_a_skip_is_a_failure_in_ci(tmp_path, ci, status, said):
 def test_a_module_that_skips_itself_is_a_failure_in_ci(tmp_path):
     (tmp_path / 'test_module.py').write_text('import pytest\npytest.importorskip("absent")\n')
     done = subprocess.run(
-        [sys.executable, '-m', 'pytest', '-p', 'services.no_skips', tmp_path],
+        [sys.executable, '-m', 'pytest', '-p', 'support.no_skips', tmp_path],
         cwd=tmp_path,
         env={**os.environ, 'CI': '1', 'PYTHONPATH': str(building.ROOT / 'tests')},
         capture_output=True,
@@ -58,7 +57,7 @@ def test_all_tests_run_with_it(request):
     assert request.config.pluginmanager.is_registered(no_skips)
     # the same conftest.py is that of all folders of tests
     assert all(not path.is_file() for path in (building.ROOT / 'tests').glob('*/pytest.ini'))
-    assert 'services.no_skips' in (building.ROOT / 'tests/each_example.py').read_text()
+    assert 'support.no_skips' in (building.ROOT / 'tests/each_example.py').read_text()
 
 
 ALONG = {'bash', 'dpkg-deb', 'ssh-keygen'}

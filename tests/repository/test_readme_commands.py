@@ -10,9 +10,8 @@ import sys
 import pytest
 import yaml
 
-import building
-import services
-from services import isolation
+import support
+from support import building, isolation
 
 ROOT = pathlib.Path(__file__).parents[2]
 READMES = (
@@ -47,7 +46,7 @@ NOT_TYPED = {
     'charm-upload-resources ': 'needs an account on Charmhub',
     'cat private.yaml': 'shows a file of the reader',
     'docker run --rm --tty': 'runs until it is stopped; test_examples.py runs this image',
-    '../.tox/tools/bin/python -m services.charmhub': 'runs until Ctrl-C; test_upload.py uses it',
+    '../.tox/tools/bin/python -m support.charmhub': 'runs until Ctrl-C; test_upload.py uses it',
     './dev life': 'is a step of .ci/run',
     './dev tests': 'is a step of .ci/run, and runs this test',
     './dev lint': 'is part of ./dev tests',
@@ -130,7 +129,7 @@ def test_what_ci_is_said_to_run_it_runs():
 @pytest.fixture
 def type_commands(tmp_path):
     """A function that types the commands of a README in a clone; gives the home directory."""
-    services.require('bash', 'git')
+    support.require('bash', 'git')
     home = tmp_path / 'home'
     home.mkdir()
     clone = tmp_path / 'docker-resource'

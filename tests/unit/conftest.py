@@ -25,8 +25,9 @@ hypothesis.settings.load_profile('shared-machine')
 
 @pytest.fixture
 def unit(tmp_path, monkeypatch):
-    import simulated
     from charmhelpers.core import unitdata
+
+    from support import simulated
 
     yield simulated.Unit(tmp_path, monkeypatch)
     unitdata.kv().close()

@@ -4,7 +4,8 @@ import json
 
 import pytest
 from charmhelpers.core import unitdata
-from simulated import ABSENT, AVAILABLE, IMAGE, OTHER_IMAGE, PRIVATE, SECRET
+
+from support.simulated import ABSENT, AVAILABLE, IMAGE, OTHER_IMAGE, PRIVATE, SECRET
 
 
 @pytest.mark.parametrize('kind', ['oci-image', 'docker'])

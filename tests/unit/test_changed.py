@@ -5,7 +5,8 @@ import pytest
 from charmhelpers.core import unitdata
 from charms.reactive import flags
 from hypothesis import strategies
-from simulated import ABSENT, AVAILABLE, CHANGED, FAILED, IMAGE, OTHER_IMAGE, PRIVATE
+
+from support.simulated import ABSENT, AVAILABLE, CHANGED, FAILED, IMAGE, OTHER_IMAGE, PRIVATE
 
 BROKEN = b'broken: true'
 

@@ -8,8 +8,8 @@ import pytest
 import yaml
 from hypothesis import strategies
 
-import contents_cases
 from container_image import contents
+from support import contents_cases
 
 SECRET = contents_cases.SECRET
 

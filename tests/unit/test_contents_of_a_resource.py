@@ -4,9 +4,9 @@ import hypothesis
 import pytest
 from charms import reactive
 from hypothesis import strategies
-from simulated import AVAILABLE, FAILED, IMAGE, SECRET
 
-import contents_cases
+from support import contents_cases
+from support.simulated import AVAILABLE, FAILED, IMAGE, SECRET
 
 
 @pytest.mark.parametrize('case', list(contents_cases.RIGHT))

@@ -6,7 +6,8 @@ import pytest
 from charmhelpers.core import unitdata
 from charms import reactive
 from charms.reactive import bus
-from simulated import AVAILABLE, FAILED, IMAGE, OTHER_IMAGE, PRIVATE, SECRET
+
+from support.simulated import AVAILABLE, FAILED, IMAGE, OTHER_IMAGE, PRIVATE, SECRET
 
 
 def test_fetch_marks_a_resource_as_fetched(unit):

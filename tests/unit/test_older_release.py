@@ -3,7 +3,8 @@
 import pytest
 from charmhelpers.core import unitdata
 from charms import reactive
-from simulated import ABSENT, AVAILABLE, CHANGED, FAILED, IMAGE, OTHER_IMAGE
+
+from support.simulated import ABSENT, AVAILABLE, CHANGED, FAILED, IMAGE, OTHER_IMAGE
 
 
 class TestAnUpgradeFromAnOlderRelease:

@@ -5,8 +5,8 @@ import hypothesis
 import pytest
 from hypothesis import strategies
 
-import contents_cases
 from container_image import reference
+from support import contents_cases
 
 ALPHANUMERIC = 'abcdefghijklmnopqrstuvwxyz0123456789'
 PATHS = strategies.from_regex(r'\A[a-z0-9]{1,9}((\.|_|__|-{1,3})[a-z0-9]{1,9}){0,2}\Z').map(str)

@@ -8,9 +8,9 @@ import time
 
 import pytest
 from charmhelpers.core import hookenv
-from simulated import AVAILABLE, FAILED, IMAGE
 
 from image_resource import tool
+from support.simulated import AVAILABLE, FAILED, IMAGE
 
 
 class TestResourceGet:

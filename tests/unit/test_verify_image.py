@@ -3,11 +3,11 @@
 import itertools
 
 import pytest
-from simulated import AVAILABLE, CHANGED, FAILED, IMAGE, OTHER_IMAGE, PRIVATE, SECRET
 
-import contents_cases
 from container_image import registry
 from image_resource import reading
+from support import contents_cases
+from support.simulated import AVAILABLE, CHANGED, FAILED, IMAGE, OTHER_IMAGE, PRIVATE, SECRET
 
 
 class TestVerifyImage:

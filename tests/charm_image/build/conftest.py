@@ -6,7 +6,8 @@ import subprocess
 import sys
 
 import pytest
-from fabfile_cases import FABFILE
+
+from support.fabfile_cases import FABFILE
 
 
 @pytest.fixture

@@ -11,12 +11,12 @@ import time
 
 import docker
 import pytest
-from bundles import bundle_of, dockerfile_of, everything
 
 import charm_image
 from charm_image import resources
 from charm_image._build import api_builders, bases
-from services import loopback
+from support import loopback
+from support.bundles import bundle_of, dockerfile_of, everything
 
 
 def test_neighbours_of_a_kind_make_one_step_and_each_command_its_own(tmp_path):

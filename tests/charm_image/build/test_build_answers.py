@@ -10,7 +10,7 @@ import charm_image
 from charm_image import resources
 from charm_image._build import bases
 from charm_image._oci import platforms
-from services import loopback
+from support import loopback
 
 UNREADABLE = (
     'failed to read downloaded context: failed to load cache key: Get "http://build-context-x": '

@@ -9,7 +9,7 @@ import pytest
 
 import charm_image
 from charm_image import resources
-from services import registry as registries
+from support import registry as registries
 
 pytestmark = pytest.mark.holds('builds')
 

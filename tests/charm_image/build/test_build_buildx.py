@@ -9,7 +9,7 @@ import pytest
 import charm_image
 from charm_image import resources
 from charm_image._oci import archives
-from services import layouts
+from support import layouts
 
 ARM = 'linux/arm64'
 BUILT = layouts.Image((layouts.tar([('a', b'x')]),), 'arm64')

@@ -12,7 +12,7 @@ import pytest
 
 import charm_image
 from charm_image import resources
-from services import built
+from support import built
 
 pytestmark = pytest.mark.holds('builds')
 

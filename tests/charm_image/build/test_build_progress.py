@@ -11,7 +11,7 @@ import charm_image
 from charm_image import _concurrently
 from charm_image._build import bases, build_target, buildx, engine_build, events
 from charm_image._oci import oci_archive, platforms
-from services import layouts
+from support import layouts
 
 LAYER = layouts.tar([('a', bytes(3 << 20))])
 

@@ -8,7 +8,7 @@ import hypothesis
 import pytest
 from hypothesis import strategies
 
-import services
+import support
 from charm_image import resources
 from charm_image.resources import scripts
 
@@ -16,7 +16,7 @@ from charm_image.resources import scripts
 @pytest.fixture(scope='session', params=['dash', 'busybox', 'bash'])
 def shell(request, tmp_path_factory):
     """Runs the script of a resource; gives its exit status and what it wrote."""
-    services.require(request.param)
+    support.require(request.param)
     environ = {'PATH': '/usr/sbin:/usr/bin:/sbin:/bin'}
     program = [shutil.which(request.param)]
     if request.param == 'busybox':
@@ -167,7 +167,7 @@ def test_a_line_of_no_file_is_refused(shell, path):
 
 
 def test_a_link_says_exactly_what_it_was_given(shell, tmp_path):
-    services.require_root('only root can give files to root')
+    support.require_root('only root can give files to root')
     for number, to in enumerate(['-n', 'a b', 'lines\n\n', '$HOME', "it's", '/']):
         link = resources.Link(name=f'{tmp_path}/{number}', to=to)
         for _ in range(2):
@@ -176,7 +176,7 @@ def test_a_link_says_exactly_what_it_was_given(shell, tmp_path):
 
 
 def test_a_link_replaces_a_file_and_no_directory(shell, tmp_path):
-    services.require_root('only root can give files to root')
+    support.require_root('only root can give files to root')
     (tmp_path / 'file').write_text('x')
     (tmp_path / 'directory').mkdir()
     assert shell(resources.Link(name=f'{tmp_path}/file', to='/new')) == (0, '')
@@ -200,7 +200,7 @@ def test_directories_are_removed_empty_or_with_all_in_them(shell, tmp_path):
 
 
 def test_a_directory_without_its_parent_is_refused_and_with_parents_made(shell, tmp_path):
-    services.require_root('only root can give files to root')
+    support.require_root('only root can give files to root')
     status, _ = shell(resources.Directory(name=f'{tmp_path}/a/b', mode='700'))
     assert status != 0
     made = resources.Directory(name=f'{tmp_path}/a/b', mode='700', parents=True)
@@ -210,7 +210,7 @@ def test_a_directory_without_its_parent_is_refused_and_with_parents_made(shell, 
 
 
 def test_a_file_without_contents_keeps_those_it_has(shell, tmp_path):
-    services.require_root('only root can give files to root')
+    support.require_root('only root can give files to root')
     (tmp_path / 'there').write_text('kept')
     for name in ('there', 'new'):
         assert shell(resources.File(name=f'{tmp_path}/{name}', mode='640')) == (0, '')

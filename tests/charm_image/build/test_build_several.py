@@ -17,7 +17,7 @@ import pytest
 import charm_image
 from charm_image import _concurrently, resources
 from charm_image._oci import archives
-from services import certificates, emulation, require, ssh
+from support import certificates, emulation, require, ssh
 
 ARM = 'linux/arm64'
 AMD = 'linux/amd64'

@@ -5,10 +5,10 @@ import pathlib
 import traceback
 
 import pytest
-from bundles import bundle_of
 
 import charm_image
 from charm_image import resources
+from support.bundles import bundle_of
 
 
 def last_line_of(error):

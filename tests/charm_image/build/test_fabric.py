@@ -4,7 +4,8 @@ import subprocess
 import sys
 
 import pytest
-from fabfile_cases import line_of
+
+from support.fabfile_cases import line_of
 
 pytestmark = pytest.mark.holds('fab')
 

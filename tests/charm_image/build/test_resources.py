@@ -5,10 +5,10 @@ import pathlib
 
 import docker
 import pytest
-from bundles import bundle_of
 
 import charm_image
 from charm_image import resources
+from support.bundles import bundle_of
 
 
 def test_a_star_import_brings_the_resources_and_nothing_else():

@@ -8,11 +8,11 @@ import stat
 import tarfile
 
 import pytest
-from bundles import bundle_of, dockerfile_of
 
 import charm_image
-import services
+import support
 from charm_image import resources
+from support.bundles import bundle_of, dockerfile_of
 
 
 def tree(root, *paths):
@@ -133,7 +133,7 @@ def test_what_cannot_be_copied_is_named(tmp_path):
 
 @pytest.mark.filterwarnings('ignore:.*multi-threaded:DeprecationWarning')
 def test_a_tree_that_may_not_be_read_is_named(tmp_path):
-    services.require_root('only root can become somebody else')
+    support.require_root('only root can become somebody else')
     tree(tmp_path, 'a', 'locked/b')
     for path in (tmp_path, *tmp_path.parents):
         if path.name.startswith('pytest-of') or 'pytest-' in path.name or path == tmp_path:

@@ -8,7 +8,7 @@ import pytest
 import charm_image
 from charm_image._oci import documents as documents_
 from charm_image._oci import engine_push, layers
-from services import engine_images
+from support import engine_images
 
 MIB = 1 << 20
 

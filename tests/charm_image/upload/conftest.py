@@ -4,11 +4,11 @@ import contextlib
 import subprocess
 
 import pytest
-from charm_cases import AMD64, ARM64, write
-from uploads import PROGRAM, make_archive
 
-from services import faulty_proxy, layouts, remote_images
-from services import registry as registries
+from support import faulty_proxy, layouts, remote_images
+from support import registry as registries
+from support.charm_cases import AMD64, ARM64, write
+from support.uploads import PROGRAM, make_archive
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 from charm_image import _concurrently, _errors
 from charm_image._oci import archives, engine, layers
 from charm_image._upload import push, pushed
-from services import layouts, require
+from support import layouts, require
 
 SECOND = layouts.tar([('second', b'second' * 1000)])
 

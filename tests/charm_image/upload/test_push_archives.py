@@ -12,7 +12,7 @@ import zstandard
 from charm_image import _errors
 from charm_image._oci import archives, images
 from charm_image._upload import architectures, push, pushed
-from services import layouts, require
+from support import layouts, require
 
 SMALL = layouts.tar([('small', b'small')])
 LARGE = layouts.tar([('large', bytes(range(256)) * 6000)])

@@ -5,12 +5,12 @@ import tarfile
 
 import pytest
 import zstandard
-from exports import EMPTY, GOOD, IMAGE, LARGE, MIB, SMALL, push_export, replaced
 
 from charm_image import _errors
 from charm_image._upload import push
 from container_image import registry
-from services import layouts
+from support import layouts
+from support.exports import EMPTY, GOOD, IMAGE, LARGE, MIB, SMALL, push_export, replaced
 
 
 def _header(**fields):

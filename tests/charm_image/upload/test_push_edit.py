@@ -7,7 +7,7 @@ import pytest
 
 from charm_image._oci import engine, engine_push, local_image
 from charm_image._upload import push
-from services import engine_images
+from support import engine_images
 
 MIB = 1 << 20
 BASE = [os.urandom(4 * MIB), os.urandom(4 * MIB)]

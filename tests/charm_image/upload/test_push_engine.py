@@ -14,7 +14,7 @@ import pytest
 from charm_image import _errors
 from charm_image._oci import engine
 from charm_image._upload import architectures
-from services import certificates, fake_engine, layouts, loopback, require
+from support import certificates, fake_engine, layouts, loopback, require
 
 pytestmark = pytest.mark.holds('finds images')
 

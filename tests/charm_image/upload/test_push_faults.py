@@ -18,8 +18,8 @@ import pytest
 from charm_image._oci import archives, engine
 from charm_image._upload import push, pushed
 from container_image import registry
-from services import faulty_proxy, layouts
-from services import registry as registries
+from support import faulty_proxy, layouts
+from support import registry as registries
 
 MIB = 1 << 20
 LAYERS = tuple(

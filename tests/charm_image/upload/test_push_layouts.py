@@ -11,12 +11,23 @@ import zlib
 
 import pytest
 import requests
-from exports import DIGEST, EMPTY, EXPORTS, GOOD, IMAGE, LARGE, MIB, SMALL, push_export, replaced
 
 from charm_image import _concurrently, _errors
 from charm_image._oci import archives, layers, manifests, tar
 from charm_image._upload import push, pushed
-from services import layouts
+from support import layouts
+from support.exports import (
+    DIGEST,
+    EMPTY,
+    EXPORTS,
+    GOOD,
+    IMAGE,
+    LARGE,
+    MIB,
+    SMALL,
+    push_export,
+    replaced,
+)
 
 
 def _descriptor(data):

@@ -7,7 +7,7 @@ import pytest
 from charm_image import _errors
 from charm_image._oci import engine
 from charm_image._upload import architectures, push, pushed
-from services import layouts
+from support import layouts
 
 # of these tests alone: containerd's store pulls no layer that it has unpacked, nor can export it
 SMALL = layouts.tar([('small', b'of each platform')])

@@ -7,14 +7,24 @@ import time
 import urllib.parse
 
 import pytest
-from remote_cases import ACCOUNT, AMD64, ARM64, KINDS, MIB, assert_same, log_in, nested, schema_1
 
 from charm_image import _errors
 from charm_image._oci import remote_image
 from charm_image._upload import architectures, registry_copy, resource_upload
 from container_image import reference, registry
-from services import faulty_proxy, loopback, remote_images
-from services import registry as registries
+from support import faulty_proxy, loopback, remote_images
+from support import registry as registries
+from support.remote_cases import (
+    ACCOUNT,
+    AMD64,
+    ARM64,
+    KINDS,
+    MIB,
+    assert_same,
+    log_in,
+    nested,
+    schema_1,
+)
 
 
 @pytest.fixture(scope='module')

@@ -12,11 +12,11 @@ import time
 
 import pytest
 import yaml
-from charm_cases import ARM64, LOCAL, rows, sent, write
 
 from charm_image import terminal
 from charm_image._upload import whole_charm as upload_all_module
-from services import remote_images
+from support import remote_images
+from support.charm_cases import ARM64, LOCAL, rows, sent, write
 
 
 def test_one_command_uploads_all_that_a_charm_declares(hub, upload_all, charm, tagged):

@@ -6,7 +6,8 @@ import zipfile
 
 import pytest
 import yaml
-from charm_cases import LOCAL, rows, sent, write
+
+from support.charm_cases import LOCAL, rows, sent, write
 
 
 def built(folder, path):

@@ -5,11 +5,11 @@ import json
 import re
 
 import pytest
-from uploads import ABSENT, _numbers
 
 from charm_image import terminal
 from charm_image._upload import pushed, resource_upload
-from services import engine
+from support import engine
+from support.uploads import ABSENT, _numbers
 
 pytestmark = pytest.mark.holds('uploads')
 

@@ -4,7 +4,8 @@ import os
 import threading
 
 import pytest
-from uploads import sent, wait_for
+
+from support.uploads import sent, wait_for
 
 pytestmark = pytest.mark.holds('uploads')
 

@@ -6,11 +6,11 @@ import subprocess
 import sys
 
 import pytest
-from charm_cases import AMD64, ARM64, sent
-from remote_cases import ACCOUNT, log_in
 
-from services import registry as registries
-from services import remote_images
+from support import registry as registries
+from support import remote_images
+from support.charm_cases import AMD64, ARM64, sent
+from support.remote_cases import ACCOUNT, log_in
 
 ABSENT = 'sha256:' + 64 * 'a'
 

@@ -6,9 +6,9 @@ import os
 import re
 
 import pytest
-from uploads import ABSENT, image_id, make_archive, sent
 
-from services import fake_engine, layouts
+from support import fake_engine, layouts
+from support.uploads import ABSENT, image_id, make_archive, sent
 
 pytestmark = pytest.mark.holds('uploads')
 

@@ -9,7 +9,8 @@ import subprocess
 import threading
 
 import pytest
-from uploads import PROGRAM, in_terminal, make_archive, read, wait_for
+
+from support.uploads import PROGRAM, in_terminal, make_archive, read, wait_for
 
 pytestmark = pytest.mark.holds('uploads')
 

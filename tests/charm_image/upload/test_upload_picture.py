@@ -4,14 +4,14 @@ import pathlib
 import subprocess
 import sys
 
-import services
+import support
 
 ROOT = pathlib.Path(__file__).parents[3]
 COMMITTED = ROOT / 'docs' / 'upload.svg'
 
 
 def test_it_is_what_an_upload_shows_today(tmp_path):
-    services.require('docker-registry')
+    support.require('docker-registry')
     drawn = tmp_path / 'upload.svg'
     subprocess.run([sys.executable, ROOT / 'bench' / 'upload_picture.py', drawn], check=True)
     how = 'it is out of date: run `./dev bench -- upload_picture`'

@@ -3,7 +3,8 @@
 import re
 
 import pytest
-from uploads import ABSENT, sent
+
+from support.uploads import ABSENT, sent
 
 pytestmark = pytest.mark.holds('uploads')
 

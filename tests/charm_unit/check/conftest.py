@@ -7,7 +7,8 @@ import subprocess
 import sys
 
 import pytest
-import small_charms
+
+from support import small_charms
 
 _SOURCES = pathlib.Path(__file__).resolve().parents[3] / 'tools' / 'charm-unit' / 'src'
 

@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from small_charms import failing
+
+from support.small_charms import failing
 
 _FAULTS = {
     'a status that does not name the image': (

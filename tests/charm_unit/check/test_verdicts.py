@@ -1,6 +1,6 @@
 """`charm-unit check`: when a requirement is met, and when it could not be checked."""
 
-from small_charms import failing, marks
+from support.small_charms import failing, marks
 
 
 def test_a_charm_without_fault_is_told_to_be_so(check):

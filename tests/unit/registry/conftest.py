@@ -6,10 +6,10 @@ import pathlib
 import socket
 import time
 
-import case
 import pytest
 
-from services import certificates
+from support import certificates
+from support import registry_case as case
 
 
 @pytest.fixture(autouse=True)

@@ -3,10 +3,10 @@
 import hashlib
 import json
 
-import case
 import pytest
 
 from container_image import _connection, registry
+from support import registry_case as case
 
 
 def test_the_digest_is_asked_for_with_head_and_all_four_media_types():

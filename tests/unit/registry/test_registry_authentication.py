@@ -3,10 +3,10 @@
 import time
 import urllib.parse
 
-import case
 import pytest
 
 from container_image import reference, registry
+from support import registry_case as case
 
 
 def test_basic_credentials_are_sent_when_they_are_asked_for():

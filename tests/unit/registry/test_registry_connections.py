@@ -6,11 +6,11 @@ import socket
 import sys
 import threading
 
-import case
 import pytest
 
 from container_image import registry
-from services import loopback
+from support import loopback
+from support import registry_case as case
 
 
 def test_a_registry_elsewhere_than_on_loopback_is_asked_over_https(trusted):

@@ -4,10 +4,10 @@ import contextlib
 import hashlib
 import re
 
-import case
 import pytest
 
 from container_image import registry
+from support import registry_case as case
 
 BLOB = bytes(range(256)) * 16384  # 4 MiB
 DIGEST = 'sha256:' + hashlib.sha256(BLOB).hexdigest()

@@ -5,10 +5,10 @@ import subprocess
 import sys
 import threading
 
-import case
 import pytest
 
 from container_image import registry
+from support import registry_case as case
 
 Reference = collections.namedtuple('Reference', 'domain path tag digest')
 

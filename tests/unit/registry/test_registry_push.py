@@ -5,11 +5,11 @@ import hashlib
 import io
 import types
 
-import case
 import pytest
-from pushes import BLOB, BLOB_DIGEST, Uploads, manifest_refused, push, put
 
 from container_image import registry
+from support import registry_case as case
+from support.pushes import BLOB, BLOB_DIGEST, Uploads, manifest_refused, push, put
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,10 @@ import json
 import threading
 import urllib.parse
 
-import case
-from pushes import BLOB, BLOB_DIGEST, Uploads, push
-
 from container_image import registry
-from services import loopback
+from support import loopback
+from support import registry_case as case
+from support.pushes import BLOB, BLOB_DIGEST, Uploads, push
 
 
 def test_a_token_that_expires_in_the_middle_is_renewed_for_all_that_was_ever_wanted():

@@ -3,10 +3,10 @@
 import contextlib
 import io
 
-import case
 import pytest
 
 from container_image import _addresses, registry
+from support import registry_case as case
 
 
 @pytest.mark.parametrize('status', [301, 302, 303, 307, 308])

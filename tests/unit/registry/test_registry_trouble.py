@@ -4,11 +4,11 @@ import email.utils
 import socket
 import time
 
-import case
 import pytest
 import urllib3.response
 
 from container_image import registry
+from support import registry_case as case
 
 
 @pytest.mark.parametrize('status', [408, 429, 500, 502, 503, 504, 599])

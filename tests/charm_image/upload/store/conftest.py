@@ -1,10 +1,10 @@
 """A stand-in for Charmhub, and a client of it that waits for nothing."""
 
 import pytest
-from storing import connect
 
 from charm_image._upload import store
-from services import charmhub
+from support import charmhub
+from support.storing import connect
 
 
 @pytest.fixture

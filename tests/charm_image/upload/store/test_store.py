@@ -5,9 +5,9 @@ import json
 
 import pymacaroons
 import pytest
-from storing import FILE, IMAGE, connect, create, send
 
 from charm_image._upload import credentials
+from support.storing import FILE, IMAGE, connect, create, send
 
 
 def test_content_becomes_a_revision_and_the_same_content_the_same_one(hub, client):

@@ -4,11 +4,11 @@ import io
 import time
 
 import pytest
-from storing import FILE, IMAGE, create, send
 
 from charm_image import _errors
 from charm_image._upload import credentials, store
-from services import certificates, loopback
+from support import certificates, loopback
+from support.storing import FILE, IMAGE, create, send
 
 ONCE_MORE = {
     'whoami': ('GET', '/whoami', lambda client: client.whoami()),

@@ -3,10 +3,10 @@
 import json
 
 import pytest
-from storing import IMAGE, connect
 
 from charm_image import _errors
 from charm_image._upload import credentials, store, store_connection
+from support.storing import IMAGE, connect
 
 
 def test_expired_credentials_are_reported_with_the_way_to_new_ones(hub, client):

@@ -3,9 +3,9 @@
 import json
 
 import pytest
-from storing import FILE, create, send
 
 from charm_image import _errors
+from support.storing import FILE, create, send
 
 
 def test_a_review_is_waited_for(hub, client, waits):

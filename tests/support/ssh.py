@@ -8,7 +8,7 @@ import socket
 import subprocess
 import time
 
-import services
+import support
 
 _CONFIGURATION = """\
 Port {port}
@@ -32,8 +32,8 @@ def running(home):
 
     The program `home`/ssh is a client that has the key.
     """
-    services.require_root()
-    services.require('sshd', 'ssh', 'ssh-keygen')
+    support.require_root()
+    support.require('sshd', 'ssh', 'ssh-keygen')
     home = pathlib.Path(home)
     for name in ('host', 'user'):
         command = ['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-f', home / name]

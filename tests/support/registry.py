@@ -14,9 +14,9 @@ import urllib.parse
 import jwt
 from cryptography.hazmat.primitives import serialization
 
-import services
+import support
 from container_image import registry
-from services import certificates, layouts, loopback
+from support import certificates, layouts, loopback
 
 _LEEWAY = 60  # seconds for which docker-registry takes a token that has expired
 
@@ -68,7 +68,7 @@ def running(directory, *, accounts=None, tokens=None, certificate=None, name='12
     (a `TokenServer`) for tokens; `certificate` (a `certificates.Certificate`) makes it speak TLS.
     `name` is that by which it is to be called, `port` one that was its before, to be it again.
     """
-    services.require('docker-registry', *(['htpasswd'] if accounts else []))
+    support.require('docker-registry', *(['htpasswd'] if accounts else []))
     directory = pathlib.Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     config = _config(directory, accounts, tokens, certificate, port)

@@ -4,7 +4,7 @@ import re
 
 import yaml
 
-from services import remote_images
+from support import remote_images
 
 AMD64 = remote_images.platform('amd64', layers=[b'one', b'two'])
 ARM64 = remote_images.platform('arm64', layers=[b'one', b'three'])

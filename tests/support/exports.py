@@ -8,7 +8,7 @@ import tarfile
 import zstandard
 
 from charm_image._upload import push
-from services import layouts
+from support import layouts
 
 MIB = 1 << 20
 

@@ -11,10 +11,10 @@ import time
 
 import pytest
 
-import services
+import support
 from container_image import reference, registry
-from services import certificates
-from services import registry as registries
+from support import certificates
+from support import registry as registries
 
 ACCOUNTS = {'author': 'pass, "word"', 'reader': 'only:reads'}
 RIGHTS = {'reader': {'team/app': ['pull']}, '': {'team/public': ['pull']}}
@@ -181,7 +181,7 @@ def test_several_threads_push_through_one_client(client):
 
 
 def test_skopeo_finds_what_was_pushed(open_registry):
-    services.require('skopeo')
+    support.require('skopeo')
     image = make_image(1000)
     with registry.Client(open_registry.host) as client:
         push(client, 'team/app', image, 'skopeo')

@@ -7,7 +7,7 @@ import io
 import json
 
 from container_image import registry
-from services import layouts
+from support import layouts
 
 OCI, DOCKER = 'oci', 'docker'
 _TYPES = {

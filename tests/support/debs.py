@@ -4,7 +4,7 @@ import hashlib
 import shutil
 import subprocess
 
-import services
+import support
 
 CONTROL = """\
 Package: {name}
@@ -20,7 +20,7 @@ def repository(home):
 
     Gives its files.
     """
-    services.require('dpkg-deb')
+    support.require('dpkg-deb')
     index = ''
     for name, version, more in (
         ('hello', '1.0-1', ''),

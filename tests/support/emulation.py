@@ -7,8 +7,8 @@ import pathlib
 import secrets
 import subprocess
 
-import services
-from services import debian, engine, layouts
+import support
+from support import debian, engine, layouts
 
 _CONFIGURATION = pathlib.Path('/usr/lib/binfmt.d/qemu-aarch64.conf')
 _PREFIX = 'tests-aarch64-'
@@ -31,8 +31,8 @@ echo -1 >"$1"
 @contextlib.contextmanager
 def arm64():
     """Have the kernel run programs of arm64 by QEMU; as before afterwards."""
-    services.require_root()
-    services.require('qemu-aarch64-static')
+    support.require_root()
+    support.require('qemu-aarch64-static')
     # of its own, so that tests that run at the same time take nothing from each other
     entry = f'{_PREFIX}{secrets.token_hex(4)}'
     process = subprocess.Popen(

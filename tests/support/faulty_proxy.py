@@ -6,7 +6,7 @@ import re
 import threading
 import urllib.parse
 
-from services import loopback
+from support import loopback
 
 
 class FaultyProxy:

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 LAYERS = ROOT / 'tests' / 'layers'
 
 # `charm build` looks at every file below a layer; what git ignores are many, and no layer's.

@@ -11,7 +11,7 @@ import urllib.parse
 import pytest
 
 from container_image import registry
-from services import loopback
+from support import loopback
 
 USERNAME = 'operator'
 PASSWORD = 'hunter2/correct horse'

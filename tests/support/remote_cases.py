@@ -6,7 +6,7 @@ import random
 
 import zstandard
 
-from services import remote_images
+from support import remote_images
 
 MIB = 1 << 20
 ACCOUNT = {'puller': 'pull, "word"'}

@@ -3,7 +3,7 @@
 It answers as https://api.charmhub.io does to charmcraft, on loopback, and remembers what it was
 asked. Its registry is a real docker-registry. To try a command by hand, run in tests/
 
-    python -m services.charmhub --charm=my-charm --resource=my-image=oci-image
+    python -m support.charmhub --charm=my-charm --resource=my-image=oci-image
 """
 
 import argparse
@@ -18,8 +18,8 @@ import signal
 import tempfile
 import threading
 
-from services import charmhub_http, charmhub_records, faulty_proxy
-from services import registry as registry_
+from support import charmhub_http, charmhub_records, faulty_proxy
+from support import registry as registry_
 
 _KEPT = 1 << 20  # bytes of an upload kept for the tests to look at; of larger ones only the hash
 

@@ -1,4 +1,4 @@
-"""Real services for the tests: registries, engines, and a stand-in for Charmhub. Loopback only."""
+"""What several tests use: engines, registries and a stand-in for Charmhub, and cases."""
 
 import os
 import shutil

@@ -21,8 +21,8 @@ import time
 
 import docker
 
-import services
-from services import certificates, debian, isolation, rpms
+import support
+from support import certificates, debian, isolation, rpms
 
 PACKAGES = ('ca-certificates', 'python3')
 
@@ -63,7 +63,7 @@ class Engine:
 
     def docker(self, *args, stdin=None):
         """Run the docker command-line program; give what it prints."""
-        services.require('docker')
+        support.require('docker')
         done = subprocess.run(
             ['docker', *args], env=self.environ, stdin=stdin, capture_output=True, text=True
         )
@@ -150,12 +150,12 @@ KINDS = {
 @contextlib.contextmanager
 def running(kind, *, in_memory=True):
     """Run an engine of that `Kind`, and end it; all the time in `isolation.network()`."""
-    services.require_root()
+    support.require_root()
     if kind.release:
         root = debian.engines(kind.release)
     else:
         root = '/'
-        services.require(kind.program, *_BESIDE[kind.program])
+        support.require(kind.program, *_BESIDE[kind.program])
     # a socket's path has at most 107 bytes, so no tmp_path
     home = pathlib.Path(tempfile.mkdtemp(prefix='engine-', dir='/tmp'))
     room = isolation.Room(home, root)
@@ -280,7 +280,7 @@ def busybox_archive(program=None):
 
     `program` is the busybox of another architecture.
     """
-    services.require('busybox')
+    support.require('busybox')
     own = shutil.which('busybox')
     applets = subprocess.run([own, '--list'], check=True, capture_output=True, text=True)
     archive = io.BytesIO()

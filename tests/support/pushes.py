@@ -5,9 +5,8 @@ import io
 import json
 import urllib.parse
 
-import case
-
 from container_image import registry
+from support import registry_case as case
 
 
 class Uploads:

@@ -11,7 +11,7 @@ from charmhelpers.core import hookenv, unitdata
 from charms import reactive
 from charms.reactive import bus
 
-import contents_cases
+from support import contents_cases
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SECRET = contents_cases.SECRET

@@ -13,8 +13,8 @@ import charm_image
 from charm_image import resources
 from charm_image._oci import engine as local_engine
 from container_image import registry
-from services import built, charmhub, debs, engine, engine_table, fake_engine, isolation
-from services import registry as registries
+from support import built, charmhub, debs, engine, engine_table, fake_engine, isolation
+from support import registry as registries
 
 _numbers = itertools.count(1)
 

@@ -13,8 +13,8 @@ import shutil
 import subprocess
 import tempfile
 
-import services
-from services import isolation
+import support
+from support import isolation
 
 CACHE = pathlib.Path(__file__).parents[2] / '.cache'
 
@@ -138,7 +138,7 @@ def _directory():
 
 
 def _debootstrap(release, mirror, root, *options):
-    services.require('debootstrap')
+    support.require('debootstrap')
     scripts = pathlib.Path('/usr/share/debootstrap/scripts')
     # one that is newer than this machine's debootstrap has none of its own
     script = scripts / (release if (scripts / release).exists() else 'sid')
