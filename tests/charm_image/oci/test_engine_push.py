@@ -1,6 +1,9 @@
 """charm_image._oci.engine_push: what engines send, and what they keep of it."""
 
 import os
+import signal
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -92,6 +95,39 @@ def test_a_push_that_is_given_up_leaves_nothing(pushing, image):
     for thread in set(threading.enumerate()) - threads:
         thread.join(30)
         assert not thread.is_alive(), thread
+
+
+_PUSH = """
+import signal, sys, time
+import docker
+from charm_image._oci import engine_push
+
+def end(*_):
+    sys.exit(143)
+
+signal.signal(signal.SIGTERM, end)
+client = docker.APIClient(sys.argv[1], version='auto')
+kind = engine_push.kind_of(client, sys.argv[1])
+for file in engine_push.files(client, sys.argv[2], kind, {}.get):
+    file.content.read(10)
+    print('reads', flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize('stop', [signal.SIGINT, signal.SIGTERM])
+def test_a_program_that_is_stopped_leaves_nothing(pushing, image, stop):
+    before = names(pushing)
+    with subprocess.Popen(
+        [sys.executable, '-c', _PUSH, pushing.host, image.id],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout.readline() == b'reads\n', process.stderr.read()
+        process.send_signal(stop)
+        process.wait(60)
+    assert process.returncode in (143, -signal.SIGINT)
+    assert names(pushing) == before
 
 
 @pytest.mark.scripts

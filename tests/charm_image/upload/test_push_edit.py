@@ -6,7 +6,7 @@ import os
 import pytest
 
 from charm_image._oci import engine, engine_push, local_image
-from charm_image._upload import push
+from charm_image._upload import push, pushed
 from support import engine_images
 
 MIB = 1 << 20
@@ -67,6 +67,17 @@ def test_an_edit_is_pushed_without_an_export_and_gets_the_same_digest(
         after = engine_images.make(each_engine, 'localhost/edited:3', [*BASE, os.urandom(MIB)])
         with engine.connect(each_engine.environ) as local:
             push.push(local.find(after.id), client, repository)
+
+
+def test_an_unchanged_image_is_found_without_an_export(
+    each_engine, edited, pushes, client, repository, monkeypatch
+):
+    done = push.push(edited, client, repository)
+    if pushes:
+        monkeypatch.setattr(local_image.LocalImage, 'files', None)
+    before = names(each_engine)
+    assert pushed.find(client, repository, edited).digest == done.digest
+    assert names(each_engine) == before
 
 
 @pytest.mark.parametrize('fault', ['broken', 'incomplete', 'silent'])

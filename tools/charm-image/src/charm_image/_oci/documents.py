@@ -9,12 +9,21 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from charm_image import _errors
 from charm_image._oci import images, manifests
 
 _MAX_TOTAL_BYTES = 16 << 20
+
+
+def read(files: Iterable[images.File]) -> images.Contents:
+    """Return what an image with these files consists of. Raises ImageError."""
+    documents = Documents()
+    for file in files:
+        documents.add_file(file)
+    return documents.contents()
 
 
 class Documents:

@@ -123,6 +123,17 @@ def files(
         yield from _documents(registry.manifests, image if kind == 'containerd' else '')
 
 
+def documents(client: docker.APIClient, image: str) -> Generator[images.File]:
+    """Yield only the documents of an image in containerd's store. Raises as `files`."""
+    manifests = list(files(client, image, 'containerd', lambda digest: 1))
+    configs = set()
+    for manifest in manifests:
+        content = images.parse_json(manifest.content.read(manifest.size), 'a manifest')
+        with contextlib.suppress(KeyError, TypeError):  # an index has none
+            configs.add(content['config']['digest'])
+    yield from files(client, image, 'containerd', lambda digest: None if digest in configs else 1)
+
+
 def _documents(manifests: list[receiver.Manifest], digest: str) -> Iterator[images.File]:
     """Yield the documents of a layout; `digest` is that of its root, if the image's ID is one."""
     root = manifests[-1] if manifests else None

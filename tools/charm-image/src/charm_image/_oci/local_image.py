@@ -63,11 +63,12 @@ class LocalImage:
         return f'pull it again{how}, or build it again'
 
     def contents(self) -> images.Contents:
-        """Export the image, and return its configurations. Raises ImageError."""
-        read = documents.Documents()
-        for file in self.files():
-            read.add_file(file)
-        return read.contents()
+        """Return its configurations, from a push or an export. Raises ImageError."""
+        with contextlib.suppress(_errors.ImageError, *sdk_errors()):
+            # to remove the last name of an image is to remove the image
+            if self.names and engine_push.kind_of(self._client, self._host) == 'containerd':
+                return documents.read(engine_push.documents(self._client, self.id))
+        return documents.read(self.files())
 
     def files(self) -> Generator[images.File]:
         """Export the image and yield its files as they arrive. Raises ImageError."""
