@@ -1,6 +1,5 @@
-"""The house is as CONTRIBUTING.md draws it: arrows go one way."""
+"""Releases, checks before a commit, and templates of issues. Imports are checked by lint."""
 
-import ast
 import configparser
 import pathlib
 import re
@@ -9,73 +8,6 @@ import pytest
 import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-
-# What each room must not import; a name stands for all modules below it, too.
-FORBIDDEN = {
-    'lib': ['charm_image', 'charm_unit'],
-    'lib/container_image': ['charmhelpers', 'charms', 'image_resource'],
-    'lib/image_resource': ['charms.layer'],
-    'reactive': ['container_image', 'image_resource', 'charm_image', 'charm_unit'],
-    'tools/charm-unit/src/charm_unit': [
-        'charm_image',
-        'container_image',
-        'image_resource',
-        'charms.layer',
-    ],
-    'tools/charm-image/src/charm_image': [
-        'charm_unit',
-        'image_resource',
-        'charmhelpers',
-        'charms',
-    ],
-    'tools/charm-image/src/charm_image/resources': [
-        *('charm_image._build', 'charm_image._oci', 'charm_image._upload'),
-        *('charm_image.fabric', 'charm_image.programs', 'container_image'),
-    ],
-    'tools/charm-image/src/charm_image/_oci': [
-        *('charm_image._build', 'charm_image.resources', 'charm_image._upload'),
-        *('charm_image.fabric', 'charm_image.programs'),
-    ],
-    'tools/charm-image/src/charm_image/_build': [
-        *('charm_image._upload', 'charm_image.fabric', 'charm_image.programs'),
-    ],
-    'tools/charm-image/src/charm_image/_upload': [
-        *('charm_image._build', 'charm_image.resources', 'charm_image.fabric'),
-    ],
-}
-
-
-def _modules(folder):
-    """Return the modules below a folder, without other people's and what only links to ours."""
-    found = (ROOT / folder).rglob('*.py')
-    theirs = ROOT / 'tests' / 'layers'
-    return sorted(path for path in found if theirs not in path.parents and path == path.resolve())
-
-
-def _imported(path):
-    """Return the full names of all that a module imports, wherever in it."""
-    names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f'{path} has a relative import'
-            names |= {f'{node.module}.{alias.name}' for alias in node.names}
-    return names
-
-
-@pytest.mark.parametrize('room', FORBIDDEN)
-def test_arrows_run_one_way(room):
-    modules = _modules(room)
-    assert modules
-    wrong = [
-        f'{path.relative_to(ROOT)} imports {name}'
-        for path in modules
-        for name in sorted(_imported(path))
-        for forbidden in FORBIDDEN[room]
-        if f'{name}.'.startswith(f'{forbidden}.')
-    ]
-    assert wrong == []
 
 
 def test_the_newest_release_in_the_changelog_is_the_version_of_the_tools():
@@ -92,9 +24,9 @@ def test_pre_commit_calls_what_lint_calls():
     assert {repo['repo'] for repo in configuration['repos']} == {'local'}
     tox = configparser.ConfigParser()
     tox.read(ROOT / 'tox.ini')
-    for tool in ('ruff', 'mypy'):
+    for tool, command in (('ruff', 'ruff'), ('mypy', 'mypy'), ('import-linter', 'lint-imports')):
         assert re.search(rf'(?m)^{tool}==', tox['testenv:lint']['deps'])
-        assert re.search(rf'(?m)^{tool}\b', tox['testenv:lint']['commands'])
+        assert re.search(rf'(?m)^{command}\b', tox['testenv:lint']['commands'])
 
 
 @pytest.mark.parametrize('name', ['layer', 'tools'])
