@@ -22,14 +22,19 @@ import time
 _MINORS = range(6, 14)
 WANTED_IN_CI = (6, 8, 10, 12)
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
-WHEELHOUSE = re.findall(r'(?m)^[^#\s].*$', (_ROOT / 'wheelhouse.txt').read_text())
+
+
+def _requirements(path):
+    return re.findall(r'(?m)^[^#\s].*$', (_ROOT / path).read_text())
+
+
+WHEELHOUSE = _requirements('wheelhouse.txt')
 _COMBINATIONS = {
     # The oldest that the base layers bring. 5.2 is built without libyaml, like in a charm.
     'floor': ('PyYAML==5.2', 'charmhelpers==0.20.24', *WHEELHOUSE),
-    'current': ('PyYAML', 'charmhelpers', 'requests'),
+    'current': (),
 }
-# charms.reactive 1.5.3 imports pkg_resources, which setuptools is about to lose.
-_ALWAYS = ('charms.reactive==1.5.3', 'setuptools<81', 'pytest', 'hypothesis', 'cryptography')
+_ALWAYS = _requirements('tests/requirements.txt')
 _CACHE = _ROOT / '.tox' / 'each-python'
 
 

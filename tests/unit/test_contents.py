@@ -1,12 +1,9 @@
-import contextlib
 import os
 import traceback
 import tracemalloc
 
-import hypothesis
 import pytest
 import yaml
-from hypothesis import strategies
 
 from container_image import contents
 from support import contents_cases
@@ -130,62 +127,6 @@ def test_reading_leaves_no_file_open(tmp_path):
     for path in (str(tmp_path), '/dev/zero', str(tmp_path / 'absent')):
         refusal(contents.read, path)
     assert len(os.listdir('/proc/self/fd')) == before
-
-
-@hypothesis.given(strategies.binary())
-def test_any_bytes_are_an_image_or_refused(data):
-    with contextlib.suppress(contents.InvalidContentsError):
-        assert all(type(value) is str for value in contents.parse(data))
-
-
-SCALARS = (
-    strategies.none()
-    | strategies.booleans()
-    | strategies.integers()
-    | strategies.floats()
-    | strategies.text()
-    | strategies.binary()
-    | strategies.dates()
-)
-ANYTHING = strategies.recursive(
-    SCALARS,
-    lambda inner: strategies.lists(inner) | strategies.dictionaries(strategies.text(), inner),
-    max_leaves=20,
-)
-KEYS = strategies.sampled_from(['registrypath', 'ImageName', 'username', 'password']) | (
-    strategies.text()
-)
-
-
-@hypothesis.given(strategies.dictionaries(KEYS, ANYTHING))
-def test_any_yaml_is_an_image_or_refused(document):
-    with contextlib.suppress(contents.InvalidContentsError):
-        details = contents.parse(yaml.safe_dump(document, allow_unicode=True).encode())
-        assert details.registry_path in (document.get('registrypath'), document.get('ImageName'))
-
-
-@hypothesis.given(
-    strategies.text(strategies.characters(blacklist_categories=['Cs'])),
-    strategies.dictionaries(strategies.text(), ANYTHING),
-    strategies.booleans(),
-)
-def test_any_password_arrives_to_the_letter_whatever_stands_beside_it(password, others, unicode):
-    others = {
-        key: value
-        for key, value in others.items()
-        if key.lower() not in ('registrypath', 'username', 'password')
-    }
-    document = dict(others, registrypath='a/b', password=password)
-    data = yaml.safe_dump(document, allow_unicode=unicode).encode()
-    # Not `password`: PyYAML itself writes some line breaks so that nobody reads them back.
-    assert contents.parse(data).password == yaml.load(data, yaml.BaseLoader)['password']
-
-
-@hypothesis.given(strategies.text(strategies.sampled_from('{}[]&*!|>\'"%@`:,-?#\n\t ~a0\\<=')))
-def test_any_punctuation_is_an_image_or_refused(text):
-    for data in (text, 'registrypath: a/b\npassword: ' + text, '{"ImageName": "a", "x": ' + text):
-        with contextlib.suppress(contents.InvalidContentsError):
-            assert contents.parse(data.encode()).registry_path
 
 
 def test_of_a_huge_file_only_a_little_is_read(tmp_path):

@@ -8,7 +8,6 @@ import time
 
 import pytest
 
-from support import certificates
 from support import registry_case as case
 
 
@@ -56,6 +55,11 @@ def names(monkeypatch):
 
 @pytest.fixture(scope='module')
 def authority(tmp_path_factory):
+    pytest.importorskip(
+        'cryptography', reason='needs cryptography: pip install -r tests/requirements.txt'
+    )
+    from support import certificates
+
     return certificates.Authority(pathlib.Path(str(tmp_path_factory.mktemp('authority'))))
 
 
