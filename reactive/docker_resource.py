@@ -2,12 +2,13 @@
 
 import charms.reactive as reactive
 from charmhelpers.core import hookenv
-from charms.layer import docker_resource
 
-hookenv.atstart(docker_resource.begin_hook)
+from image_resource import hook
+
+hookenv.atstart(hook.begin)
 
 
 @reactive.when('layer.docker-resource.pending')
-def read_pending_resources() -> None:
+def read_requested_resources() -> None:
     """Read the resources that the charm's handlers asked for in this hook."""
-    docker_resource.read_pending()
+    hook.read_requested()

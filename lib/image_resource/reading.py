@@ -1,37 +1,13 @@
-"""Reads image resources: gets their details from Juju and verifies them with their registries."""
+"""Reads image resources: gets their details from Juju and asks their registries."""
 
 import os
 import time
 import typing
 
 from container_image import contents, reference, registry_errors
-from image_resource import declared, memory, tool
+from image_resource import metadata, records, resource_get
 
 _REGISTRIES_SECONDS = 30  # for all of a hook's look-ups together
-
-
-class Unusable(Exception):
-    """An image can't be used.
-
-    `is_unread`: its file could not be read, whatever is in it. `is_left_over`: because there was
-    no time for it in this hook.
-    """
-
-    def __init__(
-        self,
-        reason: str,
-        remedy: str,
-        status: str = 'blocked',
-        is_unread: bool = False,
-        is_left_over: bool = False,
-    ) -> None:
-        super().__init__(reason)
-        self.problem = memory.Problem(status, reason, remedy)
-        self.is_unread = is_unread
-        self.is_left_over = is_left_over
-
-
-Outcome = typing.Union[memory.Image, Unusable]
 
 
 class Reader:
@@ -43,67 +19,51 @@ class Reader:
         self._registries_end: typing.Optional[float] = None  # as time.monotonic() counts
 
     def read(
-        self, names: typing.Iterable[str], verify: bool, kept: memory.Memory
-    ) -> typing.Dict[str, Outcome]:
-        """Return the outcome for each resource in `names`; `kept` has the earlier ones."""
-        outcomes: typing.Dict[str, Outcome] = {}
-        for name in names:
-            try:
-                # Since Juju 2.9.31 all images of a unit share one file: it is read before the
-                # next resource is asked for.
-                outcomes[name] = self._get(name)
-            except Unusable as error:
-                outcomes[name] = error
-        images = {
-            name: outcome
-            for name, outcome in outcomes.items()
-            if isinstance(outcome, memory.Image)
-        }
-        if images and verify:
-            outcomes.update(self._verified(images, kept))
+        self, names: typing.Iterable[str], is_verified: bool
+    ) -> typing.Dict[str, records.Outcome]:
+        """Return the outcome for each resource in `names`."""
+        # Since Juju 2.9.31 all images of a unit share one file: it is read before the next
+        # resource is asked for.
+        outcomes = {name: self._read(name) for name in names}
+        images = {name: outcome.image for name, outcome in outcomes.items() if outcome.image}
+        if images and is_verified:
+            outcomes.update(self._verify(images))
         return outcomes
 
-    def _get(self, name: str) -> memory.Image:
-        """Return the image that the controller has for `name`; raise Unusable."""
+    def _read(self, name: str) -> records.Outcome:
+        """Return what the controller has for `name`."""
         try:
-            declared.check(name)
-        except declared.Unfit as error:
-            raise Unusable(str(error), memory.REPORT) from None
-        path = self._path(name)
+            metadata.check(name)
+        except metadata.UndeclaredError as error:
+            return records.Outcome(records.UNDECLARED, str(error))
+        left_over = records.Outcome(
+            records.LEFT_OVER,
+            f'not read yet: resource-get took {self._seconds:.2g} s for other resources',
+        )
+        if self._seconds_left <= 0:
+            return left_over
+        has_enough = self._seconds_left > self._seconds / 4
+        began = time.monotonic()
+        try:
+            path = resource_get.path_of(name, self._seconds_left)
+        except resource_get.NoFileError as error:
+            if error.is_late and not has_enough:
+                return left_over
+            kind = records.ABSENT if error.is_absent else records.UNREAD
+            return records.Outcome(kind, str(error))
+        finally:
+            self._seconds_left -= time.monotonic() - began
         try:
             details = contents.read(path)
         except contents.UnreadableFileError as error:
-            raise Unusable(str(error), memory.RETRY, is_unread=True) from None
+            return records.Outcome(records.UNREAD, str(error))
         except contents.InvalidContentsError as error:
-            raise Unusable(str(error), memory.ATTACH) from None
-        return memory.Image(*details, '')
+            return records.Outcome(records.INVALID, str(error))
+        return records.Outcome(records.VALID, image=records.Image(*details, digest=''))
 
-    def _path(self, name: str) -> str:
-        """Return the path of the file of the resource `name`; raise Unusable."""
-        left_over = Unusable(
-            f'not read yet: resource-get took {self._seconds:.2g} s for other resources',
-            'will be read in the next hook',
-            status='waiting',
-            is_unread=True,
-            is_left_over=True,
-        )
-        if self._seconds_left <= 0:
-            raise left_over
-        has_enough = self._seconds_left > self._seconds / 4
-        begun = time.monotonic()
-        try:
-            return tool.resource_get(name, self._seconds_left)
-        except tool.NoFile as error:
-            if error.is_late and not has_enough:
-                raise left_over from None
-            remedy = memory.ATTACH if error.is_absent else memory.RETRY
-            raise Unusable(str(error), remedy, is_unread=True) from None
-        finally:
-            self._seconds_left -= time.monotonic() - begun
-
-    def _verified(
-        self, images: typing.Mapping[str, memory.Image], kept: memory.Memory
-    ) -> typing.Dict[str, Outcome]:
+    def _verify(
+        self, images: typing.Mapping[str, records.Image]
+    ) -> typing.Dict[str, records.Outcome]:
         """Return the outcomes after asking the registries for `images`."""
         from container_image import registry  # takes a tenth of a second
 
@@ -121,32 +81,18 @@ class Reader:
             limit=max(0, self._registries_end - time.monotonic()),
             proxies=_proxies(),
         )
-        return {name: _judged(name, images[name], answers[name], kept) for name in images}
+        return {name: _outcome(image, answers[name]) for name, image in images.items()}
 
 
-def _judged(
-    name: str,
-    image: memory.Image,
-    answer: typing.Union[str, registry_errors.RegistryError],
-    kept: memory.Memory,
-) -> Outcome:
+def _outcome(
+    image: records.Image, answer: typing.Union[str, registry_errors.RegistryError]
+) -> records.Outcome:
     """Return the outcome for an image, given its registry's answer."""
     if isinstance(answer, str):
-        return image._replace(digest=answer)
-    last = memory.last_good(name)
-    if last and last.details != image.details:
-        last = None
-    if isinstance(answer, registry_errors.RejectedError):
-        kept.refused[name] = [*image.details, str(answer)]
-        if last:  # it is confirmed no more
-            memory.keep(name, last._replace(digest=''))
-        return Unusable(str(answer), memory.ATTACH)
-    *refused, reason = kept.refused.get(name, [''])
-    if refused == list(image.details):
-        return Unusable(reason, memory.ATTACH)
-    if last and last.digest:
-        return last  # confirmed before: nothing speaks against it now
-    return Unusable(str(answer), memory.RETRY, status='waiting')
+        return records.Outcome(records.VALID, image=image._replace(digest=answer))
+    is_rejected = isinstance(answer, registry_errors.RejectedError)
+    kind = records.REJECTED if is_rejected else records.UNREACHABLE
+    return records.Outcome(kind, str(answer), image)
 
 
 def _proxies() -> typing.Dict[str, str]:

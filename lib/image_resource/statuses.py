@@ -1,20 +1,19 @@
 """The status messages that an operator reads about image resources."""
 
-import collections
 import contextlib
 import threading
 import typing
 
 from charmhelpers.core import hookenv
 
-from image_resource import memory
+from image_resource import records
 
 _SLOW_SECONDS = 5
 
 
-def sentence(problems: typing.Mapping[str, memory.Problem]) -> str:
+def sentence(problems: typing.Mapping[str, records.Problem]) -> str:
     """Return a message with each resource in `problems`, the reason, and what to do."""
-    groups: typing.Dict[memory.Problem, typing.List[str]] = collections.OrderedDict()
+    groups: typing.Dict[records.Problem, typing.List[str]] = {}
     for name in sorted(problems):
         groups.setdefault(problems[name], []).append(name)
     return '; '.join(
@@ -30,15 +29,15 @@ def sentence(problems: typing.Mapping[str, memory.Problem]) -> str:
     )
 
 
-def listed(word: str, names: typing.Sequence[str]) -> str:
-    """Return `word` and the names, as in "fetching resources: a, b"."""
-    return f'{word} resource{"s" if len(names) > 1 else ""}: {", ".join(names)}'
+def listed(verb: str, names: typing.Sequence[str]) -> str:
+    """Return `verb` and the names, as in "fetching resources: a, b"."""
+    return f'{verb} resource{"s" if len(names) > 1 else ""}: {", ".join(names)}'
 
 
 @contextlib.contextmanager
-def told_if_slow(text: str, tell: typing.Callable[[str], object]) -> typing.Iterator[None]:
-    """Call `tell` with `text` if the block takes longer than 5 s."""
-    timer = threading.Timer(_SLOW_SECONDS, tell, [text])
+def if_slow(set_status: typing.Callable[[], object]) -> typing.Iterator[None]:
+    """Call `set_status` if the block takes longer than 5 s."""
+    timer = threading.Timer(_SLOW_SECONDS, set_status)
     timer.start()
     try:
         yield

@@ -42,7 +42,7 @@ def test_a_pending_resource_that_is_no_longer_declared_leaves_no_flag_and_blocks
     assert states(older.flags, 'gone') == set()
     assert states(older.flags, 'image') == GOOD
     assert upgrade.started('resource-get') == [['resource-get', 'image']]
-    assert older.status == ('maintenance', 'image resources have recovered')
+    assert older.status == ('maintenance', 'fetched resource: image')
     assert 'gone' not in str(older.kv)
 
 
@@ -52,7 +52,7 @@ def test_the_older_status_is_taken_back_once_the_image_is_there(older):
     assert 'image: no image is attached' in older.status[1]
     assert 'gone' not in older.status[1]
     older.attach('image', 'a/b:1')
-    assert older.status == ('maintenance', 'image resources have recovered')
+    assert older.status == ('maintenance', 'fetched resource: image')
 
 
 def test_an_older_status_that_outlived_its_reason_is_taken_back(charms, live):

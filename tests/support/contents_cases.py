@@ -1,8 +1,9 @@
 """What a resource's file may hold, and what of it is right: for the parser and for a built charm.
 
 `RIGHT` has for each name the bytes and the (registry path, username, password) in them; `WRONG`
-the bytes of files that name no image; `UNREADABLE` a shell script that makes, at "$1", what is no
-readable file; `RIGHT_REFERENCES` and `WRONG_REFERENCES` what `registrypath` may say and may not.
+the bytes of files that name no image; `UNREADABLE` and `OVERSIZED` a shell script that makes, at
+"$1", what is no readable file, or too large a one; `RIGHT_REFERENCES` and `WRONG_REFERENCES` what
+`registrypath` may say and may not.
 Every secret in here is `SECRET`, so that a test can look for it.
 """
 
@@ -255,8 +256,8 @@ UNREADABLE = {
     '/dev/zero': 'ln -s /dev/zero "$1"',
     'a link to itself': 'ln -s "$1" "$1"',
     'no file': ':',
-    'fifty megabytes': f'yes "password: {SECRET}" | head -c 52428800 > "$1"',
 }
+OVERSIZED = {'fifty megabytes': f'yes "password: {SECRET}" | head -c 52428800 > "$1"'}
 # A file without permission is no case here: root may read it.
 
 # Forms of a valid reference, and what they mean: domain, path, tag, digest.

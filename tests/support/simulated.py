@@ -4,6 +4,7 @@ import copy
 import importlib
 import os
 import pathlib
+import subprocess
 import sys
 import types
 
@@ -20,10 +21,21 @@ OTHER_IMAGE = b'registrypath: a/c\nusername: ""\npassword: ""\n'
 PRIVATE = f'registrypath: a/b\nusername: me\npassword: {SECRET}\n'.encode()
 ABSENT = object()
 
-
+WAITING = {'fetched'}
 AVAILABLE = {'fetched', 'available'}
 CHANGED = {'fetched', 'available', 'changed'}
 FAILED = {'fetched', 'failed'}
+
+
+def _find_none(name):
+    """Do what hookenv does when resource-get fails since nothing is attached."""
+    said = f'while getting resource from charmhub: resource "{name}" not found'
+    script = f"echo 'ERROR could not download resource: {said}' >&2; exit 1"
+    try:
+        subprocess.check_output(['sh', '-c', script])
+    except subprocess.CalledProcessError:
+        return False
+    raise AssertionError
 
 
 class Unit:
@@ -33,6 +45,7 @@ class Unit:
         self.metadata = {'resources': {'my-image': {'type': 'oci-image', 'auto-fetch': True}}}
         self.attached = {}
         self.options = {'set-status': True, 'verify-image': False}
+        self.other_options = {}  # by section
         self.status = ('unknown', '')
         self.statuses = []
         self.logged = []
@@ -58,6 +71,7 @@ class Unit:
             monkeypatch.setattr(hookenv, name, replacement)
         self._layer(monkeypatch)
         self.library = importlib.import_module('charms.layer.docker_resource')
+        self.handlers = importlib.import_module('image_resource.hook')
         # As charms.reactive loads it: registers its handlers and callbacks.
         spec = importlib.util.spec_from_file_location(
             'reactive.docker_resource', str(ROOT / 'reactive' / 'docker_resource.py')
@@ -72,19 +86,25 @@ class Unit:
         layer.__path__ = [str(ROOT / 'lib' / 'charms' / 'layer')]
         layer.options = types.SimpleNamespace(
             get=lambda section, option=None: (
-                self.options.get(option) if option else dict(self.options)
+                self._section(section).get(option) if option else self._section(section)
             )
         )
         layer.status = types.SimpleNamespace(
             **{status: say(status) for status in ('maintenance', 'blocked', 'waiting')}
         )
         monkeypatch.setitem(sys.modules, 'charms.layer', layer)
-        monkeypatch.delitem(sys.modules, 'charms.layer.docker_resource', raising=False)
+        for name in ('charms.layer.docker_resource', 'image_resource.hook', 'image_resource'):
+            monkeypatch.delitem(sys.modules, name, raising=False)
         monkeypatch.setattr(sys.modules['charms'], 'layer', layer, raising=False)
+
+    def _section(self, name):
+        return dict({'docker-resource': self.options, **self.other_options}.get(name, {}))
 
     def resource_get(self, name):
         self.asked.append(name)
-        data = self.attached.get(name, False)
+        data = self.attached.get(name, ABSENT)
+        if data is ABSENT:
+            return _find_none(name)
         if isinstance(data, Exception):
             raise data
         if not isinstance(data, bytes):

@@ -91,7 +91,7 @@ def test_a_later_fetch_that_mends_takes_the_status_back(unit):
     unit.during(lambda: unit.library.fetch('my-image'))
     unit.hook('update-status')
     assert unit.flags() == AVAILABLE
-    assert unit.statuses[-1] == ('maintenance', 'image resources have recovered')
+    assert unit.statuses == [('maintenance', 'fetched resource: my-image')]
 
 
 @pytest.mark.parametrize('resources', [None, {}, [], 'text', ABSENT])

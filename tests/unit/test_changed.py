@@ -105,7 +105,7 @@ def test_what_is_taken_twice_in_a_hook_is_what_was_taken_last(deployed):
     def take():
         deployed.library.fetch('my-image')
         taken.append(deployed.library.get_info('my-image').registry_path)
-        deployed.library.read_pending()
+        deployed.handlers.read_requested()
         taken.append(deployed.library.get_info('my-image').registry_path)
 
     deployed.during(take)
@@ -161,7 +161,7 @@ def test_whatever_is_attached_in_whatever_order_the_flags_tell_the_truth(unit, e
     unit.hook('upgrade-charm')
     available, taken, unread = None, None, False
     for data, hook, take, crash in events:
-        unit.attached['my-image'] = False if data is ABSENT else data
+        unit.attached['my-image'] = data
         now, now_unread = available, unread
         if hook != 'update-status' or available is None or unread:
             now_unread = False

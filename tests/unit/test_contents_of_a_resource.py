@@ -6,7 +6,7 @@ from charms import reactive
 from hypothesis import strategies
 
 from support import contents_cases
-from support.simulated import AVAILABLE, FAILED, IMAGE, SECRET
+from support.simulated import AVAILABLE, FAILED, IMAGE, SECRET, WAITING
 
 
 @pytest.mark.parametrize('case', list(contents_cases.RIGHT))
@@ -63,12 +63,13 @@ def test_a_path_may_end_with_a_newline(unit, tmp_path, path):
         object(),
     ],
 )
-def test_an_answer_that_is_no_file_fails(unit, answer):
+def test_an_answer_that_is_no_file_is_waited_for(unit, answer):
     unit.attached['my-image'] = answer
     unit.hook('install')
-    assert unit.flags() == FAILED
-    assert unit.statuses[-1][0] == 'blocked'
+    assert unit.flags() == WAITING
+    assert unit.statuses[-1][0] == 'waiting'
     assert unit.statuses[-1][1].startswith('my-image: ')
+    assert unit.statuses[-1][1].endswith(' (will be retried in the next hook)')
     assert SECRET not in repr((unit.statuses, unit.logged))
 
 

@@ -45,9 +45,9 @@ def test_what_is_fetched_again_in_a_later_hook_is_read_again(unit):
 def test_a_fetch_after_the_last_handler_is_done_in_the_next_hook(unit):
     unit.attached['my-image'] = IMAGE
     unit.hook('install')
-    unit.library.fetch('my-image')
-    unit.library._hook.read.clear()
-    unit.library.fetch('my-image')
+    unit.hook('update-status')
+    for _ in range(2):
+        unit.library.fetch('my-image')
     unit.attached['my-image'] = OTHER_IMAGE
     unit.hook('update-status')
     assert unit.library.get_info('my-image').registry_path == 'a/c'
@@ -76,7 +76,8 @@ def test_each_failed_resource_is_named_with_its_reason(unit):
     unit.hook('install')
     assert unit.statuses[-1] == (
         'blocked',
-        'absent-1, absent-2: resource-get returned no file (will be retried in the next hook); '
+        'absent-1, absent-2: no image is attached (juju attach-resource my-charm NAME=IMAGE; if'
+        ' you already have, wait: Juju is still storing it); '
         'empty: the attached file is empty (juju attach-resource my-charm empty=IMAGE)',
     )
 
@@ -133,7 +134,7 @@ def test_a_failed_resource_is_tried_again_in_every_later_hook_and_recovers(unit)
     unit.attached['my-image'] = IMAGE
     unit.hook('update-status')
     assert unit.flags() == AVAILABLE
-    assert unit.statuses == [('maintenance', 'image resources have recovered')]
+    assert unit.statuses == [('maintenance', 'fetched resource: my-image')]
     unit.hook('update-status')
     assert (unit.asked, unit.statuses) == ([], [])
 

@@ -3,182 +3,270 @@
 import contextlib
 import os
 import pathlib
+import signal
 import subprocess
+import threading
 import time
 
 import pytest
 from charmhelpers.core import hookenv
 
-from image_resource import tool
-from support.simulated import AVAILABLE, FAILED, IMAGE
+from image_resource import resource_get
+from support.simulated import AVAILABLE, FAILED, IMAGE, WAITING
+
+RESOURCE_GET = hookenv.resource_get
+RETRIED = ' (will be retried in the next hook)'
 
 
-class TestResourceGet:
-    """The real hookenv.resource_get, with a tool on PATH."""
+class Tool:
+    """A resource-get on PATH."""
 
-    @pytest.fixture(autouse=True)
-    def tool(self, unit, tmp_path, monkeypatch):
-        monkeypatch.setenv('PATH', f'{tmp_path}/bin:/usr/bin:/bin')
-        monkeypatch.setattr(hookenv, 'resource_get', self.RESOURCE_GET)
-        (tmp_path / 'bin').mkdir()
-        self.path = tmp_path / 'bin' / 'resource-get'
-
-    RESOURCE_GET = staticmethod(hookenv.resource_get)
+    def __init__(self, folder):
+        self.folder = folder
+        folder.mkdir()
 
     def write(self, script):
-        self.path.write_text('#!/bin/sh\n' + script)
-        self.path.chmod(0o755)
+        path = self.folder / 'resource-get'
+        path.write_text('#!/bin/sh\n' + script)
+        path.chmod(0o755)
 
-    def message(self, unit):
-        unit.hook('install')
-        assert unit.flags() == FAILED
-        assert unit.statuses[-1][0] == 'blocked'
-        return unit.statuses[-1][1]
 
-    def test_its_file_is_read(self, unit, tmp_path):
-        (tmp_path / 'file').write_bytes(IMAGE)
-        self.write(f'test "$1" = my-image && printf %s {tmp_path}/file')
-        unit.hook('install')
-        assert unit.flags() == AVAILABLE
+@pytest.fixture
+def tool(unit, tmp_path, monkeypatch):
+    monkeypatch.setenv('PATH', f'{tmp_path}/bin:/usr/bin:/bin')
+    monkeypatch.setattr(hookenv, 'resource_get', RESOURCE_GET)
+    return Tool(tmp_path / 'bin')
 
-    @pytest.mark.parametrize(
-        'stderr',
-        [
-            'while getting resource from charmhub: resource "my-image" not found',
-            'HTTP request failed: Get https://10.0.0.1/x: resource#my-charm/my-image not found',
-        ],
+
+def reason(unit):
+    """Run a hook in which resource-get fails; return why, as the operator reads it."""
+    unit.hook('install')
+    assert unit.flags() == WAITING
+    status, message = unit.statuses[-1]
+    assert status == 'waiting'
+    assert message.startswith('my-image: ')
+    assert message.endswith(RETRIED)
+    return message[len('my-image: ') : -len(RETRIED)]
+
+
+def test_its_file_is_read(unit, tool, tmp_path):
+    (tmp_path / 'file').write_bytes(IMAGE)
+    tool.write(f'test "$1" = my-image && printf %s {tmp_path}/file')
+    unit.hook('install')
+    assert unit.flags() == AVAILABLE
+
+
+@pytest.mark.parametrize(
+    'stderr',
+    [
+        'while getting resource from charmhub: resource "my-image" not found',
+        'while getting resource from the charm store: resource "my-image" not found',
+        'HTTP request failed: Get https://10.0.0.1/x: resource#my-charm/my-image not found',
+        'resource "my-image" not found',
+    ],
+)
+def test_an_image_that_juju_does_not_have_is_attached_or_still_being_stored(unit, tool, stderr):
+    tool.write(f"echo 'ERROR could not download resource: {stderr}' >&2; exit 1")
+    unit.hook('install')
+    assert unit.flags() == FAILED
+    assert unit.statuses[-1] == (
+        'blocked',
+        'my-image: no image is attached (juju attach-resource my-charm my-image=IMAGE; if you'
+        ' already have, wait: Juju is still storing it)',
     )
-    def test_nothing_attached_is_named_as_such(self, unit, stderr):
-        self.write(f"echo 'ERROR could not download resource: {stderr}' >&2; exit 1")
-        assert self.message(unit) == (
-            'my-image: no image is attached (juju attach-resource my-charm my-image=IMAGE)'
-        )
 
-    def test_its_reason_reaches_the_status_and_the_log(self, unit):
-        self.write(
-            "echo noise >&2; printf 'ERROR could not download resource: failed  after\\033[1m "
-            "retrying: https://user:s3@cr3t@10.0.0.1 is down\\n\\n' >&2; exit 1"
-        )
-        reason = 'failed after[1m retrying: https://10.0.0.1 is down'
-        assert self.message(unit) == (
-            f'my-image: resource-get returned no file: {reason} (will be retried in the next hook)'
-        )
-        assert reason in ''.join(unit.logged)
 
-    def test_its_reason_is_cut_to_what_a_status_can_hold(self, unit):
-        self.write('head -c 5000 /dev/zero | tr "\\0" x >&2; exit 1')
-        assert len(self.message(unit)) < 300
-
-    def test_a_reason_that_is_not_utf_8_is_no_matter(self, unit):
-        self.write("printf '\\377oops\\n' >&2; exit 1")
-        assert 'oops' in self.message(unit)
-
-    def test_an_absent_tool_fails(self, unit):
-        assert 'cannot be run' in self.message(unit)
-
-    def test_a_tool_that_prints_nothing_fails(self, unit):
-        self.write('exit 0')
-        assert 'returned no file' in self.message(unit)
-
-    def test_a_tool_that_prints_no_text_fails(self, unit):
-        self.write("printf '\\377'")
-        assert 'printed unexpected output' in self.message(unit)
-
-    @pytest.mark.parametrize('stream', [1, 2])
-    def test_a_tool_that_prints_without_end_is_stopped(self, unit, stream):
-        self.write(f'exec yes >&{stream}')
-        assert 'printed unexpected output' in self.message(unit)
-
-    @pytest.mark.parametrize(
-        'script',
-        [
-            'exec sleep 600',
-            'sleep 600 & wait',
-            'sleep 600',
-            'exec >&- 2>&-; sleep 600',
-            'trap "" TERM; sleep 600',
-            'while true; do echo x; sleep 0.01; done',
-        ],
+def test_its_reason_reaches_the_status_and_the_log_as_far_as_it_is_known(unit, tool):
+    tool.write(
+        "echo noise >&2; printf 'ERROR could not download resource: failed  after\\033[1m "
+        "retrying: https://user:s3@cr3t@10.0.0.1: connection refused\\n\\n' >&2; exit 1"
     )
-    def test_a_tool_that_never_ends_is_given_up_and_ended(self, unit, monkeypatch, script):
-        assert unit.library._RESOURCE_GET_SECONDS == 30
-        monkeypatch.setattr(unit.library, '_RESOURCE_GET_SECONDS', 0.3)
-        self.write(f'echo $$ >>{self.path.parent}/started; {script}')
-        assert 'resource-get did not respond within 0.3 s' in self.message(unit)
+    assert reason(unit) == 'resource-get returned no file: connection refused'
+    assert 'connection refused' in ''.join(unit.logged)
+    assert '10.0.0.1' not in ''.join(unit.logged)
+
+
+@pytest.mark.parametrize(
+    'script',
+    [
+        'exit 0',
+        'exit 1',
+        'kill -9 $$',
+        "printf '\\377oops\\n' >&2; exit 1",
+        'head -c 5000000 /dev/zero | tr "\\0" x >&2; exit 1',
+        "printf 'Get https://10.0.0.1/x?sig=s3cr3t' >&2; exit 1",
+    ],
+)
+def test_a_reason_that_is_not_known_is_not_told(unit, tool, script):
+    tool.write(script)
+    assert reason(unit) == 'resource-get returned no file'
+
+
+def test_an_absent_tool_cannot_be_run(unit, tool):
+    assert 'resource-get cannot be run' in reason(unit)
+
+
+def test_what_is_no_text_is_unexpected(unit, tool):
+    tool.write("printf '\\377'")
+    assert 'printed unexpected output' in reason(unit)
+
+
+@pytest.mark.parametrize('stream', [1, 2])
+def test_a_tool_that_prints_without_end_is_stopped(unit, tool, stream):
+    tool.write(f'exec yes >&{stream}')
+    assert 'printed unexpected output' in reason(unit)
+    assert not left_behind(tool)
+
+
+ENDLESS = {
+    'hangs': 'exec sleep 60',
+    'waits for a child': 'sleep 60 & echo $! >>children; wait',
+    'leaves a child with the pipe': 'sleep 60 & echo $! >>children; exit 0',
+    'closes the pipe': 'exec >&- 2>&-; exec sleep 60',
+    'ignores what ends others': 'trap "" TERM INT HUP ALRM; while true; do sleep 1; done',
+    'prints for ever': 'while true; do echo x; sleep 0.01; done',
+}
+
+
+@pytest.mark.parametrize('script', ENDLESS.values(), ids=ENDLESS)
+def test_a_tool_that_does_not_end_is_given_up(unit, tool, tmp_path, monkeypatch, script):
+    assert unit.handlers._RESOURCE_GET_SECONDS == 30
+    monkeypatch.setattr(unit.handlers, '_RESOURCE_GET_SECONDS', 0.3)
+    monkeypatch.chdir(tmp_path)
+    tool.write(script)
+    try:
+        assert reason(unit) == 'resource-get did not respond within 0.3 s'
+        with pytest.raises(ChildProcessError):  # it is reaped, too
+            os.waitpid(-1, os.WNOHANG)
+        children = (tmp_path / 'children').exists() and (tmp_path / 'children').read_text()
+        # Only the child itself was ended: what it started is not known, or may be another's.
+        assert not children or children.split() == left_behind(tool)
+    finally:
+        for process in left_behind(tool):
+            os.kill(int(process), signal.SIGKILL)
+
+
+def left_behind(tool):
+    """Return the processes, zombies aside, that have the tool's folder on their PATH."""
+    found = []
+    for path in pathlib.Path('/proc').glob('[0-9]*'):
+        with contextlib.suppress(OSError):
+            environment = (path / 'environ').read_bytes()
+            state = (path / 'stat').read_text().rpartition(')')[2].split()[0]
+            if bytes(tool.folder) in environment and state != 'Z':
+                found.append(path.name)
+    return found
+
+
+def test_other_threads_keep_their_processes_and_what_these_say(unit, tool, monkeypatch, capfd):
+    monkeypatch.setattr(unit.handlers, '_RESOURCE_GET_SECONDS', 0.5)
+    tool.write('echo taken >&2; exec sleep 60')
+    processes = []
+
+    def work():
+        os.write(2, b'written by a thread\n')
+        script = 'echo said by its process >&2; exec sleep 60'
+        processes.append(subprocess.Popen(['sh', '-c', script], env={'PATH': '/usr/bin:/bin'}))
+
+    thread = threading.Timer(0.2, work)
+    thread.start()
+    try:
+        assert 'did not respond' in reason(unit)
+        thread.join()
         end = time.monotonic() + 20
-        while self.left() and time.monotonic() < end:
-            time.sleep(0.01)  # they were killed, and take their time
-        assert not self.left()
+        said = ''
+        while 'process' not in said and time.monotonic() < end:
+            said += capfd.readouterr().err
+            time.sleep(0.01)
+        assert said.splitlines() == ['written by a thread', 'said by its process']
+        assert processes[0].poll() is None
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
 
-    def left(self):
-        """Return the processes, zombies aside, that have the tool's folder on their PATH."""
-        found = []
-        for path in pathlib.Path('/proc').glob('[0-9]*'):
-            with contextlib.suppress(OSError):
-                environment = (path / 'environ').read_bytes()
-                state = (path / 'stat').read_text().rpartition(')')[2].split()[0]
-                if bytes(self.path.parent) in environment and state != 'Z':
-                    found.append(path.name)
-        return found
 
-    def test_hookenv_is_never_changed(self, unit, monkeypatch):
-        seen = []
+@pytest.fixture
+def alarms():
+    """A list of the alarms that the charm's own handler got."""
+    alarms = []
+    before = signal.signal(signal.SIGALRM, lambda *_: alarms.append(time.monotonic()))
+    yield alarms
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
 
-        def mocked(name):
-            seen.append((hookenv.subprocess, hookenv.subprocess.check_output))
-            return False
 
-        monkeypatch.setattr(hookenv, 'resource_get', mocked)
+@pytest.mark.parametrize('script', ['exit 1', 'exec sleep 60'])
+def test_the_alarm_of_a_charm_is_as_before(unit, tool, monkeypatch, alarms, script):
+    monkeypatch.setattr(unit.handlers, '_RESOURCE_GET_SECONDS', 0.3)
+    tool.write(script)
+    handler = signal.getsignal(signal.SIGALRM)
+    signal.setitimer(signal.ITIMER_REAL, 100, 7)
+    reason(unit)
+    left, interval = signal.getitimer(signal.ITIMER_REAL)
+    assert signal.getsignal(signal.SIGALRM) is handler
+    assert alarms == []
+    assert 50 < left < 100
+    assert interval == 7
+
+
+def test_no_timer_is_left_where_there_was_none(unit, tool):
+    tool.write('exit 1')
+    handler = signal.getsignal(signal.SIGALRM)
+    reason(unit)
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+    assert signal.getsignal(signal.SIGALRM) == handler
+
+
+def test_an_alarm_that_was_due_meanwhile_comes_right_after(unit, tool, monkeypatch, alarms):
+    monkeypatch.setattr(unit.handlers, '_RESOURCE_GET_SECONDS', 0.5)
+    tool.write('exec sleep 60')
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    assert 'did not respond' in reason(unit)
+    assert len(alarms) == 1
+
+
+def test_code_that_handles_whatever_is_raised_is_given_up_as_well(unit, monkeypatch):
+    monkeypatch.setattr(unit.handlers, '_RESOURCE_GET_SECONDS', 0.3)
+
+    def stubborn(name):
+        with contextlib.suppress(BaseException):
+            time.sleep(60)
+        time.sleep(60)
+
+    monkeypatch.setattr(hookenv, 'resource_get', stubborn)
+    assert 'did not respond' in reason(unit)
+
+
+def test_outside_of_the_main_thread_there_is_no_limit(tool, tmp_path):
+    (tmp_path / 'file').write_bytes(IMAGE)
+    tool.write(f'sleep 0.3; printf %s {tmp_path}/file')
+    paths = []
+    thread = threading.Thread(target=lambda: paths.append(resource_get.path_of('my-image', 0.1)))
+    thread.start()
+    thread.join()
+    assert paths == [f'{tmp_path}/file']
+
+
+def test_hookenv_is_never_changed(unit, monkeypatch):
+    seen = []
+
+    def mocked(name):
+        seen.append((hookenv.subprocess, hookenv.subprocess.check_output))
+        return False
+
+    monkeypatch.setattr(hookenv, 'resource_get', mocked)
+    popen = subprocess.Popen
+    unit.hook('install')
+    assert seen == [(subprocess, subprocess.check_output)]
+    assert subprocess.Popen is popen
+
+
+def test_what_mocks_raise_on_purpose_to_end_a_hook_ends_it(unit, monkeypatch):
+    def interrupted(name):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(hookenv, 'resource_get', interrupted)
+    with pytest.raises(KeyboardInterrupt):
         unit.hook('install')
-        assert seen == [(subprocess, subprocess.check_output)]
-
-    def test_stderr_is_given_back(self, unit, capfd):
-        self.write('echo taken >&2; exit 1')
-        self.message(unit)
-        os.write(2, b'mine')
-        assert capfd.readouterr().err == 'mine'
-
-    def test_a_long_reason_is_not_shown_from_its_middle_on(self, unit):
-        self.write(
-            "printf 'Get https://10.0.0.1/x?sig=' >&2; yes s3cr3t | head -c 99999 | tr -d '\\n'"
-            ' >&2; exit 1'
-        )
-        assert 's3cr3t' not in self.message(unit)
-
-    def test_what_was_started_before_lives_on(self, unit, monkeypatch):
-        monkeypatch.setattr(unit.library, '_RESOURCE_GET_SECONDS', 0.3)
-        self.write('sleep 600 & exit 0')  # its parent is gone, and it has the pipe
-        enter = tool._Watch.__enter__
-        earlier = []
-
-        def enter_in_the_same_tick(watch):
-            earlier.extend(subprocess.Popen(['sleep', '600']) for _ in range(5))
-            enter(watch)
-
-        monkeypatch.setattr(tool._Watch, '__enter__', enter_in_the_same_tick)
-        try:
-            assert 'did not respond' in self.message(unit)
-            assert [process.poll() for process in earlier] == [None] * 5
-        finally:
-            for process in earlier:
-                process.kill()
-                process.wait()
-
-    def test_it_is_asked_without_proc_too(self, unit, tmp_path, monkeypatch):
-        (tmp_path / 'file').write_bytes(IMAGE)
-        self.write(f'printf %s {tmp_path}/file')
-        found = os.listdir
-
-        def listdir(path='.'):
-            if str(path).startswith('/proc'):
-                raise FileNotFoundError(path)
-            return found(path)
-
-        monkeypatch.setattr(os, 'listdir', listdir)
-        monkeypatch.setattr(tool, 'open', self.no_file, raising=False)
-        unit.hook('install')
-        assert unit.flags() == AVAILABLE
-
-    @staticmethod
-    def no_file(path):
-        raise FileNotFoundError(path)
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)

@@ -3,6 +3,7 @@
 import itertools
 
 import pytest
+from charmhelpers.core import unitdata
 
 from container_image import registry
 from image_resource import reading
@@ -109,8 +110,8 @@ class TestVerifyImage:
         unit.options['verify-image'] = True
         seen = unit.seen(take=False)
         unit.hook('upgrade-charm')
-        assert unit.library.get_info('my-image').digest == self.DIGEST
-        unit.library._hook.given.clear()
+        stored = unitdata.kv().get('layer.docker-resource.my-image.image-info')
+        assert stored['digest'] == self.DIGEST
         self.answer = self.DIGEST[:-1] + '0' if moved else self.DIGEST
         unit.hook('upgrade-charm')
         assert seen == [AVAILABLE, CHANGED if moved else AVAILABLE]
@@ -196,7 +197,7 @@ class TestVerifyImage:
     def test_all_look_ups_of_a_hook_have_one_limit(self, unit, monkeypatch):
         unit.metadata['resources']['later'] = {'type': 'oci-image'}
         unit.attached['later'] = IMAGE
-        monkeypatch.setattr(unit.library, '_RESOURCE_GET_SECONDS', 1e6)
+        monkeypatch.setattr(unit.handlers, '_RESOURCE_GET_SECONDS', 1e6)
         now = itertools.count(100, 20)
         monkeypatch.setattr(reading.time, 'monotonic', lambda: next(now))
         unit.during(lambda: unit.library.fetch('later'))

@@ -1,0 +1,253 @@
+"""What a hook does with the charm's image resources, in order."""
+
+import typing
+
+from charmhelpers.core import hookenv
+from charms import layer as _layer
+
+from image_resource import records, store
+
+# Other modules are imported where they are used: an idle hook needs none of them.
+if typing.TYPE_CHECKING:
+    from image_resource import reading
+
+# Its attributes are the modules of all layers, some of which are yet to be imported.
+layer: typing.Any = _layer
+
+# For all of a hook's together.
+_RESOURCE_GET_SECONDS = 30
+
+
+class _Hook:
+    """The state of one hook."""
+
+    def __init__(self) -> None:
+        self.has_begun = False
+        self.has_ended = False
+        self.requested: typing.List[str] = []  # what `fetch` was called for, yet to be read
+        self.read: typing.Set[str] = set()
+        self.reader: typing.Optional['reading.Reader'] = None
+        self._store: typing.Optional[store.Store] = None
+
+    @property
+    def store(self) -> store.Store:
+        if self._store is None:
+            self._store = store.Store()
+        return self._store
+
+
+_hook = _Hook()
+
+
+def begin() -> None:
+    """Read what this hook has to read, before any handler runs."""
+    global _hook
+    if _hook.has_begun:
+        _hook = _Hook()
+    _hook.has_begun = True
+    # Registered here, after all modules were imported: callbacks run last in, first out, and
+    # layer:status has to send the status after this one asked for it.
+    hookenv.atexit(end)
+    kept = _hook.store
+    is_upgrade = hookenv.hook_name() == 'upgrade-charm'  # for another charm and another image
+    # Juju runs config-changed after upgrade-charm, even one that failed and is not to be retried.
+    is_again = is_upgrade or hookenv.hook_name() == 'config-changed'
+    requested = _pop_requested()
+    if is_again or kept.is_adopted:
+        _apply_charm(is_upgrade or kept.is_adopted, requested)
+    before = kept.all()
+    may_stay = {name for name, record in before.items() if record.available and not is_upgrade}
+    names = records.reading_order(kept.queue, before, is_again)
+    fetched = _read(names + requested, may_stay.difference(requested))
+    before = kept.all()
+    kept.replace(records.drop_unwanted(before))
+    # A handler may still ask for what was dropped.
+    _hook.read = {name for name in _hook.read if kept.get(name) == before[name]}
+    _report(fetched)
+    kept.save()
+
+
+def request(name: str) -> None:
+    """Note that a handler asks for the resource `name`."""
+    kept = _hook.store
+    kept.put(name, records.request(kept.get(name)), ('fetched',))
+    if name not in _hook.read:
+        names = kept.queue if _hook.has_ended else _hook.requested
+        if name not in names:
+            names.append(name)
+        kept.set_pending()
+    kept.save()
+
+
+def read_requested() -> None:
+    """Read what handlers asked for."""
+    _report(_read(_pop_requested()))
+    _hook.store.save()
+
+
+def get_image(name: str) -> records.Image:
+    """Return the available image of the resource `name`; raise ValueError if there is none."""
+    kept = _hook.store
+    record = kept.get(name)
+    image = record.available
+    if image is None:
+        from image_resource import metadata
+
+        flag = store.flag_of(name, 'available')
+        reason = metadata.absence(name) or f'wait for the flag {flag}'
+        raise ValueError(f'resource {name} is not available: {reason}')
+    # Only the end of the hook clears `changed`; this may be called by another callback after ours.
+    kept.put(name, record._replace(returned=image), ())
+    if _hook.has_ended:
+        kept.put(name, records.acknowledge(kept.get(name)))
+        kept.save()
+    return image
+
+
+def end() -> None:
+    """Acknowledge what `get_info` returned, and set the status for resources with problems."""
+    _hook.has_ended = True
+    kept = _hook.store
+    for name, record in kept.all().items():
+        if record.returned:
+            kept.put(name, records.acknowledge(record))
+    if not kept.is_checked and hookenv.hook_name() == 'update-status':
+        _warn_of_never_fetched()
+    if _problems():
+        kept.apply_flags()  # those that the charm cleared in this hook
+    problems = _problems()
+    if problems and _option('set-status'):
+        kept.status_is_ours = True
+        for status, set_status in (
+            ('waiting', layer.status.waiting),
+            ('blocked', layer.status.blocked),
+        ):
+            names = [name for name, problem in problems.items() if problem.status == status]
+            if names:
+                set_status(_sentence(names))
+    _report()
+    kept.save()
+
+
+def _apply_charm(is_other_charm: bool, requested: typing.Container[str]) -> None:
+    """Apply the charm's metadata.yaml."""
+    from image_resource import metadata
+
+    kept = _hook.store
+    auto_fetched, errors = metadata.auto_fetched()
+    if kept.is_adopted:
+        kept.adopt(auto_fetched)
+    kept.replace(
+        records.apply_metadata(
+            kept.all(), metadata.images(), auto_fetched, errors, is_other_charm, requested
+        )
+    )
+    _log_problems([name for name in errors if not kept.get(name).is_fetched])
+    if is_other_charm:
+        kept.is_checked = False
+        get = layer.options.get
+        warnings = metadata.warnings(get('docker-resource'), get('docker_resource'))
+        for warning in warnings:
+            if warning not in kept.warnings:
+                hookenv.log(warning, level=hookenv.WARNING)
+        kept.warnings = warnings
+
+
+def _warn_of_never_fetched() -> None:
+    """Log, once, the images that the charm has not asked for until now."""
+    from image_resource import metadata
+
+    kept = _hook.store
+    kept.is_checked = True
+    before = kept.never_fetched
+    kept.never_fetched = sorted(
+        name
+        for name in metadata.images()
+        if not (kept.get(name).is_requested or kept.get(name).is_fetched)
+    )
+    for name in kept.never_fetched:
+        if name not in before:
+            hookenv.log(
+                f'image resource {name} was never fetched: add auto-fetch: true to its entry in'
+                f" metadata.yaml, or call layer.docker_resource.fetch('{name}')",
+                level=hookenv.WARNING,
+            )
+
+
+def _pop_requested() -> typing.List[str]:
+    names, _hook.requested = _hook.requested, []
+    _hook.store.clear_pending()
+    return names
+
+
+def _read(names: typing.Iterable[str], may_stay: typing.Container[str] = ()) -> typing.List[str]:
+    """Read the resources `names`; return those that are available for the first time.
+
+    Those in `may_stay` stay available if their file can't be read.
+    """
+    names = [name for name in dict.fromkeys(names) if name not in _hook.read]
+    if not names:
+        return []
+    from image_resource import reading, statuses
+
+    kept = _hook.store
+    _hook.read.update(names)
+    _hook.reader = _hook.reader or reading.Reader(_RESOURCE_GET_SECONDS)
+    new = [name for name in names if not kept.get(name).image]
+    announced = [name for name in new if not kept.get(name).problem and _option('set-status')]
+    with statuses.if_slow(lambda: _set_maintenance('fetching', announced)):
+        outcomes = _hook.reader.read(names, _option('verify-image'))
+    for name, outcome in outcomes.items():
+        record = records.next_record(kept.get(name), outcome, name in may_stay)
+        kept.put(name, record)
+        if outcome.is_unread and record.available:
+            text = f'resource {name} keeps its last image: {outcome.reason}'
+            hookenv.log(text, level=hookenv.WARNING)
+    kept.queue = records.next_queue(kept.queue, outcomes, kept.all())
+    kept.save()
+    _log_problems(names)
+    return [name for name in new if kept.get(name).available]
+
+
+def _set_maintenance(verb: str, names: typing.Sequence[str]) -> None:
+    from image_resource import statuses
+
+    if names:
+        _hook.store.status_is_ours = verb == 'fetching'  # which has to be followed by another
+        layer.status.maintenance(statuses.listed(verb, names))
+
+
+def _report(fetched: typing.Sequence[str] = ()) -> None:
+    """Set the status for what was fetched, and replace one that reported problems."""
+    kept = _hook.store
+    is_over = kept.status_is_ours and not _problems()
+    if fetched and (is_over or _option('set-status')):
+        _set_maintenance('fetched', fetched)
+    elif is_over:  # even if the option that set it is off by now
+        kept.status_is_ours = False
+        layer.status.maintenance('image resources have recovered')
+
+
+def _option(name: str) -> bool:
+    from image_resource import metadata
+
+    value = layer.options.get('docker-resource', name)
+    truth = None if value is None else metadata.truth(value)
+    return metadata.OPTIONS[name] if truth is None else truth
+
+
+def _problems() -> typing.Dict[str, records.Problem]:
+    return {name: record.problem for name, record in _hook.store.all().items() if record.problem}
+
+
+def _log_problems(names: typing.Iterable[str]) -> None:
+    names = [name for name in names if _hook.store.get(name).problem]
+    if names:
+        hookenv.log(_sentence(names), level=hookenv.ERROR)
+
+
+def _sentence(names: typing.Iterable[str]) -> str:
+    from image_resource import statuses
+
+    problems = _problems()
+    return statuses.sentence({name: problems[name] for name in names})
