@@ -163,9 +163,13 @@ SEVERAL = layouts.Image((LARGE,)), layouts.Image((SMALL,))
         (layouts.containerd(*SEVERAL), 'several images for the same platform'),
         (
             layouts.tar(
-                [('manifest.json', b'[{"Config": "a", "RepoTags": ["x:1"]}, {"Config": "b"}]')]
+                [
+                    ('a', AMD64.config),
+                    ('b', layouts.Image((SMALL,)).config),
+                    ('manifest.json', b'[{"Config": "a", "RepoTags": ["x:1"]}, {"Config": "b"}]'),
+                ]
             ),
-            'several images: save only one of x:1',
+            f'several images for the same platform: save only one of {AMD64.id}',
         ),
         (layouts.tar([('manifest.json', b'[]')]), 'does not name an image'),
         (layouts.tar([('manifest.json', b'[{"Config": "a"}]')]), "'a', which is not in the"),

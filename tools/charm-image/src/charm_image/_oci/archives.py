@@ -1,6 +1,7 @@
 """Images on disk: OCI layouts and archives, and archives of `docker save` and `podman save`.
 
-rockcraft, buildx and skopeo make OCI archives. Archives may be compressed with gzip or zstd.
+rockcraft, buildx and skopeo make OCI archives, skopeo also `dir:`. Archives may be compressed with
+gzip, zstd, xz or bzip2.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from collections.abc import Generator
 
 from charm_image import _errors
 from charm_image._oci import documents, images, layers, tar
+
+_TRANSPORTS = ('oci-archive:', 'docker-archive:', 'oci:', 'dir:')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,11 +46,26 @@ class Archive:
         return _files(self.path)
 
 
-def open(path: str | os.PathLike[str]) -> Archive:
-    """Open an image on disk.
+def locate(text: str) -> tuple[str, str] | None:
+    """Return the path and the tag in `PATH[:TAG]`, as skopeo writes it; None if there is no file.
+
+    `oci-archive:`, `docker-archive:`, `oci:` and `dir:` may stand before it. A path that exists as
+    a whole has no tag.
+    """
+    for start in ('', *_TRANSPORTS):
+        rest = text.removeprefix(start)
+        if text.startswith(start):
+            for end in [len(rest), *(n for n, char in enumerate(rest) if char == ':')]:
+                if end and os.path.exists(rest[:end]):
+                    return rest[:end], rest[end + 1 :]
+    return None
+
+
+def open(path: str | os.PathLike[str], tag: str = '') -> Archive:
+    """Open an image on disk; `tag` chooses one of several, as in `documents.Documents.contents`.
 
     Raises:
-        NotFoundError: the path does not exist.
+        ImageNotFoundError: the path does not exist.
         InvalidImageError: it does not contain exactly one image.
         ImageError: it cannot be read.
     """
@@ -61,7 +79,7 @@ def open(path: str | os.PathLike[str]) -> Archive:
         for file in _files(place):
             size += file.size
             read.add_file(file)
-        contents = read.contents()
+        contents = read.contents(tag)
     except _errors.InvalidImageError as error:
         raise _errors.InvalidImageError(f'{name} cannot be used: {error}') from None
     return Archive(place, size, contents)
@@ -84,11 +102,15 @@ def _unreadable(path: pathlib.Path, error: OSError) -> _errors.ImageError:
 
 def _layout(path: pathlib.Path) -> Generator[images.File]:
     blobs = path / 'blobs' / 'sha256'
-    if not (path / 'index.json').is_file() or not blobs.is_dir():
+    if (path / 'index.json').is_file() and blobs.is_dir():
+        found = [path / 'index.json', *sorted(blobs.iterdir())]
+    elif (path / 'manifest.json').is_file() and (path / 'version').is_file():  # skopeo's dir:
+        found = sorted(path.iterdir())
+    else:
         raise _errors.InvalidImageError(
             'the directory is not an OCI layout: index.json or blobs/sha256 is missing'
         )
-    for file in [path / 'index.json', *sorted(blobs.iterdir())]:
+    for file in found:
         if file.is_file():
             with file.open('rb') as content:
                 name = str(file.relative_to(path))
@@ -97,7 +119,7 @@ def _layout(path: pathlib.Path) -> Generator[images.File]:
 
 
 def _tar(file: _File) -> Generator[images.File]:
-    if file.starts_with(*layers.COMPRESSED):
+    if layers.is_compressed(file.peek()):
         return tar.read(layers.decompressed(file))
     return tar.read(file)
 
@@ -119,8 +141,9 @@ class _File:
         except OSError as error:
             raise _unreadable(self._path, error) from None
 
-    def starts_with(self, *heads: bytes) -> bool:
-        return self._file.peek(8).startswith(heads)
+    def peek(self) -> bytes:
+        """Return some of the next bytes, without reading them."""
+        return self._file.peek(16)
 
     def skip(self, size: int, /) -> int:
         """Return how many of the next `size` bytes there were."""

@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from charm_image import _errors
 from charm_image._oci import images, manifests
+from container_image import messages
+from container_image import reference as references
 
 _MAX_TOTAL_BYTES = 16 << 20
+_MAX_TAGS = 20  # in a message
+_T = TypeVar('_T')
 
 
 def read(files: Iterable[images.File]) -> images.Contents:
@@ -65,66 +69,125 @@ class Documents:
             return images.Config.parse(self._by_digest[named])
         return None
 
-    def contents(self) -> images.Contents:
+    def contents(self, tag: str = '') -> images.Contents:
         """Return the configurations of the image, one for each platform whose files were read.
 
-        Raises InvalidImageError if the files do not belong to exactly one image.
+        With a tag, which may be a full reference, only those of the image with this tag. Raises
+        InvalidImageError if the files do not belong to exactly one image.
         """
         # engines and skopeo write both files; only the index names several platforms
-        if 'index.json' in self._by_name and (found := self._in_index()).configs:
-            return found
-        if 'manifest.json' in self._by_name:
-            return images.Contents((self._in_manifest_json(),))
+        for name, find in (
+            ('index.json', self._in_index),
+            ('manifest.json', self._in_manifest_json),
+        ):
+            if name in self._by_name:
+                found = find(images.parse_json(self._by_name[name], name), tag)
+                if found.configs:
+                    return found
         raise _errors.InvalidImageError(
             'no image found: this is not an OCI layout or `docker save` archive'
         )
 
-    def _in_index(self) -> images.Contents:
+    def _in_index(self, index: Any, tag: str) -> images.Contents:
+        with manifests.valid('index.json'):
+            named = [(_tags_of(descriptor), descriptor) for descriptor in index['manifests']]
+        found = self._below({'manifests': _with_tag(named, tag)}, 'index.json')
+        _check_platforms(found.configs, named)
+        return found
+
+    def _in_manifest_json(self, content: Any, tag: str) -> images.Contents:
+        if isinstance(content, dict):  # of skopeo's dir:
+            return self._below(content, 'manifest.json')
+        try:
+            named = [
+                (tuple(map(str, entry.get('RepoTags') or ())), entry['Config'].removeprefix('./'))
+                for entry in content
+            ]
+        except (KeyError, TypeError, AttributeError):
+            named = []
+        if not named:
+            raise _errors.InvalidImageError('manifest.json does not name an image')
+        configs = tuple(map(self._config_at, dict.fromkeys(_with_tag(named, tag))))
+        _check_platforms(configs, named)
+        return images.Contents(configs)
+
+    def _config_at(self, path: str) -> images.Config:
+        name = messages.printable(path)
+        if path not in self._by_name:
+            raise _errors.InvalidImageError(
+                f'manifest.json names {name!r}, which is not in the archive'
+            )
+        config = images.Config.parse(self._by_name[path])
+        if images.claimed_digest(path) not in (None, config.digest):
+            raise _errors.InvalidImageError(f'{name!r} is damaged: its digest is {config.digest}')
+        return config
+
+    def _below(self, content: Any, name: str) -> images.Contents:
+        """Return what lies below an index or a manifest, as far as its files were read."""
         configs: dict[str, images.Config] = {}
         platforms = []
-        index = images.parse_json(self._by_name['index.json'], 'index.json')
         # an engine has only the manifests of the platforms that it pulled
-        for node in manifests.walk(index, self._parsed, name='index.json'):
+        for node in manifests.walk(content, self._parsed, name=name):
             platforms.append(node.descriptor.get('platform') or {})
             if node.is_image:
                 data = self._by_digest.get(node.content['config']['digest'])
                 if data is not None:
                     config = images.Config.parse(data)
                     configs[config.digest] = config
-        return images.Contents(_one_image(tuple(configs.values())), tuple(platforms))
+        return images.Contents(tuple(configs.values()), tuple(platforms))
 
     def _parsed(self, digest: str) -> Any:
         data = self._by_digest.get(digest)
         return None if data is None else images.parse_json(data, 'a manifest')
 
-    def _in_manifest_json(self) -> images.Config:
-        content = images.parse_json(self._by_name['manifest.json'], 'manifest.json')
-        try:
-            paths = list(dict.fromkeys(entry['Config'] for entry in content))
-            names = [str(name) for entry in content for name in entry.get('RepoTags') or ()]
-            if len(paths) > 1:
-                raise _errors.InvalidImageError(
-                    'the archive contains several images: save only one'
-                    + (f' of {", ".join(names)}' if names else '')
-                )
-            path = paths[0].removeprefix('./')
-        except (KeyError, TypeError, AttributeError, IndexError):
-            raise _errors.InvalidImageError('manifest.json does not name an image') from None
-        if path not in self._by_name:
-            raise _errors.InvalidImageError(
-                f'manifest.json names {path!r}, which is not in the archive'
-            )
-        config = images.Config.parse(self._by_name[path])
-        if images.claimed_digest(path) not in (None, config.digest):
-            raise _errors.InvalidImageError(f'{path!r} is damaged: its digest is {config.digest}')
-        return config
+
+def _tags_of(descriptor: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what an index calls an image: containerd writes the reference beside the tag."""
+    annotations = descriptor.get('annotations') or {}
+    keys = ('io.containerd.image.name', 'org.opencontainers.image.ref.name')
+    return tuple(dict.fromkeys(str(annotations[key]) for key in keys if annotations.get(key)))
 
 
-def _one_image(configs: tuple[images.Config, ...]) -> tuple[images.Config, ...]:
+def _shown(named: Sequence[tuple[Sequence[str], Any]]) -> str:
+    tags = sorted({tag for tags, _ in named for tag in tags})
+    return ', '.join(map(messages.printable, tags[:_MAX_TAGS]))
+
+
+def _with_tag(named: Sequence[tuple[Sequence[str], _T]], tag: str) -> list[_T]:
+    """Return what has the tag; all without a tag. Raises InvalidImageError."""
+    found = [
+        each for tags, each in named if not tag or any(_is_called(name, tag) for name in tags)
+    ]
+    if named and not found:
+        raise _errors.InvalidImageError(
+            f'it has no image {tag!r}: it has {_shown(named) or "images without tags"}'
+        )
+    return found
+
+
+def _is_called(name: str, tag: str) -> bool:
+    """Return whether a user may mean a name in an archive: in full, in short, or by its tag."""
+    if tag == name:
+        return True
+    try:
+        full = references.Reference.parse(name)
+        return tag == full.tag or references.Reference.parse(tag) == full
+    except references.InvalidReferenceError:
+        return False
+
+
+def _check_platforms(
+    configs: Sequence[images.Config], named: Sequence[tuple[Sequence[str], Any]]
+) -> None:
+    """Raise InvalidImageError if two images are for the same platform: they are not one."""
     platforms = [json.dumps(config.platform, sort_keys=True) for config in configs]
     if len(set(platforms)) != len(platforms):
+        shown = _shown(named)
         raise _errors.InvalidImageError(
-            'the archive contains several images for the same platform: save only one of '
-            + ', '.join(config.digest for config in configs)
+            'the archive contains several images for the same platform: '
+            + (
+                f'choose one by its tag, as in PATH:TAG, of {shown}'
+                if ', ' in shown
+                else f'save only one of {", ".join(config.digest for config in configs)}'
+            )
         )
-    return configs

@@ -16,10 +16,11 @@ import gzip
 import hashlib
 import io
 import os
+import re
 import tempfile
 import zlib
-from collections.abc import Iterator
-from typing import IO, Any
+from collections.abc import Callable, Iterator
+from typing import IO, Any, Protocol
 
 from charm_image import _concurrently, _errors
 from charm_image._oci import images
@@ -29,8 +30,10 @@ ENCODING = 'libdeflate-4-1m'
 
 _GZIP, _ZSTD = b'\x1f\x8b', b'\x28\xb5\x2f\xfd'
 
-#: The first bytes of the formats that `decompressed` reads.
-COMPRESSED = (_GZIP, _ZSTD)
+_XZ = b'\xfd7zXZ\x00'
+_BZIP2 = re.compile(rb'BZh[1-9]1AY&SY')
+#: The memory for the dictionary of xz: `xz -9` needs 65 MiB.
+_MAX_XZ_BYTES = 128 << 20
 
 _LEVEL = 4  # the lowest level that is always smaller than skopeo: bench/upload.py
 _MEMBER_SIZE = 1 << 20
@@ -78,7 +81,7 @@ def pack(content: images.Content, workers: _concurrently.Workers) -> Layer:
     try:
         head = content.read(_MEMBER_SIZE)
         content = _Prefixed(head, content)
-        source = _Hashed(content) if head.startswith(COMPRESSED) else None
+        source = _Hashed(content) if is_compressed(head) else None
         for part in _parts(decompressed(source) if source else content):
             # submitted first: the workers compress while this thread hashes
             waiting.append(workers.submit(deflate.gzip_compress, part, _LEVEL))
@@ -134,8 +137,13 @@ def _parts(tar: images.Content) -> Iterator[bytes]:
             return
 
 
+def is_compressed(head: bytes) -> bool:
+    """Return whether content with these first bytes, at least 10, is compressed."""
+    return head.startswith((_GZIP, _ZSTD, _XZ)) or bool(_BZIP2.match(head))
+
+
 def decompressed(content: images.Content) -> images.Content:
-    """Return `content` uncompressed: containerd's store and OCI layouts use gzip and zstd.
+    """Return `content` uncompressed, if it is compressed with gzip, zstd, xz or bzip2.
 
     Reading damaged content raises InvalidImageError.
     """
@@ -155,7 +163,67 @@ def decompressed(content: images.Content) -> images.Content:
             read_across_frames=True,
         )
         return _Decompressed(io.BufferedReader(raw, _MEMBER_SIZE), (zstandard.ZstdError,))
+    if head.startswith(_XZ):
+        import lzma
+
+        streams = _Streams(whole, lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, _MAX_XZ_BYTES))
+        return _Decompressed(streams, (lzma.LZMAError, EOFError))
+    if _BZIP2.match(head):
+        import bz2
+
+        return _Decompressed(_Streams(whole, bz2.BZ2Decompressor), (OSError, EOFError))
     return whole
+
+
+class _Decompressor(Protocol):
+    """A decompressor of bz2 or lzma."""
+
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def needs_input(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
+
+    def decompress(self, data: bytes, max_length: int = -1, /) -> bytes: ...
+
+
+class _Streams:
+    """Reads compressed streams, one after the other, a block at a time.
+
+    LZMAFile has no limit of memory.
+    """
+
+    def __init__(self, content: images.Content, begin: Callable[[], _Decompressor]):
+        self._content = content
+        self._begin = begin
+        self._stream = begin()
+
+    def read(self, size: int, /) -> bytes:
+        parts = []
+        while size and (part := self._next(size)):
+            parts.append(part)
+            size -= len(part)
+        return b''.join(parts)
+
+    def _next(self, size: int) -> bytes:
+        """Return some bytes, b'' at the end."""
+        while True:
+            data = b''
+            if self._stream.eof:
+                # xz may pad streams with zeros
+                data = self._stream.unused_data.lstrip(b'\0')
+                while not data:
+                    if not (data := self._content.read(_MEMBER_SIZE)):
+                        return b''
+                    data = data.lstrip(b'\0')
+                self._stream = self._begin()
+            elif self._stream.needs_input and not (data := self._content.read(_MEMBER_SIZE)):
+                raise EOFError('it is truncated')
+            if part := self._stream.decompress(data, size):
+                return part
 
 
 class _Decompressed:

@@ -20,6 +20,7 @@ MAX_NESTING = 4
 CONFIG_TYPES = {
     'application/vnd.docker.container.image.v1+json',
     'application/vnd.oci.image.config.v1+json',
+    'application/octet-stream',  # of images that were made before 2016
 }
 
 #: The annotation of a layer with its digest at the image's source.

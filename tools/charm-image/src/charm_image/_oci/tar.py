@@ -10,9 +10,11 @@ from charm_image import _errors
 from charm_image._oci import images
 
 _BLOCK = tarfile.BLOCKSIZE
-_EXTENSION_SIZE = 1 << 20
+_MAX_EXTENSION_BYTES = 1 << 20
+_MAX_DIGITS = 20  # of a number in an extended header
 _SKIP_SIZE = 1 << 20
 _NO_ARCHIVE = 'this is not a tar archive'
+_DAMAGED_EXTENSION = 'the archive has a damaged extended header'
 
 
 def read(stream: images.Content, hint: str = '') -> Generator[images.File]:
@@ -47,7 +49,7 @@ def read(stream: images.Content, hint: str = '') -> Generator[images.File]:
             _read_extension(stream, member)
             continue
         name = extended.get('path', member.name)
-        size = int(extended['size']) if extended.get('size', '').isdecimal() else member.size
+        size = _number(extended['size']) if 'size' in extended else member.size
         if member.type == tarfile.GNUTYPE_SPARSE or any(
             k.startswith('GNU.sparse') for k in extended
         ):
@@ -81,7 +83,7 @@ def _parse_header(header: bytes, otherwise: str) -> tarfile.TarInfo:
 
 
 def _read_extension(stream: images.Content, header: tarfile.TarInfo) -> dict[str, str]:
-    if not 0 <= header.size <= _EXTENSION_SIZE:
+    if not 0 <= header.size <= _MAX_EXTENSION_BYTES:
         raise _errors.InvalidImageError(
             f'the archive is damaged: it has a header of {header.size} bytes'
         )
@@ -95,12 +97,18 @@ def _read_extension(stream: images.Content, header: tarfile.TarInfo) -> dict[str
     records = {}
     while data:
         length, _, _ = data.partition(b' ')
-        if not length.isdigit() or not len(length) < int(length) <= len(data):
-            raise _errors.InvalidImageError('the archive has a damaged extended header')
+        if not len(length) < _number(length.decode('ascii', 'replace')) <= len(data):
+            raise _errors.InvalidImageError(_DAMAGED_EXTENSION)
         key, _, value = data[len(length) + 1 : int(length) - 1].partition(b'=')
         records[key.decode('utf-8', 'replace')] = value.decode('utf-8', 'surrogateescape')
         data = data[int(length) :]
     return records
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS):
+        raise _errors.InvalidImageError(_DAMAGED_EXTENSION)
+    return int(text)
 
 
 class Part:
