@@ -6,7 +6,6 @@ Requires docker-registry.
 """
 
 import argparse
-import contextlib
 import os
 import pathlib
 import random
@@ -20,8 +19,7 @@ sys.path.insert(0, str(ROOT / 'tests'))
 import rich.rule
 import rich.text
 
-from charm_image import terminal
-from charm_image._upload import command
+from charm_image._commands import resource_command, terminal
 from support import charmhub, layouts, terminal_picture
 
 _ARGUMENTS = ['my-charm', 'my-image', '--image=my.rock']
@@ -53,14 +51,18 @@ class _Notes:
     def error(self, sentence, errors):
         sys.exit(sentence)
 
-    @contextlib.contextmanager
-    def step(self, name, total=None):
-        yield lambda done: None
+    def __enter__(self):
+        return self
 
-    @contextlib.contextmanager
-    def steps(self):
-        yield lambda name, done, total: self.totals.update({name: total})
-        self._said = self.after
+    def __exit__(self, *exc_info):
+        pass
+
+    def show(self, progress):
+        if progress.state in ('note', 'found', 'uploading', 'uploaded'):
+            self._said = self.after if progress.state == 'uploaded' else self._said
+            self.say(str(progress))
+        elif progress.done is not None and self._said is self.before:
+            self.totals[progress.text] = progress.total
 
 
 def _upload(directory):
@@ -73,7 +75,7 @@ def _upload(directory):
         os.chdir(directory)  # for a short path
         environment = mock.patch.dict(os.environ, hub.environment)
         with environment, mock.patch.object(terminal, 'Terminal', notes):
-            if status := command.main(_ARGUMENTS):
+            if status := resource_command.main(_ARGUMENTS):
                 sys.exit(status)
     return notes
 

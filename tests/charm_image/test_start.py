@@ -9,12 +9,12 @@ import os, signal, sys
 
 class Interrupting:
     def find_spec(self, name, path=None, target=None):
-        if name == 'charm_image._upload.command':
+        if name == 'charm_image._commands.resource_command':
             os.kill(os.getpid(), signal.SIGINT)
 
 sys.meta_path.insert(0, Interrupting())
-from charm_image import programs
-sys.exit(programs.upload())
+from charm_image import _programs
+sys.exit(_programs.upload())
 """
 
 

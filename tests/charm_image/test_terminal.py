@@ -1,11 +1,13 @@
 """What is shown where nobody sits before a terminal: a line for each step, and how far it is."""
 
+import contextlib
 import re
 import time
 
 import pytest
 
-from charm_image import terminal
+from charm_image import _progress
+from charm_image._commands import terminal
 
 
 @pytest.fixture
@@ -23,12 +25,19 @@ def lines(capsys):
     return wait_for
 
 
-def _terminal(**kwargs):
-    return terminal.Terminal('program', interval=0.1, **kwargs)
+@pytest.fixture(autouse=True)
+def _each_call_counts(monkeypatch):
+    monkeypatch.setattr(_progress, '_BETWEEN', 0)
+
+
+@contextlib.contextmanager
+def _reporter(interval=0.1, **kwargs):
+    with terminal.Terminal('program', interval=interval, **kwargs) as shown:
+        yield _progress.Reporter(shown.show)
 
 
 def test_long_work_tells_again_and_again_how_far_it_is(lines):
-    with _terminal().step('Sending a file', 500_000_000) as progress:
+    with _reporter() as report, report.step('Sending a file', 500_000_000) as progress:
         progress(120_000_000)
         first = lines('MB of')
         progress(480_000_000)
@@ -39,25 +48,25 @@ def test_long_work_tells_again_and_again_how_far_it_is(lines):
 
 
 def test_work_that_has_nothing_to_count_tells_for_how_long_it_goes_on(lines):
-    with _terminal().step('Waiting for the review'):
+    with _reporter() as report, report.step('Waiting for the review'):
         shown = lines('so far')[-1]
     assert re.fullmatch(r'Waiting for the review: \d+ s so far', shown)
 
 
 def test_work_that_stands_still_is_reported(lines):
-    with _terminal().step('Sending a file', 1000) as progress:
+    with _reporter() as report, report.step('Sending a file', 1000) as progress:
         progress(500)
         assert 'Sending a file: 500 bytes of 1 kB, 0 bytes/s' in lines('0 bytes/s')
 
 
 def test_a_step_whose_size_is_not_known_tells_its_bytes(lines):
-    with _terminal().steps() as progress:
+    with _reporter() as report, report.steps() as progress:
         progress('Reading', 2000, None)
         assert lines('kB, ')[1].startswith('Reading: 2 kB, ')
 
 
 def test_a_step_at_its_end_is_not_reported_again(lines):
-    with _terminal().steps() as progress:
+    with _reporter() as report, report.steps() as progress:
         progress('one', 7, 7)
         progress('two', 3, 7)
         shown = lines('(?s)two: .*two: ')
@@ -65,15 +74,15 @@ def test_a_step_at_its_end_is_not_reported_again(lines):
 
 
 def test_short_work_has_one_line(capsys, monkeypatch):
-    with terminal.Terminal('program').step('Sending a file', 1000) as progress:
+    with _reporter(10) as report, report.step('Sending a file', 1000) as progress:
         progress(500)
     assert capsys.readouterr().err == 'Sending a file\n'
 
 
 def test_a_line_follows_when_the_interval_is_over_and_not_before(monkeypatch):
     clock = [1000.0]
-    monkeypatch.setattr(terminal.time, 'monotonic', lambda: clock[0])
-    step = terminal.Step('Sending a file')
+    monkeypatch.setattr(_progress.time, 'monotonic', lambda: clock[0])
+    step = _progress.Rate('Sending a file')
     step.done, step.total = 500, 1000
     clock[0] += 9.9
     assert step.line(10) == ''
@@ -83,7 +92,7 @@ def test_a_line_follows_when_the_interval_is_over_and_not_before(monkeypatch):
 
 
 def test_quiet_work_has_none(capsys):
-    with _terminal(quiet=True).step('Sending a file', 1000) as progress:
+    with _reporter(quiet=True) as report, report.step('Sending a file', 1000) as progress:
         progress(500)
         time.sleep(0.3)
     assert capsys.readouterr().err == ''
@@ -101,4 +110,4 @@ def test_quiet_work_has_none(capsys):
     ],
 )
 def test_amounts_are_written_as_people_do(size, written):
-    assert terminal.amount(size) == written
+    assert _progress.amount(size) == written

@@ -14,6 +14,8 @@ import sys
 import tarfile
 import time
 
+from charm_image import _progress
+
 PROGRAM = pathlib.Path(sys.executable).with_name('charm-upload-resource')
 
 ABSENT = 'sha256:' + 64 * 'a'
@@ -90,6 +92,11 @@ def read(path):
     with contextlib.suppress(OSError):
         return path.read_bytes()
     return b''
+
+
+def reporter(function):
+    """A reporter that calls `function` with the name of each step, and its bytes."""
+    return _progress.Reporter(lambda event: function(event.text, event.done, event.total))
 
 
 def wait_for(condition):

@@ -13,6 +13,7 @@ from charm_image import _concurrently, _errors
 from charm_image._oci import archives, engine, layers
 from charm_image._upload import push, pushed
 from support import layouts, require
+from support.uploads import reporter
 
 SECOND = layouts.tar([('second', b'second' * 1000)])
 
@@ -197,7 +198,7 @@ def test_the_author_sees_how_far_each_step_is(dockerd, image, client, repository
         told.setdefault(step, []).append((done, total))
 
     with engine.connect({'DOCKER_HOST': dockerd.host}) as local:
-        digest = push.push(local.find(identity), client, repository, progress).digest
+        digest = push.push(local.find(identity), client, repository, reporter(progress)).digest
     manifest = json.loads(client.get_manifest(repository, digest).content)
     assert {step for step in told if step.startswith('Uploading')} == {
         f'Uploading layer {one["digest"][7:19]}' for one in manifest['layers']

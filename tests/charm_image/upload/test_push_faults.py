@@ -15,11 +15,13 @@ import time
 
 import pytest
 
+from charm_image import _progress
 from charm_image._oci import archives, engine
 from charm_image._upload import push, pushed
 from container_image import registry
 from support import faulty_proxy, layouts
 from support import registry as registries
+from support.uploads import reporter
 
 MIB = 1 << 20
 LAYERS = tuple(
@@ -126,12 +128,14 @@ def test_a_refusal_ends_the_export_and_leaves_no_tag(proxy, client, fake, reposi
 
 
 def test_a_tag_that_may_not_be_written_does_not_undo_the_push(
-    proxy, client, image, repository, wanted, caplog
+    proxy, client, image, repository, wanted
 ):
     proxy.answer('PUT', '/manifests/image-', 403)
-    assert push.push(image, client, repository).digest == wanted
+    noted = []
+    report = _progress.Reporter(lambda event: event.state == 'note' and noted.append(event.text))
+    assert push.push(image, client, repository, report).digest == wanted
     assert client.head_manifest(repository, wanted) == wanted
-    assert 'the next upload of this image will compress it again' in caplog.text
+    assert noted[0].startswith('The next upload of this image will compress it again: ')
 
 
 def test_a_token_that_expires_in_the_middle_is_renewed(tmp_path, image, repository, wanted):
@@ -225,7 +229,7 @@ def test_compressed_layers_take_no_more_disk_than_once(
                     sizes.append(descriptor.stat().st_size)
         held.append(sum(sizes))
 
-    digest = push.push(image, client, repository, progress).digest
+    digest = push.push(image, client, repository, reporter(progress)).digest
     manifest = json.loads(client.get_manifest(repository, digest).content)
     total = sum(layer['size'] for layer in manifest['layers'])
     assert 0 < max(held) <= total

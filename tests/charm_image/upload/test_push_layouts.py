@@ -28,6 +28,7 @@ from support.exports import (
     push_export,
     replaced,
 )
+from support.uploads import reporter
 
 
 def _descriptor(data):
@@ -268,7 +269,7 @@ def test_the_bytes_of_known_layers_count_as_read(fake, local, client, repository
     push_export(fake, local, client, repository, IMAGE, GOOD)
     told = []
     fake.add(EDITED.inspected, layouts.podman(EDITED))
-    push.push(local.find(EDITED.id), client, repository, lambda *step: told.append(step))
+    push.push(local.find(EDITED.id), client, repository, reporter(lambda *step: told.append(step)))
     read = [done for step, done, _ in told if step == 'Reading the image']
     assert read == sorted(read)
     assert len(LARGE) <= read[-1] < 2 * len(LARGE)

@@ -9,8 +9,9 @@ import urllib.parse
 import pytest
 
 from charm_image import _errors
+from charm_image._commands import output
 from charm_image._oci import remote_image
-from charm_image._upload import architectures, registry_copy, resource_upload
+from charm_image._upload import architectures, registry_copy
 from container_image import reference, registry
 from support import faulty_proxy, loopback, remote_images
 from support import registry as registries
@@ -25,6 +26,7 @@ from support.remote_cases import (
     nested,
     schema_1,
 )
+from support.uploads import reporter
 
 
 @pytest.fixture(scope='module')
@@ -97,7 +99,7 @@ def test_what_is_there_already_is_neither_read_nor_sent(proxy, there, way_in, cl
     second.push(there.host, repository)
     way_in.forget()
     told = []
-    copy(proxy.host, second, client, repository, lambda *step: told.append(step))
+    copy(proxy.host, second, client, repository, reporter(lambda *step: told.append(step)))
     new = second.blobs.keys() - first.blobs.keys()
     assert {path.rpartition('/')[2] for path in proxy.paths('GET', '/blobs/')} == new | {
         AMD64.id  # its architecture is in it
@@ -251,7 +253,7 @@ def test_a_rate_limit_that_lasts_is_reported_as_what_it_is(proxy, there, client,
     proxy.answer('GET', '/manifests/', 429, times=50, Retry_After='7200')
     with pytest.raises(registry.OverloadedError, match='429') as raised:
         copy(proxy.host, stored, client, repository)
-    message, _ = resource_upload.described(_errors.RegistryError.of(raised.value))
+    message, _ = output.described(_errors.RegistryError.of(raised.value))
     assert message == (
         f'the registry {proxy.host} is rate-limiting requests (HTTP 429): try again in 7200 s'
     )

@@ -7,14 +7,13 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 import time
 
 import pytest
 import yaml
 
-from charm_image import terminal
-from charm_image._upload import whole_charm as upload_all_module
+from charm_image import _progress
+from charm_image._commands import terminal
 from support import remote_images
 from support.charm_cases import ARM64, LOCAL, rows, sent, write
 
@@ -105,8 +104,9 @@ def test_an_upstream_source_that_is_not_a_reference_fails_alone_and_only_if_it_i
 
 def test_what_failed_is_not_reported_as_going_on(capsys):
     shown = terminal.Terminal('program', interval=0.1)
-    with shown.steps() as progress:
-        part = upload_all_module._Part('app', shown, progress, threading.Lock())
+    report = _progress.Reporter(shown.show)
+    part = report.for_resource('app')
+    with shown, report.steps() as progress:
         with contextlib.suppress(KeyError), part.step('Waiting'):
             raise KeyError
         with contextlib.suppress(KeyError), part.steps() as each:

@@ -1,13 +1,13 @@
 """charm-upload-resource: images of the local engine."""
 
-import argparse
 import json
 import re
+import types
 
 import pytest
 
-from charm_image import terminal
-from charm_image._upload import pushed, resource_upload
+from charm_image import _progress
+from charm_image._upload import pushed, resource_upload, values
 from support import engine
 from support.uploads import ABSENT, _numbers
 
@@ -83,15 +83,17 @@ def test_a_repository_digest_of_a_local_image_will_do(hub, upload, podman):
 
 def test_the_digests_of_a_local_image_are_looked_for_in_the_order_of_the_engine(monkeypatch):
     digests = ['sha256:' + 64 * digit for digit in '0123456789']
-    local = argparse.Namespace(id=ABSENT, repo_digests=(*digests, ABSENT))
-    wanted = argparse.Namespace(long=digests[3], path=None)
-    args = argparse.Namespace(charm='a', resource='b', image=wanted, resume=None)
+    local = types.SimpleNamespace(id=ABSENT, repo_digests=(*digests, ABSENT))
     asked = []
-    remote = argparse.Namespace(find=asked.append, client=None)
-    remote.find_pushed = lambda image: pushed.Pushed('found')
-    remote.repository = ''
-    monkeypatch.setattr(resource_upload.Upload, '_local', lambda *given: local)
+    remote = types.SimpleNamespace(
+        client=None,
+        repository='',
+        find=asked.append,
+        find_pushed=lambda image: pushed.Pushed('found'),
+    )
+    monkeypatch.setattr(resource_upload.ResourceUpload, '_local', lambda *given: local)
     monkeypatch.setattr(resource_upload.pushed, 'architectures', lambda *given: ())
-    shown = terminal.Terminal('program', quiet=True)
-    resource_upload.Upload(args, shown)._digest(remote)
+    settings = types.SimpleNamespace(store=None)
+    one = resource_upload.ResourceUpload('a', 'b', settings=settings, report=_progress.Reporter())
+    one._find_or_push(remote, values.ImageName(long=digests[3]))
     assert asked == [digests[3], ABSENT, *digests[:3], *digests[4:]]

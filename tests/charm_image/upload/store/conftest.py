@@ -20,7 +20,7 @@ def told():
 
 @pytest.fixture
 def client(hub, told):
-    return connect(hub, tell=told.append)
+    return connect(hub, on_retry=told.append)
 
 
 @pytest.fixture(autouse=True)

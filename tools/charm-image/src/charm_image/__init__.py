@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from charm_image._errors import (
     AmbiguousImageError,
+    ArgumentError,
     BuildError,
     BusyError,
     CharmError,
@@ -37,12 +38,13 @@ from charm_image._errors import (
 if TYPE_CHECKING:
     from charm_image._build.builder import DockerBuilder
     from charm_image._build.bundle import ResourceBundle
-    from charm_image._build.events import Progress
+    from charm_image._progress import Progress
 
     __version__: str
 
 __all__ = [
     'AmbiguousImageError',
+    'ArgumentError',
     'BuildError',
     'BusyError',
     'CharmError',
@@ -76,7 +78,7 @@ __all__ = [
 
 _MODULES = {
     'DockerBuilder': '_build.builder',
-    'Progress': '_build.events',
+    'Progress': '_progress',
     'ResourceBundle': '_build.bundle',
 }
 

@@ -14,6 +14,7 @@
         │       └── ContextNotFoundError
         ├── RegistryError
         └── UploadError
+            ├── ArgumentError                 not a name, a digest …; also a ValueError
             ├── CharmError
             ├── CredentialsError              for Charmhub
             └── StoreError                    Charmhub
@@ -213,9 +214,19 @@ class RegistryError(Error):
 
 
 class UploadError(Error):
-    """An upload cannot continue."""
+    """An upload cannot continue.
+
+    `upload_id` is what `resume` takes if everything was sent, else ''.
+    """
 
     code = 'upload-error'
+    upload_id = ''
+
+
+class ArgumentError(UploadError, ValueError):
+    """An argument of an upload is not valid."""
+
+    code = 'argument-error'
 
 
 class CharmError(UploadError):

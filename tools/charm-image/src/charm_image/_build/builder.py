@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from charm_image import _errors
+from charm_image._progress import Progress
 from charm_image._build import (
     arguments,
     build_target,
@@ -31,7 +32,6 @@ from charm_image._oci import oci_archive, platforms
 if TYPE_CHECKING:
     import docker
 
-Progress = events.Progress
 _Settings = dockerfile.Settings
 
 
@@ -262,7 +262,9 @@ class DockerBuilder:
             yield Progress('plan', heading + same[0].dockerfile)
             steps = same[0].plan.steps
             for number, step in enumerate(steps, 1):
-                yield Progress('planned', '', step.title, number, len(steps))
+                yield Progress(
+                    'planned', resource=step.title, step=number, steps=len(steps)
+                )
 
 
 def _context(target: build_target.Target) -> bytes:

@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
-from charm_image import _concurrently, _errors, terminal
+from charm_image import _concurrently, _errors, _progress
 from charm_image._build import bases, build_target, builder_reports, events, trace
 from charm_image import _errors
 from charm_image._oci import images, platforms
@@ -62,7 +62,7 @@ class BuildxBuild:
         self.stop()
         self._directory.cleanup()
 
-    def prepare(self, shared: bool = False) -> Iterator[events.Progress]:
+    def prepare(self, shared: bool = False) -> Iterator[_progress.Progress]:
         """Find buildx, and the user of the base.
 
         Raises:
@@ -77,11 +77,11 @@ class BuildxBuild:
                 'from_image, not an ID'
             )
         if name != 'scratch':
-            yield events.Progress('pull', f'{name}: reading its configuration from the registry')
+            yield _progress.Progress('pull', f'{name}: reading its configuration from the registry')
             user = bases.user_of(name, self._configuration(name))
             self.target = self.target.on(name, user)
 
-    def build(self) -> Iterator[events.Progress]:
+    def build(self) -> Iterator[_progress.Progress]:
         """Build it with the builder. Raises the errors of EngineBuild.build."""
         target = self.target
         instructions = target.plan.instructions(target.settings)
@@ -91,12 +91,12 @@ class BuildxBuild:
         with tempfile.TemporaryFile() as archive:
             target.archive(archive)
             archive.seek(0)
-            arriving = terminal.Step('saving the image')
+            arriving = _progress.Rate('saving the image')
             for line in self._lines(self._command(), archive):
                 if line is None:
                     arriving.done = self._result.stat().st_size if self._result.exists() else 0
                     if arriving.done and (text := arriving.line(events.INTERVAL)):
-                        yield events.Progress('saving', text)
+                        yield _progress.Progress('saving', text)
                     continue
                 traced = _traced(line)
                 if traced is None:
@@ -112,10 +112,10 @@ class BuildxBuild:
                 yield from follower.follow(event)
         self.image_id = self._identify()
 
-    def save(self, output: IO[bytes]) -> Iterator[events.Progress]:
+    def save(self, output: IO[bytes]) -> Iterator[_progress.Progress]:
         """Write the archive that `docker save` would write of the image."""
         name = 'saving the image'
-        yield events.Progress('saving', name)
+        yield _progress.Progress('saving', name)
         yield from events.watched(name, self._copy(output))
 
     def _copy(self, output: IO[bytes]) -> Iterator[tuple[int, int]]:

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING
 
-from charm_image import _concurrently, _errors, terminal
+from charm_image import _concurrently, _errors, _progress
 from charm_image._build import (
     api_builders,
     bases,
@@ -49,7 +49,7 @@ class EngineBuild:
         with engines.as_build_error():
             return not self._base.found()
 
-    def prepare(self, shared: bool = False) -> Iterator[events.Progress]:
+    def prepare(self, shared: bool = False) -> Iterator[_progress.Progress]:
         """Pull the base, and check that the engine can run its programs.
 
         `shared`: the engine builds for several platforms at the same time.
@@ -62,16 +62,16 @@ class EngineBuild:
             for base in (self._base, *copied):
                 for line in base.pull(target.pull):
                     if line:
-                        yield events.Progress('pull', line)
+                        yield _progress.Progress('pull', line)
                     self._go_on()
                 if pinned := base.pinned_name:
-                    yield events.Progress('note', f'{base.name} is {pinned}')
+                    yield _progress.Progress('note', f'{base.name} is {pinned}')
             name = self._base.pin() if shared else target.settings.from_image
             self.target = target.on(name, self._base.user)
             if target.platform and target.runs_programs and name != 'scratch':
                 emulation.check(self._client, name, target.platform, self._engine_name)
 
-    def build(self) -> Iterator[events.Progress]:
+    def build(self) -> Iterator[_progress.Progress]:
         """Build the image; call `prepare` first.
 
         Raises:
@@ -93,16 +93,16 @@ class EngineBuild:
                 raise _errors.BuildError('the engine did not report the ID of the built image')
             self.image_id = self._builder.identify(follower.image_id)
 
-    def save(self, output: IO[bytes]) -> Iterator[events.Progress]:
+    def save(self, output: IO[bytes]) -> Iterator[_progress.Progress]:
         """Write the archive that `docker save` writes of the image. Raises _errors.BuildError."""
-        step = terminal.Step('saving the image')
-        yield events.Progress('saving', step.name)
+        step = _progress.Rate('saving the image')
+        yield _progress.Progress('saving', step.name)
         with engines.as_build_error():
             for chunk in _concurrently.with_ticks(self._builder.export(self.image_id)):
                 step.done += output.write(chunk or b'')
                 self._go_on()
                 if line := step.line(events.INTERVAL):
-                    yield events.Progress('saving', line)
+                    yield _progress.Progress('saving', line)
 
     def tag(self, name: str) -> bool:
         """Tag the built image; return True."""

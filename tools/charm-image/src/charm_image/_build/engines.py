@@ -26,13 +26,8 @@ def connect(name: str = '', environ: Mapping[str, str] = os.environ) -> engine.E
     """
     from charm_image._oci import engine, images, local_image
 
-    chosen = dict(environ)
-    if name:
-        chosen.pop('DOCKER_HOST', None)
-        chosen.pop('DOCKER_CONTEXT', None)
-        chosen['DOCKER_HOST' if '://' in name else 'DOCKER_CONTEXT'] = name
     try:
-        return engine.connect(chosen)
+        return engine.connect(engine.environment(name, environ))
     except _errors.ContextNotFoundError as error:
         if not name:
             raise _errors.BuildError(str(error)) from None

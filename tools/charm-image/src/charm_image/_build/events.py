@@ -6,7 +6,8 @@ import dataclasses
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from charm_image import _errors, resources, terminal
+from charm_image import _errors, _progress, resources
+from charm_image._progress import Progress
 from charm_image._build import builder_reports, plan
 from charm_image.resources import shell
 
@@ -15,36 +16,9 @@ INTERVAL = 10
 """Seconds between two reports about the progress of long work."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Progress:
-    """An event of a build.
-
-    `state` is one of pull; note; started, output, cached, done (of a step); built, saving, written
-    (of the image); plan, planned (of a dry run). `resource` names the resources of step number
-    `step` of `steps`, from 1; for events of the whole image it is '', and `step` is 0. `text` is a
-    line of output, or a detail. `platform` is the platform, if the image has several.
-    """
-
-    state: str
-    text: str = ''
-    resource: str = ''
-    step: int = 0
-    steps: int = 0
-    platform: str = ''
-
-    def __str__(self) -> str:
-        prefix = f'{self.platform}: ' if self.platform else ''
-        if not self.step:
-            return f'{prefix}{self.text}'
-        if self.state == 'output':
-            return f'{prefix}    {self.text}'
-        title = plan.cut(self.resource)
-        return f'{prefix}[{self.step}/{self.steps}] {title}: {self.state}'
-
-
 def watched(name: str, counts: Iterable[tuple[int, int]]) -> Iterator[Progress]:
     """Iterate over `counts` of bytes done and in total; yield the progress every INTERVAL s."""
-    step = terminal.Step(name)
+    step = _progress.Rate(name)
     for step.done, step.total in counts:
         if line := step.line(INTERVAL):
             yield Progress('saving', line)
@@ -104,7 +78,9 @@ class Follower:
 
     def _progress(self, state: str, step: plan.Step, text: str = '') -> Progress:
         number = self._steps.index(step) + 1
-        return Progress(state, text, step.title, number, len(self._steps))
+        return Progress(
+            state, text, resource=step.title, step=number, steps=len(self._steps)
+        )
 
     def _applied(self, step: plan.Step) -> resources.Resource:
         named = (r for r in step.resources if shell.one_line(repr(r)) == self._resource)

@@ -9,13 +9,13 @@ import os
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import IO, Protocol
 
-from charm_image import _concurrently, _errors
+from charm_image import _concurrently, _errors, _progress
 from charm_image._build import build_target, events
 from charm_image import _errors
 from charm_image._oci import oci_archive, platforms
 from container_image import reference as references
 
-_Progress = events.Progress
+_Progress = _progress.Progress
 
 
 class Build(Protocol):

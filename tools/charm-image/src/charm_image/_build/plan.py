@@ -8,7 +8,7 @@ import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from charm_image import _errors, resources
+from charm_image import _errors, _progress, resources
 from charm_image._build import bundle, context, dockerfile
 from charm_image.resources import copied, ownership, package_managers, scripts, shell, tree
 
@@ -212,7 +212,7 @@ class Plan:
                 return [step for each in halves for step in self._run(each)]
             first = group.parts[0].resource
             raise _errors.ResourceError(
-                f'{cut(repr(first))} needs a script of {size} bytes, above the limit of '
+                f'{_progress.shorten(repr(first))} needs a script of {size} bytes, above the limit of '
                 f'{_LONGEST_SCRIPT}: put large content into a File',
                 first.location,
             )
@@ -297,7 +297,7 @@ class Plan:
         last: object = ''
         for step, instruction in self.instructions(settings):
             if step is not last:
-                lines += ['', *([f'# {cut(step.title)}'] if step else [])]
+                lines += ['', *([f'# {_progress.shorten(step.title)}'] if step else [])]
                 last = step
             lines.append(instruction)
         return '\n'.join(lines) + '\n'
@@ -335,8 +335,3 @@ def _key(resource: resources.Resource) -> str:
     digest = hashlib.sha256(resource.typed_id.encode()).hexdigest()[:12]
     readable = re.sub(r'[^A-Za-z0-9]+', '-', resource.id)[-40:].strip('-').lower()
     return f'{digest}-{readable}' if readable else digest
-
-
-def cut(title: str) -> str:
-    """Shorten `title` to 200 characters."""
-    return title if len(title) <= 200 else title[:199] + '…'

@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from charm_image import terminal
+from charm_image import _progress
 
 _DOWNLOADED = ('Download complete', 'Extracting', 'Pull complete')
 
@@ -34,8 +34,8 @@ class PullProgress:
         self._interval = interval
         self._layers: dict[str, _Layer] = {}
         self._told: dict[str, str] = {}  # layers are pulled in parallel, and repeat their status
-        self._download = terminal.Step(name)
-        self._extraction: terminal.Step | None = None
+        self._download = _progress.Rate(name)
+        self._extraction: _progress.Rate | None = None
 
     def follow(self, report: Mapping[str, Any] | None) -> Iterator[str]:
         """Yield lines after a report, or after a second without one (None)."""
@@ -65,7 +65,7 @@ class PullProgress:
             elif status == 'Extracting' and not detail.get('units'):
                 found.extracted = max(0, detail.get('current') or 0)
 
-    def _step(self) -> terminal.Step:
+    def _step(self) -> _progress.Rate:
         layers = self._layers.values()
         size = sum(layer.size for layer in layers) or None
         if not layers or not all(layer.complete for layer in layers):
@@ -74,7 +74,7 @@ class PullProgress:
             self._download.total = size
             return self._download
         if self._extraction is None:
-            self._extraction = terminal.Step(f'{self._name}: extracting')
+            self._extraction = _progress.Rate(f'{self._name}: extracting')
         self._extraction.done = sum(layer.extracted for layer in layers)
         # if the engine does not report bytes, show only the time
         self._extraction.total = size if self._extraction.done else None

@@ -133,6 +133,14 @@ class Engine:
             ) from None
 
 
+def environment(name: str, environ: Mapping[str, str] = os.environ) -> Mapping[str, str]:
+    """Return the environment in which `docker` uses an engine, by its docker context or URL."""
+    if not name:
+        return environ
+    chosen = {k: v for k, v in environ.items() if k not in ('DOCKER_HOST', 'DOCKER_CONTEXT')}
+    return {**chosen, 'DOCKER_HOST' if '://' in name else 'DOCKER_CONTEXT': name}
+
+
 def connect(environ: Mapping[str, str] = os.environ) -> Engine:
     """Connect to the engine that the `docker` command would use.
 

@@ -3,32 +3,39 @@
 from __future__ import annotations
 
 import functools
-import os
 import urllib.parse
 from collections.abc import Callable
 from typing import TypeVar
 
 from charm_image._oci import images
-from charm_image._upload import pushed, store, store_connection
+from charm_image._upload import pushed, store
 from container_image import registry
 
 T = TypeVar('T')
 
 
 class Repository:
-    """The `repository` of a resource's images, and a `client` of its registry."""
+    """The `repository` of a resource's images, and a `client` of its registry.
+
+    `url` replaces the host that Charmhub names.
+    """
 
     def __init__(
-        self, way_in: store.UploadCredentials, tell: Callable[[str], None] = lambda sentence: None
+        self,
+        credentials: store.UploadCredentials,
+        *,
+        url: str = '',
+        on_retry: Callable[[str], None] = lambda sentence: None,
     ) -> None:
-        host, self.repository = way_in.host, way_in.repository
-        url = os.environ.get('CHARMCRAFT_REGISTRY_URL')
-        if url:
-            host = urllib.parse.urlsplit(store_connection.secure(url)).netloc
+        self.repository = credentials.repository
         connect = functools.partial(
-            registry.Client, host, way_in.username, way_in.password, user_agent='charm-image'
+            registry.Client,
+            urllib.parse.urlsplit(url).netloc or credentials.host,
+            credentials.username,
+            credentials.password,
+            user_agent='charm-image',
         )
-        self.client = connect(on_retry=tell)
+        self.client = connect(on_retry=on_retry)
         self._impatient = connect(tries=1)
 
     def __enter__(self) -> Repository:

@@ -6,7 +6,7 @@ import dataclasses
 import pathlib
 import zipfile
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
@@ -21,13 +21,13 @@ _MAX_SIZE = 1 << 20
 class Declared:
     """A resource in metadata.yaml: its `type` is `file` or `oci-image`.
 
-    `wrong` says why its upstream-source is not valid; `upstream` is None then.
+    `error` says why its upstream-source is not valid; `upstream_source` is None then.
     """
 
     name: str
-    type: str
-    upstream: references.Reference | None = None
-    wrong: str = ''
+    type: Literal['file', 'oci-image']
+    upstream_source: references.Reference | None = None
+    error: str = ''
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,5 +126,5 @@ def _declared(name: str, entry: Any) -> Declared:
         return Declared(name, kind, references.Reference.parse(text))
     except references.InvalidReferenceError as error:
         # the other resources can be uploaded, and this one from somewhere else
-        wrong = f'the upstream-source of {name!r} is not a valid image reference: {error}'
-        return Declared(name, kind, wrong=wrong)
+        reason = f'the upstream-source of {name!r} is not a valid image reference: {error}'
+        return Declared(name, kind, error=reason)

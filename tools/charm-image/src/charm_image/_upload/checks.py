@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from charm_image import _errors
-from charm_image._upload import store
+from charm_image._upload import store as stores
+from charm_image._upload import values
 
-_OPTIONS = {'file': '--filepath=PATH', 'oci-image': '--image=DIGEST'}
+_WAYS = {'file': ('file', 'PATH'), 'oci-image': ('image', 'DIGEST')}
 
 
-def types(hub: store.Store, charm: str, tell: Callable[[str], None]) -> dict[str, str] | None:
+def types(store: stores.Store, charm: str, note: Callable[[str], None]) -> dict[str, str] | None:
     """Return the type of each resource of `charm`; None if the credentials do not allow it.
 
     Raises:
-        NotAllowed: the credentials do not allow uploads to the charm.
-        NotFound: the charm does not exist.
+        NotAllowedError: the credentials do not allow uploads to the charm.
+        NotFoundError: the charm does not exist.
     """
-    account = hub.whoami()
+    account = store.whoami()
     if not account.permits('package-manage-revisions') or (
         account.packages is not None and charm not in account.packages
     ):
@@ -27,10 +28,10 @@ def types(hub: store.Store, charm: str, tell: Callable[[str], None]) -> dict[str
             '--permission=package-manage --permission=package-view`.',
         )
     try:
-        return hub.resources(charm)
+        return store.resources(charm)
     except _errors.NotAllowedError as error:
         if not account.permits('package-view'):
-            tell(
+            note(
                 'The credentials lack the permission package-view: the name and type of the '
                 'resource are not checked before the upload.'
             )
@@ -51,12 +52,14 @@ def types(hub: store.Store, charm: str, tell: Callable[[str], None]) -> dict[str
         ) from None
 
 
-def check(known: Mapping[str, str] | None, charm: str, resource: str, type_: str) -> None:
+def check(
+    known: Mapping[str, str] | None, charm: str, resource: str, type_: str, spell: values.Spell
+) -> None:
     """Check that the resource is in `known`, which `types` returned, with this type.
 
     Raises:
-        NotFound: the charm does not have the resource.
-        WrongType: the resource is of a different type.
+        NotFoundError: the charm does not have the resource.
+        WrongTypeError: the resource is of a different type.
     """
     if known is None:
         return
@@ -69,5 +72,5 @@ def check(known: Mapping[str, str] | None, charm: str, resource: str, type_: str
     if known[resource] != type_:
         raise _errors.WrongTypeError(
             f'The resource {resource!r} is of type {known[resource]!r}, not {type_!r}.',
-            f'Use {_OPTIONS[known[resource]]}.' if known[resource] in _OPTIONS else '',
+            f'Use {spell(*_WAYS[known[resource]])}.' if known[resource] in _WAYS else '',
         )

@@ -16,6 +16,7 @@ from charm_image import _errors
 
 VARIABLE = 'CHARMCRAFT_AUTH'
 _KEYRING_SERVICE = 'charmcraft'
+_KEYRING = 'the keyring'
 _LOG_IN = (
     'Log in with `charmcraft login`, or export credentials with `charmcraft login --export=FILE` '
     f'and set the environment variable {VARIABLE} to the content of FILE.'
@@ -40,12 +41,12 @@ class Credentials:
     @property
     def renewal(self) -> str:
         """Says what to do when they have expired."""
+        if self.origin == _KEYRING:
+            return 'Log in again: `charmcraft logout`, then `charmcraft login`.'
+        export = 'Export new ones with `charmcraft login --export=FILE`'
         if self.origin == VARIABLE:
-            return (
-                'Export new ones with `charmcraft login --export=FILE` '
-                f'and set {VARIABLE} to the content of FILE.'
-            )
-        return 'Log in again: `charmcraft logout`, then `charmcraft login`.'
+            export += f' and set {VARIABLE} to the content of FILE'
+        return f'{export}.'
 
 
 def find(host: str, environment: Mapping[str, str] = os.environ) -> Credentials:
@@ -64,10 +65,10 @@ def find(host: str, environment: Mapping[str, str] = os.environ) -> Credentials:
                 f'Set it with {VARIABLE}="$(cat FILE)".'
             )
         return parse(value, VARIABLE)
-    return parse(_from_keyring(host), 'the keyring')
+    return parse(_from_keyring(host), _KEYRING)
 
 
-def parse(value: str, origin: str) -> Credentials:
+def parse(value: str, origin: str = 'the argument') -> Credentials:
     """Read credentials in any format that charmcraft 1.3 to 4.5 wrote.
 
     A token; `{"t": "macaroon", "v": token}`; `{"t": "u1-macaroon", "v": {"r": root, "d":

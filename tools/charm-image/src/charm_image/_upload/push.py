@@ -4,13 +4,11 @@
         image = local.find('70aa8983ec5c')          # or archives.open(path)
         found = pushed.find(client, repository, image)
         if found is None:
-            found = push.push(image, client, repository, progress)
+            found = push.push(image, client, repository, report)
         architectures = pushed.architectures(client, repository, found.digest)
 
-`client` is a `container_image.registry.Client`; all of these may raise its RegistryError, or
-`ImageError`. `progress(step, done, total)` is called by one thread at a time, with the name
-of a step, and its bytes done and in total (None: not known yet); `done` restarts from 0 if an
-upload is interrupted.
+`client` is a `container_image.registry.Client`, `report` a `_progress.Reporter`; all of these may
+raise the client's RegistryError, or ImageError.
 
 A manifest names the image's unchanged configuration, and its layers as `layers` compresses them.
 It is in Docker's schema 2, for several platforms in a manifest list: every engine and tool reads
@@ -24,34 +22,26 @@ import contextlib
 import io
 import itertools
 import logging
-import threading
 from collections.abc import Callable, Generator, Iterable, Sequence
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
-from charm_image import _concurrently, _errors
+from charm_image import _concurrently, _errors, _progress
 from charm_image._oci import documents, images, layers, local_image, manifests, v1_ids
 from charm_image._upload import architectures, comparison, known_layers, pushed
 from container_image import registry
 
+_log = logging.getLogger(__name__)
+
 _UPLOADS = 3
 _MAX_UNLISTED_LAYERS = 200
 _SKIP_SIZE = 1 << 20
-
-_log = logging.getLogger(__name__)
-
-
-class Progress(Protocol):
-    """A function that receives the progress of a step in bytes."""
-
-    def __call__(self, step: str, done: int, total: int | None, /) -> None:
-        """Report that `done` of `total` bytes are done; `total` is None if not known yet."""
 
 
 def push(
     image: images.Image,
     client: registry.Client,
     repository: str,
-    progress: Progress | None = None,
+    report: _progress.Reporter | None = None,
 ) -> pushed.Pushed:
     """Push an image.
 
@@ -63,9 +53,9 @@ def push(
         RegistryError: the registry rejects it, or is unavailable for too long.
     """
     architectures.of(image)  # raises, before anything is read, if no charm can run it
-    report = _Report(progress)
-    with _Uploads(client, repository, report) as uploads:
-        reader = _Reader(image, uploads, report)
+    report = report or _progress.Reporter()
+    with report.steps() as show, _Uploads(client, repository, show) as uploads:
+        reader = _Reader(image, uploads, show)
         contents = reader.read()
         configs = [c for c in contents.configs if reader.blobs.keys() >= set(c.diff_ids)]
         if not configs or not comparison.is_same(image, configs):
@@ -78,7 +68,7 @@ def push(
             for diff_id in config.diff_ids:
                 uploads.add(reader.blobs[diff_id])
         uploads.wait()
-        digest = _put_manifests(image, configs, reader, client, repository)
+        digest = _put_manifests(image, configs, reader, client, repository, report)
         return pushed.Pushed(digest, comparison.platforms(image) or contents.platforms)
 
 
@@ -88,6 +78,7 @@ def _put_manifests(
     reader: _Reader,
     client: registry.Client,
     repository: str,
+    report: _progress.Reporter,
 ) -> str:
     def put(manifest: manifests.Manifest, name: str) -> None:
         client.put_manifest(repository, name, manifest.content, manifest.media_type)
@@ -108,7 +99,7 @@ def _put_manifests(
                 put(manifest, manifest.digest)
         put(with_sources[-1], layers.ENCODING)
     except registry.RegistryError as error:
-        _log.warning('the next upload of this image will compress it again: %s', error)
+        report.note(f'The next upload of this image will compress it again: {error}')
     return made[-1].digest
 
 
@@ -118,12 +109,12 @@ class _Reader:
     By diff ID, `blobs` are the layers in the registry, and `sources` their digests at the source.
     """
 
-    def __init__(self, image: images.Image, uploads: _Uploads, report: _Report):
+    def __init__(self, image: images.Image, uploads: _Uploads, show: _progress.Steps):
         self.blobs: dict[str, images.Blob] = {}
         self.sources: dict[str, str] = {}
         self._image = image
         self._uploads = uploads
-        self._report = report
+        self._show = show
         self._diff_ids = set(itertools.chain(*image.diff_ids_by_platform))
         self._v1_layers = v1_ids.V1LayerNames(image.diff_ids_by_platform)
         self._compressors = layers.compressors()
@@ -161,7 +152,7 @@ class _Reader:
 
     def _read(self, files: Generator[images.File], size: int | None) -> images.Contents:
         self._documents = documents.Documents()
-        source = _ReadProgress(size, self._uploads, self._report)
+        source = _ReadProgress(size, self._uploads, self._show)
         contents = None
         # closing it early closes the connection to the engine, once that sends its next block
         with contextlib.closing(files):
@@ -233,43 +224,30 @@ class _Reader:
         self.sources[layer.diff_id] = source
 
 
-class _Report:
-    """The caller's progress, called by one thread at a time."""
-
-    def __init__(self, progress: Progress | None):
-        self._progress = progress
-        self._lock = threading.Lock()
-
-    def __call__(self, step: str, done: int, total: int | None) -> None:
-        if self._progress:
-            with self._lock:
-                self._progress(step, done, total)
-
-
 class _ReadProgress:
     """Reads the image's contents; stops immediately when an upload has failed."""
 
     _STEP = 'Reading the image'
 
-    def __init__(self, size: int | None, uploads: _Uploads, report: _Report):
+    def __init__(self, size: int | None, uploads: _Uploads, show: _progress.Steps):
         self._size = size
         self._uploads = uploads
-        self._report = report
+        self._show = show
         self._done = 0
-        report(self._STEP, 0, size)
+        show(self._STEP, 0, size)
 
     def of(self, file: images.File) -> _CountingContent:
         return _CountingContent(file, self._add)
 
     def end(self) -> None:
-        self._report(self._STEP, self._done, self._done)
+        self._show(self._STEP, self._done, self._done)
 
     def _add(self, size: int) -> None:
         self._uploads.check()
         self._done += size
         # the size in the engine is that of the files, not of the archive
         total = None if self._size is None else max(self._size, self._done + 1)
-        self._report(self._STEP, self._done, total)
+        self._show(self._STEP, self._done, total)
 
 
 class _CountingContent:
@@ -296,10 +274,10 @@ class _CountingContent:
 class _Uploads:
     """Sends blobs to the registry in several threads."""
 
-    def __init__(self, client: registry.Client, repository: str, report: _Report):
+    def __init__(self, client: registry.Client, repository: str, show: _progress.Steps):
         self._client = client
         self._repository = repository
-        self._report = report
+        self._show = show
         self._futures: dict[str, concurrent.futures.Future[None]] = {}
         self._workers = _concurrently.Workers(_UPLOADS, name='upload')
         # requested while the engine prepares the export
@@ -335,7 +313,7 @@ class _Uploads:
         step = f'Uploading layer {layer.digest[7:19]}'
         with contextlib.closing(layer):
             self._push(
-                layer, lambda: layer.open(), lambda sent: self._report(step, sent, layer.size)
+                layer, lambda: layer.open(), lambda sent: self._show(step, sent, layer.size)
             )
 
     def _send_bytes(self, digest: str, data: bytes) -> None:

@@ -2,7 +2,7 @@
 
     with remote_image.Source(reference) as source:
         image = source.read()
-        registry_copy.copy(image, client, repository, progress)
+        registry_copy.copy(image, client, repository, report)
 
 Several blobs are copied in parallel, each read while it is sent. Blobs that the target has are not
 read.
@@ -10,17 +10,12 @@ read.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
 from typing import BinaryIO, cast
 
-from charm_image import _concurrently
+from charm_image import _concurrently, _progress
 from charm_image._oci import images, remote_image
 from charm_image._upload import architectures
 from container_image import registry
-
-#: Called with the name of a step, and its bytes done and in total.
-Progress = Callable[[str, int, int | None], None]
 
 _THREADS = 6
 
@@ -29,7 +24,7 @@ def copy(
     image: remote_image.RemoteImage,
     client: registry.Client,
     repository: str,
-    progress: Progress | None = None,
+    report: _progress.Reporter | None = None,
 ) -> None:
     """Copy an image to a repository of the registry behind `client`.
 
@@ -38,7 +33,8 @@ def copy(
         RegistryError: one of the registries rejects a request, or is unavailable for too long.
     """
     architectures.of(image)  # raises, before anything is sent, if no charm can run it
-    with _Copy(image, client, repository, progress) as copying:
+    report = report or _progress.Reporter()
+    with report.steps() as show, _Copy(image, client, repository, show) as copying:
         copying.blobs()
     # one at a time: while docker-registry 2.8 stores a manifest under one name, it may return
     # 500 for a different name
@@ -60,13 +56,12 @@ class _Copy:
         image: remote_image.RemoteImage,
         client: registry.Client,
         repository: str,
-        progress: Progress | None,
+        show: _progress.Steps,
     ) -> None:
         self._image = image
         self._client = client
         self._repository = repository
-        self._progress = progress or (lambda step, done, total: None)
-        self._lock = threading.Lock()
+        self._show = show
         self._workers = _concurrently.Workers(_THREADS, name='copy')
 
     def __enter__(self) -> _Copy:
@@ -91,8 +86,7 @@ class _Copy:
 
         def watched(sent: int) -> None:
             self._workers.check()
-            with self._lock:
-                self._progress(step, sent, blob.size)
+            self._show(step, sent, blob.size)
 
         self._client.push_blob(
             self._repository, blob.digest, blob.size, lambda: self._open(blob), watched

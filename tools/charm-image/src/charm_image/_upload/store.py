@@ -60,10 +60,10 @@ class Review:
 class Store:
     """A client of Charmhub.
 
-    `tell` is called with a sentence about each wait.
+    `on_retry` is called with a sentence about each wait.
 
     Raises:
-        InsecureURL: a URL is http and not on this machine.
+        InsecureURLError: a URL is http and not on this machine.
         StoreError: from every method.
     """
 
@@ -73,14 +73,18 @@ class Store:
         *,
         api_url: str = API_URL,
         storage_url: str = STORAGE_URL,
-        tell: Callable[[str], None] = lambda sentence: None,
+        on_retry: Callable[[str], None] = lambda sentence: None,
     ) -> None:
         self._connection = store_connection.Connection(
-            credentials, store_connection.secure(api_url), tell
+            credentials, store_connection.secure(api_url), on_retry
         )
         self._storage_url = store_connection.secure(storage_url)
-        self._tell = tell
+        self._on_retry = on_retry
         self._status_paths: dict[str, str] = {}
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._connection.close()
 
     def whoami(self) -> Account:
         """Return the account behind the credentials."""
@@ -140,7 +144,7 @@ class Store:
         `progress` is called with the number of bytes sent, which restarts from 0 after an error.
 
         Raises:
-            FileChanged: the size of the file is not `size`.
+            FileChangedError: the size of the file is not `size`.
         """
         body = multipart.Body(file, size, name, progress)
         # safe to repeat: this does not create a revision
@@ -177,7 +181,7 @@ class Store:
         # The request may have succeeded although its response was lost, and repeating it could
         # create a second revision. So check first.
         for delay in store_connection.DELAYS:
-            self._tell(f'{lost.message} Checking in {delay:g} s whether it succeeded.')
+            self._on_retry(f'{lost.message} Checking in {delay:g} s whether it succeeded.')
             time.sleep(delay)
             if self.review(charm, upload_id):
                 return None
@@ -221,9 +225,9 @@ class Store:
         """Wait at most `timeout` seconds for the review and return the revision.
 
         Raises:
-            Rejected: the review failed.
-            ReviewPending: the review is not finished.
-            NotFound: Charmhub does not know the upload.
+            RejectedError: the review failed.
+            ReviewPendingError: the review is not finished.
+            NotFoundError: Charmhub does not know the upload.
         """
         deadline = time.monotonic() + timeout
         delays = iter(_REVIEW_DELAYS)

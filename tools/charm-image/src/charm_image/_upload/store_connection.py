@@ -29,18 +29,18 @@ _NO_PROXIES = {'http': '', 'all': ''}
 class Connection:
     """Sends requests to Charmhub with credentials, and retries them after server errors.
 
-    `tell` is called with a sentence about each wait.
+    `on_retry` is called with a sentence about each wait.
 
     Raises:
         _errors.StoreError: from every method.
     """
 
     def __init__(
-        self, credentials: credentials_.Credentials, api_url: str, tell: Callable[[str], None]
+        self, credentials: credentials_.Credentials, api_url: str, on_retry: Callable[[str], None]
     ) -> None:
         self.api_url = api_url
         self._credentials = credentials
-        self._tell = tell
+        self._on_retry = on_retry
         self._secrets = list(credentials.secrets)
         self._session = requests.Session()
         self._session.headers['User-Agent'] = (
@@ -48,6 +48,10 @@ class Connection:
         )
         self._session.headers['Accept'] = 'application/json'
         self._token = credentials.token
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
 
     def hide(self, secret: str) -> None:
         """Keep `secret` out of all messages."""
@@ -98,7 +102,7 @@ class Connection:
                 # a request that the server did not process can always be repeated
                 if not (repeat or isinstance(error, _errors.BusyError)) or wait > _LONGEST_WAIT:
                     raise
-                self._tell(f'{error.message} Retrying in {wait:g} s.')
+                self._on_retry(f'{error.message} Retrying in {wait:g} s.')
             time.sleep(wait)
         return attempt()
 
@@ -217,7 +221,7 @@ def secure(url: str) -> str:
     """Return `url` without a trailing slash, username and password.
 
     Raises:
-        InsecureURL: it is not https and not on this machine.
+        InsecureURLError: it is not https and not on this machine.
     """
     try:
         parts = urllib.parse.urlsplit(url)

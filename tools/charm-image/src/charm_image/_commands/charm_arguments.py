@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable, Sequence
-from typing import Any
 
-from charm_image._upload import arguments
+from charm_image import _errors
+from charm_image._commands import arguments
+from charm_image._upload import values
 
 #: The name of the command.
 PROGRAM = 'charm-upload-resources'
@@ -29,30 +30,29 @@ exit status:
 """
 
 
-class _Named:
-    """Converts the value of an option NAME=VALUE to a pair."""
+_Pair = tuple[str, str]
 
-    def __init__(self, convert: Callable[[str], Any]) -> None:
-        self._convert = convert
 
-    def __call__(self, text: str) -> tuple[str, Any]:
+def _named(parse: Callable[[str, values.Spell], object]) -> Callable[[str], _Pair]:
+    """Return a type of argparse for NAME=VALUE, whose value is checked as an upload will."""
+
+    def convert(text: str) -> _Pair:
         name, equals, value = text.partition('=')
         if not equals or not name:
             raise argparse.ArgumentTypeError(f'{text!r} is not of the form NAME=VALUE')
-        try:
-            return name, self._convert(value)
-        except argparse.ArgumentTypeError as error:
-            # the message is for the command that uploads one resource
-            message = str(error)
-            for option in ('--image', '--from'):
-                message = message.replace(f'{option}=', f'{option} {name}=')
-            raise argparse.ArgumentTypeError(message) from None
+
+        def spell(kind: str, value: str = '', name: str = name) -> str:
+            return arguments.spell(kind, value, name)
+
+        arguments.checked(parse, spell)(value)
+        return name, value
+
+    return convert
 
 
-def _path(value: str) -> str:
+def _parse_path(value: str, spell: values.Spell) -> None:
     if not os.path.exists(value):
-        raise argparse.ArgumentTypeError(f'{value!r} does not exist')
-    return value
+        raise _errors.ArgumentError(f'{value!r} does not exist')
 
 
 def parser() -> argparse.ArgumentParser:
@@ -73,7 +73,7 @@ def parser() -> argparse.ArgumentParser:
         metavar='NAME=DIGEST',
         action='append',
         default=[],
-        type=_Named(arguments.ImageArgument),
+        type=_named(values.parse_image),
         help='the image of the resource NAME, as in charm-upload-resource --image',
     )
     made.add_argument(
@@ -82,7 +82,7 @@ def parser() -> argparse.ArgumentParser:
         dest='source',
         action='append',
         default=[],
-        type=_Named(arguments.source),
+        type=_named(values.parse_source),
         help='the image of the resource NAME, as in charm-upload-resource --from',
     )
     made.add_argument(
@@ -90,7 +90,7 @@ def parser() -> argparse.ArgumentParser:
         metavar='NAME=PATH',
         action='append',
         default=[],
-        type=_Named(_path),
+        type=_named(_parse_path),
         help='the file of the resource NAME',
     )
     made.add_argument(
@@ -110,4 +110,14 @@ def parser() -> argparse.ArgumentParser:
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """Parse the command line. If it is wrong, exit with status 2."""
     # `charm help upload-resources` calls the program like this
-    return parser().parse_args(['--help'] if list(argv) == ['help'] else argv)
+    args = parser().parse_args(['--help'] if list(argv) == ['help'] else argv)
+    for option, pairs in (
+        ('--image', args.image),
+        ('--from', args.source),
+        ('--filepath', args.filepath),
+    ):
+        names = [name for name, _ in pairs]
+        for name in names:
+            if names.count(name) > 1:
+                parser().error(f'{option}: {name!r} is given twice')
+    return args

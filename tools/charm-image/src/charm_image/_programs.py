@@ -27,12 +27,12 @@ def _terminate(*args: object) -> NoReturn:
 
 def upload() -> int:
     """Run charm-upload-resource and return its exit status."""
-    return _run('charm_image._upload.command')
+    return _run('charm_image._commands.resource_command')
 
 
 def upload_all() -> int:
     """Run charm-upload-resources and return its exit status."""
-    return _run('charm_image._upload.whole_charm')
+    return _run('charm_image._commands.charm_command')
 
 
 def _run(module: str) -> int:

@@ -1,0 +1,1 @@
+"""The programs: arguments in, text or JSON out. Nothing else prints."""

@@ -1,0 +1,174 @@
+"""The command line of `charm-upload-resource`."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from charm_image import _errors
+from charm_image._upload import values
+
+#: The name of the command.
+PROGRAM = 'charm-upload-resource'
+_DESCRIPTION = 'Upload a file or an OCI image to Charmhub as a resource revision.'
+_EPILOG = """\
+examples:
+  charm-upload-resource my-charm my-data --filepath=data.tar.gz
+  charm-upload-resource my-charm my-image --image=70aa8983ec5c
+  charm-upload-resource my-charm my-image --image=my-rock_1.0_amd64.rock
+  charm-upload-resource my-charm my-image --from=docker.io/library/nginx@sha256:…
+
+environment:
+  CHARMCRAFT_AUTH           credentials from `charmcraft login --export=FILE`;
+                            default: those of `charmcraft login` in the keyring
+  CHARMCRAFT_STORE_API_URL  Charmhub's API; default: https://api.charmhub.io
+  CHARMCRAFT_UPLOAD_URL     its storage; default: https://storage.snapcraftcontent.com
+  CHARMCRAFT_REGISTRY_URL   the image registry; default: the one that Charmhub names
+  DOCKER_HOST               the container engine, as for `docker`
+  DOCKER_CONFIG, REGISTRY_AUTH_FILE
+                            the logins of `docker login` and `podman login`, for --from
+
+exit status:
+  0 success, 1 failure, 2 wrong usage, 130 interrupted, 143 terminated
+"""
+
+
+def spell(kind: str, value: str = '', name: str = '') -> str:
+    """Spell a way to upload as an option, of the command for one resource or, with `name`, all."""
+    option = {'file': '--filepath', 'image': '--image', 'source': '--from', 'only': '--only'}[kind]
+    if name:
+        return f'{option} {name}={value}'
+    return f'{option}={value}' if value else option
+
+
+def checked(
+    parse: Callable[[str, values.Spell], object], spell: values.Spell = spell
+) -> Callable[[str], str]:
+    """Return a type of argparse that checks a value as an upload will."""
+
+    def check(value: str) -> str:
+        try:
+            parse(value, spell)
+        except _errors.Error as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+        return value
+
+    return check
+
+
+def seconds(value: str) -> float:
+    """Return the value of an option in seconds."""
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = -1
+    if not 0 <= seconds < float('inf'):
+        raise argparse.ArgumentTypeError(f'{value!r} is not a number of seconds')
+    return seconds
+
+
+class _Description(argparse.Action):
+    """Prints the description, as charm-tools expects of each command."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *args: object) -> NoReturn:
+        print(str(parser.description).rstrip('.'))
+        raise SystemExit(0)
+
+
+class _Version(argparse.Action):
+    """Like `version` of argparse, but looks the version up only if needed."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *args: object) -> NoReturn:
+        import importlib.metadata
+
+        print(parser.prog, importlib.metadata.version('charm-image'))
+        raise SystemExit(0)
+
+
+def add_common(parser: argparse.ArgumentParser, review: str, result: str) -> None:
+    """Add the options of both commands, which call the review and result differently."""
+    parser.add_argument(
+        '--review-timeout',
+        metavar='SECONDS',
+        type=seconds,
+        default=300,
+        help=f'how long to wait for {review} (default: %(default)s)',
+    )
+    parser.add_argument('--format', choices=['json'], help='print the result as JSON')
+    parser.add_argument(
+        '-q', '--quiet', action='store_true', help=f'print only {result} and errors'
+    )
+    parser.add_argument('--version', action=_Version, nargs=0, help='print the version')
+    parser.add_argument('--description', action=_Description, nargs=0, help=argparse.SUPPRESS)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM,
+        usage='%(prog)s CHARM RESOURCE '
+        '(--filepath=PATH | --image=DIGEST | --from=REFERENCE) [options]',
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        'charm',
+        metavar='CHARM',
+        type=checked(values.parse_name),
+        help='the name of a charm on Charmhub',
+    )
+    parser.add_argument(
+        'resource',
+        metavar='RESOURCE',
+        type=checked(values.parse_name),
+        help='the name of one of its resources',
+    )
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument(
+        '--filepath', metavar='PATH', help='upload this file (resources of type file)'
+    )
+    what.add_argument(
+        '--image',
+        metavar='DIGEST',
+        type=checked(values.parse_image),
+        help='upload an image (resources of type oci-image): its digest or ID, or the first 12 or '
+        "more digits, in Canonical's registry or the local engine; or an OCI archive or layout",
+    )
+    what.add_argument(
+        '--from',
+        metavar='REFERENCE',
+        dest='source',
+        type=checked(values.parse_source),
+        help='copy the image REGISTRY/NAME@sha256:… from its registry, unchanged and with all '
+        'architectures, with the login of `docker login` or `podman login`',
+    )
+    what.add_argument(
+        '--resume',
+        metavar='UPLOAD_ID',
+        type=checked(values.parse_name),
+        help='resume waiting for the review of an earlier upload',
+    )
+    add_common(parser, 'the review', 'the revision')
+    return parser
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Parse the command line. If it is wrong, exit with status 2."""
+    parser = _parser()
+    # `charm help upload-resource` calls the program like this
+    args, unknown = parser.parse_known_args(['--help'] if list(argv) == ['help'] else argv)
+    # first: for --file, argparse would only report that --filepath is missing
+    if unknown:
+        import difflib
+
+        option, equals, _ = unknown[0].partition('=')
+        options = re.findall('^  .*?(--[a-z-]+)', parser.format_help(), re.MULTILINE)
+        similar = difflib.get_close_matches(option, options, 1)
+        hint = f': did you mean {similar[0]}{equals}?' if similar else ''
+        parser.error(f'unknown argument {unknown[0]!r}{hint}')
+    if (args.filepath, args.image, args.source, args.resume) == (None,) * 4:
+        parser.error('one of --filepath, --image, --from and --resume is required')
+    return args

@@ -1,0 +1,44 @@
+"""The command `charm-upload-resources`, which uploads all resources of a charm."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from charm_image import _errors, _programs
+from charm_image._commands import charm_arguments, output, summary, terminal
+from charm_image._upload import charm_resources
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status."""
+    args = charm_arguments.parse(sys.argv[1:] if argv is None else argv)
+    _programs.unwind_on_sigterm()
+    with terminal.Terminal(
+        charm_arguments.PROGRAM, quiet=args.quiet, as_json=args.format == 'json'
+    ) as shown:
+        try:
+            charm = charm_resources.read(args.path)
+            with output.Uploader() as uploader:
+                results = uploader.upload_charm(
+                    args.path,
+                    files=dict(args.filepath),
+                    images=dict(args.image),
+                    sources=dict(args.source),
+                    only=args.only,
+                    dry_run=args.dry_run,
+                    progress=shown.show,
+                    review_timeout=args.review_timeout,
+                )
+        except _errors.ArgumentError as error:
+            charm_arguments.parser().error(str(error))
+        except _errors.Error as error:
+            shown.error(*output.described(error))
+            return 1
+        except KeyboardInterrupt as stop:
+            hint = 'The next run will not send again what was already uploaded.'
+            status, message, errors = output.interrupted(stop, hint)
+            shown.error(message, errors)
+            return status
+        summary.show(charm.name, results, shown, released=not args.dry_run)
+        return int(any(result.error for result in results))

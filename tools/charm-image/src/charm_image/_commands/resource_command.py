@@ -1,0 +1,80 @@
+"""The command `charm-upload-resource`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from charm_image import _errors, _programs, upload
+from charm_image._commands import arguments, output, terminal
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status."""
+    args = arguments.parse(sys.argv[1:] if argv is None else argv)
+    _programs.unwind_on_sigterm()
+    with terminal.Terminal(
+        arguments.PROGRAM, quiet=args.quiet, as_json=args.format == 'json'
+    ) as shown:
+        upload_id = args.resume or ''
+
+        def show(progress: upload.Progress) -> None:
+            nonlocal upload_id
+            upload_id = progress.upload_id or upload_id
+            shown.show(progress)
+
+        try:
+            result = _upload(args, progress=show, review_timeout=args.review_timeout)
+        except _errors.Error as error:
+            resumes = isinstance(error, _errors.ReviewPendingError | _errors.UnavailableError)
+            hint = _resumption(args, upload_id) if upload_id and resumes else ''
+            message, errors = output.described(error, hint)
+            shown.error(message, errors)
+            return 1
+        except KeyboardInterrupt as stop:
+            hint = _resumption(args, upload_id) if upload_id else ''
+            status, message, errors = output.interrupted(stop, hint)
+            shown.error(message, errors)
+            return status
+        shown.result(
+            f'Revision {result.revision} created of resource {args.resource!r} for charm '
+            f'{args.charm!r}',
+            _document(result),
+        )
+    return 0
+
+
+def _upload(args: argparse.Namespace, **options: Any) -> upload.Result:
+    with output.Uploader() as uploader:
+        if args.filepath is not None:
+            return uploader.upload_file(args.charm, args.resource, args.filepath, **options)
+        if args.image is not None:
+            return uploader.upload_image(args.charm, args.resource, args.image, **options)
+        if args.source is not None:
+            return uploader.copy_image(args.charm, args.resource, args.source, **options)
+        return uploader.resume(args.charm, args.resource, args.resume, **options)
+
+
+def _document(result: upload.Result) -> dict[str, Any]:
+    """Return the result as a JSON object."""
+    document: dict[str, Any] = {
+        'charm': result.charm,
+        'resource': result.resource,
+        'revision': result.revision,
+    }
+    if result.type == 'oci-image':
+        document['image-digest'] = result.digest
+        document['architectures'] = list(result.architectures)
+        document['missing-architectures'] = list(result.missing_architectures)
+    if result.type:  # not if the ID was an argument
+        document['upload-id'] = result.upload_id
+    return document
+
+
+def _resumption(args: argparse.Namespace, upload_id: str) -> str:
+    return (
+        'Nothing needs to be sent again. To resume waiting: '
+        f'{arguments.PROGRAM} {args.charm} {args.resource} --resume={upload_id}'
+    )

@@ -1,0 +1,289 @@
+"""Upload files and OCI images to Charmhub as revisions of a charm's resources.
+
+    from charm_image import upload
+
+    with upload.Uploader() as uploader:
+        result = uploader.upload_image('my-charm', 'my-image', '70aa8983ec5c', progress=print)
+        print(result.revision, result.digest, result.architectures)
+
+The errors are those of `charm_image`, the root of which is `charm_image.Error`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import urllib.parse
+from collections.abc import Callable, Collection, Iterator, Mapping
+
+from charm_image import _errors, _progress
+from charm_image._progress import Progress
+from charm_image._upload import (
+    charm_resources,
+    charm_upload,
+    credentials,
+    resource_upload,
+    store,
+    store_connection,
+    values,
+)
+from charm_image._upload.resource_upload import Result
+
+__all__ = ['Progress', 'Result', 'Uploader']
+
+#: The seconds that an upload waits for Charmhub's review.
+_REVIEW_TIMEOUT = 300.0
+
+_Callback = Callable[[Progress], object]
+
+
+class Uploader:
+    """Uploads resources with one account; a context manager, which closes its connections.
+
+    All methods block, and raise `charm_image.Error`. `progress` is called with the events of an
+    upload, from one thread at a time; what it raises ends the upload. `review_timeout` is how many
+    seconds to wait for Charmhub's review; after it, `ReviewPendingError` has the `upload_id` for
+    `resume`. No error leads to a second revision, and Charmhub makes none of what it already has.
+
+    Args:
+        credentials: what `charmcraft login --export` wrote; default: the environment variable
+            CHARMCRAFT_AUTH, or else charmcraft's entry in the keyring
+        engine: a docker context, or a URL such as `unix:///run/podman/podman.sock`; default: the
+            engine that the `docker` command would use
+        api_url: Charmhub's API; default: CHARMCRAFT_STORE_API_URL, or https://api.charmhub.io
+        storage_url: its storage; default: CHARMCRAFT_UPLOAD_URL, or
+            https://storage.snapcraftcontent.com
+        registry_url: the registry of images; default: CHARMCRAFT_REGISTRY_URL, or the one that
+            Charmhub names
+
+    Raises:
+        InsecureURLError: a URL is not valid, or neither https nor on this machine.
+    """
+
+    _spell = staticmethod(values.as_method)
+
+    def __init__(
+        self,
+        *,
+        credentials: str = '',
+        engine: str = '',
+        api_url: str = '',
+        storage_url: str = '',
+        registry_url: str = '',
+    ) -> None:
+        environ = os.environ
+        self._api_url = store_connection.secure(
+            api_url or environ.get('CHARMCRAFT_STORE_API_URL') or store.API_URL
+        )
+        self._storage_url = store_connection.secure(
+            storage_url or environ.get('CHARMCRAFT_UPLOAD_URL') or store.STORAGE_URL
+        )
+        url = registry_url or environ.get('CHARMCRAFT_REGISTRY_URL')
+        self._registry_url = store_connection.secure(url) if url else ''
+        self._credentials = credentials
+        self._engine = engine
+
+    def __enter__(self) -> Uploader:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections; the next upload opens new ones."""
+
+    def upload_file(
+        self,
+        charm: str,
+        resource: str,
+        path: str | os.PathLike[str],
+        *,
+        progress: _Callback | None = None,
+        review_timeout: float = _REVIEW_TIMEOUT,
+    ) -> Result:
+        """Upload a file as a revision of a resource of type `file`.
+
+        Raises:
+            NotFoundError: there is no such charm or resource.
+            WrongTypeError: the resource is not of this type.
+            UploadError: the file cannot be read, changed meanwhile, or Charmhub did not take it.
+        """
+        path = os.fspath(path)
+        with (
+            resource_upload.opened(path) as file,
+            self._uploading(charm, resource, progress, review_timeout) as one,
+        ):
+            one.send_file(file, os.path.basename(path))
+        return one.result
+
+    def upload_image(
+        self,
+        charm: str,
+        resource: str,
+        image: str,
+        *,
+        progress: _Callback | None = None,
+        review_timeout: float = _REVIEW_TIMEOUT,
+    ) -> Result:
+        """Upload an image as a revision of a resource of type `oci-image`.
+
+        Args:
+            charm: the name of the charm
+            resource: the name of the resource
+            image: the digest or ID of an image in Canonical's registry or in the engine, or the
+                first 12 or more digits of it; or the path of an OCI archive or layout, or of an
+                archive of `docker save`
+            progress: see the class
+            review_timeout: see the class
+
+        Raises:
+            ArgumentError: `image` is none of these, such as a tag.
+            NotFoundError: there is no such charm or resource.
+            WrongTypeError: the resource is not of this type.
+            ImageError: the image cannot be read, or no charm can run it.
+            RegistryError: Canonical's registry did not take it.
+            UploadError: the image does not exist, or Charmhub did not take it.
+        """
+        name = values.parse_image(image, self._spell)
+        with self._uploading(charm, resource, progress, review_timeout) as one:
+            one.send_image(name)
+        return one.result
+
+    def copy_image(
+        self,
+        charm: str,
+        resource: str,
+        reference: str,
+        *,
+        progress: _Callback | None = None,
+        review_timeout: float = _REVIEW_TIMEOUT,
+    ) -> Result:
+        """Copy an image from its registry, unchanged and with all architectures.
+
+        Args:
+            charm: the name of the charm
+            resource: the name of the resource, which is of type `oci-image`
+            reference: the image, as REGISTRY/NAME@sha256:…
+            progress: see the class
+            review_timeout: see the class
+
+        Raises:
+            ArgumentError: `reference` is not valid, or has no digest; the message has the one that
+                a tag has now.
+            ImageError: it is not an image, or the login for its registry cannot be used.
+            RegistryError: one of the registries rejects a request, or is unavailable.
+            UploadError: as for the other uploads
+        """
+        source = values.parse_source(reference, self._spell)
+        with self._uploading(charm, resource, progress, review_timeout) as one:
+            one.copy_image(source)
+        return one.result
+
+    def resume(
+        self,
+        charm: str,
+        resource: str,
+        upload_id: str,
+        *,
+        progress: _Callback | None = None,
+        review_timeout: float = _REVIEW_TIMEOUT,
+    ) -> Result:
+        """Wait on for the review of an earlier upload, of which everything was sent."""
+        values.parse_name(upload_id, self._spell)
+        with self._uploading(charm, resource, progress, review_timeout) as one:
+            one.wait(upload_id)
+        return one.result
+
+    def upload_charm(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        files: Mapping[str, str] | None = None,
+        images: Mapping[str, str] | None = None,
+        sources: Mapping[str, str] | None = None,
+        only: Collection[str] = (),
+        dry_run: bool = False,
+        progress: _Callback | None = None,
+        review_timeout: float = _REVIEW_TIMEOUT,
+    ) -> list[Result]:
+        """Upload all resources of a charm, up to four at a time.
+
+        Images with an `upstream-source` are copied from there. Resources without one, and that no
+        argument names, are left out. Content that a revision already has is not sent again.
+
+        Args:
+            path: a charm's directory, its metadata.yaml or charmcraft.yaml, or a built charm
+            files: paths of files, by the names of resources
+            images: images, as for `upload_image`, by the names of resources
+            sources: references, as for `copy_image`, by the names of resources
+            only: the resources to upload; default: all
+            dry_run: resolve and check everything, without sending it
+            progress: see the class
+            review_timeout: see the class
+
+        Returns:
+            a result for each resource, in the order of the charm's metadata. One that fails does
+            not stop the others: its `status` is `failed`, and `error` says why.
+
+        Raises:
+            ArgumentError: an argument does not fit the charm.
+            CharmError: `path` is not a charm.
+            StoreError: what concerns all resources, such as a wrong name of the charm.
+        """
+        charm = charm_resources.read(os.fspath(path))
+        choices = [
+            charm_upload.Choice(resource, kind, value)
+            for kind, given in (('image', images), ('source', sources), ('file', files))
+            for resource, value in (given or {}).items()
+        ]
+        charm_upload.check(charm, choices, only, self._spell)
+        reporter = _progress.Reporter(progress)
+        settings = self._settings(
+            reporter, review_timeout, skip_known_content=True, dry_run=dry_run
+        )
+        with _errors.translated():
+            return charm_upload.upload(charm, choices, only, settings, reporter)
+
+    @contextlib.contextmanager
+    def _uploading(
+        self, charm: str, resource: str, progress: _Callback | None, review_timeout: float
+    ) -> Iterator[resource_upload.ResourceUpload]:
+        """Yield the upload of one resource; errors are told with its resource and its ID."""
+        for name in (charm, resource):
+            values.parse_name(name, self._spell)
+        reporter = _progress.Reporter(progress)
+        with _errors.translated():
+            one = resource_upload.ResourceUpload(
+                charm, resource, settings=self._settings(reporter, review_timeout), report=reporter
+            )
+            try:
+                yield one
+            except _errors.UploadError as error:
+                error.resource = error.resource or resource
+                error.upload_id = one.result.upload_id
+                raise
+
+    def _settings(
+        self,
+        reporter: _progress.Reporter,
+        review_timeout: float,
+        *,
+        skip_known_content: bool = False,
+        dry_run: bool = False,
+    ) -> resource_upload.Settings:
+        host = urllib.parse.urlsplit(self._api_url).netloc
+        given = self._credentials
+        return resource_upload.Settings(
+            store=store.Store(
+                credentials.parse(given) if given else credentials.find(host),
+                api_url=self._api_url,
+                storage_url=self._storage_url,
+                on_retry=reporter.note,
+            ),
+            engine=self._engine,
+            registry_url=self._registry_url,
+            spell=self._spell,
+            review_timeout=review_timeout,
+            skip_known_content=skip_known_content,
+            dry_run=dry_run,
+        )
