@@ -189,7 +189,7 @@ def test_images_of_both_types_are_fetched_if_their_auto_fetch_is_true(charms, li
     charm = charms.make(resources={'oci': IMAGE}, reactive=OBSERVER)
     subject = live(charm)
     _declare(subject, resources)
-    for name in resources:
+    for name in resources.keys() - {'file'}:
         subject.attach(name, f'a/{name}')
     (install,) = subject.run('install')
     assert images(install.pod_spec) == {'oci': ('a/oci', '', ''), 'docker': ('a/docker', '', '')}

@@ -30,7 +30,16 @@ def charm(tmp_path):
         hooks = {'install': '', 'upgrade-charm': '', 'config-changed': '', 'update-status': ''}
         for name, script in {**hooks, **(scripts or {})}.items():
             write(root / ('actions' if name in (actions or {}) else 'hooks') / name, script)
-        about = {'name': 'tested', 'resources': {'web': {'type': 'oci-image'}}, **metadata}
+        about = {
+            'name': 'tested',
+            'summary': 'A charm to test with',
+            'description': 'Made by a test.',
+            'resources': {'web': {'type': 'oci-image'}},
+            **metadata,
+        }
+        for role in ('requires', 'provides', 'peers'):
+            for name, endpoint in about.get(role, {}).items():
+                about[role][name] = {'interface': name, **endpoint}
         (root / 'metadata.yaml').write_text(yaml.safe_dump(about))
         (root / 'actions.yaml').write_text(yaml.safe_dump(actions or {}))
         (root / 'config.yaml').write_text(yaml.safe_dump({'options': config or {}}))

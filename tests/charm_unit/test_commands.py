@@ -91,7 +91,7 @@ def test_a_script_of_operators_commands_is_obeyed(charm, typed, tmp_path):
     ],
 )
 def test_a_wrong_command_ends_a_script(charm, typed, script, error):
-    known = {'web': {'type': 'oci-image'}, 'data': {'type': 'file'}}
+    known = {'web': {'type': 'oci-image'}, 'data': {'type': 'file', 'filename': 'd'}}
     built = charm(actions={'backup': {}}, resources=known)
     done = typed('run', built, script=f'{script}\nstatus\n')
     assert done.returncode == 2

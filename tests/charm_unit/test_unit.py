@@ -107,7 +107,7 @@ def test_what_the_charm_does_not_have_is_named(charm):
         ):
             with pytest.raises(charm_unit.UsageError, match='the charm has no '):
                 call()
-        with pytest.raises(charm_unit.UsageError, match='option port expected int'):
+        with pytest.raises(charm_unit.UsageError, match='option "port" expected int'):
             unit.configure(port='eighty')
         unit.configure(port='80')
         assert unit.config == {'port': 80}

@@ -96,6 +96,8 @@ def make(
     (charm / 'hooks').mkdir(parents=True)
     metadata = {
         'name': name,
+        'summary': 'A charm to test with',
+        'description': 'Made by a test.',
         'resources': {
             **{resource: {'type': 'oci-image'} for resource in resources},
             **{resource: {'type': 'file', 'filename': resource} for resource in files},

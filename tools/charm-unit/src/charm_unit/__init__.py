@@ -17,6 +17,7 @@ from charm_unit._unit.errors import (
     CharmEnvironmentError,
     CharmUnitError,
     HookFailedError,
+    InvalidCharmError,
     NotABuiltCharmError,
     UsageError,
 )
@@ -30,6 +31,7 @@ __all__ = [
     'CharmEnvironmentError',
     'CharmUnitError',
     'HookFailedError',
+    'InvalidCharmError',
     'NotABuiltCharmError',
     'Relation',
     'Run',

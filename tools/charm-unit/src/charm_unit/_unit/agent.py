@@ -62,9 +62,7 @@ class Agent:
     @property
     def config(self) -> dict[str, typing.Any]:
         """All options as the charm sees them."""
-        declared = charm.read_yaml(self.folders.charm / 'config.yaml').get('options') or {}
-        defaults = {name: (option or {}).get('default') for name, option in declared.items()}
-        return {**defaults, **self.options}
+        return {**charm.BuiltCharm(self.folders.charm).defaults, **self.options}
 
     def state(self) -> dict[str, typing.Any]:
         """Return everything in the charm's key-value store."""
@@ -92,6 +90,7 @@ class Agent:
     def install_charm(self, built: charm.BuiltCharm) -> None:
         """Replace the charm's files; what a hook wrote beside them stays, as in Juju."""
         self.built = built
+        self.options = built.settings(self.options)
         self._found = environment.find(built.folder, self._python)
         folder = self.folders.charm
         for file in self._shipped:

@@ -1,5 +1,6 @@
 """A charm as `charm-build` leaves it."""
 
+import contextlib
 import copy
 import functools
 import os
@@ -8,9 +9,12 @@ import typing
 
 import yaml
 
-from charm_unit._unit import errors
+from charm_unit._unit import errors, go_yaml, json_schema, options
 
 _MAKES_ONE = 'run `charm-build` on its source and pass the folder that it creates'
+
+ROLES = ('requires', 'provides', 'peers')
+"""What an endpoint of a charm can be."""
 
 _OF_OPS = ('src/charm.py', 'venv/ops', 'lib/ops', 'mod/operator')
 _OF_REACTIVE = (
@@ -58,16 +62,13 @@ class BuiltCharm:
     @property
     def endpoints(self) -> dict[str, str]:
         """The role (requires, provides, peers) of each of the charm's endpoints, by name."""
-        return {
-            name: role
-            for role in ('requires', 'provides', 'peers')
-            for name in self.metadata.get(role) or {}
-        }
+        return {name: role for role in ROLES for name in self.metadata.get(role) or {}}
 
     @functools.cached_property
     def options(self) -> dict[str, dict[str, typing.Any]]:
         """The entries of config.yaml, by name."""
-        return read_yaml(self.folder / 'config.yaml').get('options') or {}
+        declared = read_yaml(self.folder / 'config.yaml').get('options') or {}
+        return {str(name): entry or {} for name, entry in declared.items()}
 
     @functools.cached_property
     def actions(self) -> dict[str, dict[str, typing.Any]]:
@@ -77,20 +78,56 @@ class BuiltCharm:
             for name, entry in read_yaml(self.folder / 'actions.yaml').items()
         }
 
-    def default_parameters(self, action: str) -> dict[str, typing.Any]:
-        """Return the parameters that an action has without being told; raise UsageError."""
+    @property
+    def defaults(self) -> dict[str, typing.Any]:
+        """The defaults of its options, each as its type."""
+        return {
+            name: options.coerce(name, entry.get('type') or 'string', entry.get('default'))
+            for name, entry in self.options.items()
+        }
+
+    def settings(self, given: typing.Mapping[str, typing.Any]) -> dict[str, typing.Any]:
+        """Return which of an older build's settings this one accepts: Juju drops the others."""
+        kept = {}
+        for name in given.keys() & self.options.keys():
+            with contextlib.suppress(options.Refused):
+                kind = self.options[name].get('type') or 'string'
+                kept[name] = options.coerce(name, kind, given[name])
+        return kept
+
+    def parameters(
+        self, action: str, given: typing.Mapping[str, typing.Any]
+    ) -> dict[str, typing.Any]:
+        """Return an action's parameters with its defaults; raise UsageError as Juju rejects them.
+
+        state/action.go of juju/juju 2.9.31: what is given is validated, then come the defaults.
+        """
         if action not in self.actions:
             raise errors.UsageError(errors.unknown('action', action, self.actions))
-        return {
-            name: entry['default']
-            for name, entry in (self.actions[action].get('params') or {}).items()
-            if isinstance(entry, dict) and 'default' in entry
-        }
+        known = schema(action, self.actions[action])
+        wrong = json_schema.errors(known, dict(given))
+        if wrong:
+            raise errors.UsageError(f'action {action}: validation failed: {"; ".join(wrong)}')
+        return json_schema.with_defaults(known, given)
 
     @functools.cached_property
     def layer(self) -> dict[str, typing.Any]:
         """The contents of the built layer.yaml."""
         return read_yaml(self.folder / 'layer.yaml')
+
+
+def schema(name: str, entry: typing.Mapping[str, typing.Any]) -> dict[str, typing.Any]:
+    """Return the JSON Schema that Juju makes of an action in actions.yaml."""
+    whole = {
+        'description': 'No description',
+        'type': 'object',
+        'title': name,
+        'properties': {},
+        **entry,
+    }
+    if 'params' in whole:
+        whole['properties'] = whole.pop('params')
+    return whole
 
 
 def read_yaml(file: pathlib.Path) -> dict[str, typing.Any]:
@@ -106,7 +143,7 @@ def read_yaml(file: pathlib.Path) -> dict[str, typing.Any]:
 def _read(file: pathlib.Path, *_changed: int) -> dict[str, typing.Any]:
     """Read a file once, as long as it stays as it is: every hook wants to know it."""
     try:
-        content = yaml.safe_load(file.read_text())
+        content = go_yaml.load(file.read_text()).value
     except (yaml.YAMLError, ValueError) as error:
         raise errors.NotABuiltCharmError(f'{file} cannot be read: {error}') from error
     return content if isinstance(content, dict) else {}

@@ -2,6 +2,7 @@
 
 CharmUnitError
 NotABuiltCharmError
+InvalidCharmError
 CharmEnvironmentError
 UsageError
 HookFailedError     an AssertionError, too
@@ -19,6 +20,10 @@ class CharmUnitError(Exception):
 
 class NotABuiltCharmError(CharmUnitError):
     """The folder does not hold a reactive charm that `charm-build` made."""
+
+
+class InvalidCharmError(CharmUnitError):
+    """Juju would refuse to deploy the charm: the message has the files and lines at fault."""
 
 
 class CharmEnvironmentError(CharmUnitError):

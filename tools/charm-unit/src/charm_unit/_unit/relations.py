@@ -41,6 +41,16 @@ class Relations:
         self._known[relation.id] = relation
         return relation
 
+    def check_kept(self, refreshed: charm.BuiltCharm) -> None:
+        """Raise UsageError if a charm lacks an endpoint that has a relation, as Juju does."""
+        for relation in self._known.values():
+            if relation.endpoint not in refreshed.endpoints:
+                ends = f'{self._agent.model.application}:{relation.endpoint}'
+                raise errors.UsageError(
+                    f'would break relation "{ends} '
+                    f'{relation.remote_application}:{relation.endpoint}"'
+                )
+
     def receive(
         self,
         endpoint: str,

@@ -82,24 +82,3 @@ def slow(resource: model.Attached, seconds: float) -> str:
         f"sleep {seconds}; mkdir -p {shlex.quote(str(file.parent))}; printf %b '{octal}' >{path}; "
         f'printf %s {path}'
     )
-
-
-def option(name: str, value: typing.Any, declared: typing.Mapping[str, typing.Any]) -> typing.Any:
-    """Return an option's value as its declared type; raise UsageError as Juju rejects it."""
-    kind = declared.get('type', 'string')
-    wrong = errors.UsageError(f'option {name} expected {kind}, got {value!r}')
-    if kind == 'string':
-        if isinstance(value, str):
-            return value
-        raise wrong
-    if kind == 'boolean':
-        text = str(value).lower()
-        if text not in ('true', 'false'):
-            raise wrong
-        return text == 'true'
-    if isinstance(value, bool):
-        raise wrong
-    try:
-        return int(value) if kind == 'int' else float(value)
-    except (TypeError, ValueError):
-        raise wrong from None

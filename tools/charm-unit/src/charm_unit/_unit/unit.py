@@ -11,6 +11,7 @@ from charm_unit._unit import (
     agent,
     charm,
     context,
+    deployable,
     errors,
     juju_version,
     model,
@@ -18,6 +19,7 @@ from charm_unit._unit import (
     resources,
     spec,
 )
+from charm_unit._unit import options as charm_options
 from charm_unit._unit.runs import Run  # the units have a property of the module's name
 
 JUJU = '2.9.49'
@@ -53,6 +55,7 @@ class Unit:
 
     Raises:
         NotABuiltCharmError: `built` does not hold a reactive charm that `charm-build` made
+        InvalidCharmError: Juju would refuse to deploy the charm
         CharmEnvironmentError: the interpreter or the charm's Python packages cannot be used
         UsageError: Juju would reject an argument, or `folder` has a unit already
         HookFailedError: a hook of the deployment failed
@@ -86,6 +89,7 @@ class Unit:
         """Whether a hook that fails raises HookFailedError."""
         self._juju = juju_version.JujuVersion(juju)
         found = charm.BuiltCharm(built)
+        deployable.check(found, self._juju)
         self._model = model.Model(
             found.name, f'{found.name}/0', leader, charmhub=self._juju.shares_details_file
         )
@@ -323,9 +327,13 @@ class Unit:
     ) -> list[Run]:
         """Refresh the unit to a different build, or to the same, and to `images` by resource.
 
-        Raises NotABuiltCharmError, CharmEnvironmentError or UsageError as Unit does.
+        Raises what Unit does, and UsageError if the refreshed charm lacks an endpoint that has a
+        relation.
         """
-        self._agent.install_charm(self.built if built is None else charm.BuiltCharm(built))
+        refreshed = self.built if built is None else charm.BuiltCharm(built)
+        deployable.check(refreshed, self._juju)
+        self._relations.check_kept(refreshed)
+        self._agent.install_charm(refreshed)
         for resource, image in (images or {}).items():
             self._agent.resource(resource).content = self._attached(resource, image)
         return self._run_queued('upgrade-charm', 'config-changed')
@@ -336,19 +344,28 @@ class Unit:
         """Set options; in a keyword, an underscore stands for a hyphen if no option has it.
 
         A string is converted to the type that config.yaml declares; None resets an option to its
-        default. Raises UsageError for an undeclared option and for a value of another type.
+        default. To set options to what they are set to runs no hook. Raises UsageError for an
+        undeclared option and for a value of another type.
         """
-        declared = charm.read_yaml(self.charm / 'config.yaml').get('options') or {}
+        declared = charm.BuiltCharm(self.charm).options
         named = {
             name if name in declared else name.replace('_', '-'): value
             for name, value in more.items()
         }
+        changed = dict(self._agent.options)
         for name, value in {**(options or {}), **named}.items():
             if name not in declared:
                 raise errors.UsageError(errors.unknown('option', name, declared))
-            self._agent.options.pop(name, None)
+            changed.pop(name, None)
             if value is not None:
-                self._agent.options[name] = resources.option(name, value, declared[name] or {})
+                kind = declared[name].get('type') or 'string'
+                try:
+                    changed[name] = charm_options.value(name, kind, value)
+                except charm_options.Refused as refused:
+                    raise errors.UsageError(str(refused)) from None
+        if changed == self._agent.options:
+            return []  # settings with the same hash
+        self._agent.options = changed
         return self._run_queued('config-changed')
 
     def relate(
@@ -414,10 +431,11 @@ class Unit:
     ) -> list[Run]:
         """Run an action of the charm; its result is the `action` of the one run.
 
-        An action that fails raises nothing. Raises UsageError if the charm has no such action.
+        An action that fails raises nothing. Raises UsageError if the charm has no such action,
+        and for parameters that actions.yaml does not allow.
         """
-        defaults = charm.BuiltCharm(self.charm).default_parameters(action)
-        running = context.Action(action, {**defaults, **(parameters or {})})
+        found = charm.BuiltCharm(self.charm).parameters(action, parameters or {})
+        running = context.Action(action, found)
         return [self._agent.run(action, action=running)]
 
     # What Juju does
@@ -440,7 +458,7 @@ class Unit:
         password: str = '',
     ) -> bytes:
         self._agent.resource(resource)
-        kind = self.built.resources[resource]['type']
+        kind = charm.BuiltCharm(self.charm).resources[resource]['type']
         return resources.content(resource, kind, given, self._juju, username, password)
 
     def _run_queued(self, *hooks: str) -> list[Run]:

@@ -1,0 +1,294 @@
+"""What Juju refuses at a deployment is refused, with its file and line.
+
+metadata.yaml, config.yaml and actions.yaml are held against meta.go, resources.go,
+extra_bindings.go, config.go and actions.go of juju/charm v8, of Juju 2.9.31.
+"""
+
+import re
+
+import pytest
+import yaml
+
+import charm_unit
+
+GOOD = {
+    'metadata': 'name: tested\nsummary: A charm\ndescription: To test with.\n',
+    'config': 'options: {}\n',
+    'actions': '',
+}
+
+
+@pytest.fixture
+def built(charm):
+    """A function that makes a charm with this text after a good beginning of a file."""
+
+    def make(file, text, replace=False):
+        folder = charm()
+        for name, good in GOOD.items():
+            content = good if name != file else text if replace else good + text
+            (folder / f'{name}.yaml').write_text(content)
+        return folder
+
+    return make
+
+
+METADATA = [
+    ('resources: {web: {type: image}}', 4, 'unsupported resource type "image"'),
+    ('resources: {web: {type: docker}}', 4, 'unsupported resource type "docker"'),
+    ('resources:\n  web: {type: oci-image}\n  data: {type: file}', 6, 'resource missing filename'),
+    ('resources:\n  data:\n    filename: a/b', 6, 'filename cannot contain "/" (got "a/b")'),
+    ('resources:\n  data: {}', 5, 'resource data: resource missing filename'),
+    ('resources: {web: {type: 5}}', 4, 'metadata: resources.web.type: expected string, got 5'),
+    ('resources: [web]', 4, 'metadata: resources: expected map, got ["web"]'),
+    ('requires: {juju-info: {interface: x}}', 4, 'using a reserved relation name: "juju-info"'),
+    ('provides: {a: {interface: juju-x}}', 4, 'relation "a" using a reserved interface: "juju-x"'),
+    ('requires: {db: {}}', 4, 'metadata: requires.db.interface: expected string, got nothing'),
+    ('requires: {db: {interface: x, scope: z}}', 4, 'requires.db.scope: unexpected value "z"'),
+    ('peers: {a: x}\nprovides:\n  a: x', 4, 'using a duplicated relation name: "a"'),
+    ('series: [Xenial]', 4, 'charm "tested" declares invalid series: "Xenial"'),
+    ('tags: misc', 4, 'metadata: tags: expected list, got "misc"'),
+    ('extra-bindings: {}', 4, 'extra bindings cannot be empty when specified'),
+    ('extra-bindings: {a: }\nrequires: {a: x}', 4, 'relation names (a) cannot be used in extra'),
+    ('storage: {data: {type: nfs}}', 4, 'metadata: storage.data.type: unexpected value "nfs"'),
+    ('storage: {d: {type: block, location: /x}}', 4, 'location may not be specified for "type: b'),
+    ('storage: {d: {type: filesystem, multiple: {range: 0}}}', 4, 'invalid count 0'),
+    ('deployment: {type: stateful}', 4, 'must declare at least one series'),
+    ('series: [kubernetes]\ndeployment: {type: x}', 5, 'deployment.type: unexpected value "x"'),
+    ('min-juju-version: 3.0.0', 4, "charm's min version (3.0.0) is higher than this juju model's"),
+    ('min-juju-version: new', 4, 'invalid min-juju-version: invalid version "new"'),
+    ('requires: {db: [', 4, 'yaml: '),
+]
+
+
+@pytest.mark.parametrize(('text', 'line', 'reason'), METADATA)
+def test_metadata_yaml_that_juju_refuses_is_refused(built, text, line, reason):
+    folder = built('metadata', text)
+    with pytest.raises(charm_unit.InvalidCharmError) as caught:
+        charm_unit.Unit(folder, deploy=False)
+    listed = str(caught.value).splitlines()[1:]
+    assert any(
+        told.startswith(f'{folder}/metadata.yaml:{line}: ') and reason in told for told in listed
+    )
+
+
+@pytest.mark.parametrize(
+    ('text', 'line', 'reason'),
+    [
+        ('summary: a\ndescription: b', 1, 'metadata: name: expected string, got nothing'),
+        ('name: tested\nsummary: a', 1, 'metadata: description: expected string, got nothing'),
+        ('name: a\nsummary: 5\ndescription: b', 2, 'metadata: summary: expected string, got 5'),
+        ('summary: a\nname: Bad_Name\ndescription: b', 2, 'charm name "Bad_Name" not valid'),
+    ],
+)
+def test_a_charm_has_a_name_a_summary_and_a_description(built, text, line, reason):
+    with pytest.raises(charm_unit.InvalidCharmError, match=f'metadata.yaml:{line}: {reason}'):
+        charm_unit.Unit(built('metadata', text, replace=True), deploy=False)
+
+
+@pytest.mark.parametrize(
+    ('entry', 'line', 'reason'),
+    [
+        ('type: integer', 3, 'invalid config: option "a" has unknown type "integer"'),
+        ('default: 80', 3, 'invalid config default: option "a" expected string, got 80'),
+        ('default: yes', 3, 'invalid config default: option "a" expected string, got true'),
+        ('default: y', 3, 'invalid config default: option "a" expected string, got true'),
+        ('type: int\n    default: 1.0', 4, 'option "a" expected int, got 1.0'),
+        ('type: int\n    default: ""', 4, 'option "a" expected int, got ""'),
+        ('type: int\n    default: true', 4, 'option "a" expected int, got true'),
+        ('type: boolean\n    default: "no"', 4, 'option "a" expected boolean, got "no"'),
+        ('type: boolean\n    default: 1', 4, 'option "a" expected boolean, got 1'),
+        ('type: float\n    default: "1"', 4, 'option "a" expected float, got "1"'),
+    ],
+)
+def test_config_yaml_that_juju_refuses_is_refused(built, entry, line, reason):
+    folder = built('config', f'options:\n  a:\n    {entry}\n', replace=True)
+    with pytest.raises(charm_unit.InvalidCharmError, match=f'config.yaml:{line}: .*{reason}'):
+        charm_unit.Unit(folder, deploy=False)
+
+
+@pytest.mark.parametrize('text', ['', '{}', 'option: {}'])
+def test_a_config_yaml_without_options_is_refused(built, text):
+    with pytest.raises(charm_unit.InvalidCharmError, match='invalid config: empty configuration'):
+        charm_unit.Unit(built('config', text, replace=True), deploy=False)
+
+
+@pytest.mark.parametrize(
+    ('kind', 'default', 'value'),
+    [
+        ('int', '"0x10"', 16),
+        ('int', '"010"', 8),
+        ('int', '0x10', 16),
+        ('float', '1', 1.0),
+        ('float', '1e3', 1000.0),
+        ('boolean', '"t"', True),
+        ('boolean', 'off', False),
+        ('string', '2024-01-31', '2024-01-31'),
+        ('string', '1:20', '1:20'),
+        ('string', '""', ''),
+        ('string', '', None),
+    ],
+)
+def test_a_default_is_coerced_where_juju_coerces(built, kind, default, value):
+    text = f'options:\n  a: {{type: {kind}, default: {default}}}\n'
+    with charm_unit.Unit(built('config', text, replace=True), deploy=False) as unit:
+        assert unit.config == {'a': value}
+        assert type(unit.config['a']) is type(value)
+
+
+@pytest.mark.parametrize(
+    ('text', 'line', 'reason'),
+    [
+        ('Back_up: {}', 1, 'bad action name Back_up'),
+        ('juju-run: {}', 1, 'cannot use action name juju-run: the "juju-" prefix is reserved'),
+        ('a: {description: 5}', 1, 'value for schema key "description" must be a string'),
+        ('a:\n  required: b', 2, 'value for schema key "required" must be a YAML list'),
+        ('a:\n  params: [b]', 2, 'params failed to parse as a map'),
+        ('a:\n  params:\n    b:\n      $ref: x', 4, 'schema key "$ref" not compatible with this'),
+        ('a:\n  params:\n    b: {type: text}', 3, 'invalid params schema for action schema a: te'),
+        ('a:\n  params:\n    b: string', 3, 'schema must be of type object'),
+        ('a:\n  params:\n    b: {minimum: x}', 3, 'minimum must be of a number'),
+        (
+            'a:\n  params:\n    b: {minimum: 2, maximum: 1}',
+            3,
+            'minimum cannot be greater than max',
+        ),
+        ('a:\n  params:\n    b: {pattern: "["}', 3, "Invalid regex pattern '['"),
+        ('a:\n  additionalProperties: x', 2, 'additionalProperties must be of type boolean/sch'),
+        ('- a', 1, 'actions must be a map'),
+    ],
+)
+def test_actions_yaml_that_juju_refuses_is_refused(built, text, line, reason):
+    folder = built('actions', text)
+    with pytest.raises(
+        charm_unit.InvalidCharmError, match=f'actions.yaml:{line}: .*{re.escape(reason)}'
+    ):
+        charm_unit.Unit(folder, deploy=False)
+
+
+def test_all_that_is_wrong_is_told_at_once(built):
+    folder = built('metadata', 'resources: {a: {}}\nseries: [X]')
+    (folder / 'config.yaml').write_text('options: {a: {type: integer}}')
+    with pytest.raises(charm_unit.InvalidCharmError) as caught:
+        charm_unit.Unit(folder, deploy=False)
+    assert len(str(caught.value).splitlines()) == 4
+
+
+def test_what_juju_refuses_is_refused_in_an_upgrade_too(charm, built):
+    with charm_unit.Unit(charm(folder='first'), deploy=False) as unit:
+        with pytest.raises(charm_unit.InvalidCharmError, match='unknown type'):
+            unit.upgrade(built('config', 'options: {a: {type: x}}', replace=True))
+        assert unit.built.folder.name == 'first'
+
+
+def test_an_upgrade_that_lacks_an_endpoint_with_a_relation_is_refused(charm):
+    first, second = charm(requires={'db': {}}), charm(folder='second')
+    with charm_unit.Unit(first, deploy=False) as unit:
+        unit.upgrade(second)
+        unit.upgrade(first)
+        unit.relate('db', 'mysql/0')
+        with pytest.raises(charm_unit.UsageError, match='would break relation "tested:db mysql:'):
+            unit.upgrade(second)
+
+
+def test_an_upgrade_drops_what_is_set_and_no_longer_accepted(charm):
+    first = charm(config={'a': {'type': 'string'}, 'b': {'type': 'int'}, 'c': {'type': 'int'}})
+    second = charm(folder='second', config={'a': {'type': 'int'}, 'b': {'type': 'float'}})
+    with charm_unit.Unit(first, deploy=False, config={'a': 'x', 'b': 2, 'c': 3}) as unit:
+        unit.upgrade(second)
+        assert unit.config == {'a': None, 'b': 2.0}
+
+
+# What an operator sets
+
+
+@pytest.mark.parametrize(
+    ('kind', 'given', 'value'),
+    [
+        *[('int', '80', 80), ('int', 80, 80), ('int', '-1', -1), ('float', 1, 1.0)],
+        *[('float', '1e3', 1000.0), ('boolean', 'True', True), ('boolean', '0', False)],
+        *[('string', 'x', 'x'), ('string', '', '')],
+    ],
+)
+def test_an_option_is_set_to_what_juju_makes_of_it(charm, kind, given, value):
+    with charm_unit.Unit(charm(config={'a': {'type': kind}}), deploy=False) as unit:
+        unit.configure(a=given)
+        assert unit.config == {'a': value}
+
+
+@pytest.mark.parametrize(
+    ('kind', 'given'),
+    [
+        *[('int', '0x10'), ('int', 'x'), ('int', 1.0), ('int', True), ('int', str(2**63))],
+        *[('float', 'x'), ('float', True), ('boolean', 'yes'), ('boolean', 1), ('string', 5)],
+    ],
+)
+def test_an_option_of_another_type_is_refused(charm, kind, given):
+    with charm_unit.Unit(charm(config={'a': {'type': kind}}), deploy=False) as unit:
+        with pytest.raises(charm_unit.UsageError, match=f'option "a" expected {kind}, got '):
+            unit.configure(a=given)
+        assert unit.config == {'a': None}
+
+
+def test_an_option_that_is_set_to_what_it_is_set_to_runs_no_hook(charm):
+    """The hash of the settings decides, state/watcher.go: the default is none of them."""
+    with charm_unit.Unit(charm(config={'a': {'type': 'int', 'default': 1}})) as unit:
+        assert [run.hook for run in unit.configure(a=2)] == ['config-changed']
+        assert unit.configure(a='2') == []
+        assert [run.hook for run in unit.configure(a=None)] == ['config-changed']
+        assert unit.configure(a=None) == []
+        assert [run.hook for run in unit.configure(a=1)] == ['config-changed']
+
+
+SCHEMA = """
+backup:
+  additionalProperties: false
+  required: [mb]
+  params:
+    mb: {type: integer, minimum: 1, maximum: 9}
+    to: {type: string, enum: [a, b], default: a}
+    tags: {type: array, items: {type: string}, uniqueItems: true}
+    inner:
+      type: object
+      properties: {depth: {type: integer, default: 3}}
+"""
+
+
+@pytest.fixture
+def backup(charm):
+    folder = charm({'backup': 'action-get --format=json'}, actions=yaml.safe_load(SCHEMA))
+    with charm_unit.Unit(folder, deploy=False) as unit:
+        yield lambda parameters: unit.run_action('backup', parameters)[0].output
+
+
+def test_an_action_has_the_defaults_that_it_declares(backup):
+    assert backup({'mb': 5}) == '{"inner":{"depth":3},"mb":5,"to":"a"}\n'
+    assert backup({'mb': 5, 'to': 'b', 'inner': {}}) == '{"inner":{"depth":3},"mb":5,"to":"b"}\n'
+
+
+@pytest.mark.parametrize(
+    ('parameters', 'reason'),
+    [
+        ({}, '(root) : "mb" property is missing and required, given {}'),
+        ({'mb': 5, 'gb': 1}, '(root) : additional property "gb" is not allowed, given {'),
+        ({'mb': '5'}, '(root).mb : must be of type integer, given "5"'),
+        ({'mb': True}, '(root).mb : must be of type integer, given true'),
+        ({'mb': 1.5}, '(root).mb : must be of type integer, given 1.5'),
+        ({'mb': 0}, '(root).mb : must be greater than or equal to 1, given 0'),
+        ({'mb': 10}, '(root).mb : must be lower than or equal to 9, given 10'),
+        ({'mb': 5, 'to': 'c'}, '(root).to : must match one of the enum values ["a","b"], given'),
+        ({'mb': 5, 'tags': [1]}, '(root).tags.0 : must be of type string, given 1'),
+        ({'mb': 5, 'tags': ['a', 'a']}, '(root).tags : array items must be unique, given'),
+        ({'mb': 5, 'inner': {'depth': 'x'}}, '(root).inner.depth : must be of type integer'),
+    ],
+)
+def test_parameters_that_an_action_does_not_allow_are_refused(backup, parameters, reason):
+    with pytest.raises(charm_unit.UsageError) as caught:
+        backup(parameters)
+    assert str(caught.value).startswith('action backup: validation failed: ')
+    assert reason in str(caught.value)
+
+
+def test_a_parameter_that_is_not_declared_is_taken_unless_the_action_says_no(charm):
+    folder = charm({'backup': 'action-get x'}, actions={'backup': {'params': {}}})
+    with charm_unit.Unit(folder, deploy=False) as unit:
+        assert unit.run_action('backup', {'x': 'y'})[0].output == 'y\n'

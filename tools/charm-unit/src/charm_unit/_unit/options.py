@@ -1,0 +1,88 @@
+"""The options of a charm, as config.go of juju/charm v8 has them."""
+
+import json
+import re
+import typing
+
+TYPES = ('string', 'int', 'float', 'boolean')
+_BOOLEANS = {
+    **dict.fromkeys(('1', 't', 'T', 'TRUE', 'true', 'True'), True),
+    **dict.fromkeys(('0', 'f', 'F', 'FALSE', 'false', 'False'), False),
+}
+_INT64 = range(-(2**63), 2**63)
+
+
+class Refused(Exception):
+    """Juju refuses a value; in its words."""
+
+
+def parse(name: str, kind: str, text: str) -> typing.Any:
+    """Return an option's value from a string, such as `juju config` takes; raise Refused."""
+    found: typing.Any = None
+    if kind == 'string':
+        return text
+    if kind == 'int' and re.fullmatch('[-+]?[0-9]+', text, re.ASCII):
+        found = int(text)
+    elif kind == 'float':
+        found = _float(text)
+    elif kind == 'boolean':
+        found = _BOOLEANS.get(text)
+    if found is None or (kind == 'int' and found not in _INT64):
+        raise _wrong(name, kind, text)
+    return found
+
+
+def coerce(name: str, kind: str, value: typing.Any) -> typing.Any:
+    """Return a value of config.yaml, or of a file of options, as its type; raise Refused.
+
+    A string becomes an int or a boolean if it can, an int becomes a float; nothing else changes.
+    """
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if value is None:
+        return None
+    if kind == 'string' and isinstance(value, str):
+        return value
+    if kind == 'int':
+        found = value if isinstance(value, int) and is_number else _integer(value)
+        if found is not None and found in _INT64:
+            return found
+    if kind == 'float' and is_number:
+        return float(value)
+    if kind == 'boolean':
+        if isinstance(value, bool):
+            return value
+        if isinstance(value, str) and value in _BOOLEANS:
+            return _BOOLEANS[value]
+    raise _wrong(name, kind, value)
+
+
+def value(name: str, kind: str, given: typing.Any) -> typing.Any:
+    """Return an option's value from what an operator sets; raise Refused."""
+    return parse(name, kind, given) if isinstance(given, str) else coerce(name, kind, given)
+
+
+def _integer(text: typing.Any) -> 'int | None':
+    """Return what Go's strconv.ParseInt makes of a string with the base 0."""
+    if not isinstance(text, str):
+        return None
+    sign, digits = (text[:1], text[1:]) if text[:1] in ('+', '-') else ('', text)
+    if re.fullmatch('0[0-7]+', digits):
+        digits = f'0o{digits[1:]}'
+    try:
+        return int(f'{sign}{digits}', 0) if digits[:1].isdigit() else None
+    except ValueError:
+        return None
+
+
+def _float(text: str) -> 'float | None':
+    if text != text.strip() or '_' in text:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _wrong(name: str, kind: str, given: typing.Any) -> Refused:
+    shown = json.dumps(given, ensure_ascii=False, default=str)
+    return Refused(f'option {json.dumps(name)} expected {kind}, got {shown}')
