@@ -24,7 +24,12 @@ def test_pre_commit_calls_what_lint_calls():
     assert {repo['repo'] for repo in configuration['repos']} == {'local'}
     tox = configparser.ConfigParser()
     tox.read(ROOT / 'tox.ini')
-    for tool, command in (('ruff', 'ruff'), ('mypy', 'mypy'), ('import-linter', 'lint-imports')):
+    for tool, command in (
+        ('ruff', 'ruff'),
+        ('mypy', 'mypy'),
+        ('import-linter', 'lint-imports'),
+        ('basedpyright', 'basedpyright'),
+    ):
         assert re.search(rf'(?m)^{tool}==', tox['testenv:lint']['deps'])
         assert re.search(rf'(?m)^{command}\b', tox['testenv:lint']['commands'])
 

@@ -63,7 +63,7 @@ class Error(Exception):
         line: where the resource was made, such as `fabfile.py:12`, or ''
     """
 
-    code = 'error'
+    code: str = 'error'
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class Error(Exception):
         self.message = message
         self.resolution = resolution
         self.status = status
-        self.codes = tuple(filter(None, codes))
+        self.codes: tuple[str, ...] = tuple(filter(None, codes))
         self.registry = registry
         self.reference = reference
         self.resource = resource
@@ -91,13 +91,13 @@ class Error(Exception):
 class BuildError(Error):
     """An image cannot be built."""
 
-    code = 'build-error'
+    code: str = 'build-error'
 
 
 class ResourceError(BuildError, ValueError):
     """An argument of a resource or of the builder is not valid."""
 
-    code = 'resource-error'
+    code: str = 'resource-error'
 
     def __init__(self, reason: str, line: str = '', *, resource: str = '') -> None:
         super().__init__(f'{line}: {reason}' if line else reason, resource=resource, line=line)
@@ -111,7 +111,7 @@ class StepError(BuildError):
     wrote.
     """
 
-    code = 'step-error'
+    code: str = 'step-error'
 
     def __init__(
         self,
@@ -123,7 +123,7 @@ class StepError(BuildError):
         reason: str = '',
     ) -> None:
         self.command = command
-        self.output = tuple(output)
+        self.output: tuple[str, ...] = tuple(output)
         ended = f'ended with exit status {status}' if status is not None else f'failed: {reason}'
         lines = [f'{resource} ({line}): {command!r} {ended}']
         lines += [f'    {written}' for written in self.output]
@@ -133,47 +133,47 @@ class StepError(BuildError):
 class ImageError(Error):
     """An image cannot be read or used."""
 
-    code = 'image-error'
+    code: str = 'image-error'
 
 
 class ImageNotFoundError(ImageError):
     """The image does not exist."""
 
-    code = 'not-found-error'
+    code: str = 'not-found-error'
 
 
 class AmbiguousImageError(ImageError):
     """A short digest matches several images; `candidates` are their full digests."""
 
-    code = 'ambiguous-error'
+    code: str = 'ambiguous-error'
 
     def __init__(self, message: str, candidates: Iterable[str]) -> None:
         super().__init__(message)
-        self.candidates = tuple(candidates)
+        self.candidates: tuple[str, ...] = tuple(candidates)
 
 
 class InvalidImageError(ImageError):
     """It is not an image, is damaged, or cannot be used by a charm."""
 
-    code = 'invalid-image-error'
+    code: str = 'invalid-image-error'
 
 
 class LoginError(ImageError):
     """A login of `docker login` or `podman login` exists but cannot be used."""
 
-    code = 'login-error'
+    code: str = 'login-error'
 
 
 class EngineError(ImageError):
     """The engine cannot be reached, or reported an error."""
 
-    code = 'engine-error'
+    code: str = 'engine-error'
 
 
 class ContextNotFoundError(EngineError):
     """No docker context has that name."""
 
-    code = 'context-not-found'
+    code: str = 'context-not-found'
 
 
 class RegistryError(Error):
@@ -182,7 +182,7 @@ class RegistryError(Error):
     `retry_after` is the number of seconds after which it asks to be retried, or None.
     """
 
-    code = 'registry-error'
+    code: str = 'registry-error'
 
     def __init__(
         self,
@@ -219,32 +219,32 @@ class UploadError(Error):
     `upload_id` is what `resume` takes if everything was sent, else ''.
     """
 
-    code = 'upload-error'
-    upload_id = ''
+    code: str = 'upload-error'
+    upload_id: str = ''
 
 
 class ArgumentError(UploadError, ValueError):
     """An argument of an upload is not valid."""
 
-    code = 'argument-error'
+    code: str = 'argument-error'
 
 
 class CharmError(UploadError):
     """The charm does not exist or is not valid."""
 
-    code = 'charm-error'
+    code: str = 'charm-error'
 
 
 class CredentialsError(UploadError):
     """There are no usable credentials for Charmhub. The message says how to get some."""
 
-    code = 'credentials-error'
+    code: str = 'credentials-error'
 
 
 class StoreError(UploadError):
     """Charmhub rejected a request; `code` is Charmhub's own, if it gave one."""
 
-    code = 'store-error'
+    code: str = 'store-error'
 
     def __init__(
         self,
@@ -262,41 +262,41 @@ class StoreError(UploadError):
 class NotLoggedInError(StoreError):
     """The credentials have expired, were revoked or are wrong."""
 
-    code = 'not-logged-in'
+    code: str = 'not-logged-in'
 
 
 class NotAllowedError(StoreError):
     """The account, or its token, lacks the permission."""
 
-    code = 'not-allowed'
+    code: str = 'not-allowed'
 
 
 class NotFoundError(StoreError):
     """The charm or resource does not exist, or this account cannot see it."""
 
-    code = 'not-found'
+    code: str = 'not-found'
 
 
 class WrongTypeError(StoreError):
     """The resource is of a different type."""
 
-    code = 'wrong-type'
+    code: str = 'wrong-type'
 
 
 class RejectedError(StoreError):
     """The review failed. `errors` are mappings with a code and a message each."""
 
-    code = 'rejected'
+    code: str = 'rejected'
 
     def __init__(self, message: str, errors: Sequence[Mapping[str, str]]) -> None:
         super().__init__(message, codes=[error['code'] for error in errors])
-        self.errors = tuple(errors)
+        self.errors: tuple[Mapping[str, str], ...] = tuple(errors)
 
 
 class ReviewPendingError(StoreError):
     """The review is not finished within the timeout."""
 
-    code = 'review-pending'
+    code: str = 'review-pending'
 
 
 class UnavailableError(StoreError):
@@ -305,7 +305,7 @@ class UnavailableError(StoreError):
     `retry_after` is the number of seconds after which it asks to be retried, or None.
     """
 
-    code = 'unavailable'
+    code: str = 'unavailable'
 
     def __init__(
         self,
@@ -323,19 +323,19 @@ class UnavailableError(StoreError):
 class BusyError(UnavailableError):
     """Charmhub did not process the request: there were too many."""
 
-    code = 'busy'
+    code: str = 'busy'
 
 
 class InsecureURLError(StoreError):
     """Credentials would be sent unencrypted."""
 
-    code = 'insecure-url'
+    code: str = 'insecure-url'
 
 
 class FileChangedError(StoreError):
     """The file changed during its upload."""
 
-    code = 'file-changed'
+    code: str = 'file-changed'
 
 
 @contextlib.contextmanager

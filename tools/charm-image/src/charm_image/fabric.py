@@ -29,11 +29,11 @@ try:
     import invoke.context
     import invoke.exceptions
     import invoke.tasks
-except ModuleNotFoundError as error:
-    if (error.name or '').partition('.')[0] != 'invoke':
+except ModuleNotFoundError as _error:
+    if (_error.name or '').partition('.')[0] != 'invoke':
         raise
     raise ModuleNotFoundError(
-        "charm_image.fabric needs Fabric: pip install 'charm-image[fabric]'", name=error.name
+        "charm_image.fabric needs Fabric: pip install 'charm-image[fabric]'", name=_error.name
     ) from None
 
 if TYPE_CHECKING:

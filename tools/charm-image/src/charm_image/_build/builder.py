@@ -97,16 +97,16 @@ class DockerBuilder:
         client: docker.APIClient | None = None,
         engines: Mapping[str, str] | None = None,
     ):
-        self.image_id = ''
+        self.image_id: str = ''
         """The image's ID, sha256:…; for several platforms, the digest of the index. Empty until it
         is built."""
-        self.base_user = ''
+        self.base_user: str = ''
         """Whom the base runs as, if not root. Empty until it is built: only a build asks for it."""
         self.dry_run = dry_run
-        self.tag = None if tag is None else arguments.tag('tag', tag)
+        self.tag: str | None = None if tag is None else arguments.tag('tag', tag)
         self.platform = platform
-        self.output = None if output is None else arguments.check_output(output)
-        self.network = None if network is None else arguments.text('network', network)
+        self.output: str | None = None if output is None else arguments.check_output(output)
+        self.network: str | None = None if network is None else arguments.text('network', network)
         self._client = None if client is None else arguments.check_client(client)
         self._platforms = arguments.parse_platforms(platform)
         self._engines = arguments.parse_engines(engines, self._platforms)

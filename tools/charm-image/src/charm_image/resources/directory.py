@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import pathlib
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from charm_image.resources import copied, ownership, scripts, tree
 from charm_image.resources.resource import Common
@@ -39,7 +39,7 @@ class Directory(copied.Copied):
     """
 
     _own = ('owner', 'group', 'mode', 'parents', 'source', 'exclude', 'dockerignore')
-    policies = {
+    policies: ClassVar[Mapping[str, Sequence[str]]] = {
         'apply': (),
         'remove': (*_own, 'from_image', 'directory_mode'),
         'remove-recursive': (*_own, 'from_image', 'directory_mode'),
@@ -60,16 +60,18 @@ class Directory(copied.Copied):
         parents: bool = False,
         **common: Unpack[Common],
     ):
-        self.name = self._path('name', name)
-        self.owner = self._account('owner', owner)
-        self.group = self._account('group', group)
-        self.mode = self._mode(mode)
-        self.directory_mode = self._mode(directory_mode)
-        self.parents = self._flag('parents', parents)
-        self.exclude = tuple(
+        self.name: str = self._path('name', name)
+        self.owner: str | None = self._account('owner', owner)
+        self.group: str | None = self._account('group', group)
+        self.mode: int | None = self._mode(mode)
+        self.directory_mode: int | None = self._mode(directory_mode)
+        self.parents: bool = self._flag('parents', parents)
+        self.exclude: tuple[str, ...] = tuple(
             self._text('exclude', each) for each in self._several('exclude', 'patterns', exclude)
         )
-        self.dockerignore = self._flag('dockerignore', dockerignore)
+        self.dockerignore: bool = self._flag('dockerignore', dockerignore)
+        self.from_image: str | None
+        self.source: str | None
         self.from_image, self.source = self._from(from_image, source)
         narrowed = bool(self.exclude or self.dockerignore or self.directory_mode is not None)
         if self.source is None and narrowed:

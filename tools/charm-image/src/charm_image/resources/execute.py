@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from charm_image.resources import scripts, shell
 from charm_image.resources.resource import Common, Resource, kind
@@ -68,7 +68,7 @@ class Execute(Resource):
         common: id, policy and watches; see Common
     """
 
-    policies = {'execute': (), 'apply': ()}
+    policies: ClassVar[Mapping[str, Sequence[str]]] = {'execute': (), 'apply': ()}
 
     def __init__(
         self,
@@ -93,11 +93,11 @@ class Execute(Resource):
             commands = [command]
         if isinstance(commands, str) or not isinstance(commands, Sequence) or not commands:
             self._refuse('commands must be a list of at least one command')
-        self.commands = [self._words('command', each) for each in commands]
+        self.commands: list[list[str]] = [self._words('command', each) for each in commands]
         written = [each if isinstance(each, str) else shlex.join(each) for each in commands]
-        self.name = '; '.join(written) if name is None else self._text('name', name)
-        self.cwd = '/' if cwd == '/' else self._path('cwd', cwd)
-        self.env = {}
+        self.name: str = '; '.join(written) if name is None else self._text('name', name)
+        self.cwd: str = '/' if cwd == '/' else self._path('cwd', cwd)
+        self.env: dict[str, str] = {}
         if not isinstance(env, Mapping) and env is not None:
             self._refuse(f'env must be a dict, not {kind(env)}')
         for key, value in (env or {}).items():
@@ -108,10 +108,10 @@ class Execute(Resource):
             self.env[key] = self._text(f'env {key}', value, empty=True)
         if not isinstance(returncode, int) or not 0 <= returncode <= 255:
             self._refuse(f'returncode must be a number from 0 to 255, not {returncode!r}')
-        self.returncode = int(returncode)
-        self.user = self._account('user', user)
-        self.group = self._account('group', group)
-        self.umask = self._mode(umask)
+        self.returncode: int = int(returncode)
+        self.user: str | None = self._account('user', user)
+        self.group: str | None = self._account('group', group)
+        self.umask: int | None = self._mode(umask)
         if self.umask is None or self.umask > 0o777:
             self._refuse(f'umask must be an octal number up to 0o777, not {umask!r}')
         self.unless: list[str] | None = None
@@ -119,8 +119,8 @@ class Execute(Resource):
             self.unless = ['/bin/sh', '-c', self._text('unless', unless)]
         elif unless:
             self.unless = self._words('unless', unless)
-        self.creates = None if creates is None else self._path('creates', creates)
-        self.touch = None if touch is None else self._path('touch', touch)
+        self.creates: str | None = None if creates is None else self._path('creates', creates)
+        self.touch: str | None = None if touch is None else self._path('touch', touch)
         super().__init__(**common)
 
     @property

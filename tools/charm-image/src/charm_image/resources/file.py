@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from charm_image.resources import copied, ownership, scripts, tree
 from charm_image.resources.resource import Common, kind
@@ -34,7 +34,7 @@ class File(copied.Copied):
         common: id, policy and watches; see Common
     """
 
-    policies = {
+    policies: ClassVar[Mapping[str, Sequence[str]]] = {
         'apply': (),
         'remove': ('owner', 'group', 'mode', 'contents', 'source', 'from_image'),
     }
@@ -53,12 +53,12 @@ class File(copied.Copied):
         sensitive: bool = False,
         **common: Unpack[Common],
     ):
-        self.name = self._path('name', name)
+        self.name: str = self._path('name', name)
         if contents is not None and source is not None:
             self._refuse('give either contents or source')
         if contents is not None and not isinstance(contents, (str, bytes)):
             self._refuse(f'contents must be str or bytes, not {kind(contents)}')
-        self.contents = None
+        self.contents: bytes | None = None
         if isinstance(contents, str):
             try:
                 self.contents = contents.encode()
@@ -66,11 +66,13 @@ class File(copied.Copied):
                 self._refuse('contents cannot be encoded as UTF-8: give bytes')
         elif contents is not None:
             self.contents = contents
+        self.from_image: str | None
+        self.source: str | None
         self.from_image, self.source = self._from(from_image, source)
-        self.owner = self._account('owner', owner)
-        self.group = self._account('group', group)
-        self.mode = self._mode(mode)
-        self.sensitive = self._flag('sensitive', sensitive)
+        self.owner: str | None = self._account('owner', owner)
+        self.group: str | None = self._account('group', group)
+        self.mode: int | None = self._mode(mode)
+        self.sensitive: bool = self._flag('sensitive', sensitive)
         super().__init__(**common)
 
     def _local(self, source: Any) -> str | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar
 
 from charm_image.resources import accounts, scripts
 from charm_image.resources.resource import Common, Resource
@@ -21,7 +22,7 @@ class Group(Resource):
         common: id, policy and watches; see Common
     """
 
-    policies = {'apply': (), 'remove': ('gid', 'system')}
+    policies: ClassVar[Mapping[str, Sequence[str]]] = {'apply': (), 'remove': ('gid', 'system')}
     verb = 'add group'
 
     def __init__(
@@ -32,9 +33,9 @@ class Group(Resource):
         system: bool = False,
         **common: Unpack[Common],
     ):
-        self.name = self._account_name('name', name)
-        self.gid = self._number('gid', gid)
-        self.system = self._flag('system', system)
+        self.name: str = self._account_name('name', name)
+        self.gid: int | None = self._number('gid', gid)
+        self.system: bool = self._flag('system', system)
         super().__init__(**common)
 
     @property

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import warnings
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar
 
 from charm_image.resources import scripts
 from charm_image.resources.resource import Common, Resource
@@ -38,7 +39,7 @@ class Line(Resource):
         common: id, policy and watches; see Common
     """
 
-    policies = {'apply': (), 'remove': ('line',)}
+    policies: ClassVar[Mapping[str, Sequence[str]]] = {'apply': (), 'remove': ('line',)}
     verb = 'edit'
 
     def __init__(
@@ -51,16 +52,16 @@ class Line(Resource):
         sensitive: bool = False,
         **common: Unpack[Common],
     ):
-        self.name = self._path('name', name)
-        self.match = self._text('match', match, empty=True)
+        self.name: str = self._path('name', name)
+        self.match: str = self._text('match', match, empty=True)
         self._check_match()
-        self.line = self._optional('line', line) or ''
+        self.line: str = self._optional('line', line) or ''
         if '\n' in self.line:
             self._refuse('line must not contain a newline')
         if linesep not in ('\n', '\r\n'):
             self._refuse(r"linesep must be '\n' or '\r\n'")
         self.linesep = linesep
-        self.sensitive = self._flag('sensitive', sensitive)
+        self.sensitive: bool = self._flag('sensitive', sensitive)
         super().__init__(**common)
         if line is None and not self.removes:
             self._refuse('line is missing: the line to write')

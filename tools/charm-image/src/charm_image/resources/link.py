@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar
 
 from charm_image.resources import ownership, scripts
 from charm_image.resources.resource import Common, Resource
@@ -23,7 +24,10 @@ class Link(Resource):
         common: id, policy and watches; see Common
     """
 
-    policies = {'apply': (), 'remove': ('to', 'owner', 'group')}
+    policies: ClassVar[Mapping[str, Sequence[str]]] = {
+        'apply': (),
+        'remove': ('to', 'owner', 'group'),
+    }
     verb = 'ln -s'
 
     def __init__(
@@ -35,10 +39,10 @@ class Link(Resource):
         group: str | int | None = None,
         **common: Unpack[Common],
     ):
-        self.name = self._path('name', name)
-        self.to = '' if to is None else self._text('to', to)
-        self.owner = self._account('owner', owner)
-        self.group = self._account('group', group)
+        self.name: str = self._path('name', name)
+        self.to: str = '' if to is None else self._text('to', to)
+        self.owner: str | None = self._account('owner', owner)
+        self.group: str | None = self._account('group', group)
         super().__init__(**common)
         if to is None and not self.removes:
             self._refuse('to is missing: the path that the link points to')

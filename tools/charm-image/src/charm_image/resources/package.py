@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar
 
 from charm_image.resources import package_managers, scripts
 from charm_image.resources.resource import Common, Resource
@@ -29,7 +30,7 @@ class Package(Resource):
         common: id, policy and watches; see Common
     """
 
-    policies = {
+    policies: ClassVar[Mapping[str, Sequence[str]]] = {
         'install': ('purge',),
         'uninstall': ('version',),
         'apply': ('purge',),
@@ -48,13 +49,13 @@ class Package(Resource):
     ):
         if isinstance(name, (list, tuple)):
             self._refuse('name must be one package: make a Package of each')
-        self.name = self._text('name', name)
+        self.name: str = self._text('name', name)
         if not _NAME.fullmatch(self.name) or self.name.endswith('-'):
             self._refuse(f'{self.name!r} is not a valid package name')
-        self.version = self._optional('version', version)
+        self.version: str | None = self._optional('version', version)
         if self.version is not None and not _VERSION.fullmatch(self.version):
             self._refuse(f'{self.version!r} is not a valid package version')
-        self.purge = self._flag('purge', purge)
+        self.purge: bool = self._flag('purge', purge)
         if backend not in (None, *package_managers.NAMES):
             self._refuse(
                 f'backend must be one of {", ".join(package_managers.NAMES)}, not {backend!r}'

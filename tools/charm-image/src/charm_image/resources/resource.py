@@ -70,11 +70,11 @@ class Resource:
         watches: Iterable[str] = (),
     ):
         default = next(iter(self.policies))
-        self.policy = default if policy is None else policy
+        self.policy: str = default if policy is None else policy
         if not isinstance(self.policy, str) or self.policy not in self.policies:
             known = ', '.join(self.policies)
             self._refuse(f'unknown policy {policy!r}: use one of {known}')
-        self.id = self._text('id', id) if id is not None else self._implicit_id()
+        self.id: str = self._text('id', id) if id is not None else self._implicit_id()
         self.watches = tuple(
             self._text('watches', watched) for watched in self._several('watches', 'ids', watches)
         )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Callable
 
-quote = shlex.quote
+quote: Callable[[str], str] = shlex.quote
 
 # what a shell expands, also between double quotes
 _EXPANDED = re.compile(r'`|\$[A-Za-z_]+|\$\(|\$\{')

@@ -22,12 +22,16 @@ def _kind(name: str, reason: str) -> type[Unsupported]:
     return type(name, (Unsupported,), {'reason': reason, '__doc__': f'Not in images: {reason}.'})
 
 
-Checkout = _kind(
+Checkout: type[Unsupported] = _kind(
     'Checkout', 'check out on this machine, and copy what is needed into the image with Directory'
 )
-Mount = _kind('Mount', 'nothing can be mounted while an image is built: set volumes')
-Patch = _kind('Patch', 'patch on this machine, and copy the result into the image with File')
-Service = _kind('Service', 'no service runs while an image is built: set cmd')
-Special = _kind(
+Mount: type[Unsupported] = _kind(
+    'Mount', 'nothing can be mounted while an image is built: set volumes'
+)
+Patch: type[Unsupported] = _kind(
+    'Patch', 'patch on this machine, and copy the result into the image with File'
+)
+Service: type[Unsupported] = _kind('Service', 'no service runs while an image is built: set cmd')
+Special: type[Unsupported] = _kind(
     'Special', 'devices are provided when an image runs: for a pipe, use Execute with mkfifo'
 )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from charm_image.resources import accounts, ownership, scripts
 from charm_image.resources.resource import Common, Resource
@@ -40,7 +40,7 @@ class User(Resource):
         common: id, policy and watches; see Common
     """
 
-    policies = {
+    policies: ClassVar[Mapping[str, Sequence[str]]] = {
         'apply': (),
         'remove': (
             *('password', 'fullname', 'home', 'uid', 'gid', 'group', 'groups', 'shell'),
@@ -67,23 +67,23 @@ class User(Resource):
         disabled_login: bool = False,
         **common: Unpack[Common],
     ):
-        self.name = self._account_name('name', name)
-        self.password = self._field('password', password)
-        self.fullname = self._field('fullname', fullname)
-        self.home = None if home is None else self._path('home', home)
-        self.uid = self._number('uid', uid)
-        self.gid = self._number('gid', gid)
-        self.group = None if group is None else self._account_name('group', group)
+        self.name: str = self._account_name('name', name)
+        self.password: str | None = self._field('password', password)
+        self.fullname: str | None = self._field('fullname', fullname)
+        self.home: str | None = None if home is None else self._path('home', home)
+        self.uid: int | None = self._number('uid', uid)
+        self.gid: int | None = self._number('gid', gid)
+        self.group: str | None = None if group is None else self._account_name('group', group)
         if self.gid is not None and self.group is not None:
             self._refuse('give either gid or group')
-        self.groups = tuple(
+        self.groups: tuple[str, ...] = tuple(
             self._account_name('groups', each) for each in self._several('groups', 'names', groups)
         )
-        self.append = self._flag('append', append)
-        self.system = self._flag('system', system)
-        self.shell = None if shell is None else self._path('shell', shell)
-        self.disabled_password = self._flag('disabled_password', disabled_password)
-        self.disabled_login = self._flag('disabled_login', disabled_login)
+        self.append: bool = self._flag('append', append)
+        self.system: bool = self._flag('system', system)
+        self.shell: str | None = None if shell is None else self._path('shell', shell)
+        self.disabled_password: bool = self._flag('disabled_password', disabled_password)
+        self.disabled_login: bool = self._flag('disabled_login', disabled_login)
         if sum((self.password is not None, self.disabled_password, self.disabled_login)) > 1:
             self._refuse('give only one of password, disabled_password and disabled_login')
         for path in (self.home, self.shell):
