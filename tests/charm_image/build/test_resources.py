@@ -210,6 +210,7 @@ def test_a_wrong_setting_of_an_image_is_refused(options, said):
         ('echo $HOME', '$HOME'),
         ('echo "${HOME}"', '${'),
         ('make\nmake install', '\\n'),
+        ('sh -c "echo hi" >/greeting', '>'),
     ],
 )
 def test_a_command_that_needs_a_shell_is_refused_with_both_ways_to_write_it(command, part):
@@ -231,6 +232,7 @@ def test_a_command_that_needs_a_shell_is_refused_with_both_ways_to_write_it(comm
         'awk "{ print 5$ }"',
         "awk '{ print $1 }'",
         'sh -c "echo hi >/greeting && cat /greeting"',
+        'sh -ec "echo $HOME $(id)"',
         '\n    make install\n',
         'echo 100% #5 a=b ~ !',
     ],

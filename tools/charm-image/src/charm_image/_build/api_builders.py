@@ -51,6 +51,32 @@ class ApiBuilder:
         """Tag `image` as `name`."""
         self._client.tag(image, *bases.split(name))
 
+    def has(self, image: str) -> bool:
+        """Return whether the engine has an image with that ID."""
+        return self._inspect(image) is not None
+
+    def load(self, archive: IO[bytes], digest: str) -> str:
+        """Load the image in an archive; return its ID. `digest` is that of its configuration.
+
+        Raises:
+            _errors.BuildError: it cannot be loaded
+        """
+        response = self._client.post(
+            self._url('/images/load'),
+            params={'quiet': '1'},
+            data=archive,
+            headers={'Content-Type': 'application/x-tar'},
+        )
+        if response.status_code != 200 or '"error' in response.text:
+            raise _errors.BuildError(f'the engine cannot load the image: {response.text:.500}')
+        if self.has(digest):
+            return digest
+        # with containerd's image store, the ID is the digest of the manifest
+        found = re.search('sha256:[0-9a-f]{64}', response.text)
+        if not found:
+            raise _errors.BuildError('the engine did not report the ID of the loaded image')
+        return found[0]
+
     def stop(self) -> None:
         """End the build that another thread is running."""
         self._stopped = True

@@ -64,7 +64,7 @@ class Base:
 
     @property
     def pinned_name(self) -> str:
-        """What a tag means in the engine now: NAME@sha256:…, or the image's ID; else ''."""
+        """What a tag means in the engine now: NAME@sha256:…, or an ID if it is of no registry."""
         if not self._has_name or '@' in self.name or not self._id:
             return ''
         repository, _ = split(self.name)
@@ -73,7 +73,7 @@ class Base:
             found = reference.Reference.parse(digest)
             if (found.domain, found.path) == (wanted.domain, wanted.path):
                 return f'{repository}@{found.digest}'
-        return self._id
+        return f'the local image {self._id.removeprefix("sha256:")}'
 
     def pin(self) -> str:
         """Return a name for the pulled image that a pull for a different platform does not move.

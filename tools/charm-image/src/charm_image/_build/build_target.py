@@ -31,7 +31,9 @@ class Target:
 
     @property
     def runs_programs(self) -> bool:
-        """Whether the build runs programs of its platform."""
+        """Whether a builder runs programs of the image's platform."""
+        if self.plan.has_files_only:
+            return False
         instructions = (each for step in self.plan.steps for each in step.instructions)
         return any(each.startswith('RUN ') for each in instructions)
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import IO, TYPE_CHECKING
 
 from charm_image import _concurrently, _errors, _progress
 from charm_image._build import (
     api_builders,
+    assembly,
     bases,
     build_target,
     emulation,
-    events,
     engines,
+    events,
 )
+from charm_image._oci import images, oci_archive, platforms
 
 if TYPE_CHECKING:
     import docker
@@ -79,6 +81,9 @@ class EngineBuild:
             _errors.BuildError: the image cannot be built for a different reason
         """
         target = self.target
+        if target.plan.has_files_only:
+            yield from self._assemble(target)
+            return
         instructions = target.plan.instructions(target.settings)
         follower = events.Follower(instructions)
         with engines.as_build_error(), tempfile.TemporaryFile() as archive:
@@ -92,6 +97,53 @@ class EngineBuild:
             if follower.image_id is None:
                 raise _errors.BuildError('the engine did not report the ID of the built image')
             self.image_id = self._builder.identify(follower.image_id)
+
+    def _assemble(self, target: build_target.Target) -> Iterator[_progress.Progress]:
+        steps = target.plan.steps
+        with engines.as_build_error(), contextlib.ExitStack() as stack:
+            platform = target.platform or emulation.engines_own(self._client)
+            base = None
+            if target.settings.from_image != 'scratch':
+                base = yield from self._read_base(platform, stack)
+            image = assembly.Assembly(base, target.settings, platform)
+            stack.callback(image.close)
+            for step in steps:
+                image.apply(step, target.plan)
+                self._go_on()
+            image.finish()
+            digest = images.digest(image.config)
+            state = 'done' if target.no_cache or not self._builder.has(digest) else 'cached'
+            for number, step in enumerate(steps, 1):
+                if state == 'done':
+                    yield _progress.Progress(
+                        'started', resource=step.title, step=number, steps=len(steps)
+                    )
+                yield _progress.Progress(
+                    state, resource=step.title, step=number, steps=len(steps)
+                )
+            self.image_id = digest
+            if state == 'done':
+                archive = stack.enter_context(tempfile.TemporaryFile())
+                image.write(archive)
+                archive.seek(0)
+                self.image_id = self._builder.load(archive, digest)
+            if target.tag:
+                self._builder.tag(self.image_id, target.tag)
+
+    def _read_base(
+        self, platform: platforms.Platform, stack: contextlib.ExitStack
+    ) -> Generator[_progress.Progress, None, oci_archive.SavedImage]:
+        name = self.target.settings.from_image
+        step = _progress.Rate(f'{name}: reading it')
+        file = stack.enter_context(tempfile.TemporaryFile())
+        for chunk in _concurrently.with_ticks(self._builder.export(name)):
+            step.done += file.write(chunk or b'')
+            self._go_on()
+            if line := step.line(events.INTERVAL):
+                yield _progress.Progress('pull', line)
+        base = oci_archive.SavedImage(file, platform)
+        yield from events.watched(f'{name}: reading it', base.measure())
+        return base
 
     def save(self, output: IO[bytes]) -> Iterator[_progress.Progress]:
         """Write the archive that `docker save` writes of the image. Raises _errors.BuildError."""

@@ -63,7 +63,8 @@ class Plan:
         self.files: dict[str, tuple[context.Content, int]] = {}
         self._bundle = resource_bundle
         self._arguments = tuple(arguments)
-        self._primary_groups = {
+        #: The primary group of each user that the bundle creates.
+        self.primary_groups = {
             each.name: each.first_group
             for each in resource_bundle
             if isinstance(each, resources.User) and not each.removes
@@ -73,6 +74,15 @@ class Plan:
         self.steps = self._steps(groups)
         if sum(len(step.instructions) for step in self.steps) > _MOST_INSTRUCTIONS:
             self.steps = self._steps(_merged(groups, _MOST_INSTRUCTIONS // 2))
+
+    @property
+    def has_files_only(self) -> bool:
+        """Whether all resources are files, directories and links, not out of other images."""
+        return bool(self.steps) and all(
+            isinstance(each, resources.Link)
+            or (isinstance(each, copied.Copied) and each.from_image is None)
+            for each in self._bundle
+        )
 
     def _steps(self, groups: list[_Group]) -> list[Step]:
         self.files = {}
@@ -108,12 +118,12 @@ class Plan:
         """Return the last resource that must share a step with the one at `start`."""
         end = start
         for index in range(start + 1, len(everything)):
-            watched = [position[each.typed_id] for each in self._watched(everything[index])]
+            watched = [position[each.typed_id] for each in self.watched(everything[index])]
             if any(start <= each <= end for each in watched):
                 end = index
         return end
 
-    def _watched(self, resource: resources.Resource) -> list[resources.Resource]:
+    def watched(self, resource: resources.Resource) -> list[resources.Resource]:
         """Return the resources that decide whether `resource` is applied; [] if it always is."""
         watched = [self._bundle.named(each) for each in resource.watches]
         present = [each for each in watched if each is not None]
@@ -126,7 +136,7 @@ class Plan:
             chown = self._chowns[resource.typed_id]
             alone = isinstance(resource, resources.Directory) or resource.from_image is not None
             yield _Group(part, None if alone else ('copy', parent, chown), copy=True)
-            if resource.finish(self._primary_groups, chown is None):
+            if resource.finish(self.primary_groups, chown is None):
                 yield _Group([_Part(resource, finish=True)], 'quick')
         elif isinstance(resource, resources.Execute):
             yield _Group(part, None)
@@ -148,7 +158,7 @@ class Plan:
                 names = {resource.name, *_first_group(resource)}
                 made = made - names if resource.removes else made | names
             elif isinstance(resource, copied.Copied):
-                owner, group = ownership.resolve(resource.owner, resource.group, self._primary_groups)
+                owner, group = ownership.resolve(resource.owner, resource.group, self.primary_groups)
                 sure = [
                     each is not None and (each in made or each.isdigit())
                     for each in (owner, group)
@@ -230,7 +240,7 @@ class Plan:
         changed_flags: dict[str, str] = {}
         if group.watched_together:
             for part in group.parts:
-                for watched in self._watched(part.resource):
+                for watched in self.watched(part.resource):
                     changed_flags.setdefault(watched.typed_id, f'_news{len(changed_flags) + 1}')
         functions: dict[str, list[str]] = {}
         lines = [f'{name}=' for name in changed_flags.values()]
@@ -270,13 +280,13 @@ class Plan:
                 resource = part.resource
                 if part.finish and isinstance(resource, copied.Copied):
                     chown = self._chowns[resource.typed_id] is None
-                    yield repr(resource), [], resource.finish(self._primary_groups, chown)
+                    yield repr(resource), [], resource.finish(self.primary_groups, chown)
                     continue
                 own_flag = changed_flags.get(resource.typed_id, '')
-                script = scripts.Script(self._primary_groups, stage, own_flag)
+                script = scripts.Script(self.primary_groups, stage, own_flag)
                 script.apply(resource)
                 functions.update(script.functions)
-                yield repr(resource), self._watched(resource), script.lines
+                yield repr(resource), self.watched(resource), script.lines
 
     def instructions(self, settings: dockerfile.Settings) -> list[tuple[Step | None, str]]:
         """Return all instructions, each with its step."""

@@ -20,7 +20,8 @@ from container_image import reference as references
 
 _CHUNK = 1 << 20
 _MEDIA = 'application/vnd.oci.image'
-_TIME = '1980-01-01T00:00:00Z'  # context.MTIME
+#: The time in configurations, that of files in contexts (context.MTIME).
+TIME = '1980-01-01T00:00:00Z'
 # the keys in the configuration's "config" that say how to run the image; builders add keys about
 # how they made it
 _RUNNING = (
@@ -33,13 +34,15 @@ _BUILDERS_LABEL = 'io.buildah.version'
 class SavedImage:
     """An image for one platform that `docker save` wrote into the file `archive`.
 
-    `config` is its configuration, once it is measured.
+    `config` is its configuration, once it is measured. If the archive has several platforms, the
+    image is that for `platform`.
     """
 
     config: images.Config
 
-    def __init__(self, archive: IO[bytes]):
+    def __init__(self, archive: IO[bytes], platform: platforms.Platform | None = None):
         self._archive = archive
+        self._platform = platform
         self._layers: dict[str, _Layer] = {}
 
     def measure(self) -> Iterator[tuple[int, int]]:
@@ -64,7 +67,14 @@ class SavedImage:
                         yield self._archive.tell(), total
                     layer = _Layer(self._archive, start, file.size, size)
                     self._layers[f'sha256:{digest.hexdigest()}'] = layer
-            [self.config] = read.contents().configs
+            configs = read.contents().configs
+            if self._platform and len(configs) > 1:
+                configs = tuple(
+                    each
+                    for each in configs
+                    if platforms.Platform.of(each.platform) == self._platform
+                )
+            [self.config] = configs
             for diff_id in self.config.diff_ids:
                 if diff_id not in self._layers:
                     raise _errors.InvalidImageError(f'the layer {diff_id} is missing or damaged')
@@ -73,6 +83,13 @@ class SavedImage:
         """Yield diff ID and content of each layer, from the lowest up."""
         for diff_id in self.config.diff_ids:
             yield diff_id, self._layers[diff_id]
+
+    def running_config(self) -> dict[str, Any]:
+        """Return the part of the configuration that says how to run the image."""
+        running = json.loads(self.config.data).get('config') or {}
+        running = {name: running[name] for name in _RUNNING if running.get(name)}
+        labels = {k: v for k, v in running.get('Labels', {}).items() if k != _BUILDERS_LABEL}
+        return {**running, 'Labels': labels} if labels else _without(running, 'Labels')
 
     def reproducible_config(self, platform: platforms.Platform) -> bytes:
         """Return the configuration without the parts that depend on builder and time.
@@ -84,16 +101,13 @@ class SavedImage:
         if platforms.Platform.of(whole) != platform:
             built = f'{whole.get("os")}/{whole.get("architecture")}'
             raise _errors.ImageError(f'the engine built an image for {built}, not for {platform}')
-        running = whole.get('config') or {}
-        running = {name: running[name] for name in _RUNNING if running.get(name)}
-        labels = {k: v for k, v in running.get('Labels', {}).items() if k != _BUILDERS_LABEL}
-        running = {**running, 'Labels': labels} if labels else _without(running, 'Labels')
+        running = self.running_config()
         diff_ids = self.config.diff_ids
-        made = {'created': _TIME, 'created_by': 'charm-image'}
-        return _encode(
+        made = {'created': TIME, 'created_by': 'charm-image'}
+        return encode(
             {
                 **platform.descriptor,
-                'created': _TIME,
+                'created': TIME,
                 'config': running,
                 'rootfs': {'type': 'layers', 'diff_ids': diff_ids},
                 'history': [made] * len(diff_ids),
@@ -124,7 +138,7 @@ class Archive:
     def __init__(self) -> None:
         self.digest = ''
         self._files: dict[str, tuple[int, Callable[[], images.Content]]] = {}
-        self._add_file('oci-layout', _encode({'imageLayoutVersion': '1.0.0'}))
+        self._add_file('oci-layout', encode({'imageLayoutVersion': '1.0.0'}))
 
     @classmethod
     def from_saved(cls, saved: SavedImage, name: str | None) -> Archive:
@@ -153,7 +167,7 @@ class Archive:
             entries.append({**entry, 'platform': platform.descriptor})
         media = f'{_MEDIA}.index.v1+json'
         index = {'schemaVersion': 2, 'mediaType': media, 'manifests': entries}
-        archive._add_index(archive._add_blob(_encode(index), media), name)
+        archive._add_index(archive._add_blob(encode(index), media), name)
         return archive
 
     def write(self, path: str | os.PathLike[str]) -> Iterator[tuple[int, int]]:
@@ -187,7 +201,7 @@ class Archive:
             listed.append({'mediaType': media, 'digest': digest, 'size': layer.size})
         media = f'{_MEDIA}.manifest.v1+json'
         manifest = {'schemaVersion': 2, 'mediaType': media, 'config': described, 'layers': listed}
-        return self._add_blob(_encode(manifest), media)
+        return self._add_blob(encode(manifest), media)
 
     def _add_index(self, entry: dict[str, Any], name: str | None) -> None:
         """Add index.json, which refers to `entry`."""
@@ -195,7 +209,7 @@ class Archive:
         if name is not None:
             tag = references.Reference.parse(name).tag or 'latest'
             entry = {**entry, 'annotations': {'org.opencontainers.image.ref.name': tag}}
-        self._add_file('index.json', _encode({'schemaVersion': 2, 'manifests': [entry]}))
+        self._add_file('index.json', encode({'schemaVersion': 2, 'manifests': [entry]}))
 
     def _add_blob(self, content: bytes, media: str) -> dict[str, Any]:
         digest = hashlib.sha256(content).hexdigest()
@@ -242,5 +256,6 @@ def _without(mapping: Mapping[str, Any], name: str) -> dict[str, Any]:
     return {key: value for key, value in mapping.items() if key != name}
 
 
-def _encode(content: dict[str, Any]) -> bytes:
+def encode(content: dict[str, Any]) -> bytes:
+    """Return a document of an image, the same for the same content."""
     return json.dumps(content, sort_keys=True, separators=(',', ':')).encode()

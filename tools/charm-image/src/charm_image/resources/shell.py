@@ -34,6 +34,8 @@ def one_line(text: str) -> str:
 def needs_shell(text: str) -> str:
     """Return what in a command, a string, only a shell would understand; '' if nothing is."""
     quoted = ''
+    # for a shell that the command runs itself, as in `sh -c "echo $HOME"`
+    for_a_shell = any(re.fullmatch('-[a-z]*c', word) for word in shlex.split(text))
     position, text = 0, text.strip()
     while position < len(text):
         character = text[position]
@@ -43,7 +45,7 @@ def needs_shell(text: str) -> str:
             quoted = ''
         elif not quoted and character in '\'"':
             quoted = character
-        elif quoted != "'":
+        elif not quoted or (quoted == '"' and not for_a_shell):
             found = (_EXPANDED if quoted else _SHELLS).match(text, position)
             if found:
                 return found[0]

@@ -1,0 +1,502 @@
+"""Makes an image of files, directories and links without a builder: the same on every engine.
+
+Builders put times of theirs into layers and configurations. Here a layer is a tar archive
+(OCI image specification 1.1, layer.md) with fixed times, written from the resources of a step and
+what the base has; the engine loads the result.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import tarfile
+import tempfile
+from collections.abc import Iterator, Mapping
+from typing import IO, Any, NamedTuple, NoReturn
+
+from charm_image import _errors, _progress, resources
+from charm_image._build import context, dockerfile, plan
+from charm_image._oci import oci_archive, platforms
+from charm_image.resources import copied, ownership, tree
+
+_CHUNK = 1 << 20
+_WHITEOUT = '.wh.'
+_OPAQUE = '.wh..wh..opq'
+_MAX_LINKS = 40  # as in Linux
+# what Docker's builders add, since a container without it finds no program
+_PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+
+
+class _InBase(NamedTuple):
+    """The content of a file in a layer of the base."""
+
+    layer: str
+    name: str
+
+
+class _Node(NamedTuple):
+    """A file (`content` bytes, a path on this machine or in the base), directory or link."""
+
+    kind: str  # of tarfile: REGTYPE, DIRTYPE, SYMTYPE or another one
+    mode: int
+    uid: int = 0
+    gid: int = 0
+    content: bytes | str | _InBase = b''
+    link: str = ''
+
+
+class _StopError(Exception):
+    """A resource cannot be applied."""
+
+
+class Assembly:
+    """An image that is assembled step by step.
+
+    Args:
+        base: the base; None for scratch
+        settings: the settings of the image
+        platform: its platform
+    """
+
+    def __init__(
+        self,
+        base: oci_archive.SavedImage | None,
+        settings: dockerfile.Settings,
+        platform: platforms.Platform,
+    ):
+        self._base = base
+        self._settings = settings
+        self._platform = platform
+        self._nodes: dict[str, _Node] = {'': _Node('5', 0o755)}
+        self._changes: dict[str, _Node | None] = {}
+        self._emptied: set[str] = set()
+        self._added: list[tuple[str, int, IO[bytes]]] = []  # digest, size and content of layers
+        self._changed: dict[str, bool] = {}  # by typed ID of a resource
+        self._titles: list[str] = []
+        for digest, layer in base.layers() if base else ():
+            self._read(digest, layer)
+
+    # what the base has
+
+    def _read(self, digest: str, layer: Any) -> None:
+        """Apply a layer of the base to the nodes."""
+        with _opened(layer) as archive:
+            for member in archive:
+                path = os.path.normpath(f'/{member.name}')[1:]
+                parent, _, name = path.rpartition('/')
+                if name == _OPAQUE:
+                    self._forget(parent, itself=False)
+                    continue
+                if name.startswith(_WHITEOUT):
+                    self._forget(f'{parent}/{name[len(_WHITEOUT) :]}'.lstrip('/'))
+                    continue
+                old = self._nodes.get(path)
+                if old and old.kind == '5' and not member.isdir():
+                    self._forget(path)
+                if member.islnk():
+                    target = os.path.normpath(f'/{member.linkname}')[1:]
+                    if target in self._nodes:
+                        self._nodes[path] = self._nodes[target]
+                    continue
+                self._nodes[path] = _Node(
+                    '0' if member.isreg() else member.type.decode(),
+                    member.mode & 0o7777,
+                    member.uid,
+                    member.gid,
+                    _InBase(digest, member.name),
+                    member.linkname if member.issym() else '',
+                )
+        for path in list(self._nodes):  # layers may leave directories out
+            while path := path.rpartition('/')[0]:
+                if path in self._nodes:
+                    break
+                self._nodes[path] = _Node('5', 0o755)
+
+    def _forget(self, path: str, itself: bool = True) -> None:
+        below = f'{path}/' if path else ''
+        for each in [each for each in self._nodes if each.startswith(below) and each]:
+            del self._nodes[each]
+        if itself:
+            self._nodes.pop(path, None)
+
+    def _content(self, node: _Node) -> Any:
+        if isinstance(node.content, bytes):
+            return io.BytesIO(node.content)
+        if isinstance(node.content, str):
+            return open(node.content, 'rb')
+        assert self._base
+        layer = dict(self._base.layers())[node.content.layer]
+        with _opened(layer) as archive:
+            for member in archive:
+                if member.name == node.content.name and (file := archive.extractfile(member)):
+                    copy: Any = tempfile.SpooledTemporaryFile(_CHUNK)
+                    while chunk := file.read(_CHUNK):
+                        copy.write(chunk)
+                    copy.seek(0)
+                    return copy
+        raise _errors.BuildError(f'{node.content.name} is missing in the base')
+
+    # paths, as the kernel finds them in the image
+
+    def _resolve(self, path: str, follow: bool = False) -> str:
+        """Return `path` without links in its directories; `follow`: nor at its end."""
+        waiting = path.split('/')[::-1]
+        found, links = '', 0
+        while waiting:
+            part = waiting.pop()
+            if part in ('', '.'):
+                continue
+            if part == '..':
+                found = found.rpartition('/')[0]
+                continue
+            here = f'{found}/{part}'.lstrip('/')
+            node = self._nodes.get(here)
+            if node and node.kind == '2' and (follow or any(waiting)):
+                links += 1
+                if links > _MAX_LINKS:
+                    raise _StopError(f'{path}: too many symbolic links')
+                found = '' if node.link.startswith('/') else found
+                waiting += node.link.split('/')[::-1]
+            else:
+                found = here
+        return found
+
+    def _put(self, path: str, node: _Node) -> None:
+        self._nodes[path] = self._changes[path] = node
+
+    def _remove(self, path: str) -> None:
+        below = [each for each in self._nodes if each.startswith(f'{path}/')]
+        for each in (path, *below):
+            del self._nodes[each]
+            self._changes.pop(each, None)
+        self._changes[path] = None
+        self._emptied.add(path)
+
+    def _make_parents(self, path: str, node: _Node | None = None) -> None:
+        """Create the missing directories above `path`; without `node`, as root's, mode 755."""
+        parent = path.rpartition('/')[0]
+        if parent not in self._nodes:
+            self._make_parents(parent, node)
+            self._put(parent, node or _Node('5', 0o755))
+        elif self._nodes[parent].kind != '5':
+            raise _StopError(f'/{parent} is not a directory')
+
+    def _check_parent(self, path: str) -> None:
+        parent = path.rpartition('/')[0]
+        if parent not in self._nodes or self._nodes[parent].kind != '5':
+            raise _StopError(f'/{parent} does not exist or is not a directory')
+
+    # owners
+
+    def _owner(
+        self, resource: copied.Copied | resources.Link, primary_groups: Mapping[str, str]
+    ) -> tuple[int, int]:
+        user, group = ownership.resolve(resource.owner, resource.group, primary_groups)
+        fields = self._entry('passwd', user, 'user')
+        uid = int(user) if user.isdigit() else int(fields[2])
+        if group is None:
+            return uid, int(fields[3])
+        return uid, int(group) if group.isdigit() else int(self._entry('group', group, 'group')[2])
+
+    def _entry(self, file: str, name: str, what: str) -> list[str]:
+        """Return the fields of `name` in passwd(5) or group(5)."""
+        if name.isdigit():
+            return []
+        if name == 'root':
+            return [name, '', '0', '0']
+        node = self._nodes.get(self._resolve(f'etc/{file}', follow=True))
+        if node and node.kind == '0':
+            with self._content(node) as content:
+                for line in content.read().decode(errors='replace').splitlines():
+                    fields: list[str] = line.split(':')
+                    if fields[0] == name and len(fields) > 3 and fields[2].isdigit():
+                        return fields
+        raise _StopError(f'the {what} {name} does not exist')
+
+    # resources
+
+    def apply(self, step: plan.Step, whole: plan.Plan) -> None:
+        """Apply the resources of a step that no earlier step has applied, as one layer.
+
+        Raises:
+            _errors.StepError: one cannot be applied
+        """
+        for resource in step.resources:
+            if resource.typed_id in self._changed:
+                continue
+            watched = whole.watched(resource)
+            if watched and not any(self._changed[each.typed_id] for each in watched):
+                self._changed[resource.typed_id] = False
+                continue
+            before = dict(self._changes)
+            try:
+                self._apply(resource, whole.primary_groups)
+            except (_StopError, OSError) as error:
+                _fail(resource, str(error))
+            self._changed[resource.typed_id] = resource.always_changes or self._changes != before
+        self._finish(step.title)
+
+    def _apply(self, resource: resources.Resource, primary_groups: Mapping[str, str]) -> None:
+        path = self._resolve(resource.name)
+        node = self._nodes.get(path)
+        if isinstance(resource, resources.Link):
+            self._link(resource, path, node, primary_groups)
+        elif isinstance(resource, resources.File):
+            self._file(resource, path, node, primary_groups)
+        elif isinstance(resource, resources.Directory) and resource.has_content:
+            self._copy_tree(resource, self._owner(resource, primary_groups))
+        elif isinstance(resource, resources.Directory):
+            self._directory(resource, primary_groups)
+
+    def _link(
+        self,
+        link: resources.Link,
+        path: str,
+        node: _Node | None,
+        primary_groups: Mapping[str, str],
+    ) -> None:
+        if link.removes:
+            if node and node.kind != '2':
+                raise _StopError(f'{link.name} is not a symbolic link')
+            if node:
+                self._remove(path)
+            return
+        if node and node.kind == '5':
+            raise _StopError(f'{link.name} is a directory')
+        self._check_parent(path)
+        owner = self._owner(link, primary_groups)
+        self._change(path, _Node('2', 0o777, *owner, link=link.to))
+
+    def _file(
+        self,
+        file: resources.File,
+        path: str,
+        node: _Node | None,
+        primary_groups: Mapping[str, str],
+    ) -> None:
+        if not file.has_content and not file.removes:
+            path = self._resolve(file.name, follow=True)
+            node = self._nodes.get(path)
+        if node and node.kind == '5':
+            raise _StopError(f'{file.name} is a directory')
+        if file.removes:
+            if node:
+                self._remove(path)
+            return
+        self._make_parents(path)
+        owner = self._owner(file, primary_groups)
+        content: bytes | str | _InBase = node.content if node and node.kind == '0' else b''
+        if file.has_content:
+            content = file.contents if file.source is None else file.source  # type: ignore[assignment]
+        self._change(path, _Node('0', file.permissions, *owner, content))
+
+    def _directory(
+        self, directory: resources.Directory, primary_groups: Mapping[str, str]
+    ) -> None:
+        path = self._resolve(directory.name, follow=True)
+        node = self._nodes.get(path)
+        if directory.removes:
+            if not node and self._resolve(directory.name) not in self._nodes:
+                return
+            if not node or node.kind != '5':
+                raise _StopError(f'{directory.name} is not a directory')
+            if directory.policy == 'remove' and any(
+                each.startswith(f'{path}/') for each in self._nodes
+            ):
+                raise _StopError(f'{directory.name} is not empty')
+            self._remove(path)
+            return
+        if node and node.kind != '5':
+            raise _StopError(f'{directory.name} is not a directory')
+        mode = 0o755 if directory.mode is None else directory.mode
+        made = _Node('5', mode, *self._owner(directory, primary_groups))
+        if directory.parents:
+            self._make_parents(path, made)
+        else:
+            self._check_parent(path)
+        self._change(path, made)
+
+    def _copy_tree(self, directory: resources.Directory, owner: tuple[int, int]) -> None:
+        parent = directory.name.rpartition('/')[0]
+        for entry in directory.entries:
+            if entry.content is None:  # what exists keeps its owner and mode
+                path = self._resolve(f'{parent}/{entry.path}', follow=True)
+                node = self._nodes.get(path)
+                if node and node.kind != '5':
+                    raise _StopError(f'{parent}/{entry.path} is not a directory')
+                if not node:
+                    self._make_parents(path)
+                    self._put(path, _Node('5', entry.mode, *owner))
+                continue
+            path = self._resolve(f'{parent}/{entry.path}')
+            if (node := self._nodes.get(path)) and node.kind == '5':
+                raise _StopError(f'{parent}/{entry.path} is a directory')
+            if isinstance(entry.content, tree.Link):
+                self._put(path, _Node('2', 0o777, *owner, link=entry.content.to))
+            else:
+                self._put(path, _Node('0', entry.mode, *owner, entry.content))
+
+    def _change(self, path: str, node: _Node) -> None:
+        if self._nodes.get(path) != node:
+            self._put(path, node)
+
+    # the result
+
+    def finish(self) -> None:
+        """Apply the settings that need files. Call it after all steps."""
+        if self._settings.workdir is not None:
+            path = self._resolve(self._settings.workdir, follow=True)
+            if path not in self._nodes:
+                self._make_parents(path)
+                self._put(path, _Node('5', 0o755))
+                self._finish(f'WORKDIR {self._settings.workdir}')
+
+    def _finish(self, title: str) -> None:
+        """Write the changes as a layer."""
+        if not self._changes:
+            return
+        output: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
+        above: set[str] = set()
+        for path in self._changes:
+            while path := path.rpartition('/')[0]:
+                above.add(path)
+        for path in sorted({*self._changes, *above}):
+            node = self._changes.get(path, self._nodes.get(path))
+            if node is None:
+                parent, _, name = path.rpartition('/')
+                self._write(output, f'{parent}/{_WHITEOUT}{name}'.lstrip('/'), _Node('0', 0o644))
+                continue
+            self._write(output, path, node)
+            if node.kind == '5' and path in self._emptied:
+                self._write(output, f'{path}/{_OPAQUE}', _Node('0', 0o644))
+        output.write(bytes(2 * tarfile.BLOCKSIZE))
+        size = output.tell()
+        output.seek(0)
+        self._added.append((_digest(output), size, output))
+        self._titles.append(title)
+        self._changes, self._emptied = {}, set()
+
+    def _write(self, output: IO[bytes], path: str, node: _Node) -> None:
+        info = tarfile.TarInfo(path)
+        info.type, info.mode, info.mtime = node.kind.encode(), node.mode, context.MTIME
+        info.uid, info.gid, info.linkname = node.uid, node.gid, node.link
+        if node.kind != '0':
+            output.write(info.tobuf(tarfile.PAX_FORMAT))
+            return
+        with self._content(node) as content:
+            info.size = content.seek(0, os.SEEK_END)
+            content.seek(0)
+            output.write(info.tobuf(tarfile.PAX_FORMAT))
+            left = info.size
+            while left and (chunk := content.read(min(left, _CHUNK))):
+                left -= output.write(chunk)
+            if left:
+                raise _errors.BuildError(f'{path} became shorter while it was read')
+            output.write(bytes(-info.size % tarfile.BLOCKSIZE))
+
+    @property
+    def config(self) -> bytes:
+        """The configuration of the image (OCI image specification 1.1, config.md)."""
+        config = self._base.running_config() if self._base else {}
+        self._configure(config)
+        base = [digest for digest, _ in self._base.layers()] if self._base else []
+        added = [f'sha256:{digest}' for digest, _, _ in self._added]
+        titles = [*('the base' for _ in base), *self._titles]
+        return oci_archive.encode(
+            {
+                **self._platform.descriptor,
+                'created': oci_archive.TIME,
+                'config': config,
+                'rootfs': {'type': 'layers', 'diff_ids': [*base, *added]},
+                'history': [
+                    {'created': oci_archive.TIME, 'created_by': f'charm-image: {_progress.shorten(each)}'}
+                    for each in titles
+                ],
+            }
+        )
+
+    def _configure(self, config: dict[str, Any]) -> None:
+        settings = self._settings
+        env = dict(each.partition('=')[::2] for each in config.get('Env') or [])
+        env = {**dict([_PATH.split('=')] if 'PATH' not in env else ()), **env, **settings.env}
+        config['Env'] = [f'{name}={value}' for name, value in env.items()]
+        for key, values in (
+            ('Volumes', settings.volumes),
+            ('ExposedPorts', [each for port in settings.ports for each in _ports(port)]),
+        ):
+            if values:
+                config[key] = {**(config.get(key) or {}), **{each: {} for each in values}}
+        if settings.labels:
+            config['Labels'] = {**(config.get('Labels') or {}), **settings.labels}
+        if settings.entrypoint is not None:
+            config['Entrypoint'] = list(settings.entrypoint)
+            config.pop('Cmd', None)  # as in Docker
+        if settings.cmd is not None:
+            config['Cmd'] = list(settings.cmd)
+        for key, value in (
+            ('WorkingDir', settings.workdir),
+            ('User', settings.user),
+            ('StopSignal', settings.stop_signal),
+        ):
+            if value is not None:
+                config[key] = value
+
+    def write(self, output: IO[bytes]) -> str:
+        """Write the archive that `docker load` reads; return the digest of the configuration."""
+        config = self.config
+        digest = hashlib.sha256(config).hexdigest()
+        names = []
+        for diff_id, layer in self._base.layers() if self._base else ():
+            names.append(f'{diff_id.partition(":")[2]}.tar')
+            _add(output, names[-1], layer.size, layer.open())
+        for each, size, content in self._added:
+            content.seek(0)
+            if f'{each}.tar' not in names:
+                _add(output, f'{each}.tar', size, content)
+            names.append(f'{each}.tar')
+        manifest = [{'Config': f'{digest}.json', 'RepoTags': None, 'Layers': names}]
+        _add(output, f'{digest}.json', len(config), io.BytesIO(config))
+        written = json.dumps(manifest).encode()
+        _add(output, 'manifest.json', len(written), io.BytesIO(written))
+        output.write(bytes(2 * tarfile.BLOCKSIZE))
+        return f'sha256:{digest}'
+
+    def close(self) -> None:
+        """Remove the temporary files."""
+        for _, _, content in self._added:
+            content.close()
+
+
+def _opened(layer: Any) -> tarfile.TarFile:
+    content: Any = layer.open()
+    return tarfile.open(fileobj=content, mode='r|')
+
+
+def _add(output: IO[bytes], name: str, size: int, content: Any) -> None:
+    info = tarfile.TarInfo(name)
+    info.size, info.mode = size, 0o644
+    output.write(info.tobuf(tarfile.PAX_FORMAT))
+    while chunk := content.read(_CHUNK):
+        output.write(chunk)
+    output.write(bytes(-size % tarfile.BLOCKSIZE))
+
+
+def _digest(file: IO[bytes]) -> str:
+    digest = hashlib.sha256()
+    while chunk := file.read(_CHUNK):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _ports(port: str) -> Iterator[str]:
+    """Yield each port of a range, with its protocol."""
+    numbers, _, protocol = port.partition('/')
+    first, _, last = numbers.partition('-')
+    for number in range(int(first), int(last or first) + 1):
+        yield f'{number}/{protocol or "tcp"}'
+
+
+def _fail(resource: resources.Resource, reason: str) -> NoReturn:
+    raise _errors.StepError(repr(resource), resource.location, resource.title, 1, [reason])
