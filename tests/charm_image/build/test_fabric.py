@@ -24,7 +24,7 @@ def test_the_help_has_the_docstring_and_every_option(fab):
     assert 'It has a second paragraph.' in text
     options = ('from-image', 'tag', 'env', 'volumes', 'ports', 'cmd', 'maintainer', 'platform')
     options += ('labels', 'dry-run', 'output', 'network', 'engine', 'entrypoint', 'workdir')
-    options += ('user', 'stop-signal', 'pull', 'no-cache')
+    options += ('user', 'stop-signal', 'pull', 'no-cache', 'check-reproducible')
     own = ('word', 'count', 'ratio', 'loud', 'names', 'sizes')
     for option in (*options, *own):
         assert f'--{option}' in text

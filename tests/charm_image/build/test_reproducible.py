@@ -150,3 +150,79 @@ def test_what_cannot_be_applied_is_reported_with_its_line(build, resource, reaso
         build(resource())
     assert reason in caught.value.output[-1]
     assert 'test_reproducible.py:' in str(caught.value)
+
+
+EPOCH = 1_600_000_000
+
+
+def commands():
+    return [
+        resources.User(name='app', home='/srv/app'),
+        resources.Execute(command=['sh', '-c', 'echo made >/made; ln /made /hard; mkdir /d']),
+        resources.File(name='/etc/motd', contents='hello'),
+    ]
+
+
+def test_with_an_epoch_an_archive_has_no_later_time_and_the_same_digest(
+    build, build_engine, tmp_path, monkeypatch
+):
+    monkeypatch.setenv('SOURCE_DATE_EPOCH', str(EPOCH))
+    digests = set()
+    for number in range(2):
+        output = tmp_path / f'{number}.tar'
+        build(*commands(), output=output, no_cache=True, env={'A': 'b'}, tag='tests:epoch')
+        members, config, digest = layers_of(output)
+        digests.add(digest)
+        assert max(each.mtime for layer in members for each in layer) == EPOCH
+        assert config['created'] == '2020-09-13T12:26:40Z'
+        assert all(each['created'] <= '2020-09-13T12:26:40Z' for each in config['history'])
+        assert 'A=b' in config['config']['Env']
+        names = {each.name: each for layer in members for each in layer}
+        assert any(each.islnk() for name, each in names.items() if name in ('hard', 'made'))
+        time.sleep(1.1)
+    assert len(digests) == 1
+    with tarfile.open(tmp_path / '0.tar') as archive:
+        assert {each.name for each in archive} > {'index.json', 'oci-layout'}
+
+
+def test_with_an_early_epoch_even_an_assembled_archive_has_no_later_time(
+    build, tmp_path, monkeypatch
+):
+    monkeypatch.setenv('SOURCE_DATE_EPOCH', '5')
+    output = tmp_path / 'image.tar'
+    build(resources.File(name='/a', contents='a'), from_image='scratch', output=output)
+    members, config, _ = layers_of(output)
+    assert {each.mtime for layer in members for each in layer} == {5}
+    assert config['created'] == config['history'][0]['created'] == '1970-01-01T00:00:05Z'
+
+
+def test_an_epoch_that_is_no_number_is_refused(build, monkeypatch):
+    monkeypatch.setenv('SOURCE_DATE_EPOCH', 'yesterday')
+    with pytest.raises(charm_image.ResourceError, match='SOURCE_DATE_EPOCH must be a number'):
+        build(resources.File(name='/a', contents='a'))
+
+
+def test_a_build_that_gives_two_images_names_the_files_that_differ(build, build_engine):
+    built = build(*commands(), check_reproducible=True)
+    assert 'both images are the same' in [each.text for each in built.progress]
+    before = {each['Id'] for each in build_engine.client.api.images()}
+    with pytest.raises(charm_image.BuildError) as caught:
+        build(
+            *commands(),
+            resources.Execute(
+                command=[
+                    'sh',
+                    '-c',
+                    'cat /proc/sys/kernel/random/uuid >/once; echo a >/same;'
+                    ' touch /$(cat /once); mkdir -m 70$(head -c 1 /dev/urandom | od -An'
+                    ' -to1 | tail -c 2) /mode || :',
+                ]
+            ),
+            check_reproducible=True,
+        )
+    lines = [line.strip() for line in str(caught.value).splitlines()]
+    assert lines[0] == 'two builds of the image differ:'
+    assert '/once: content' in lines
+    assert sum('only in one of them' in line for line in lines) == 2
+    assert not any('/same' in line for line in lines)
+    assert len({each['Id'] for each in build_engine.client.api.images()} - before) <= 1

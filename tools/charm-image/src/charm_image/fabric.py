@@ -61,6 +61,7 @@ _OPTIONS = {
     'stop_signal': 'The signal that ends containers, such as SIGINT.',
     'pull': 'Ask for a newer base.',
     'no_cache': 'Repeat all steps.',
+    'check_reproducible': 'Build twice, and name the files that differ.',
     'dry_run': 'Print the Dockerfile and the steps, without building.',
     'output': 'Also write the image to this file, as an OCI archive.',
     'network': 'The network of commands during the build, such as host.',
@@ -69,7 +70,7 @@ _OPTIONS = {
 _SETTINGS = {name: name for name in _OPTIONS} | {'engine': 'engines'}
 _PAIRS = ('env', 'labels', 'engine')
 _LISTS = {'volumes': ',(?=/)', 'ports': ', *', 'platform': ', *'}
-_FLAGS = ('pull', 'no_cache', 'dry_run')
+_FLAGS = ('pull', 'no_cache', 'check_reproducible', 'dry_run')
 _SEVERAL = (list, tuple, set, frozenset, dict)
 
 
@@ -91,6 +92,7 @@ class Settings(TypedDict, total=False):
     stop_signal: str | int | None
     pull: bool
     no_cache: bool
+    check_reproducible: bool
     dry_run: bool
     output: str | os.PathLike[str] | None
     network: str | None
@@ -146,6 +148,7 @@ def docker_container(
     stop_signal: str | int | None = None,
     pull: bool = False,
     no_cache: bool = False,
+    check_reproducible: bool = False,
     dry_run: bool = False,
     output: str | os.PathLike[str] | None = None,
     network: str | None = None,

@@ -55,6 +55,11 @@ class ApiBuilder:
         """Return whether the engine has an image with that ID."""
         return self._inspect(image) is not None
 
+    def remove(self, image: str) -> None:
+        """Remove an image that has no name."""
+        if not (self._inspect(image) or {'RepoTags': [image]}).get('RepoTags'):
+            self._client.remove_image(image, noprune=False)
+
     def load(self, archive: IO[bytes], digest: str) -> str:
         """Load the image in an archive; return its ID. `digest` is that of its configuration.
 

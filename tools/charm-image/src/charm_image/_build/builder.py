@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import io
 import os
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from charm_image._build import (
     build_target,
     buildx,
     bundle,
+    comparison,
     context,
     dockerfile,
     engine_build,
@@ -27,12 +29,13 @@ from charm_image._build import (
     engines,
     plan,
 )
-from charm_image._oci import oci_archive, platforms
+from charm_image._oci import oci_archive, platforms, timestamps
 
 if TYPE_CHECKING:
     import docker
 
 _Settings = dockerfile.Settings
+_MOST_DIFFERENCES = 50
 
 
 class DockerBuilder:
@@ -60,6 +63,8 @@ class DockerBuilder:
         stop_signal: the signal that ends containers, such as SIGINT
         pull: ask for a newer base, and for newer images that resources copy from
         no_cache: repeat all steps
+        check_reproducible: build twice, the second time without the cache, and name the files
+            that differ
         dry_run: build nothing, but yield the Dockerfile and the steps
         output: the path of an OCI archive to write as well; several platforms become one image
             index in it
@@ -91,6 +96,7 @@ class DockerBuilder:
         stop_signal: str | int | None = None,
         pull: bool = False,
         no_cache: bool = False,
+        check_reproducible: bool = False,
         dry_run: bool = False,
         output: str | os.PathLike[str] | None = None,
         network: str | None = None,
@@ -124,11 +130,14 @@ class DockerBuilder:
         )
         self._pull = arguments.flag('pull', pull)
         self._no_cache = arguments.flag('no_cache', no_cache)
+        self._check_reproducible = arguments.flag('check_reproducible', check_reproducible)
         if len(self._platforms) > 1 and self.output is None and not dry_run:
             raise _errors.ResourceError(
                 'an image for several platforms must be written to a file: '
                 'set output=PATH (--output=PATH)'
             )
+        if len(self._platforms) > 1 and check_reproducible:
+            raise _errors.ResourceError('check_reproducible needs a single platform: set platform')
         self._bundles = arguments.make_bundles(bundle, self._platforms)
 
     @property
@@ -185,6 +194,7 @@ class DockerBuilder:
             raise _errors.BuildError(str(error)) from None
 
     def _build_one(self) -> Iterator[Progress]:
+        epoch = timestamps.epoch()
         [target] = self._targets(self._settings)
         with contextlib.ExitStack() as stack:
             build = self._open(target, stack)
@@ -196,22 +206,50 @@ class DockerBuilder:
             yield from build.build()
             self.image_id = build.image_id
             self.base_user = build.target.settings.base_user
+            if self._check_reproducible:
+                yield from self._build_again(build, epoch or 0)
             yield Progress('built', f'{self.image_id}{f" {self.tag}" if self.tag else ""}')
             if self.output is not None:
                 file = stack.enter_context(oci_archive.temporary(self.output))
                 yield from build.save(file)
-                saved = oci_archive.SavedImage(file)
+                saved = oci_archive.SavedImage(file, epoch=epoch)
                 yield from events.watched('reading the image', saved.measure())
                 archive = oci_archive.Archive.from_saved(saved, self.tag)
                 yield from events.watched(f'writing {self.output}', archive.write(self.output))
                 yield Progress('written', self.output)
+
+    def _build_again(
+        self, build: engine_build.EngineBuild | buildx.BuildxBuild, epoch: int
+    ) -> Iterator[Progress]:
+        """Build the image again without the cache, and compare both, with times up to `epoch`."""
+        yield Progress('note', 'building it again, to compare both images')
+        with contextlib.ExitStack() as stack:
+            again = self._open(dataclasses.replace(build.target, no_cache=True, tag=None), stack)
+            saved = []
+            if build.image_id:
+                yield from again.prepare()
+                yield from again.build()
+            stack.callback(again.forget, self.image_id)
+            for each in (build, again):
+                file = stack.enter_context(tempfile.TemporaryFile())
+                yield from each.save(file)
+                image = oci_archive.SavedImage(file, epoch=epoch)
+                yield from events.watched('reading the image', image.measure())
+                saved.append(image)
+            differences = comparison.compare(*saved)
+        if differences:
+            listed = [f'    {each}' for each in differences[:_MOST_DIFFERENCES]]
+            more = len(differences) - len(listed)
+            listed += [f'    and {more} more'] if more > 0 else []
+            raise _errors.BuildError('\n'.join(['two builds of the image differ:', *listed]))
+        yield Progress('note', 'both images are the same')
 
     def _build_several(self, output: str) -> Iterator[Progress]:
         builds: dict[platforms.Platform, multi_platform.Build] = {}
         with contextlib.ExitStack() as stack:
             for platform, target in zip(self._platforms, self._targets(self._settings), strict=True):
                 builds[platform] = self._open(target, stack)
-            made = multi_platform.Images(builds)
+            made = multi_platform.Images(builds, timestamps.epoch())
             yield from made.build_index(output, self.tag)
             self.image_id = made.digest
             self.base_user = next(iter(builds.values())).target.settings.base_user

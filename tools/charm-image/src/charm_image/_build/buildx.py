@@ -129,6 +129,9 @@ class BuildxBuild:
         """Do nothing: a builder does not store images."""
         return False
 
+    def forget(self, kept: str) -> None:
+        """Do nothing: a builder does not store images."""
+
     def stop(self) -> None:
         """End the build; can be called from any thread."""
         self._stopped = True

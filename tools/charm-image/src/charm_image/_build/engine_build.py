@@ -162,6 +162,12 @@ class EngineBuild:
             self._builder.tag(self.image_id, name)
         return True
 
+    def forget(self, kept: str) -> None:
+        """Remove the built image, unless it is the one called `kept` or has a name."""
+        if self.image_id and self.image_id != kept:
+            with contextlib.suppress(_errors.BuildError), engines.as_build_error():
+                self._builder.remove(self.image_id)
+
     def stop(self) -> None:
         """End the build; can be called from any thread."""
         self._stopped = True

@@ -52,6 +52,7 @@ class Images:
     """The builds of an image by platform; `digest` is the index's, once all are built."""
 
     builds: Mapping[platforms.Platform, Build]
+    epoch: int | None = None  # the latest time in the archive, in seconds
     digest: str = ''
 
     def build_index(self, output: str | os.PathLike[str], tag: str | None) -> Iterator[_Progress]:
@@ -113,7 +114,7 @@ class Images:
             yield from build.build()
             yield _Progress('built', 'built')
             yield from build.save(file)
-            image = oci_archive.SavedImage(file)
+            image = oci_archive.SavedImage(file, epoch=self.epoch)
             # while images for other platforms are still built
             yield from events.watched('reading the image', image.measure())
             saved[platform] = image

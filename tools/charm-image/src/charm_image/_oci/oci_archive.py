@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any, NamedTuple
 
 from charm_image import _errors
-from charm_image._oci import documents, images, layers, platforms, tar
+from charm_image._oci import documents, images, layers, platforms, tar, timestamps
 from container_image import reference as references
 
 _CHUNK = 1 << 20
@@ -28,6 +28,7 @@ _RUNNING = (
     *('User', 'ExposedPorts', 'Env', 'Entrypoint', 'Cmd', 'Volumes', 'WorkingDir', 'Labels'),
     *('StopSignal', 'Healthcheck', 'OnBuild', 'Shell'),
 )
+_PLATFORM = ('architecture', 'os', 'os.version', 'os.features', 'variant')
 _BUILDERS_LABEL = 'io.buildah.version'
 
 
@@ -35,14 +36,20 @@ class SavedImage:
     """An image for one platform that `docker save` wrote into the file `archive`.
 
     `config` is its configuration, once it is measured. If the archive has several platforms, the
-    image is that for `platform`.
+    image is that for `platform`. With `epoch`, in seconds, no time in it is later.
     """
 
     config: images.Config
 
-    def __init__(self, archive: IO[bytes], platform: platforms.Platform | None = None):
+    def __init__(
+        self,
+        archive: IO[bytes],
+        platform: platforms.Platform | None = None,
+        epoch: int | None = None,
+    ):
         self._archive = archive
         self._platform = platform
+        self._epoch = epoch
         self._layers: dict[str, _Layer] = {}
 
     def measure(self) -> Iterator[tuple[int, int]]:
@@ -78,6 +85,40 @@ class SavedImage:
             for diff_id in self.config.diff_ids:
                 if diff_id not in self._layers:
                     raise _errors.InvalidImageError(f'the layer {diff_id} is missing or damaged')
+            if self._epoch is not None:
+                yield from self._limit_times(self._epoch)
+
+    def _limit_times(self, epoch: int) -> Iterator[tuple[int, int]]:
+        sizes = [self._layers[diff_id].size for diff_id in self.config.diff_ids]
+        diff_ids = []
+        for number, diff_id in enumerate(self.config.diff_ids):
+            try:
+                limited = timestamps.limit_layer(self._layers[diff_id].open(), epoch)
+            except tarfile.TarError as error:
+                raise _errors.InvalidImageError(f'the layer {diff_id}: {error}') from None
+            if limited is not None:
+                layer = _Layer(limited[0], 0, limited[1], limited[1])
+                diff_id = f'sha256:{_sha256(layer.open())}'
+                self._layers[diff_id] = layer
+            diff_ids.append(diff_id)
+            yield sum(sizes[: number + 1]), sum(sizes)
+        whole = json.loads(self.config.data)
+        kept = {key: value for key, value in whole.items() if key in _PLATFORM}
+        history = [  # without comments, in which podman names intermediate images
+            {
+                'created': timestamps.limit_text(each.get('created'), epoch),
+                **{key: each[key] for key in ('created_by', 'empty_layer') if each.get(key)},
+            }
+            for each in whole.get('history') or ()
+        ]
+        config = {
+            **kept,
+            'created': timestamps.limit_text(whole.get('created'), epoch),
+            'config': self.running_config(),
+            'rootfs': {'type': 'layers', 'diff_ids': diff_ids},
+            'history': history,
+        }
+        self.config = images.Config.parse(encode(config))
 
     def layers(self) -> Iterator[tuple[str, _Layer]]:
         """Yield diff ID and content of each layer, from the lowest up."""
@@ -103,11 +144,12 @@ class SavedImage:
             raise _errors.ImageError(f'the engine built an image for {built}, not for {platform}')
         running = self.running_config()
         diff_ids = self.config.diff_ids
-        made = {'created': TIME, 'created_by': 'charm-image'}
+        created = TIME if self._epoch is None else timestamps.limit_text(TIME, self._epoch)
+        made = {'created': created, 'created_by': 'charm-image'}
         return encode(
             {
                 **platform.descriptor,
-                'created': TIME,
+                'created': created,
                 'config': running,
                 'rootfs': {'type': 'layers', 'diff_ids': diff_ids},
                 'history': [made] * len(diff_ids),
@@ -246,6 +288,13 @@ def _replaced(target: pathlib.Path) -> Iterator[IO[bytes]]:
         unfinished.replace(target)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def _sha256(content: images.Content) -> str:
+    digest = hashlib.sha256()
+    while chunk := content.read(_CHUNK):
+        digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _size(file: IO[bytes]) -> int:
