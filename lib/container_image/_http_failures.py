@@ -34,16 +34,12 @@ def failure(error: BaseException, where: str, has_proxy: bool) -> errors.Registr
             f'the certificate of {where} is not trusted ({distrust}): it must be valid, and its '
             f'CA must be public, or in the bundle that REQUESTS_CA_BUNDLE names'
         )
-    invalid = has(
-        requests.exceptions.InvalidURL, urllib3.exceptions.LocationValueError, UnicodeError
-    )
     if any('Tunnel connection failed: 407' in str(cause) for cause in causes):
         return proxy_refuses(where)
-    if has(requests.exceptions.ProxyError) or (has_proxy and invalid):
+    # Hosts are checked before a request is sent: what is invalid here is the proxy's URL.
+    invalid = (requests.exceptions.InvalidURL, urllib3.exceptions.LocationValueError, UnicodeError)
+    if has(requests.exceptions.ProxyError) or (has_proxy and has(*invalid)):
         return errors.NotReachableError(f'{where} cannot be reached: check the proxy')
-    if invalid:
-        # Hosts are checked before: only what a registry redirects to can still be invalid.
-        return errors.ProtocolError(f'{where} is not a valid address: check that it is a registry')
     if has(ssl.SSLError):
         return errors.NotReachableError(f'TLS with {where} failed: check the port')
     if has(ConnectionRefusedError):

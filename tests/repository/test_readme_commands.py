@@ -25,7 +25,7 @@ PROGRAMS = {
     *('./dev', 'cd', 'export', 'git', 'python3', '~/charm-tools/bin/pip', '~/charm-image/bin/pip'),
     '~/charm-unit/bin/pip',
     *('charm-build', 'charm-upload-resource', 'charm-upload-resources', 'charmcraft', 'fab'),
-    *('juju', 'cat', 'docker', 'pre-commit'),
+    *('juju', 'cat', 'docker', 'pip', 'pre-commit', 'pytest'),
     '../.tox/tools/bin/python',
 }
 """What begins a line in a block without prompts whose lines are commands."""
@@ -58,6 +58,8 @@ NOT_TYPED = {
     'pre-commit ': 'changes the clone; test_house.py reads its configuration',
     './dev engines': 'is part of .ci/run',
     './dev examples': 'is part of ./dev tests',
+    'pip install -r tests/requirements.txt': 'tests/each_python.py makes environments with these',
+    'pytest tests/unit': 'is what ./dev lib runs on each Python',
     'fab app-server --platform=': 'needs a base of both; test_build_several.py builds on one',
     'charm-unit check': 'needs a built charm; tests/charm_unit/check has several',
     'charm-unit run': 'reads from a terminal; tests/charm_unit/test_commands.py runs it',

@@ -27,8 +27,9 @@ def test_the_digest_is_asked_for_with_head_and_all_four_media_types():
     }
 
 
-def test_docker_io_is_asked_at_its_own_host_over_https(names):
-    error = case.failure_of(case.ask, 'docker.io')
+@pytest.mark.parametrize('host', ['docker.io', 'index.docker.io', 'registry-1.docker.io'])
+def test_docker_io_is_asked_at_its_own_host_over_https(host, names):
+    error = case.failure_of(case.ask, host)
     assert isinstance(error, registry.NotResolvedError)
     assert names == ['registry-1.docker.io']
 
