@@ -33,6 +33,7 @@ PROGRAMS = {
 PICTURES = (
     "    layer.yaml            the layer's configuration",
     '    Execute[make install]',
+    '    ubuntu:24.04 is ubuntu@sha256:',
     '    charm-upload-resource CHARM RESOURCE',
     '    charm-upload-resources PATH',
 )
@@ -97,7 +98,7 @@ def _commands(readme):
                 found.append(prompted or lines)
             continue
         known = language or block[0].startswith(PICTURES)
-        known = known or re.match(r'\s+(from \S+ import|@)', block[0])
+        known = known or re.match(r'\s+(from \S+ import|@|yield )', block[0])
         known = known or isinstance(_yaml(block), dict)
         assert known, f'{readme}: is this a command? {block}'
     return found

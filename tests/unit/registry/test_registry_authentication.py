@@ -116,6 +116,23 @@ def test_credentials_that_the_token_server_refuses_are_bad():
     assert type(error) is registry.BadCredentialsError
 
 
+@pytest.mark.parametrize(
+    ('status', 'document', 'words'),
+    [
+        (401, b'', 'needs credentials'),
+        (403, b'{"errors": [{"code": "DENIED"}]}', 'needs credentials'),
+        (403, b'', 'denied access to'),
+    ],
+)
+def test_a_token_server_that_refuses_an_anonymous_client_says_if_credentials_would_help(
+    status, document, words
+):
+    with case.token_registry(document, status=status) as (host, _, _):
+        error = case.failure_of(case.ask, host)
+    assert type(error) is registry.AccessDeniedError
+    assert words in str(error)
+
+
 @pytest.mark.parametrize('password', ['', case.PASSWORD])
 def test_a_token_that_the_registry_does_not_take_is_no_right(password):
     with case.token_registry({'token': 'for less'}) as (host, asked, _):
