@@ -50,7 +50,15 @@ def test_there_is_every_tool_that_charmhelpers_calls():
         ('action-get', 1, 'not running an action'),
         ('add-metric a=1', 1, 'cannot record metric: metrics not allowed in this context'),
         ('juju-log', 2, 'no message specified'),
-        ('storage-get', 1, 'storage-get is not simulated by charm-unit'),
+        ('storage-get', 2, 'no storage instance specified'),
+        ('storage-get -s data/0', 2, 'invalid value "data/0" for option -s: storage not found'),
+        ('storage-add data', 1, 'storage-add is not simulated by charm-unit'),
+        ('is-leader --format=x', 2, 'invalid value "x" for option --format: unknown format'),
+        (
+            'relation-list --app=x',
+            2,
+            'invalid boolean option app: strconv.ParseBool: parsing "x": invalid syntax',
+        ),
         (
             '</dev/null pod-spec-set',
             1,

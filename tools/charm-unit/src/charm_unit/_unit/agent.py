@@ -58,6 +58,7 @@ class Agent:
         self.install_charm(built)
         calls.install(folder, juju)
         host.install(folder)
+        host.install_jujud(folder, juju)
 
     @property
     def config(self) -> dict[str, typing.Any]:
@@ -203,7 +204,7 @@ class Agent:
     ) -> runs.Run:
         """Run a hook, or an action, now; return what it did."""
         self.model.options = self.config
-        self.model.endpoints = charm.BuiltCharm(self.folders.charm).endpoints
+        self.model.bindings = charm.BuiltCharm(self.folders.charm).bindings
         self._place_resources()
         now = context.HookContext(
             self.model, hook, self.juju, relation, remote_unit, departing_unit, action

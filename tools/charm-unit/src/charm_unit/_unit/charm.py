@@ -64,6 +64,16 @@ class BuiltCharm:
         """The role (requires, provides, peers) of each of the charm's endpoints, by name."""
         return {name: role for role in ROLES for name in self.metadata.get(role) or {}}
 
+    @property
+    def storage(self) -> dict[str, dict[str, typing.Any]]:
+        """The entries of metadata.yaml's storage, by name."""
+        return self.metadata.get('storage') or {}
+
+    @property
+    def bindings(self) -> set[str]:
+        """What can be bound to a network: its endpoints, extra bindings and juju-info."""
+        return {*self.endpoints, *(self.metadata.get('extra-bindings') or {}), 'juju-info'}
+
     @functools.cached_property
     def options(self) -> dict[str, dict[str, typing.Any]]:
         """The entries of config.yaml, by name."""

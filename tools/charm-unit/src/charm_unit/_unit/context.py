@@ -8,7 +8,7 @@ the end of a hook that did not fail.
 import dataclasses
 import typing
 
-from charm_unit._unit import juju_version, model
+from charm_unit._unit import juju_version, model, ports
 
 RESTRICTED = ('collect-metrics', 'meter-status-changed')
 
@@ -37,6 +37,7 @@ class HookContext:
         remote_unit: str = '',
         departing_unit: str = '',
         action: 'Action | None' = None,
+        storage: 'model.Storage | None' = None,
     ) -> None:
         self.model = known
         self.hook = hook
@@ -45,6 +46,7 @@ class HookContext:
         self.remote_unit = remote_unit
         self.departing_unit = departing_unit
         self.action = action
+        self.storage = storage
         self.log: list[tuple[str, str]] = []
         self.statuses: list[model.Status] = []
         self.pod_spec: str | None = None
@@ -52,7 +54,7 @@ class HookContext:
         self.raw_spec: str | None = None
         self.data: dict[str, dict[str, str]] = {}
         self.app_data: dict[str, dict[str, str]] = {}
-        self.ports: dict[str, bool] = {}
+        self.ports = ports.Changes(known.opened_ports)
         self.state: dict[str, str] | None = None
         self.metrics: dict[str, str] = {}
         self.not_simulated: list[str] = []
@@ -83,8 +85,7 @@ class HookContext:
             known.relations[rid].data = data
         for rid, data in self.app_data.items():
             known.relations[rid].app_data = data
-        for ports, opened in self.ports.items():
-            (known.ports.add if opened else known.ports.discard)(ports)
+        known.opened_ports = self.ports.apply(known.bindings)
         if self.state is not None:
             known.charm_state = self.state
         known.pod_spec = self.pod_spec or known.pod_spec

@@ -76,6 +76,34 @@ def load(text: str) -> Document:
         loader.dispose()
 
 
+def load_strings(text: str) -> dict[str, str]:
+    """Return the scalars in a mapping as they are written, as Go does into map[string]string.
+
+    null is ''. Raises YAMLError or ValueError.
+    """
+    loader = _Loader(text)
+    try:
+        node = loader.get_node() if loader.check_node() else None
+    finally:
+        loader.dispose()
+    if node is None or node.tag == f'{_TAG}null':
+        return {}
+    if not isinstance(node, yaml.MappingNode):
+        raise ValueError(f'cannot unmarshal {_short(node)} into map[string]string')
+    found = {}
+    for pair in node.value:
+        for part in pair:
+            if not isinstance(part, yaml.ScalarNode):
+                raise ValueError(f'cannot unmarshal {_short(part)} into string')
+        key, value = pair
+        found[key.value] = '' if value.tag == f'{_TAG}null' else str(value.value)
+    return found
+
+
+def _short(node: yaml.Node) -> str:
+    return str(node.tag).replace(_TAG, '!!')
+
+
 def problem(error: Exception) -> tuple[int, str]:
     """Return the line of what load raised, and what is wrong there."""
     mark = getattr(error, 'problem_mark', None)

@@ -6,6 +6,8 @@ services. On an author's machine that is nobody's wish, and without root it fail
 
 import pathlib
 
+from charm_unit._unit import juju_version
+
 PROGRAMS = (
     *('apt-get', 'apt', 'apt-mark', 'add-apt-repository', 'dpkg', 'snap', 'yum'),
     *('systemctl', 'service', 'initctl', 'update-rc.d'),
@@ -25,3 +27,12 @@ def install(folder: pathlib.Path) -> None:
     for name in PROGRAMS:
         (programs / name).write_text(_SCRIPT)
         (programs / name).chmod(0o755)
+
+
+def install_jujud(folder: pathlib.Path, juju: juju_version.JujuVersion) -> None:
+    """Put what tells Juju's version to where in_hooks lets charmhelpers find it."""
+    program = folder / 'jujud' / 'machine-0' / 'jujud'
+    program.parent.mkdir(parents=True)
+    version = '.'.join(map(str, juju.numbers))
+    program.write_text(f'#!/bin/sh\necho {version}-ubuntu-amd64\n')
+    program.chmod(0o755)

@@ -61,6 +61,11 @@ class JujuVersion:
         return self.numbers >= (2, 8, 0)
 
     @property
+    def has_secrets(self) -> bool:
+        """Whether there are the tools for secrets, and relation-model-get."""
+        return self.numbers >= (3, 0, 0)
+
+    @property
     def has_spec_version_3(self) -> bool:
         """Whether pod specs of version 3 are known."""
         return self.numbers >= (2, 8, 0)

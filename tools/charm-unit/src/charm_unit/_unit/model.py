@@ -4,6 +4,10 @@ import dataclasses
 import pathlib
 import typing
 
+from charm_unit._unit import ports
+
+MODEL_UUID = '5a7e0000-0000-4000-8000-000000000001'
+
 Status = tuple[str, str]
 """A status and its message."""
 
@@ -60,6 +64,18 @@ class Attached:
 
 
 @dataclasses.dataclass
+class Storage:
+    """A storage instance of the unit."""
+
+    id: str
+    """Its name in metadata.yaml, and a number: data/0."""
+    kind: str
+    """block or filesystem."""
+    location: pathlib.Path
+    """The folder, or the device."""
+
+
+@dataclasses.dataclass
 class Model:
     """All of it."""
 
@@ -68,13 +84,16 @@ class Model:
     leader: bool
     charmhub: bool
     """Whether the store is Charmhub, and not the charm store that was before."""
-    endpoints: typing.Collection[str] = ()
+    bindings: typing.Collection[str] = ()
+    """What it can be bound to: its endpoints, and extra bindings."""
     options: dict[str, typing.Any] = dataclasses.field(default_factory=dict)
     resources: dict[str, Attached] = dataclasses.field(default_factory=dict)
     relations: dict[str, Relation] = dataclasses.field(default_factory=dict)
     leader_settings: dict[str, str] = dataclasses.field(default_factory=dict)
     charm_state: dict[str, str] = dataclasses.field(default_factory=dict)
-    ports: set[str] = dataclasses.field(default_factory=set)
+    storage: dict[str, Storage] = dataclasses.field(default_factory=dict)
+    """What is attached, by id."""
+    opened_ports: ports.Opened = dataclasses.field(default_factory=set)
     pod_spec: 'str | None' = None
     """The text that the charm sent last."""
     raw_spec: 'str | None' = None

@@ -5,7 +5,7 @@ import re
 import typing
 
 TYPES = ('string', 'int', 'float', 'boolean')
-_BOOLEANS = {
+BOOLEANS = {
     **dict.fromkeys(('1', 't', 'T', 'TRUE', 'true', 'True'), True),
     **dict.fromkeys(('0', 'f', 'F', 'FALSE', 'false', 'False'), False),
 }
@@ -26,7 +26,7 @@ def parse(name: str, kind: str, text: str) -> typing.Any:
     elif kind == 'float':
         found = _float(text)
     elif kind == 'boolean':
-        found = _BOOLEANS.get(text)
+        found = BOOLEANS.get(text)
     if found is None or (kind == 'int' and found not in _INT64):
         raise _wrong(name, kind, text)
     return found
@@ -51,8 +51,8 @@ def coerce(name: str, kind: str, value: typing.Any) -> typing.Any:
     if kind == 'boolean':
         if isinstance(value, bool):
             return value
-        if isinstance(value, str) and value in _BOOLEANS:
-            return _BOOLEANS[value]
+        if isinstance(value, str) and value in BOOLEANS:
+            return BOOLEANS[value]
     raise _wrong(name, kind, value)
 
 

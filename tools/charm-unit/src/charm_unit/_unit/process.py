@@ -11,7 +11,7 @@ import threading
 import time
 import typing
 
-from charm_unit._unit import context
+from charm_unit._unit import context, model
 
 _SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
@@ -79,7 +79,7 @@ def variables(folders: Folders, hook: context.HookContext, record: bool) -> dict
         'JUJU_AGENT_SOCKET_NETWORK': 'unix',
         'JUJU_UNIT_NAME': known.unit,
         'JUJU_MODEL_NAME': 'simulated',
-        'JUJU_MODEL_UUID': '5a7e0000-0000-4000-8000-000000000001',
+        'JUJU_MODEL_UUID': model.MODEL_UUID,
         'JUJU_API_ADDRESSES': '10.152.183.1:17070',
         'JUJU_VERSION': hook.juju.text,
         'CLOUD_API_VERSION': '1.21',
@@ -106,6 +106,10 @@ def variables(folders: Folders, hook: context.HookContext, record: bool) -> dict
         given['JUJU_REMOTE_APP'] = hook.relation.remote_application
         if hook.departing_unit:
             given['JUJU_DEPARTING_UNIT'] = hook.departing_unit
+    if hook.storage:
+        given['JUJU_STORAGE_ID'] = hook.storage.id
+        given['JUJU_STORAGE_KIND'] = hook.storage.kind
+        given['JUJU_STORAGE_LOCATION'] = str(hook.storage.location)
     if record:
         given['CHARM_UNIT_PROCESSES'] = str(folders.processes)
     return given

@@ -87,9 +87,10 @@ class ActionResult:
 def flags_set_by_handlers(log: list[tuple[str, str]]) -> set[str]:
     """Return the flags that charms.reactive's tracer says were set during the hook."""
     return {
-        line[len(_TRACE) :]
+        line.partition(_TRACE)[2]
         for _level, message in log
         if 'starting handler dispatch' not in message  # which lists those that are set already
         for line in message.splitlines()
-        if line.startswith(_TRACE)
+        # In the hook of a relation, Juju puts its id before a message.
+        if line.startswith(_TRACE) or line.partition(': ')[2].startswith(_TRACE)
     }

@@ -15,6 +15,7 @@ from charm_unit._unit import (
     errors,
     juju_version,
     model,
+    ports,
     relations,
     resources,
     spec,
@@ -219,7 +220,7 @@ class Unit:
     @property
     def opened_ports(self) -> list[str]:
         """The ports that hooks opened, such as 80/tcp."""
-        return sorted(self._model.ports)
+        return [str(opened) for opened in ports.by_range(self._model.opened_ports)]
 
     @property
     def leader_settings(self) -> dict[str, str]:

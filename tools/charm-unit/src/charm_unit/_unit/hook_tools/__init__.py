@@ -1,4 +1,4 @@
-"""The hook tools of Juju 2.9, as its worker/uniter/runner/jujuc has them.
+"""The hook tools of Juju 2.9 and 3.6, as its worker/uniter/runner/jujuc has them.
 
 `call` runs one: exit code 1 if it failed, 2 if it was called wrongly, with Juju's message on
 stderr; --help prints its usage. What is not simulated fails by name.
@@ -15,6 +15,7 @@ from charm_unit._unit.hook_tools import (
     resource,
     state,
     status,
+    storage,
 )
 from charm_unit._unit.hook_tools.tool import Answer, Call, Failed, HelpAsked, Tool
 
@@ -28,6 +29,7 @@ TOOLS: dict[str, Tool] = {
     **resource.TOOLS,
     **state.TOOLS,
     **status.TOOLS,
+    **storage.TOOLS,
 }
 
 NOT_SIMULATED = (
@@ -37,22 +39,37 @@ NOT_SIMULATED = (
     'payload-status-set',
     'payload-unregister',
     'storage-add',
-    'storage-get',
 )
+
+_NOT_SIMULATED_SINCE_3_0 = (
+    'secret-add',
+    'secret-get',
+    'secret-grant',
+    'secret-ids',
+    'secret-info-get',
+    'secret-remove',
+    'secret-revoke',
+    'secret-set',
+)
+_SINCE_3_0 = ('relation-model-get', *_NOT_SIMULATED_SINCE_3_0)
 
 _ALLOWED_WHEN_RESTRICTED = ('juju-log', 'add-metric', 'resource-get')
 
 
 def names(juju: juju_version.JujuVersion) -> list[str]:
     """Return the names of all hook tools that this version of Juju has."""
-    lacking = () if juju.has_charm_state else state.TOOLS
-    return sorted({*TOOLS, *NOT_SIMULATED} - {*lacking})
+    lacking: set[str] = set()
+    if not juju.has_charm_state:
+        lacking |= {*state.TOOLS}
+    if not juju.has_secrets:
+        lacking |= {*_SINCE_3_0}
+    return sorted({*TOOLS, *NOT_SIMULATED, *_NOT_SIMULATED_SINCE_3_0} - lacking)
 
 
 def call(hook: context.HookContext, made: Call) -> Answer:
     """Run a hook tool in the context of a hook."""
     answer = Answer(folder=made.folder)
-    if made.tool in NOT_SIMULATED:
+    if made.tool not in TOOLS:
         hook.not_simulated.append(made.tool)
         answer.stderr = f'ERROR {made.tool} is not simulated by charm-unit\n'
         answer.code = 1

@@ -15,6 +15,7 @@ from charm_unit._unit.hook_tools.tool import (
     parse,
 )
 
+_RESERVED = ('stdout', 'stdout-encoding', 'stderr', 'stderr-encoding')
 _KEY = re.compile(r'[a-z0-9](?:[a-z0-9-]*[a-z0-9])?')
 
 
@@ -25,7 +26,7 @@ def _running(hook: context.HookContext) -> context.Action:
 
 
 def _action_get(hook: context.HookContext, call: Call, answer: Answer) -> None:
-    words, options = parse(call, options=OUTPUT)
+    words, options = parse(call, valued=OUTPUT)
     check_empty(words[1:])
     value: typing.Any = _running(hook).parameters
     for key in words[0].split('.') if words else ():
@@ -48,6 +49,8 @@ def _action_set(hook: context.HookContext, call: Call, answer: Answer) -> None:
                     'only lowercase alphanumeric, hyphens and periods',
                     2,
                 )
+            if key in _RESERVED:
+                raise Failed(f'cannot set reserved action key "{key}"', 2)
         pairs.append((keys, value))
     for keys, value in pairs:
         results = _running(hook).results

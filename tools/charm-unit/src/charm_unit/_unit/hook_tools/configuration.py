@@ -1,4 +1,4 @@
-"""config-get, goal-state, storage-list."""
+"""config-get, goal-state."""
 
 import typing
 
@@ -16,7 +16,7 @@ from charm_unit._unit.hook_tools.tool import (
 
 
 def _config_get(hook: context.HookContext, call: Call, answer: Answer) -> None:
-    words, options = parse(call, flags=('a', 'all'), options=OUTPUT)
+    words, options = parse(call, flags=('a', 'all'), valued=OUTPUT)
     everything = 'a' in options or 'all' in options
     key = words[0] if words else ''
     if key and everything:
@@ -33,7 +33,7 @@ def _config_get(hook: context.HookContext, call: Call, answer: Answer) -> None:
 
 
 def _goal_state(hook: context.HookContext, call: Call, answer: Answer) -> None:
-    words, options = parse(call, options=OUTPUT)
+    words, options = parse(call, valued=OUTPUT)
     check_empty(words)
     since = '2024-01-01 00:00:00Z'
     related: dict[str, dict[str, typing.Any]] = {}
@@ -48,14 +48,7 @@ def _goal_state(hook: context.HookContext, call: Call, answer: Answer) -> None:
     output(answer, value, options, 'yaml')
 
 
-def _storage_list(hook: context.HookContext, call: Call, answer: Answer) -> None:
-    words, options = parse(call, options=OUTPUT)
-    check_empty(words[1:])
-    output(answer, [], options)
-
-
 TOOLS: dict[str, Tool] = {
     'config-get': _config_get,
     'goal-state': _goal_state,
-    'storage-list': _storage_list,
 }

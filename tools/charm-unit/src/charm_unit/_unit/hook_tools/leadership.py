@@ -15,13 +15,13 @@ from charm_unit._unit.hook_tools.tool import (
 
 
 def _is_leader(hook: context.HookContext, call: Call, answer: Answer) -> None:
-    words, options = parse(call, options=OUTPUT)
+    words, options = parse(call, valued=OUTPUT)
     check_empty(words)
     output(answer, hook.model.leader, options)
 
 
 def _leader_get(hook: context.HookContext, call: Call, answer: Answer) -> None:
-    words, options = parse(call, options=OUTPUT)
+    words, options = parse(call, valued=OUTPUT)
     key = words[0] if words else '-'
     if '=' in key:
         raise Failed(f'invalid key "{key}"', 2)

@@ -3,7 +3,7 @@
 import re
 import typing
 
-from charm_unit._unit import context
+from charm_unit._unit import context, ports
 from charm_unit._unit.hook_tools import relation
 from charm_unit._unit.hook_tools.tool import (
     OUTPUT,
@@ -21,7 +21,7 @@ _FORM = '<port>[/<protocol>] or <from>-<to>[/<protocol>] or icmp'
 
 
 def _unit_get(hook: context.HookContext, call: Call, answer: Answer) -> None:
-    words, options = parse(call, options=OUTPUT)
+    words, options = parse(call, valued=OUTPUT)
     if not words:
         raise Failed('no setting specified', 2)
     addresses = {
@@ -37,7 +37,7 @@ def _unit_get(hook: context.HookContext, call: Call, answer: Answer) -> None:
 def _network_get(hook: context.HookContext, call: Call, answer: Answer) -> None:
     keys = ('bind-address', 'ingress-address', 'egress-subnets')
     words, options = parse(
-        call, flags=('primary-address', *keys), options=(*OUTPUT, 'r', 'relation')
+        call, flags=('primary-address', *keys), valued=(*OUTPUT, 'r', 'relation')
     )
     if not words:
         raise Failed('no arguments specified', 2)
@@ -45,7 +45,7 @@ def _network_get(hook: context.HookContext, call: Call, answer: Answer) -> None:
         raise Failed('no binding name specified', 2)
     check_empty(words[1:])
     relation.asked(hook, options)
-    if words[0] not in hook.model.endpoints:
+    if words[0] not in hook.model.bindings:
         raise Failed(f'no network config found for binding "{words[0]}"')
     address, ingress = hook.model.address, hook.model.ingress_address
     values: dict[str, typing.Any] = {
@@ -63,26 +63,43 @@ def _network_get(hook: context.HookContext, call: Call, answer: Answer) -> None:
     elif asked:
         output(answer, {key: values[key] for key in asked}, options)
     else:
-        bound = {'hostname': '', 'value': address, 'address': address, 'cidr': ''}
-        interface = {'mac-address': '', 'interface-name': '', 'addresses': [bound]}
-        whole = {
-            'bind-addresses': [interface],
-            'egress-subnets': [f'{ingress}/32'],
-            'ingress-addresses': [ingress],
-        }
-        output(answer, whole, options)
+        output(answer, _everything(address, ingress, options), options, in_order=True)
 
 
-def _ports(call: Call) -> str:
-    words, _ = parse(call, options=('format', 'endpoints'))
+def _everything(
+    address: str, ingress: str, asked: typing.Mapping[str, str]
+) -> dict[str, typing.Any]:
+    """Return all that Juju knows; in YAML also by the keys that older agents had."""
+    bound = {'hostname': '', 'value': address, 'cidr': ''}
+    interface: dict[str, typing.Any] = {
+        'mac-address': '',
+        'interface-name': '',
+        'addresses': [bound],
+    }
+    if asked.get('format') != 'json':
+        bound['address'] = address
+        interface |= {'macaddress': '', 'interfacename': ''}
+    return {
+        'bind-addresses': [interface],
+        'egress-subnets': [f'{ingress}/32'],
+        'ingress-addresses': [ingress],
+    }
+
+
+def _ports(call: Call, answer: Answer) -> tuple[ports.Range, list[str]]:
+    """Return the ports that are asked for, and for which endpoints, '' for all."""
+    words, asked = parse(call, valued=('format', 'endpoints'))
     if not words:
         raise Failed('no port or range specified', 2)
     match = _PORTS.fullmatch(words[0].lower())
     if not match:
         raise Failed(f'expected {_FORM}; got "{words[0]}"', 2)
     check_empty(words[1:])
+    if asked.get('format'):
+        answer.stderr += f'--format flag deprecated for command "{call.tool}"'
+    endpoints = [name.strip() for name in asked.get('endpoints', '').split(',')]
     if match[0] == 'icmp':
-        return 'icmp'
+        return ports.Range('icmp', -1, -1), endpoints
     first, last, protocol = int(match[1]), int(match[2] or match[1]), match[3] or 'tcp'
     if protocol == 'icmp':
         raise Failed(f'protocol "icmp" doesn\'t support any ports; got "{first}"', 2)
@@ -95,21 +112,50 @@ def _ports(call: Call) -> str:
         raise Failed(f'port must be in the range [1, 65535]; got "{wrong}"', 2)
     if protocol not in ('tcp', 'udp'):
         raise Failed(f'protocol must be "tcp", "udp", or "icmp"; got "{protocol}"', 2)
-    return f'{first}/{protocol}' if first == last else f'{first}-{last}/{protocol}'
+    return ports.Range(protocol, first, last), endpoints
 
 
 def _open_port(hook: context.HookContext, call: Call, answer: Answer) -> None:
-    hook.ports[_ports(call)] = True
+    wanted, endpoints = _ports(call, answer)
+    for endpoint in endpoints:
+        _record(hook, 'open', hook.ports.open, endpoint, wanted)
 
 
 def _close_port(hook: context.HookContext, call: Call, answer: Answer) -> None:
-    hook.ports[_ports(call)] = False
+    wanted, endpoints = _ports(call, answer)
+    for endpoint in endpoints:
+        _record(hook, 'close', hook.ports.close, endpoint, wanted)
+
+
+def _record(
+    hook: context.HookContext,
+    verb: str,
+    record: typing.Callable[[str, ports.Range], None],
+    endpoint: str,
+    wanted: ports.Range,
+) -> None:
+    try:
+        record(endpoint, wanted)
+    except ports.Conflict as conflict:
+        name = f'(unit "{hook.model.unit}")'
+        raise Failed(
+            f'cannot {verb} {wanted} {name}: port range conflicts with {conflict.other} {name}'
+            + (' requested earlier' if conflict.is_pending else '')
+        ) from None
 
 
 def _opened_ports(hook: context.HookContext, call: Call, answer: Answer) -> None:
-    words, options = parse(call, flags=('endpoints',), options=OUTPUT)
+    words, options = parse(call, flags=('endpoints',), valued=OUTPUT)
     check_empty(words)
-    output(answer, sorted(hook.model.ports), options)
+    opened = ports.by_range(hook.model.opened_ports)
+    if 'endpoints' in options:
+        listed = [
+            f'{known} ({"*" if "" in endpoints else ", ".join(sorted(endpoints))})'
+            for known, endpoints in opened.items()
+        ]
+    else:
+        listed = [str(known) for known in opened]
+    output(answer, listed, options)
 
 
 TOOLS: dict[str, Tool] = {

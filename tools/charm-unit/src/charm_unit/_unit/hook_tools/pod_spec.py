@@ -5,7 +5,7 @@ from charm_unit._unit.hook_tools.tool import Answer, Call, Failed, Tool, check_e
 
 
 def _text(call: Call) -> str:
-    words, options = parse(call, options=('file', 'k8s-resources'))
+    words, options = parse(call, valued=('file', 'k8s-resources'))
     check_empty(words)
     text = call.read(options.get('file', '-'))
     if not text:
@@ -33,7 +33,7 @@ def _spec_set(hook: context.HookContext, call: Call, answer: Answer) -> None:
 
 
 def _raw_set(hook: context.HookContext, call: Call, answer: Answer) -> None:
-    words, options = parse(call, options=('file',))
+    words, options = parse(call, valued=('file',))
     check_empty(words)
     text = call.read(options.get('file', '-'))
     if not text:

@@ -1,4 +1,4 @@
-"""relation-ids, relation-list, relation-get, relation-set.
+"""relation-ids, relation-list, relation-get, relation-set, relation-model-get.
 
 What may be read is in apiserver/facades/agent/uniter/uniter.go of juju/juju 2.9.31.
 """
@@ -51,7 +51,7 @@ def _required(hook: context.HookContext, options: typing.Mapping[str, str]) -> m
 
 
 def _relation_ids(hook: context.HookContext, call: Call, answer: Answer) -> None:
-    words, options = parse(call, options=OUTPUT)
+    words, options = parse(call, valued=OUTPUT)
     name = words[0] if words else hook.relation.endpoint if hook.relation else ''
     if not name:
         raise Failed('no relation name specified', 2)
@@ -61,7 +61,7 @@ def _relation_ids(hook: context.HookContext, call: Call, answer: Answer) -> None
 
 
 def _relation_list(hook: context.HookContext, call: Call, answer: Answer) -> None:
-    words, options = parse(call, flags=('app',), options=(*OUTPUT, *_WHICH))
+    words, options = parse(call, flags=('app',), valued=(*OUTPUT, *_WHICH))
     relation = _required(hook, options)
     check_empty(words)
     if 'app' in options:
@@ -88,7 +88,7 @@ def _whose(hook: context.HookContext, words: list[str], application: bool) -> tu
 
 
 def _relation_get(hook: context.HookContext, call: Call, answer: Answer) -> None:
-    words, options = parse(call, flags=('app',), options=(*OUTPUT, *_WHICH))
+    words, options = parse(call, flags=('app',), valued=(*OUTPUT, *_WHICH))
     relation = _required(hook, options)
     key = words.pop(0) if words else '-'
     name, application = _whose(hook, words, 'app' in options)
@@ -128,7 +128,7 @@ def _remote_settings(
 
 
 def _relation_set(hook: context.HookContext, call: Call, answer: Answer) -> None:
-    words, options = parse(call, flags=('app',), options=('file', 'format', *_WHICH))
+    words, options = parse(call, flags=('app',), valued=('file', 'format', *_WHICH))
     relation = _required(hook, options)
     pairs = key_values(words)
     if 'format' in options:
@@ -148,9 +148,17 @@ def _relation_set(hook: context.HookContext, call: Call, answer: Answer) -> None
             settings.pop(key, None)
 
 
+def _relation_model_get(hook: context.HookContext, call: Call, answer: Answer) -> None:
+    words, options = parse(call, valued=(*OUTPUT, *_WHICH))
+    _required(hook, options)
+    check_empty(words)
+    output(answer, {'uuid': model.MODEL_UUID}, options)
+
+
 TOOLS: dict[str, Tool] = {
     'relation-get': _relation_get,
     'relation-ids': _relation_ids,
     'relation-list': _relation_list,
+    'relation-model-get': _relation_model_get,
     'relation-set': _relation_set,
 }

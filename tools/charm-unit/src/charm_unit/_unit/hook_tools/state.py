@@ -2,7 +2,7 @@
 
 import yaml
 
-from charm_unit._unit import context
+from charm_unit._unit import context, go_yaml
 from charm_unit._unit.hook_tools.tool import (
     OUTPUT,
     Answer,
@@ -20,12 +20,12 @@ _KEY_BYTES, _VALUE_BYTES = 256, 65536
 
 
 def _state_get(hook: context.HookContext, call: Call, answer: Answer) -> None:
-    words, options = parse(call, flags=('strict',), options=OUTPUT)
+    words, options = parse(call, flags=('strict',), valued=OUTPUT)
     check_empty(words[1:])
     key = words[0] if words else '-'
     kept = hook.charm_state()
     if key == '-':
-        output(answer, kept or None, options)
+        output(answer, kept, options)
     elif key not in kept and 'strict' in options:
         raise Failed(f'"{key}" not found')
     else:
@@ -33,7 +33,7 @@ def _state_get(hook: context.HookContext, call: Call, answer: Answer) -> None:
 
 
 def _state_set(hook: context.HookContext, call: Call, answer: Answer) -> None:
-    words, options = parse(call, options=('file',))
+    words, options = parse(call, valued=('file',))
     pairs = key_values(words)
     if 'file' in options:
         pairs = {**read_settings(call, options['file']), **pairs}
@@ -52,16 +52,12 @@ def _state_delete(hook: context.HookContext, call: Call, answer: Answer) -> None
 
 
 def read_settings(call: Call, file: str) -> dict[str, str]:
-    """Return the pairs in a YAML file of strings; raise Failed."""
+    """Return the pairs in a YAML file of strings, null being an empty one; raise Failed."""
     try:
-        pairs = yaml.load(call.read(file), yaml.BaseLoader)  # noqa: S506 (strings only)
-    except yaml.YAMLError as error:
-        raise Failed(f'yaml: {error}') from error
-    if pairs in (None, ''):
-        return {}
-    if not isinstance(pairs, dict) or not all(isinstance(value, str) for value in pairs.values()):
-        raise Failed('yaml: unmarshal errors: cannot unmarshal into map[string]string')
-    return pairs
+        return go_yaml.load_strings(call.read(file))
+    except (yaml.YAMLError, ValueError) as error:
+        line, what = go_yaml.problem(error)
+        raise Failed(f'yaml: line {line}: {what}') from error
 
 
 TOOLS: dict[str, Tool] = {

@@ -1,5 +1,6 @@
 """status-set, status-get, application-version-set, juju-log, add-metric."""
 
+import json
 import typing
 
 from charm_unit._unit import context
@@ -15,7 +16,11 @@ from charm_unit._unit.hook_tools.tool import (
 )
 
 _STATUSES = ('maintenance', 'blocked', 'waiting', 'active')
-_LEVELS = ('TRACE', 'DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL')
+_LEVELS = {
+    **{name: name for name in ('TRACE', 'DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL')},
+    'WARN': 'WARNING',
+}
+"""As loggo names them, by what it takes for one."""
 
 
 def _status_set(hook: context.HookContext, call: Call, answer: Answer) -> None:
@@ -66,16 +71,19 @@ def _application_version_set(hook: context.HookContext, call: Call, answer: Answ
 
 
 def _juju_log(hook: context.HookContext, call: Call, answer: Answer) -> None:
-    words, options = parse(call, flags=('debug',), options=('l', 'log-level', 'format'))
+    words, options = parse(call, flags=('debug',), valued=('l', 'log-level', 'format'))
     if not words:
         raise Failed('no message specified', 2)
     level = 'DEBUG' if 'debug' in options else options.get('l', options.get('log-level', 'INFO'))
-    level = level.upper()
-    hook.log.append((level if level in _LEVELS else 'INFO', ' '.join(words)))
+    if level and level.upper() not in _LEVELS:
+        shown = json.dumps(level)
+        hook.log.append(('WARNING', f'Specified log level of {shown} is not valid'))
+    prefix = f'{hook.relation.id}: ' if hook.relation else ''
+    hook.log.append((_LEVELS.get(level.upper(), 'INFO'), prefix + ' '.join(words)))
 
 
 def _add_metric(hook: context.HookContext, call: Call, answer: Answer) -> None:
-    words, _ = parse(call, options=('l', 'labels'))
+    words, _ = parse(call, valued=('l', 'labels'))
     if not words:
         raise Failed('no metrics specified', 2)
     if hook.hook != 'collect-metrics':

@@ -8,7 +8,7 @@ import typing
 
 import yaml
 
-from charm_unit._unit import context
+from charm_unit._unit import context, options
 
 
 class Failed(Exception):
@@ -67,11 +67,12 @@ Tool = collections.abc.Callable[[context.HookContext, Call, Answer], None]
 
 
 def parse(
-    call: Call, flags: typing.Collection[str] = (), options: typing.Collection[str] = ()
+    call: Call, flags: typing.Collection[str] = (), valued: typing.Collection[str] = ()
 ) -> tuple[list[str], dict[str, str]]:
     """Return a call's positional words, and its flags and options by their names without hyphens.
 
-    Flags take no value, options do. Both may stand anywhere. Raises Failed as gnuflag does, and
+    Flags take no value but a boolean (--flag=false: it is not among them), options do. Both may
+    stand anywhere. Raises Failed as gnuflag does, and
     HelpAsked for --help and -h.
     """
     positional: list[str] = []
@@ -85,18 +86,30 @@ def parse(
         else:
             long = word.startswith('--')
             name, equals, value = word.lstrip('-').partition('=')
-            if not long and not equals and len(name) > 1 and name[0] in options:
+            if not long and not equals and len(name) > 1 and name[0] in valued:
                 name, equals, value = name[0], '=', name[1:]
             shown = _shown(name)
             if name in flags:
-                found[name] = value or 'true'
-            elif name in ('h', 'help') and name not in options:
-                raise HelpAsked(_usage(call.tool, flags, options))
-            elif name not in options:
+                found.pop(name, None)
+                if not equals or _is_true(name, value):
+                    found[name] = 'true'
+            elif name in ('h', 'help') and name not in valued:
+                raise HelpAsked(_usage(call.tool, flags, valued))
+            elif name not in valued:
                 raise Failed(f'option provided but not defined: {shown}', 2)
             else:
                 found[name] = value if equals else _next(words, shown)
     return positional, found
+
+
+def _is_true(name: str, value: str) -> bool:
+    """Return what strconv.ParseBool makes of the value of a flag."""
+    if value not in options.BOOLEANS:
+        shown = json.dumps(value)
+        raise Failed(
+            f'invalid boolean option {name}: strconv.ParseBool: parsing {shown}: invalid syntax', 2
+        )
+    return options.BOOLEANS[value]
 
 
 def _shown(name: str) -> str:
@@ -141,14 +154,19 @@ OUTPUT = ('format', 'o', 'output')
 
 
 def output(
-    answer: Answer, value: typing.Any, options: dict[str, str], default: str = 'smart'
+    answer: Answer,
+    value: typing.Any,
+    asked: dict[str, str],
+    default: str = 'smart',
+    *,
+    in_order: bool = False,
 ) -> None:
-    """Print a value in the format that was asked for."""
-    form = options.get('format', default)
+    """Print a value in the format that was asked for, keys sorted unless `in_order`."""
+    form = asked.get('format', default)
     if form not in ('smart', 'json', 'yaml'):
         raise Failed(f'invalid value {json.dumps(form)} for option --format: unknown format', 2)
-    file = options.get('o') or options.get('output')
-    text = _formatted(value, form)
+    file = asked.get('o') or asked.get('output')
+    text = _formatted(_as_go(value), form, not in_order)
     if file:
         try:
             (answer.folder / file).write_text(text)
@@ -158,10 +176,20 @@ def output(
         answer.stdout += text
 
 
-def _formatted(value: typing.Any, form: str) -> str:
+def _as_go(value: typing.Any) -> typing.Any:
+    """Return a value whose floats are as Go prints them: 5, not 5.0."""
+    if isinstance(value, dict):
+        return {key: _as_go(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_as_go(inner) for inner in value]
+    is_whole = isinstance(value, float) and value.is_integer() and abs(value) < 1e21
+    return int(value) if is_whole else value
+
+
+def _formatted(value: typing.Any, form: str, sort_keys: bool) -> str:
     if form == 'json':
         # What PyYAML takes for a date is a string to Juju.
-        text = json.dumps(value, sort_keys=True, separators=(',', ':'), default=str)
+        text = json.dumps(value, sort_keys=sort_keys, separators=(',', ':'), default=str)
         # As Go writes it.
         for character in '<>&':
             text = text.replace(character, f'\\u{ord(character):04x}')
@@ -175,5 +203,5 @@ def _formatted(value: typing.Any, form: str) -> str:
             return '\n'.join(value) + '\n'
         if isinstance(value, bool):
             return f'{value}\n'
-    text = yaml.safe_dump(value, default_flow_style=False)
+    text = yaml.safe_dump(value, default_flow_style=False, sort_keys=sort_keys)
     return text.removesuffix('...\n')

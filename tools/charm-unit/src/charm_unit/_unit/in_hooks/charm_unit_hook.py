@@ -38,7 +38,8 @@ def _bring_back():
         for name in collections.abc.__all__:
             if not hasattr(collections, name):
                 setattr(collections, name, getattr(collections.abc, name))
-    sys.meta_path.insert(0, _Changes({'inspect': _change_inspect, 'yaml': _change_yaml}))
+    changes = {'glob': _change_glob, 'inspect': _change_inspect, 'yaml': _change_yaml}
+    sys.meta_path.insert(0, _Changes(changes))
 
 
 class _Changes:
@@ -64,6 +65,19 @@ class _Changes:
 
         spec.loader.exec_module = execute_and_change
         return spec
+
+
+def _change_glob(glob):
+    """Juju's operator has a link to its jujud below /var/lib/juju: charmhelpers looks for it."""
+    tools, find = '/var/lib/juju/tools/', glob.glob
+
+    def find_with_jujud(pathname, *arguments, **options):
+        if isinstance(pathname, str) and pathname.startswith(tools):
+            unit = os.path.dirname(os.path.dirname(os.path.dirname(os.environ['CHARM_DIR'])))
+            pathname = os.path.join(unit, 'jujud', pathname[len(tools) :])
+        return find(pathname, *arguments, **options)
+
+    glob.glob = find_with_jujud
 
 
 def _change_inspect(inspect):
