@@ -14,31 +14,29 @@ MB = 1_000_000
 
 def of_this_machine(size, count):
     """Return `count` layers of files of this machine, about `size` bytes in total."""
-    files = (
+    files = [
         path
         for path in sorted(pathlib.Path('/usr').rglob('*'))
         if path.is_file() and not path.is_symlink() and path.stat().st_size < max(size // 10, MB)
-    )
-    return [_tar(files, size // count) for _ in range(count)]
+    ]
+    # a large image has them several times, with other names
+    named = ((path, f'{turn}{path}') for turn in itertools.count() for path in files)
+    return [_tar(named, size // count) for _ in range(count)]
 
 
-def _tar(files, size):
+def _tar(named, size):
     written = io.BytesIO()
     with tarfile.open(fileobj=written, mode='w') as archive:
-        while archive.offset < size and (path := next(files, None)):
+        while archive.offset < size:
+            path, name = next(named)
             if archive.offset + path.stat().st_size < 1.2 * size:
-                archive.add(path, recursive=False)
+                archive.add(path, name, recursive=False)
     return written.getvalue()
 
 
-def edited(layer):
-    """Return the layer with an additional file of 1 MB."""
-    written = io.BytesIO(layer)
-    with tarfile.open(fileobj=written, mode='a') as archive:
-        info = tarfile.TarInfo('edited')
-        info.size = MB
-        archive.addfile(info, io.BytesIO(os.urandom(MB)))
-    return written.getvalue()
+def changing():
+    """Return a layer of 1 MB that is different each time."""
+    return layouts.tar([('changing', os.urandom(MB))])
 
 
 _commands = itertools.count(1)

@@ -160,6 +160,22 @@ def test_a_push_is_faster_for_a_small_share(kind, new, size, faster):
     assert engine_push.is_faster(kind, new, size) == faster
 
 
+@pytest.mark.parametrize(
+    ('sizes', 'layers', 'new'),
+    [
+        ([5, 0, 20, 75], 1, 5),
+        ([5, 0, 20, 75], 2, 25),
+        ([0, 0, 20, 80], 1, 20),  # the layer may have no size, or be the next one
+        ([], 1, 33),  # without a history, all layers count alike
+        ([100], 2, 66),
+        ([5, 0, 20, 75], 0, 0),
+    ],
+)
+def test_new_layers_have_at_most_the_newest_sizes(sizes, layers, new):
+    history = [{'Size': size} for size in sizes]
+    assert engine_push.size_of_new(history, layers, 3, 100) == new
+
+
 @pytest.mark.parametrize('host', ['ssh://author@example.com', 'tcp://127.0.0.1:2376', ''])
 def test_an_engine_elsewhere_is_not_asked(host):
     assert engine_push.kind_of(None, host) == ''

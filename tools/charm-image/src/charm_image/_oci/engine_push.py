@@ -46,12 +46,14 @@ def is_faster(kind: str, new: int, size: int) -> bool:
     return new <= size * _FASTER_SHARE.get(kind, 0)
 
 
-def size_of_new(history: Sequence[Mapping[str, Any]], layers: int) -> int:
-    """Return at most how many bytes the uppermost `layers` of an image have.
+def size_of_new(history: Sequence[Mapping[str, Any]], layers: int, total: int, size: int) -> int:
+    """Return about how many bytes the uppermost `layers` of an image have, at most.
 
-    `history` is the engine's, from the newest down; its entries without a size have no layer.
+    The image has `total` layers and `size` bytes. `history` is the engine's, from the newest down:
+    its entries without a size have no layer. Some images have none.
     """
-    return sum([size for entry in history if (size := int(entry.get('Size') or 0))][:layers])
+    sizes = [size for entry in history if (size := int(entry.get('Size') or 0))]
+    return sum(sizes[:layers]) if len(sizes) >= layers else size * layers // total
 
 
 def kind_of(client: docker.APIClient, host: str) -> str:

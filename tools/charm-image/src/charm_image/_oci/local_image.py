@@ -97,8 +97,9 @@ class LocalImage:
                 (n for n, diff_id in enumerate(self.diff_ids) if not known(diff_id)),
                 len(self.diff_ids),
             )
-            history = get(self._client, f'/images/{self.id}/history').json()
-            size = engine_push.size_of_new(history, len(self.diff_ids) - first)
+            history = get(self._client, f'/images/{self.id}/history').json() or ()
+            total = len(self.diff_ids)
+            size = engine_push.size_of_new(history, total - first, total, self.size)
             if not first or not engine_push.is_faster(kind, size, self.size):
                 return None
             if kind == 'containerd':
