@@ -196,7 +196,7 @@ class Local:
         self._ways = {FLOOR: self._export, OURS: self._ours}
         if running.kind.program == 'podman':
             self._ways |= {PODMAN_PUSH: self._podman_push}
-        else:
+        elif not running.kind.containerd:  # which mounts layers across charms, without a right to
             self._ways |= {PUSH: self._docker_push}
         if running.kind.name == 'docker':
             self._ways |= {SKOPEO: self._skopeo}
