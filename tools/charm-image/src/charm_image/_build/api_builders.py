@@ -20,7 +20,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from charm_image import _errors
 from charm_image._build import bases, builder_reports, emulation
-from charm_image._oci import platforms
+from charm_image._oci import images, platforms
 
 if TYPE_CHECKING:
     import docker
@@ -43,7 +43,7 @@ class ApiBuilder:
 
     def identify(self, image: str) -> str:
         """Return the full ID of `image`."""
-        if re.fullmatch('sha256:[0-9a-f]{64}', image):
+        if images.is_digest(image):
             return image
         return str((self._inspect(image) or {'Id': image})['Id'])
 

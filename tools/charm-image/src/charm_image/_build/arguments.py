@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from charm_image import _errors
 from charm_image._build import bundle
-from charm_image._oci import platforms
+from charm_image._oci import images, platforms
 from container_image import reference
 
 if TYPE_CHECKING:
     import docker
 
-_IMAGE_ID = re.compile('(?:sha256:)?[0-9a-f]{64}')
 _VARIABLE = re.compile(r'[A-Za-z_][A-Za-z0-9_.-]*')
 _PORT = re.compile(r'([0-9]{1,5})(?:-([0-9]{1,5}))?(?:/(?:tcp|udp|sctp))?')
 # of Linux, by Go's names (GOARCH), with their variants in the OCI image index specification 1.1
@@ -104,10 +103,10 @@ def tag(argument: str, value: Any) -> str:
 
 def base(value: Any) -> str:
     """Return an image reference, or the ID of an image."""
-    if not _IMAGE_ID.fullmatch(text('from_image', value)):
-        _reference('from_image', value)
-        return str(value)
-    return f'sha256:{value.removeprefix("sha256:")}'
+    if identity := images.full_digest(text('from_image', value)):
+        return identity
+    _reference('from_image', value)
+    return str(value)
 
 
 def _reference(argument: str, value: Any) -> reference.Reference:

@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import pathlib
-import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -38,7 +37,6 @@ _TLS_ADVICE = {
         'DOCKER_CERT_PATH, or in the docker context',
     ),
 }
-_SHORT = re.compile(r'[0-9a-f]{12,64}')
 
 
 class Engine:
@@ -75,14 +73,13 @@ class Engine:
             EngineError: the engine failed.
             ValueError: `digest` is not valid.
         """
-        if not (images.DIGEST.fullmatch(digest) or _SHORT.fullmatch(digest)):
+        full = images.full_digest(digest)
+        prefix = full.removeprefix('sha256:') or images.short_digest(digest)
+        if not prefix:
             raise ValueError(f'{digest!r} is not a valid digest')
-        if len(digest) == 64:
-            digest = f'sha256:{digest}'
         # first, since listing many images takes time
-        if ':' in digest and (found := self._inspect(digest)):
+        if full and (found := self._inspect(full)):
             return found
-        prefix = digest.removeprefix('sha256:')
         candidates = {
             summary['Id']: summary
             for summary in self._ask(self._client.images, all=True)
@@ -93,12 +90,12 @@ class Engine:
         }
         if not candidates:
             raise _errors.ImageNotFoundError(
-                f'the engine at {self.host} has no image {digest} '
+                f'the engine at {self.host} has no image {full or digest} '
                 '(`docker images --digests --no-trunc` lists its images)'
             )
         if len(candidates) > 1:
             raise _errors.AmbiguousImageError(
-                f'{digest} matches several images: give more digits. Candidates: '
+                f'{full or digest} matches several images: give more digits. Candidates: '
                 + ', '.join(_called(summary) for summary in candidates.values()),
                 candidates,
             )

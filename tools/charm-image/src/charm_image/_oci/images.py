@@ -14,7 +14,8 @@ from typing import Any, NamedTuple, Protocol
 
 from charm_image import _errors
 
-DIGEST = re.compile(r'sha256:[0-9a-f]{64}')
+_DIGEST = re.compile(r'(?:sha256:)?([0-9a-f]{64})')
+_SHORT_DIGEST = re.compile(r'(?:sha256:)?([0-9a-f]{12,63})')
 
 #: The limit of registries for a manifest, and ours for any JSON file of an image.
 MAX_DOCUMENT_BYTES = 4 << 20
@@ -72,7 +73,7 @@ class Config:
                 if content.get(key)
             }
             valid = (
-                all(DIGEST.fullmatch(diff_id) for diff_id in diff_ids)
+                all(map(is_digest, diff_ids))
                 and isinstance(platform['architecture'], str)
                 and isinstance(platform['os'], str)
             )
@@ -134,6 +135,23 @@ class Image(Protocol):
 def digest(data: bytes) -> str:
     """Return the sha256 digest of `data`."""
     return 'sha256:' + hashlib.sha256(data).hexdigest()
+
+
+def is_digest(text: str) -> bool:
+    """Return whether `text` is a sha256 digest: `sha256:` and 64 hexadecimal digits."""
+    return text.startswith('sha256:') and full_digest(text) == text
+
+
+def full_digest(text: str) -> str:
+    """Return the sha256 digest in `text`, which may lack `sha256:`; '' if it is something else."""
+    found = _DIGEST.fullmatch(text)
+    return f'sha256:{found[1]}' if found else ''
+
+
+def short_digest(text: str) -> str:
+    """Return the first 12 or more digits of a digest, without `sha256:`; '' if it is none."""
+    found = _SHORT_DIGEST.fullmatch(text)
+    return found[1] if found else ''
 
 
 def claimed_digest(name: str) -> str | None:

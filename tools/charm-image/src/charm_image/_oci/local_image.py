@@ -179,7 +179,7 @@ def inspect(client: docker.APIClient, digest: str, host: str = '') -> LocalImage
 def repo_digests(summary: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the digests in registries of an image that the engine describes."""
     found = (name.partition('@')[2] for name in summary.get('RepoDigests') or ())
-    return tuple(dict.fromkeys(d for d in found if images.DIGEST.fullmatch(d)))
+    return tuple(dict.fromkeys(d for d in found if images.is_digest(d)))
 
 
 def _variants(inspected: Mapping[str, Any]) -> tuple[Variant, ...]:

@@ -11,6 +11,7 @@ import re
 from typing import Protocol
 
 from charm_image import _errors
+from charm_image._oci import images
 from container_image import reference as references
 
 _ENDINGS = ('.rock', '.oci', '.tar', '.tar.gz', '.tgz', '.tar.zst')
@@ -69,12 +70,10 @@ def parse_image(value: str, spell: Spell = as_method) -> ImageName:
         ArgumentError: it is not one. The message says what to give instead.
     """
     digest = value.lower()
-    if re.fullmatch('[0-9a-f]{64}', digest):
-        digest = f'sha256:{digest}'
-    if re.fullmatch('sha256:[0-9a-f]{64}', digest):
-        return ImageName(long=digest)
-    if re.fullmatch('(sha256:)?[0-9a-f]{12,63}', digest):
-        return ImageName(short=digest.removeprefix('sha256:'))
+    if full := images.full_digest(digest):
+        return ImageName(long=full)
+    if short := images.short_digest(digest):
+        return ImageName(short=short)
     if os.path.exists(value):
         return ImageName(path=value)
     if named := _named(value):
@@ -104,8 +103,7 @@ def parse_source(value: str, spell: Spell = as_method) -> references.Reference:
         )
     if colon:
         raise _errors.ArgumentError(f'leave out {transport + colon!r}: {spell("source", rest)}')
-    if re.fullmatch('(sha256:)?[0-9a-f]{64}', value):
-        digest = 'sha256:' + value.removeprefix('sha256:')
+    if digest := images.full_digest(value):
         raise _errors.ArgumentError(
             f'registry and name are missing: {spell("source", f"REGISTRY/NAME@{digest}")}'
         )
