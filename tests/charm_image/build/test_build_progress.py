@@ -10,7 +10,7 @@ import pytest
 import charm_image
 from charm_image import _concurrently
 from charm_image._build import bases, build_target, buildx, engine_build, events
-from charm_image._oci import oci_archive, platforms
+from charm_image._oci import local_image, oci_archive, platforms
 from support import layouts
 
 LAYER = layouts.tar([('a', bytes(3 << 20))])
@@ -128,10 +128,14 @@ def test_what_a_pull_raises_is_raised_and_one_that_nobody_reads_on_ends():
     assert closed.wait(30)
 
 
-def test_a_build_is_stopped_while_its_engine_prepares_an_export(impatient):
+def test_a_build_is_stopped_while_its_engine_prepares_an_export(impatient, monkeypatch):
     answered = threading.Event()
-    client = mock.Mock(get_image=lambda image: iter([b'late'] * answered.wait(60)))
-    build = engine_build.EngineBuild(build_target.Target(None, mock.Mock()), client)
+
+    def export(client, image, timeout):
+        yield from [b'late'] * answered.wait(60)
+
+    monkeypatch.setattr(local_image, 'export', export)
+    build = engine_build.EngineBuild(build_target.Target(None, mock.Mock()), mock.Mock())
     saving = build.save(io.BytesIO())
     assert str(next(saving)) == 'saving the image'
     build.stop()

@@ -20,7 +20,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from charm_image import _errors
 from charm_image._build import bases, builder_reports, emulation
-from charm_image._oci import images, platforms
+from charm_image._oci import images, local_image, platforms
 
 if TYPE_CHECKING:
     import docker
@@ -98,16 +98,8 @@ class ApiBuilder:
         return content
 
     def export(self, image: str) -> Iterator[bytes]:
-        """Yield the archive that `docker save` writes, in chunks.
-
-        With a graph driver, the engine writes all of it to its disk before the first one.
-        """
-        waits, self._client.timeout = self._client.timeout, None
-        try:
-            chunks: Iterator[bytes] = self._client.get_image(image)
-        finally:
-            self._client.timeout = waits
-        yield from chunks
+        """Yield the archive that `docker save` writes, in chunks."""
+        return local_image.export(self._client, image, timeout=None)
 
     def build(
         self, context: IO[bytes], options: Mapping[str, Any], instructions: Sequence[str]

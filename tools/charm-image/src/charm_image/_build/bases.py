@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from charm_image import _concurrently, _errors
 from charm_image._build import events, pull_progress
-from charm_image._oci import platforms
+from charm_image._oci import local_image, platforms
 from container_image import reference
 
 if TYPE_CHECKING:
@@ -131,15 +131,16 @@ class Base:
         return platforms.Platform.of(image) == self._platform
 
     def _inspect(self, platform: platforms.Platform | None = None) -> dict[str, Any] | None:
-        client = self._client
+        import docker
+
         parameters = {'platform': platform.json} if platform else {}
-        response = client.get(
-            f'{client.base_url}/v{client.api_version}/images/{self.name}/json', params=parameters
-        )
-        if response.status_code == 404:
+        path = f'/images/{self.name}/json'
+        try:
+            content: dict[str, Any] = local_image.get(
+                self._client, path, params=parameters
+            ).json()
+        except docker.errors.NotFound:
             return None
-        client._raise_for_status(response)
-        content: dict[str, Any] = response.json()
         return content
 
     def _has_containerds_store(self) -> bool:
@@ -188,11 +189,12 @@ class Base:
 
 def split(name: str) -> tuple[str, str]:
     """Return the repository of a reference, and its digest or tag."""
-    name, _, digest = name.partition('@')
-    if ':' in name.rpartition('/')[2]:
-        repository, _, tag = name.rpartition(':')
-        return repository, digest or tag
-    return name, digest or 'latest'
+    from docker.utils import parse_repository_tag
+
+    repository, identifier = parse_repository_tag(name)
+    if '@' in name:  # a tag beside a digest does not count
+        repository, _ = parse_repository_tag(repository)
+    return repository, identifier or 'latest'
 
 
 def user_of(name: str, config: Mapping[str, Any]) -> str:
