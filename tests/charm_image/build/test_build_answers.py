@@ -28,6 +28,12 @@ CLASSIC = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def no_builder_is_chosen(monkeypatch):
+    """Not by tests that ran before, with engines that are kept for the next ones."""
+    monkeypatch.delenv('DOCKER_BUILDKIT', raising=False)
+
+
 class _Engine:
     """Answers as an engine would; `builds` are the parameters of each build."""
 
@@ -51,7 +57,8 @@ class _Engine:
             architecture = asked['architecture']
             user = {'amd64': 'root', 'arm64': 'bob'}.get(architecture)
             content = {'Os': 'linux', 'Architecture': architecture, 'Config': {'User': user}}
-            exchange.reply(200 if user else 404, json.dumps(content).encode())
+            answer = content if user else {'message': 'No such image'}
+            exchange.reply(200 if user else 404, json.dumps(answer).encode())
         else:
             exchange.reply(200, b'{"Os": "linux", "Arch": "amd64"}')
 

@@ -65,7 +65,7 @@ class Engine:
         """Return the image with a digest.
 
         `digest` is an image ID or the digest in a registry (a RepoDigest): sha256: and 64 hex
-        digits, or the first 12 or more of these digits.
+        digits, or the first 12 or more of these digits; `sha256:` may be left out.
 
         Raises:
             ImageNotFoundError: the engine does not have the image.
