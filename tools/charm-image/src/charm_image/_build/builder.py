@@ -214,7 +214,7 @@ class DockerBuilder:
                 yield from build.save(file)
                 saved = oci_archive.SavedImage(file, epoch=epoch)
                 yield from events.watched('reading the image', saved.measure())
-                archive = oci_archive.Archive.from_saved(saved, self.tag)
+                archive = oci_archive.ArchiveWriter.from_saved(saved, self.tag)
                 yield from events.watched(f'writing {self.output}', archive.write(self.output))
                 yield Progress('written', self.output)
 
