@@ -48,6 +48,8 @@ class _Registry(http.server.BaseHTTPRequestHandler):
             self.send_header('Docker-Content-Digest', 'sha256:' + '7' * 64)
         self.end_headers()
 
+    do_GET = do_HEAD  # asked for what HEAD does not find
+
     def log_message(self, *_):
         """Print nothing: standard output is for the hooks."""
 
@@ -91,12 +93,12 @@ class _Life:
         self._console.print(_rule(f'{self._chapters}. {title}'))
         self._console.print(command)
         runs = runs()
-        self._console.print(display.table(runs))
+        self._console.print(display.Hooks(runs))
         self._pictured = pictured
         if pictured:
             self.picture.print(_rule(title))
             self.picture.print(command)
-            self.picture.print(display.table([run for run in runs if any(display.told(run))]))
+            self.picture.print(display.Hooks([run for run in runs if any(display.changes(run))]))
         return runs
 
     def must(self, sentence, *facts):
@@ -215,9 +217,9 @@ def _broken_store(life):
     subject.fail_resource_get(_RESOURCE)
     life.chapter('Upgrade while the store is down', 'juju refresh my-charm', subject.upgrade)
     life.must(
-        'It is blocked, with the reason that Juju gave.',
-        subject.status[0] == 'blocked',
-        'the store is down' in subject.status[1],
+        'It is waiting: the next hook will try again.',
+        subject.status[0] == 'waiting',
+        'will be retried' in subject.status[1],
     )
 
     subject.repair_resource_get(_RESOURCE)

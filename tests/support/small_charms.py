@@ -22,10 +22,10 @@ def status(state, message=''):
     call('status-set', state, message)
 
 def text(name):
-    """Return the text of a resource, None if resource-get fails."""
+    """Return the text of a resource, None if resource-get fails or hangs."""
     try:
-        return pathlib.Path(call('resource-get', name)).read_text()
-    except subprocess.CalledProcessError:
+        return pathlib.Path(call('resource-get', name, timeout=5)).read_text()
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
         return None
 
 def pairs(text):
@@ -115,7 +115,8 @@ def make(
     script.chmod(0o755)
     hooks = ['install', 'leader-elected', 'config-changed', 'start', 'upgrade-charm']
     hooks += ['update-status', 'leader-settings-changed']
-    hooks += [f'{endpoint}-relation-{what}' for endpoint in requires for what in ('changed',)]
+    happens = ('changed', 'departed', 'broken')
+    hooks += [f'{endpoint}-relation-{what}' for endpoint in requires for what in happens]
     for hook in hooks:
         os.link(script, charm / 'hooks' / hook)
     return charm

@@ -35,7 +35,7 @@ class Setup:
     relations: dict[str, list[dict[str, str]]] = dataclasses.field(default_factory=dict)
     """The relation data of each remote unit, by endpoint."""
     images: dict[str, str] = dataclasses.field(default_factory=dict)
-    files: dict[str, bytes] = dataclasses.field(default_factory=dict)
+    files: dict[str, pathlib.Path] = dataclasses.field(default_factory=dict)
 
     def image(self, resource: str) -> str:
         """Return the reference to attach to an image resource first."""
@@ -80,9 +80,9 @@ class Setup:
         for resource in now.image_resources:
             if resource != tested and new(resource, 'resources'):
                 followed += subject.attach(resource, self.image(resource))
-        for resource, content in self.files.items():
+        for resource, file in self.files.items():
             if new(resource, 'resources'):
-                followed += subject.attach(resource, content)
+                followed += subject.attach(resource, resources.read(file))
         for endpoint, units in self.relations.items():
             for number, data in enumerate(units if new(endpoint, 'endpoints') else ()):
                 followed += subject.relate(endpoint, f'remote-{endpoint}/{number}', data)
@@ -134,7 +134,7 @@ def from_arguments(arguments: argparse.Namespace) -> Setup:
     setup.config.update(_pairs('--config', arguments.config))
     setup.images.update(_pairs('--image', arguments.image))
     for name, path in _pairs('--file', arguments.file).items():
-        setup.files[name] = resources.read(pathlib.Path(path))
+        setup.files[name] = _existing(pathlib.Path(path))
     related: dict[str, list[dict[str, str]]] = {}
     for text in arguments.relate:
         endpoint, _, data = text.partition(':')
@@ -152,6 +152,12 @@ def _pairs(option: str, words: typing.Iterable[str]) -> dict[str, str]:
             raise errors.UsageError(f'{option}: {word!r} must be of the form NAME=VALUE')
         pairs[name] = value
     return pairs
+
+
+def _existing(file: pathlib.Path) -> pathlib.Path:
+    """Return the absolute path of a file; raise UsageError if it cannot be read."""
+    resources.read(file)
+    return file.resolve()
 
 
 def _read(file: pathlib.Path) -> Setup:
@@ -174,7 +180,7 @@ def _read(file: pathlib.Path) -> Setup:
             for one in units
         ]
     files = {
-        name: resources.read(file.parent / str(path))
+        name: _existing(file.parent / str(path))
         for name, path in mapping('files', content.get('files')).items()
     }
     images = {

@@ -226,14 +226,20 @@ def no_password_shown(observed: observations.Observations) -> str:
     """No hook shows a password outside the pod spec."""
     for scenario in observed.all:
         for run in scenario.runs:
-            for where, texts in _public(run):
-                for text in texts:
-                    if observations.masked(text) != text:
-                        raise observations.CheckFailedError(
-                            f'in {where} of {run.hook}: {_around(text)}'
-                        )
+            shown = password_shown(run)
+            if shown:
+                raise observations.CheckFailedError(shown)
     observed.skip_unless_image_sent()
     observed['attached'].step('credentials')
+    return ''
+
+
+def password_shown(run: runs.Run) -> str:
+    """Return where a hook shows a password outside the pod spec, or ''."""
+    for where, texts in _public(run):
+        for text in texts:
+            if observations.masked(text) != text:
+                return f'in {where} of {run.hook}: {_around(text)}'
     return ''
 
 

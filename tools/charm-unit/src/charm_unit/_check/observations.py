@@ -3,8 +3,8 @@
 import re
 import typing
 
-from charm_unit._check import in_pod_spec, scenarios
-from charm_unit._unit import runs
+from charm_unit._check import charm_setup, in_pod_spec, scenarios
+from charm_unit._unit import charm, runs
 
 _NO_MODULE = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
 _NO_PROGRAM = re.compile(r"FileNotFoundError: .* No such file or directory: '([\w.+-]+)'")
@@ -72,42 +72,50 @@ class Observations:
 
     def waiting_for(self) -> str:
         """Return what the charm waits for, from its status and from what it was not given."""
-        state, message = self.deployed.status
-        lacking = '; '.join(self.missing_setup())
-        if state in WAITING and message:
-            return f'it waits for: {message}' + (f' ({lacking})' if lacking else '')
-        said = f'no pod spec was sent; {status(self.deployed)}'
-        return said + (
-            f' (it may wait for something that it was not given: {lacking})' if lacking else ''
-        )
+        return waiting_for(self.deployed.status, self.missing_setup())
 
     def missing_setup(self) -> list[str]:
         """Return relations, options and files that the charm declares and was not given."""
-        built, given = self.subject.built, self.subject.setup
-        unrelated = [
-            endpoint
-            for endpoint, role in built.endpoints.items()
-            if role == 'requires' and endpoint not in given.relations
-        ]
-        empty = [
-            name
-            for name, option in built.options.items()
-            if (option or {}).get('default') in (None, '') and name not in given.config
-        ]
-        files = [
-            name
-            for name in built.resources
-            if name not in built.image_resources and name not in given.files
-        ]
-        return [
-            f'{what}: {", ".join(names)}'
-            for what, names in (
-                ('not related', unrelated),
-                ('options without a value', empty),
-                ('files not attached', files),
-            )
-            if names
-        ]
+        return missing_setup(self.subject.built, self.subject.setup)
+
+
+def waiting_for(status: tuple[str, str], lacking: typing.Sequence[str]) -> str:
+    """Return what a charm waits for, from its status and from what it was not given."""
+    state, message = status
+    words = '; '.join(lacking)
+    if state in WAITING and message:
+        return f'it waits for: {message}' + (f' ({words})' if words else '')
+    return f'no pod spec was sent; {status_words(status)}' + (
+        f' (it may wait for something that it was not given: {words})' if words else ''
+    )
+
+
+def missing_setup(built: charm.BuiltCharm, given: charm_setup.Setup) -> list[str]:
+    """Return relations, options and files that a charm declares and was not given."""
+    unrelated = [
+        endpoint
+        for endpoint, role in built.endpoints.items()
+        if role == 'requires' and endpoint not in given.relations
+    ]
+    empty = [
+        name
+        for name, option in built.options.items()
+        if (option or {}).get('default') in (None, '') and name not in given.config
+    ]
+    files = [
+        name
+        for name in built.resources
+        if name not in built.image_resources and name not in given.files
+    ]
+    return [
+        f'{what}: {", ".join(names)}'
+        for what, names in (
+            ('not related', unrelated),
+            ('options without a value', empty),
+            ('files not attached', files),
+        )
+        if names
+    ]
 
 
 def error(run: runs.Run) -> str:
@@ -169,5 +177,10 @@ def require_image(step: scenarios.Step, image: str, when: str) -> None:
 
 def status(step: scenarios.Step) -> str:
     """Return the status after a step as a phrase."""
-    state, message = step.status
+    return status_words(step.status)
+
+
+def status_words(status: tuple[str, str]) -> str:
+    """Return a status as a phrase."""
+    state, message = status
     return f'status {state}{f": {message}" if message else " without a message"}'

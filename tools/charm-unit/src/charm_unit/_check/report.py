@@ -7,8 +7,8 @@ import re
 import typing
 import xml.etree.ElementTree
 
+import rich.cells
 import rich.console
-import rich.rule
 import rich.text
 
 from charm_unit._check import in_pod_spec, scenarios, verdicts
@@ -17,6 +17,7 @@ from charm_unit._unit import runs
 
 _STYLES = {verdicts.HOLDS: 'green', verdicts.FAILS: 'bold red', verdicts.UNKNOWN: 'yellow'}
 _PICTURE_COLUMNS = 110
+_RULE_COLUMNS = 80
 _NOT_XML = re.compile('[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]')
 
 
@@ -34,17 +35,23 @@ class Result:
         return any(verdict.outcome == verdicts.FAILS for verdict in self.verdicts)
 
 
-def print_scenario(console: rich.console.Console, scenario: scenarios.Scenario) -> None:
-    """Print what each hook of a scenario did."""
+def print_heading(console: rich.console.Console, title: str) -> None:
+    """Print an empty line, and a title with a rule beside it."""
     console.print()
-    console.print(
-        rich.rule.Rule(rich.text.Text(scenario.title, 'bold'), align='left', style='dim')
-    )
+    rule = '─' * (min(console.width, _RULE_COLUMNS) - rich.cells.cell_len(title) - 1)
+    console.print(rich.text.Text.assemble((title, 'bold'), ' ', (rule, 'dim')))
+
+
+def print_scenario(
+    console: rich.console.Console, scenario: scenarios.Scenario, hook_columns: int
+) -> None:
+    """Print what each hook of a scenario did, with the hooks' names in so many columns."""
+    print_heading(console, scenario.title)
     for step in scenario.steps:
         console.print(rich.text.Text(step.title, 'bold'))
         if step.command:
             console.print(rich.text.Text(f'$ {step.command}', 'dim'))
-        console.print(display.table(step.runs))
+        console.print(display.Hooks(step.runs, hook_columns))
         for run in step.runs:
             if run.timed_out:
                 _print_output(console, run)
@@ -61,18 +68,18 @@ def _print_output(console: rich.console.Console, run: runs.Run) -> None:
 
 def print_verdicts(console: rich.console.Console, result: Result) -> None:
     """Print one line for each verdict."""
-    console.print()
-    console.print(
-        rich.rule.Rule(rich.text.Text(result.resource, 'bold'), align='left', style='dim')
-    )
+    print_heading(console, result.resource)
     for verdict in result.verdicts:
-        style = _STYLES[verdict.outcome]
-        line = rich.text.Text.assemble(
-            (verdicts.MARKS[verdict.outcome], style), ' ', verdict.sentence
-        )
-        if verdict.seen:
-            line.append(f': {verdict.seen}', 'dim' if verdict.outcome == verdicts.HOLDS else style)
-        console.print(line)
+        console.print(verdict_line(verdict.outcome, verdict.sentence, verdict.seen))
+
+
+def verdict_line(outcome: str, sentence: str, seen: str) -> rich.text.Text:
+    """Return the line for a requirement: mark, requirement, observation."""
+    style = _STYLES[outcome]
+    line = rich.text.Text.assemble((verdicts.MARKS[outcome], style), ' ', sentence)
+    if seen:
+        line.append(f': {seen}', 'dim' if outcome == verdicts.HOLDS else style)
+    return line
 
 
 def print_summary(
@@ -97,9 +104,12 @@ def picture(title: str, results: typing.Sequence[Result], seconds: float) -> str
     console = rich.console.Console(
         record=True, width=_PICTURE_COLUMNS, file=io.StringIO(), highlight=False
     )
+    columns = display.hook_columns(
+        run.hook for one in results for scenario in one.scenarios for run in scenario.runs
+    )
     for one in results:
         for scenario in one.scenarios:
-            print_scenario(console, scenario)
+            print_scenario(console, scenario, columns)
     for one in results:
         print_verdicts(console, one)
     print_summary(console, results, seconds)

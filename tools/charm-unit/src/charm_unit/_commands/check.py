@@ -5,7 +5,6 @@ import concurrent.futures
 import contextlib
 import os
 import pathlib
-import sys
 import threading
 import time
 import typing
@@ -13,7 +12,8 @@ import typing
 import rich.console
 
 from charm_unit._check import charm_setup, report, scenarios, verdicts
-from charm_unit._commands import unit_options
+from charm_unit._commands import console as consoles
+from charm_unit._commands import display, unit_options
 from charm_unit._unit import charm, environment, errors, process
 
 HELP = 'check what a charm does with its images'
@@ -29,10 +29,6 @@ If the charm waits for a relation or an option before it sends a pod spec, pass 
 
 The exit status is 0 if there is no ✗, 1 if there is one, 2 if the charm could not be checked.
 """
-_FILE_COLUMNS = 160
-"""The width of tables where there is no terminal."""
-
-
 _Future = concurrent.futures.Future[scenarios.Scenario]
 
 
@@ -68,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(arguments: argparse.Namespace) -> int:
     """Run the scenarios, check them, print the report; return the exit status."""
     built = charm.BuiltCharm(arguments.built_charm)
-    older = _older(arguments.older, built)
+    older = unit_options.older_build(arguments.older, built)
     if not built.image_resources:
         raise errors.UsageError(
             f'{built.name} declares no image resources in metadata.yaml: there is nothing to '
@@ -86,13 +82,7 @@ def main(arguments: argparse.Namespace) -> int:
         if build:
             environment.find(build.folder, arguments.python)
     start = time.monotonic()
-    terminal = sys.stdout.isatty()
-    console = rich.console.Console(
-        highlight=False,
-        width=None if terminal else _FILE_COLUMNS,
-        soft_wrap=not terminal,
-        quiet=arguments.format == 'json',
-    )
+    console = consoles.output(quiet=arguments.format == 'json')
     results = _check(
         [scenarios.Subject(built, name, setup, keywords) for name in built.image_resources],
         older,
@@ -112,18 +102,6 @@ def main(arguments: argparse.Namespace) -> int:
     return 1 if any(one.fails for one in results) else 0
 
 
-def _older(folder: 'str | None', built: charm.BuiltCharm) -> 'charm.BuiltCharm | None':
-    if folder is None:
-        return None
-    older = charm.BuiltCharm(folder)
-    if older.name != built.name:
-        raise errors.UsageError(
-            f'{folder} is a build of {older.name}, not of {built.name}: pass a build of '
-            'the same charm to --from'
-        )
-    return older
-
-
 def _check(
     subjects: typing.Sequence[scenarios.Subject],
     older: 'charm.BuiltCharm | None',
@@ -132,7 +110,13 @@ def _check(
     """Run all scenarios, as many at a time as there are processors; print each in its turn."""
     results = []
     stop = threading.Event()
-    with _pool(stop) as submit, _progress(stop) as on_step:
+    columns = display.hook_columns(
+        f'{endpoint}-relation-changed'
+        for subject in subjects
+        for endpoint in subject.setup.relations
+    )
+    with _pool(stop) as submit, consoles.Progress() as progress:
+        on_step = _shown(progress, stop)
 
         def start(subject: scenarios.Subject) -> dict[str, _Future]:
             return {
@@ -156,8 +140,9 @@ def _check(
                 one.scenarios += recorded.values()
             else:
                 one.verdicts.append(verdicts.no_upgrade())
-            for scenario in one.scenarios:
-                report.print_scenario(console, scenario)
+            with progress.hidden():
+                for scenario in one.scenarios:
+                    report.print_scenario(console, scenario, columns)
             results.append(one)
     return results
 
@@ -189,20 +174,18 @@ def _pool(stop: threading.Event) -> typing.Iterator[typing.Callable[..., _Future
             time.sleep(0.05)
 
 
-@contextlib.contextmanager
-def _progress(stop: threading.Event) -> typing.Iterator[scenarios.OnStep]:
-    """Yield a function that shows progress on stderr, if that is a terminal."""
+def _shown(progress: consoles.Progress, stop: threading.Event) -> scenarios.OnStep:
+    """Return a function that shows which step was done; it raises CancelledError after `stop`."""
     hooks = 0
-    with rich.console.Console(stderr=True).status('preparing the units') as status:
 
-        def on_step(scenario: scenarios.Scenario, step: scenarios.Step) -> None:
-            nonlocal hooks
-            if stop.is_set():
-                raise concurrent.futures.CancelledError
-            hooks += len(step.runs)
-            status.update(f'{hooks} hooks; {scenario.title}: {step.title}')
+    def on_step(scenario: scenarios.Scenario, step: scenarios.Step) -> None:
+        nonlocal hooks
+        if stop.is_set():
+            raise concurrent.futures.CancelledError
+        hooks += len(step.runs)
+        progress.update(f'{hooks} hooks; {scenario.title}: {step.title}')
 
-        yield on_step
+    return on_step
 
 
 def _write(file: pathlib.Path, content: bytes) -> None:

@@ -10,10 +10,10 @@ import sys
 import types
 import typing
 
-from charm_unit._commands import check, prompt, unit_options
+from charm_unit._commands import check, explore, prompt, unit_options
 from charm_unit._unit import errors
 
-_COMMANDS: dict[str, types.ModuleType] = {'check': check, 'run': prompt}
+_COMMANDS: dict[str, types.ModuleType] = {'check': check, 'explore': explore, 'run': prompt}
 
 
 def main(arguments: 'typing.Sequence[str] | None' = None) -> int:

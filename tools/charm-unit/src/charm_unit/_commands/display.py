@@ -1,9 +1,9 @@
 """Shows what hooks did, on a terminal or in a file."""
 
+import dataclasses
 import typing
 
 import rich.console
-import rich.table
 import rich.text
 
 from charm_unit._unit import runs
@@ -15,6 +15,9 @@ STATUS_STYLES = {
     'maintenance': 'yellow',
     'waiting': 'yellow',
 }
+_KIND_COLUMNS = len('pod spec')
+_LEAST_COLUMNS = 20
+"""What a change may take on a terminal that is too narrow."""
 _BAD_FLAGS = ('.failed', '.error', '.broken')
 
 Change = tuple[str, rich.text.Text]
@@ -61,7 +64,7 @@ def _images(pod_spec: 'dict[str, typing.Any] | None') -> typing.Iterator[Change]
         details = container.get('imageDetails') or {}
         path = details.get('imagePath') or container.get('image')
         who = f', as {details.get("username")} with a password' if details.get('password') else ''
-        yield 'pod spec', rich.text.Text(f'{container.get("name")}: {path}{who}', 'blue')
+        yield 'pod spec', rich.text.Text(f'{container.get("name")}: {path}{who}', 'cyan')
 
 
 def _pairs(data: typing.Mapping[str, str]) -> str:
@@ -77,16 +80,40 @@ def _last_line(run: runs.Run) -> str:
     return lines[-1].strip() if lines else ''
 
 
-def table(done: typing.Sequence[runs.Run]) -> rich.table.Table:
-    """Return what hooks did as a table: hook, kind, what."""
-    grid = rich.table.Table.grid(padding=(0, 2))
-    grid.add_column(style='bold cyan', no_wrap=True)
-    grid.add_column(style='dim', no_wrap=True)
-    grid.add_column(overflow='fold')
-    for run in done:
-        rows = list(changes(run)) or [('', rich.text.Text('no changes', 'dim'))]
-        for number, (kind, text) in enumerate(rows):
-            grid.add_row('' if number else run.hook, kind, text)
-    if not done:
-        grid.add_row('', '', rich.text.Text('no hooks run', 'dim'))
-    return grid
+_HOOK_COLUMNS = len('leader-settings-changed')
+
+
+def hook_columns(hooks: typing.Iterable[str]) -> int:
+    """Return how many columns the names of these hooks need."""
+    return max([_HOOK_COLUMNS, *map(len, hooks)])
+
+
+@dataclasses.dataclass(frozen=True)
+class Hooks:
+    """What hooks did, to print: hook, kind and change, in the same columns each time."""
+
+    runs: typing.Sequence[runs.Run]
+    hook_columns: int = _HOOK_COLUMNS
+
+    def __rich_console__(
+        self, console: rich.console.Console, options: rich.console.ConsoleOptions
+    ) -> rich.console.RenderResult:
+        rows = [
+            (run.hook if number == 0 else '', kind, change)
+            for run in self.runs
+            for number, (kind, change) in enumerate(list(changes(run)) or [_nothing('no changes')])
+        ] or [('', *_nothing('no hooks run'))]
+        for hook, kind, change in rows:
+            first = rich.text.Text.assemble(
+                (f'{hook:{self.hook_columns}}  ', 'bold cyan'),
+                (f'{kind:{_KIND_COLUMNS}}  ', 'dim'),
+            )
+            width = max(options.max_width - len(first), _LEAST_COLUMNS)
+            for line in change.wrap(console, width, overflow='fold'):
+                line.rstrip()
+                yield first + line
+                first = rich.text.Text(' ' * len(first))
+
+
+def _nothing(words: str) -> Change:
+    return '', rich.text.Text(words, 'dim')

@@ -2,6 +2,8 @@
 
 import argparse
 import inspect
+import math
+import re
 import shlex
 import sys
 import typing
@@ -10,6 +12,7 @@ import rich.console
 import rich.text
 import yaml
 
+from charm_unit._commands import console as consoles
 from charm_unit._commands import display, unit_options
 from charm_unit._unit import errors, runs, unit
 
@@ -44,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     """Read commands until there are no more; return the exit status."""
-    console = rich.console.Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    console = consoles.output()
     with unit.Unit(
         arguments.built_charm,
         deploy=False,
@@ -130,7 +133,7 @@ class Commands:
         done = command(*words[1:])
         if done is not None:
             self.seen_failure |= any(run.exit_code for run in done)
-            self._console.print(display.table(done))
+            self._console.print(display.Hooks(done))
             if done:
                 self._console.print(display.status(*self.unit.status))
 
@@ -171,6 +174,25 @@ class Commands:
         self._declared(resource)
         self.unit.repair_resource_get(resource)
 
+    def do_deliver(self, resource: str, text: str) -> list[runs.Run]:
+        r"""Attach exactly this text, with \n for a line end: deliver RESOURCE TEXT"""
+        self._declared(resource)
+        lines = re.sub(r'\\([\\n])', lambda found: '\n' if found[1] == 'n' else '\\', text)
+        return self.unit.attach(resource, lines.encode())
+
+    def do_hang(self, resource: str) -> None:
+        """Make resource-get hang: hang RESOURCE"""
+        self._declared(resource)
+        self.unit.slow_resource_get(resource, math.inf)
+
+    def do_fail_hooks(self) -> None:
+        """Make hooks fail before they begin: fail-hooks"""
+        self.unit.command_prefix = ('false',)
+
+    def do_repair_hooks(self) -> None:
+        """Let hooks run again: repair-hooks"""
+        self.unit.command_prefix = ()
+
     def do_config(self, *pairs: str) -> 'list[runs.Run] | None':
         """Set or show options: config [OPTION=VALUE …]"""
         if pairs:
@@ -202,16 +224,6 @@ class Commands:
     def do_stop_leading(self) -> list[runs.Run]:
         """Make another unit the leader: stop-leading"""
         return self.unit.lose_leadership()
-
-    def do_restart(self, lose_storage: str = '') -> list[runs.Run]:
-        """Restart the operator's pod, with or without its volume: restart [lose-storage]"""
-        if lose_storage not in ('', 'lose-storage'):
-            raise errors.UsageError('usage: restart [lose-storage]')
-        return self.unit.restart_operator(lose_storage=bool(lose_storage))
-
-    def do_remove(self) -> list[runs.Run]:
-        """Remove the unit: remove"""
-        return self.unit.remove()
 
     def do_idle(self) -> list[runs.Run]:
         """Run update-status, or retry the hook that failed: idle"""

@@ -3,7 +3,7 @@
 import argparse
 import typing
 
-from charm_unit._unit import unit
+from charm_unit._unit import charm, errors, unit
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +26,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--timeout',
         metavar='SECONDS',
-        type=_seconds,
+        type=seconds,
         default=unit.TIMEOUT,
         help='stop a hook that takes longer (default: %(default)s)',
     )
@@ -37,11 +37,25 @@ def keywords(arguments: argparse.Namespace) -> dict[str, typing.Any]:
     return {'python': arguments.python, 'juju': arguments.juju, 'timeout': arguments.timeout}
 
 
-def _seconds(text: str) -> float:
+def seconds(text: str) -> float:
+    """Return the number of seconds that an argument says."""
     try:
-        seconds = float(text)
+        number = float(text)
     except ValueError:
-        seconds = 0
-    if not 0 < seconds < 1e6:
+        number = 0
+    if not 0 < number < 1e6:
         raise argparse.ArgumentTypeError(f'{text!r} is not a number of seconds')
-    return seconds
+    return number
+
+
+def older_build(folder: 'str | None', built: charm.BuiltCharm) -> 'charm.BuiltCharm | None':
+    """Return the build that --from names, if any; raise UsageError for another charm."""
+    if folder is None:
+        return None
+    older = charm.BuiltCharm(folder)
+    if older.name != built.name:
+        raise errors.UsageError(
+            f'{folder} is a build of {older.name}, not of {built.name}: pass a build of '
+            'the same charm to --from'
+        )
+    return older

@@ -1,0 +1,58 @@
+"""Explores small charms with the command, and reads what it prints."""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+from support import small_charms
+
+_SOURCES = pathlib.Path(__file__).resolve().parents[2] / 'tools' / 'charm-unit' / 'src'
+
+
+class Explore:
+    """Runs `charm-unit explore` on a charm."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def charm(self, body="live(['web'])", **options):
+        """Return the folder of a small charm, whose hooks run `body`."""
+        number = len(list(self.folder.iterdir()))
+        return small_charms.make(self.folder / str(number), body, **options)
+
+    def charm_unit(self, *words, script=None):
+        """Return how charm-unit ended."""
+        return subprocess.run(
+            [sys.executable, '-m', 'charm_unit', *map(str, words)],
+            env={**os.environ, 'PYTHONPATH': str(_SOURCES)},
+            input=script,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+
+    def run(self, charm, *options, seed=1, seconds=60):
+        """Return how the command ended."""
+        return self.charm_unit(
+            'explore', charm, f'--seed={seed}', f'--seconds={seconds}', *options
+        )
+
+
+def failing(out):
+    """Return the requirements that are not met."""
+    return [line for line in out.splitlines() if line.startswith('✗')]
+
+
+def script(out):
+    """Return the options and the commands of the script that was printed."""
+    found = re.search(r"^charm-unit run (.*) <<'EOF'\n(.*?)^EOF$", out, re.MULTILINE | re.DOTALL)
+    return found[1].split(), found[2]
+
+
+def pytest_test(out):
+    """Return the test that was printed."""
+    found = re.search(r'^As a test, [^\n]*\n(.*?)\n\n[✓✗–]', out, re.MULTILINE | re.DOTALL)
+    return found[1]

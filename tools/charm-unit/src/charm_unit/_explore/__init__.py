@@ -1,0 +1,1 @@
+"""Random sequences of what can happen to a unit: held against requirements, and shrunk."""
