@@ -45,6 +45,10 @@ class Workers:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Do what leaving the `with` block does."""
         self.stopped.set()
         for _ in range(self.threads):
             self._jobs.put(None)

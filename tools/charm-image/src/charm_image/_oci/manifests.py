@@ -114,8 +114,12 @@ def valid(name: str) -> Iterator[None]:
     """Raise InvalidImageError if the content of a manifest is not what is expected of one."""
     try:
         yield
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (KeyError, ValueError) as error:
         raise _errors.InvalidImageError(f'{name} is not valid: it lacks {error}') from None
+    except (TypeError, AttributeError):
+        raise _errors.InvalidImageError(
+            f'{name} is not valid: it lacks a value of the right type'
+        ) from None
 
 
 class Manifest(NamedTuple):

@@ -287,7 +287,7 @@ class _Uploads:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._workers.__exit__(*exception)
+        self._workers.stop()
 
     def add(self, blob: images.Blob) -> None:
         """Send a layer, once, if the registry lacks it, and close it."""

@@ -68,7 +68,7 @@ class _Copy:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        self._workers.__exit__(*exc_info)
+        self._workers.stop()
 
     def blobs(self) -> None:
         """Copy the blobs that the target lacks, the largest first. Raises the first error."""
