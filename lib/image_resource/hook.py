@@ -19,10 +19,9 @@ _RESOURCE_GET_SECONDS = 30
 
 
 class _Hook:
-    """The state of one hook."""
+    """The state of one hook, for which Juju starts one process."""
 
     def __init__(self) -> None:
-        self.has_begun = False
         self.has_ended = False
         self.requested: typing.List[str] = []  # what `fetch` was called for, yet to be read
         self.read: typing.Set[str] = set()
@@ -41,10 +40,6 @@ _hook = _Hook()
 
 def begin() -> None:
     """Read what this hook has to read, before any handler runs."""
-    global _hook
-    if _hook.has_begun:
-        _hook = _Hook()
-    _hook.has_begun = True
     # Registered here, after all modules were imported: callbacks run last in, first out, and
     # layer:status has to send the status after this one asked for it.
     hookenv.atexit(end)

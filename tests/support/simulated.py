@@ -98,7 +98,7 @@ class Unit:
         monkeypatch.setattr(sys.modules['charms'], 'layer', layer, raising=False)
 
     def _section(self, name):
-        return dict({'docker-resource': self.options, **self.other_options}.get(name, {}))
+        return {'docker-resource': self.options, **self.other_options}.get(name, {})
 
     def resource_get(self, name):
         self.asked.append(name)
@@ -119,6 +119,7 @@ class Unit:
         os.environ['JUJU_HOOK_NAME'] = name
         self.statuses, self.logged, self.asked = [], [], []
         self._atexit = []
+        self.handlers._hook = self.handlers._Hook()  # as in a process of its own
         for callback in self._atstart:
             callback()
         bus.dispatch()

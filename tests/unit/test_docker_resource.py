@@ -1,13 +1,14 @@
 """The layer against a mocked hookenv, with the real charms.reactive and unitdata."""
 
 import stat
+import time
 
 import pytest
-from charmhelpers.core import unitdata
+from charmhelpers.core import hookenv, unitdata
 from charms import reactive
 from charms.reactive import bus
 
-from support.simulated import AVAILABLE, FAILED, IMAGE, OTHER_IMAGE, PRIVATE, SECRET
+from support.simulated import AVAILABLE, FAILED, IMAGE, OTHER_IMAGE, PRIVATE, SECRET, WAITING
 
 
 def test_fetch_marks_a_resource_as_fetched(unit):
@@ -205,3 +206,76 @@ def test_the_password_is_in_no_repr_log_status_flag_or_readable_file(unit, tmp_p
     state = tmp_path / '.unit-state.db'
     assert SECRET.encode() in state.read_bytes()
     assert stat.S_IMODE(state.stat().st_mode) == 0o600
+
+
+def test_memory_does_not_grow_with_each_fetch_of_the_same_name(unit):
+    unit.attached['my-image'] = IMAGE
+    unit.hook('install')
+    unit.during(lambda: [unit.library.fetch('my-image') for _ in range(3)])
+    unit.hook('update-status')
+    before = unitdata.kv().getrange('')
+    for _ in range(3):
+        unit.hook('update-status')
+        unit.library.fetch('my-image')
+        unit.library.fetch('my-image')
+    unit.hook('update-status')
+    assert unitdata.kv().getrange('') == before
+
+
+def test_what_could_not_be_read_in_config_changed_is_read_in_the_next_hook_and_then_no_more(unit):
+    unit.attached['my-image'] = IMAGE
+    unit.hook('install')
+    unit.attached['my-image'] = False
+    unit.hook('config-changed')
+    assert unit.flags() == AVAILABLE
+    unit.attached['my-image'] = OTHER_IMAGE
+    for asked in (['my-image'], []):
+        unit.hook('update-status')
+        assert unit.asked == asked
+    assert unit.library.get_info('my-image').registry_path == 'a/c'
+
+
+def test_what_there_was_no_time_for_goes_first_and_keeps_its_problem(unit, monkeypatch):
+    names = ['a', 'b', 'c']
+    unit.metadata['resources'] = {
+        name: {'type': 'oci-image', 'auto-fetch': True} for name in names
+    }
+    unit.attached = {'a': IMAGE, 'b': IMAGE, 'c': b''}
+    unit.hook('install')
+    assert unit.flags('c') == FAILED
+
+    def slow(name):
+        unit.asked.append(name)
+        time.sleep(60 if name == 'a' else 0)
+        return unit.resource_get(name)
+
+    monkeypatch.setattr(hookenv, 'resource_get', slow)
+    monkeypatch.setattr(unit.handlers, '_RESOURCE_GET_SECONDS', 0.3)
+    unit.hook('upgrade-charm')
+    assert unit.asked == ['a']
+    assert (unit.flags('a'), unit.flags('b'), unit.flags('c')) == (WAITING, WAITING, FAILED)
+    assert dict(unit.statuses)['blocked'].startswith('c: the attached file is empty')
+    monkeypatch.setattr(hookenv, 'resource_get', unit.resource_get)
+    unit.hook('update-status')
+    assert unit.asked == ['b', 'c', 'a']
+    unit.hook('update-status')
+    assert unit.asked == ['c']
+
+
+def test_a_handler_that_clears_changed_itself_runs_once(unit):
+    unit.attached['my-image'] = IMAGE
+    unit.during(lambda: unit.library.get_info('my-image'))
+    unit.hook('install')
+    runs = []
+
+    def clear():
+        runs.append('changed' in unit.flags())
+        reactive.clear_flag('layer.docker-resource.my-image.changed')
+        unit.library.get_info('my-image')
+        unit.library.fetch('my-image')
+
+    unit.during(clear)
+    unit.attached['my-image'] = OTHER_IMAGE
+    unit.hook('upgrade-charm')
+    assert runs == [True]
+    assert unit.flags() == AVAILABLE

@@ -145,3 +145,106 @@ def test_an_optional_image_that_the_charm_gave_up_once_stays_so_until_an_upgrade
     assert unit.statuses == []
     unit.hook('upgrade-charm')
     assert unit.flags() == FAILED
+
+
+def test_a_number_0_for_a_password_is_a_password(unit):
+    older(unit)
+    stored = {'registrypath': 'a/b', 'username': 0, 'password': 0}
+    unitdata.kv().set(PREFIX + 'my-image.image-info', stored)
+    details = unit.library.get_info('my-image').image_details
+    assert (details['username'], details['password']) == ('0', '0')
+
+
+@pytest.mark.parametrize('status', ['fetching resource: my-image', 'unable to fetch resource: x'])
+def test_a_status_that_an_older_release_left_for_good_is_replaced(unit, status):
+    older(unit)
+    unit.status = ('maintenance', status)
+    unit.attached['my-image'] = IMAGE
+    unit.hook('upgrade-charm')
+    assert [state for state, _ in unit.statuses] == ['maintenance']
+    assert unit.statuses[0][1] != status
+    unit.hook('config-changed')
+    assert unit.statuses == []
+
+
+def test_a_status_of_the_charm_is_not_taken_for_one_of_an_older_release(unit):
+    older(unit)
+    unit.status = ('active', 'ready')
+    unit.attached['my-image'] = IMAGE
+    unit.hook('upgrade-charm')
+    assert unit.statuses == []
+
+
+@pytest.mark.parametrize('is_auto_fetched', [True, False])
+def test_what_an_older_release_auto_fetched_may_be_given_up_by_a_later_upgrade(
+    unit, is_auto_fetched
+):
+    older(unit)
+    unit.metadata['resources']['my-image']['auto-fetch'] = is_auto_fetched
+    unit.attached['my-image'] = IMAGE
+    unit.hook('upgrade-charm')
+    assert unit.flags() == AVAILABLE
+    unit.metadata['resources']['my-image']['auto-fetch'] = False
+    unit.attached['my-image'] = ABSENT
+    unit.hook('upgrade-charm')
+    assert unit.flags() == (set() if is_auto_fetched else FAILED)
+
+
+@pytest.mark.parametrize('hook', ['upgrade-charm', 'update-status'])
+def test_an_older_release_in_between_is_adopted_again(unit, hook):
+    older(unit)
+    unit.hook('upgrade-charm')
+    assert unit.flags() == FAILED
+    # The older release attaches another image, and never clears `changed`.
+    unitdata.kv().set(
+        PREFIX + 'my-image.image-info', {'registrypath': 'a/c', 'username': '', 'password': ''}
+    )
+    reactive.clear_flag(PREFIX + 'my-image.failed')
+    for flag in ('auto-fetched', 'my-image.available', 'my-image.changed'):
+        reactive.set_flag(PREFIX + flag)
+    unitdata.kv().flush()
+    unit.attached['my-image'] = OTHER_IMAGE
+    seen = unit.seen(take=False)
+    unit.hook(hook)
+    assert seen == [AVAILABLE]
+    assert 'blocked' not in dict(unit.statuses)
+    assert not reactive.is_flag_set(PREFIX + 'auto-fetched')
+    unit.attached['my-image'] = IMAGE
+    unit.hook('upgrade-charm')
+    assert unit.flags() == CHANGED
+
+
+@pytest.mark.parametrize('was_available', [True, False])
+def test_memory_as_earlier_releases_of_this_layer_wrote_it_is_read(unit, was_available):
+    memory = {
+        'problems': {'my-image': ['blocked', 'no image is attached', 'attach one']},
+        'given': {'my-image': ['a/b', '', '', '']},
+        'refused': {},
+        'asked': [],
+        'marked': ['my-image'],
+        'unread': [],
+        'warned': [],
+        'unasked': [],
+        'is_checked': True,
+        'is_told': True,
+    }
+    if was_available:
+        memory.update(problems={}, is_told=False)
+    kv = unitdata.kv()
+    kv.set(PREFIX + 'memory', memory)
+    kv.set(PREFIX + 'my-image.image-info', dict(zip(KEYS, ['a/b', '', '', ''])))
+    for state in ('fetched', 'available' if was_available else 'failed'):
+        reactive.set_flag(f'{PREFIX}my-image.{state}')
+    kv.flush()
+    unit.attached['my-image'] = OTHER_IMAGE
+    unit.hook('upgrade-charm')
+    assert unit.flags() == CHANGED
+    recovered = ('maintenance', 'image resources have recovered')
+    assert unit.statuses == ([] if was_available else [recovered])
+    stored = kv.get(PREFIX + 'memory')
+    assert set(stored) == set(memory)
+    assert stored['given'] == memory['given']
+    assert kv.get(PREFIX + 'my-image.image-info') == dict(zip(KEYS, ['a/c', '', '', '']))
+
+
+KEYS = ('registrypath', 'username', 'password', 'digest')
