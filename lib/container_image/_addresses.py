@@ -81,9 +81,9 @@ def origin(url: str) -> str:
 
 
 def is_loopback(url: str) -> bool:
-    """Return whether `url` is on localhost or 127.0.0.0/8."""
+    """Return whether `url` is on localhost, 127.0.0.0/8 or ::1."""
     name = urllib.parse.urlsplit(url).hostname or ''
     try:
-        return name == 'localhost' or ipaddress.IPv4Address(name).is_loopback
+        return name == 'localhost' or ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False

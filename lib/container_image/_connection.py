@@ -12,17 +12,20 @@ import time
 import typing
 import urllib.parse
 
-from container_image import _addresses, _http, challenges, messages
+from container_image import _addresses, _http, _http_failures, challenges, messages
 from container_image.registry_errors import (
     AccessDeniedError,
     BadCredentialsError,
     BlobUnknownError,
+    CertificateNotTrustedError,
     NotFoundError,
     NotReachableError,
+    NotResolvedError,
     OverloadedError,
     ProtocolError,
     RegistryError,
     RejectedError,
+    UnavailableError,
 )
 
 _HUB = 'registry-1.docker.io'
@@ -78,7 +81,13 @@ class Connection:
         self._tokens: typing.Dict[str, _Token] = {}
         self._renewing = threading.Lock()
         self._tries = tries
-        self._http = _http.Http(self._address, limit, timeouts, proxies, user_agent)
+        self._http = _http.Http(
+            self._describe,
+            timeouts=timeouts,
+            user_agent=user_agent,
+            limit=limit,
+            proxies=proxies,
+        )
 
     def close(self) -> None:
         """Close the connections of all threads."""
@@ -107,47 +116,133 @@ class Connection:
         also: typing.Tuple[typing.Type[RegistryError], ...] = (),
     ) -> _T:
         """Return what `operation` returns; retry if that may help, and after the errors `also`."""
-        tried = 0
-        while True:
-            try:
-                return operation()
-            except RegistryError as exc:
-                if not isinstance(exc, (NotReachableError, OverloadedError) + also):
-                    raise
-                failure = exc
-            wait = getattr(failure, 'retry_after', None)
-            if wait is None:
-                wait = min(0.5 * 2**tried, 30.0)
-            tried += 1
-            if tried == self._tries or wait > min(_MAX_WAIT_SECONDS, self._http.seconds_left()):
-                raise failure
-            _log.debug('%s; again in %.1f s', failure, wait)
-            self._on_retry(f'{failure} (retrying in {wait:.3g} s)')
-            time.sleep(wait)
+
+        def is_temporary(error: Exception) -> bool:
+            if isinstance(error, RegistryError):
+                error.registry = error.registry or self._name
+            return isinstance(error, (NotReachableError, OverloadedError) + also)
+
+        def on_wait(error: Exception, seconds: float) -> None:
+            _log.debug('%s; again in %.1f s', error, seconds)
+            self._on_retry(f'{error} (retrying in {seconds:.3g} s)')
+
+        return _http.retry(
+            operation,
+            is_temporary,
+            on_wait,
+            lambda: min(_MAX_WAIT_SECONDS, self._http.seconds_left()),
+            self._tries,
+        )
+
+    def _describe(self, problem: _http_failures.Problem) -> RegistryError:
+        """Return the error for a problem of a request."""
+        kind, url, proxy, detail = problem
+        where = self._where(url)
+        via = f'{where} (through the proxy {proxy})' if proxy else where
+        problems: typing.Dict[str, typing.Tuple[typing.Type[UnavailableError], str]] = {
+            'resolve': (NotResolvedError, f'cannot resolve {via}: check the name and the network'),
+            'bundle': (
+                CertificateNotTrustedError,
+                f'the bundle of CA certificates for {via} cannot be read',
+            ),
+            'no-bundle': (
+                CertificateNotTrustedError,
+                f'{detail}, which does not exist: it must name a bundle of CA certificates',
+            ),
+            'certificate': (
+                CertificateNotTrustedError,
+                f'the certificate of {via} is not trusted ({detail}): it must be valid, and its '
+                f'CA must be public, or in the bundle that REQUESTS_CA_BUNDLE names',
+            ),
+            'proxy': (NotReachableError, f'{via} cannot be reached: check the proxy'),
+            'proxy-login': (
+                NotReachableError,
+                f'{via} cannot be reached, because the proxy requires valid credentials: check '
+                f'its URL',
+            ),
+            'tls': (NotReachableError, f'TLS with {via} failed: check the port'),
+            'refused': (
+                NotReachableError,
+                f'{via} refused the connection: check host and port',
+            ),
+            'timeout': (
+                NotReachableError,
+                f'{via} did not respond in time: check host and firewall',
+            ),
+            'broken': (NotReachableError, f'the connection to {via} broke: check the network'),
+            'limit': (
+                NotReachableError,
+                f'{where} was not asked: the limit of {detail} s was reached',
+            ),
+            'late': (NotReachableError, f'{where} did not finish its response within {detail} s'),
+            'unfinished': (
+                NotReachableError,
+                f'{where} closed the connection before the end of its response',
+            ),
+            'compressed': (
+                ProtocolError,
+                f'{where} sent a compressed response, which was not requested: check for a proxy',
+            ),
+            'large': (ProtocolError, f'{where} sent a response over the limit of {detail} bytes'),
+            'redirect': (
+                ProtocolError,
+                f'{where} sent an invalid redirect for {detail}: check that it is a registry',
+            ),
+            'redirects': (
+                ProtocolError,
+                f'{where} redirected too many times: check that it is a registry',
+            ),
+        }
+        error, text = problems[kind]
+        return error(text)
+
+    def _where(self, url: str) -> str:
+        """Return what messages call the server at `url`: the registry, or one that it named."""
+        host = _addresses.host(url)
+        registry = f'the registry {self._address}'
+        return registry if host == self._address else f'{host} (used by {registry})'
+
+    def _exchange(self, *args: typing.Any) -> _http.Response:
+        """Send a request as `_http.Http.send`; raise an error if the server is overloaded."""
+        response = self._http.send(*args)
+        status = response.status
+        if status in (408, 429) or (status >= 500 and status != 501):
+            trouble = 'is rate-limiting requests' if status == 429 else 'is unavailable'
+            error = OverloadedError(
+                f'{self._where(response.url)} {trouble} (HTTP {status})', response.retry_after
+            )
+            error.status = status
+            raise error
+        return response
 
     def raise_for_status(self, response: _http.Response, image: str, *statuses: int) -> None:
         """Raise the error that a response means, unless it has one of `statuses`."""
-        if response.status in statuses:
-            return
+        if response.status not in statuses:
+            error = self._error(response, image)
+            error.status, error.codes = response.status, tuple(codes(response))
+            error.reference = image
+            raise error
+
+    def _error(self, response: _http.Response, image: str) -> RegistryError:
         where = _addresses.host(response.url)
         if _addresses.origin(response.url) != _addresses.origin(self._base):
-            raise ProtocolError(
+            return ProtocolError(
                 f'{where}, where {self._name} redirects, did not return {image} '
                 f'(HTTP {response.status})'
             )
         if response.status in (400, 404) and 'MANIFEST_BLOB_UNKNOWN' in codes(response):
-            raise BlobUnknownError(
+            return BlobUnknownError(
                 f'{self._name} rejected {image} (HTTP {response.status}, MANIFEST_BLOB_UNKNOWN): '
                 f'a blob that it references is missing'
             )
         if response.status == 404:
-            raise NotFoundError(f'{image} is not in the registry: check its name and tag')
+            return NotFoundError(f'{image} is not in the registry: check its name and tag')
         if response.status in (401, 403):
-            raise self._access_denied(image, response)
+            return self._access_denied(image, response)
         if 400 <= response.status < 500:
             listed = ''.join(f', {code}' for code in codes(response))
-            raise RejectedError(f'{self._name} rejected {image} (HTTP {response.status}{listed})')
-        raise ProtocolError(
+            return RejectedError(f'{self._name} rejected {image} (HTTP {response.status}{listed})')
+        return ProtocolError(
             f'{where} returned an unexpected response (HTTP {response.status}) for {image}: check '
             f'that it is a registry'
         )
@@ -249,7 +344,7 @@ class Connection:
             url = encrypted + url[len(plain) :]
         try:
             trusted_origin = _addresses.origin(self._base)
-            response = self._http.send(
+            response = self._exchange(
                 method, url, authorization, trusted_origin, headers, body, max_bytes, stream
             )
         except NotReachableError as exc:
@@ -287,7 +382,7 @@ class Connection:
         query += [('scope', scope) for scope in scopes]
         url = _addresses.with_query(realm, query)
         began = time.monotonic()
-        response = self._http.send('GET', url, self._basic, _addresses.origin(url))
+        response = self._exchange('GET', url, self._basic, _addresses.origin(url))
         if response.status == 401 and self._basic:
             raise self._bad_credentials(image)
         if response.status in (401, 403):

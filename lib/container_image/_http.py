@@ -1,9 +1,8 @@
-"""HTTP for a registry client: bounded, encrypted, and silent about secrets.
+"""HTTP as the clients of registries and of Charmhub use it: bounded, and silent about secrets.
 
 The automatisms of requests for redirects, ~/.netrc, cookies and proxies are switched off.
 """
 
-import email.utils
 import http.cookiejar
 import ipaddress
 import logging
@@ -18,15 +17,21 @@ import urllib.request
 import requests
 import requests.auth
 import requests.utils
+import urllib3.util.retry
 
 from container_image import _addresses, _http_failures, messages
-from container_image import registry_errors as errors
 
 Proxies = typing.Mapping[str, str]
 
 MAX_TEXT_BYTES = 64 << 10  # enough for tokens and errors, which are JSON
 
+#: Seconds to wait before the second, third… attempt, if the server does not say.
+DELAYS = (0.5, 1.0, 2.0, 4.0)
+
+_T = typing.TypeVar('_T')
+
 _MAX_REDIRECTS = 5
+_MAX_DATE_CHARACTERS = 50
 _BLOCK_BYTES = 1 << 20
 
 _log = logging.getLogger(__name__)
@@ -43,21 +48,36 @@ for _logger in ('urllib3.connectionpool', 'urllib3.connection'):
     logging.getLogger(_logger).addFilter(_is_logged)
 
 
-class Stream:
-    """A body that is read as it comes; each read raises `registry_errors.RegistryError`."""
+#: Returns the error to raise for a problem.
+Describe = typing.Callable[[_http_failures.Problem], Exception]
 
-    def __init__(self, received: requests.Response, where: str, has_proxy: bool) -> None:
+
+class _ProblemError(Exception):
+    """A problem on its way to where it is put into words; it refers to no request."""
+
+    def __init__(self, problem: _http_failures.Problem) -> None:
+        super().__init__(problem.kind)
+        self.problem = problem
+
+
+class Stream:
+    """A body that is read as it comes."""
+
+    def __init__(
+        self, received: requests.Response, url: str, proxy: str, describe: Describe
+    ) -> None:
         self._response = received
-        self._where = where
-        self._has_proxy = has_proxy
+        self._url = url
+        self._proxy = proxy
+        self._describe = describe
 
     def read(self, size: int) -> bytes:
         """Return at most `size` bytes; none at the end, or if the connection broke."""
         try:
             return typing.cast(bytes, self._response.raw.read(size, decode_content=False))
         except Exception as exc:
-            failure = _http_failures.failure(exc, self._where, self._has_proxy)
-        raise failure
+            problem = _http_failures.find_problem(exc, self._url, self._proxy)
+        raise self._describe(problem)
 
     def close(self) -> None:
         """Drop the unread rest."""
@@ -79,6 +99,17 @@ class Response(typing.NamedTuple):
     def __repr__(self) -> str:  # tracebacks may show it, and it may be a token
         return f'<Response {self.status}>'
 
+    @property
+    def retry_after(self) -> typing.Optional[float]:
+        """The seconds in the header Retry-After (RFC 9110), None without a valid one."""
+        value = self.headers.get('Retry-After', '')
+        try:
+            return float(
+                urllib3.util.retry.Retry().parse_retry_after(value[:_MAX_DATE_CHARACTERS])
+            )
+        except Exception:  # an invalid date raises nearly anything
+            return None
+
 
 class Authorization(requests.auth.AuthBase):
     """The value of an Authorization header, in an object because its repr shows nothing."""
@@ -92,9 +123,8 @@ class Authorization(requests.auth.AuthBase):
         return request
 
 
-_ANONYMOUS = Authorization(
-    ''
-)  # requests takes a user from the address or ~/.netrc if it gets none
+# requests takes a user from the address or ~/.netrc if it gets none
+_ANONYMOUS = Authorization('')
 
 
 class _Session(requests.Session):
@@ -105,20 +135,21 @@ class _Session(requests.Session):
 class Http:
     """Makes requests within one limit, over one session for each thread.
 
-    `host` is the registry's, for messages; `limit` is in seconds from now; `timeouts` are
-    requests' connect and read time-outs in seconds; `proxies` and `user_agent` are as for
+    `describe` returns the error to raise for a problem; `limit` is in seconds from now; `timeouts`
+    are requests' connect and read time-outs in seconds; `proxies` and `user_agent` are as for
     `registry.Client`.
     """
 
     def __init__(
         self,
-        host: str,
-        limit: typing.Optional[float],
+        describe: Describe,
+        *,
         timeouts: typing.Tuple[float, float],
-        proxies: typing.Optional[Proxies],
         user_agent: str,
+        limit: typing.Optional[float] = None,
+        proxies: typing.Optional[Proxies] = None,
     ) -> None:
-        self._host = host
+        self._describe = describe
         self._user_agent = user_agent
         self._limit = limit
         self._deadline = float('inf') if limit is None else time.monotonic() + limit
@@ -146,27 +177,28 @@ class Http:
         body: typing.Optional[typing.Callable[[], typing.Any]] = None,
         max_bytes: int = MAX_TEXT_BYTES,
         stream: bool = False,
+        redirects: int = _MAX_REDIRECTS,
+        timeouts: typing.Optional[typing.Tuple[float, float]] = None,
     ) -> Response:
         """Send a request and follow redirects; read at most `max_bytes`, or none with `stream`.
 
         Only the origin `trusted_origin` gets `authorization`. `body` returns a new body for each
-        attempt. Raise `registry_errors.RegistryError`, also for 429 and 5xx.
+        attempt; if it has a `failure` afterwards, that is raised. With 0 `redirects`, the response
+        may be one. `timeouts` replace those of all requests. Raise what `describe` returns.
         """
-        for _ in range(_MAX_REDIRECTS + 1):
+        for left in range(redirects, -1, -1):
             allowed = authorization if _addresses.origin(url) == trusted_origin else None
-            response = self._send_once(method, url, allowed, headers, body, max_bytes, stream)
-            if response.status not in (301, 302, 303, 307, 308):
+            response = self._send_once(
+                method, url, allowed, headers, body, max_bytes, stream, timeouts or self._timeouts
+            )
+            if response.status not in (301, 302, 303, 307, 308) or not redirects:
                 return response
             location = response.headers.get('Location')
             if not location or (method not in ('GET', 'HEAD') and response.status < 307):
-                raise errors.ProtocolError(
-                    f'{self._name(url)} sent an invalid redirect for {method}: check that it '
-                    f'is a registry'
-                )
-            url = _addresses.resolve(url, location)
-        raise errors.ProtocolError(
-            f'{self._name(url)} redirected too many times: check that it is a registry'
-        )
+                raise self._describe(_http_failures.Problem('redirect', url, detail=method))
+            if left:
+                url = _addresses.resolve(url, location)
+        raise self._describe(_http_failures.Problem('redirects', url))
 
     def speaks_tls(self, netloc: str) -> bool:
         """Return whether a server on loopback speaks TLS, with a trusted certificate or not."""
@@ -175,7 +207,7 @@ class Http:
                 'HEAD',
                 f'https://{netloc}/v2/',
                 timeout=max(0.01, min(2, self.seconds_left(), *self._timeouts)),
-                verify=_ca_bundle(),
+                verify=self._ca_bundle(f'https://{netloc}'),
                 auth=_ANONYMOUS,
             ):
                 return True
@@ -191,49 +223,46 @@ class Http:
         body: typing.Optional[typing.Callable[[], typing.Any]],
         max_bytes: int,
         stream: bool,
+        timeouts: typing.Tuple[float, float],
     ) -> Response:
         left = self.seconds_left()
-        if left <= 0:
-            raise errors.NotReachableError(
-                f'{self._name(url)} was not asked: the limit of {self._limit:g} s was reached'
-            )
-        verify = _ca_bundle()
-        connect, read = self._timeouts
+        proxy = self._proxy(url)
+        connect, read = timeouts
         if body:
             connect = read  # urllib3 sends, too, under the time-out for connecting
-        where, has_proxy = self._where(url)
-        failure: typing.Optional[errors.RegistryError] = None
+        content = None
         try:
+            if left <= 0:
+                raise self._problem('limit', url, proxy, f'{self._limit:g}')
+            content = body() if body else None
             received = self._request(
                 method,
                 url,
-                data=body() if body else None,
+                data=content,
                 headers=dict(headers or {}, **{'Accept-Encoding': 'identity'}),
                 auth=authorization or _ANONYMOUS,
                 timeout=(min(connect, left), min(read, left)),
                 proxies=self._proxies_for(url),
-                verify=verify,
+                verify=self._ca_bundle(url),
             )
             if stream and received.status_code in (200, 206):
-                opened = Stream(received, where, has_proxy)
-                response = Response(received.status_code, received.headers, b'', url, opened)
-            else:
-                with received:
-                    response = self._read(method, received, url, max_bytes)
-        except errors.RegistryError as exc:
-            failure = exc
+                opened = Stream(received, url, proxy, self._describe)
+                return Response(received.status_code, received.headers, b'', url, opened)
+            with received:
+                response = self._read(method, received, url, max_bytes)
+            _log.debug('%s at %s: %s', method, _addresses.host(url), response.status)
+            return response
+        except _ProblemError as exc:
+            problem = exc.problem
         except Exception as exc:  # with a bad proxy or address, requests raises nearly anything
-            failure = _http_failures.failure(exc, where, has_proxy)
-        _log.debug('%s at %s: %s', method, _addresses.host(url), failure or response.status)
+            problem = _http_failures.find_problem(exc, url, proxy)
         # Not inside `except`: what requests raises refers to the request and its headers.
+        failure = getattr(content, 'failure', None)
         if failure:
             raise failure
-        status = response.status
-        if status in (408, 429) or (status >= 500 and status != 501):
-            wait = _retry_after(response.headers.get('Retry-After', ''))
-            trouble = 'is rate-limiting requests' if status == 429 else 'is unavailable'
-            raise errors.OverloadedError(f'{self._name(url)} {trouble} (HTTP {status})', wait)
-        return response
+        error = self._describe(problem)
+        _log.debug('%s at %s: %s', method, _addresses.host(url), error)
+        raise error
 
     def _request(self, method: str, url: str, **arguments: typing.Any) -> requests.Response:
         session = getattr(self._local, 'session', None)
@@ -258,13 +287,11 @@ class Http:
     ) -> Response:
         content = b''
         status = received.status_code
+        proxy = self._proxy(url)
         if status == 407:
-            raise _http_failures.proxy_refuses(self._where(url)[0])
+            raise self._problem('proxy-login', url, proxy)
         if status < 300 and _is_compressed(received):
-            raise errors.ProtocolError(
-                f'{self._name(url)} sent a compressed response, which was not requested: '
-                f'check for a proxy'
-            )
+            raise self._problem('compressed', url)
         while len(content) <= max_bytes:
             block = received.raw.read(
                 min(_BLOCK_BYTES, max_bytes + 1 - len(content)), decode_content=False
@@ -273,33 +300,33 @@ class Http:
                 break
             content += block
             if self.seconds_left() <= 0:
-                raise errors.NotReachableError(
-                    f'{self._name(url)} did not finish its response within {self._limit:g} s'
-                )
+                raise self._problem('late', url, detail=f'{self._limit:g}')
         if method != 'HEAD' and len(content) < min(_length(received), max_bytes):
-            raise errors.NotReachableError(
-                f'{self._name(url)} closed the connection before the end of its response'
-            )
+            raise self._problem('unfinished', url)
         if len(content) > max_bytes and status < 300:
-            raise errors.ProtocolError(
-                f'{self._name(url)} sent a response over the limit of {max_bytes} bytes'
-            )
+            raise self._problem('large', url, detail=str(max_bytes))
         return Response(status, received.headers, content, url)
 
-    def _name(self, url: str) -> str:
-        """Return what messages call the server at `url`: the registry, or one that it named."""
-        host = _addresses.host(url)
-        registry = f'the registry {self._host}'
-        return registry if host == self._host else f'{host} (used by {registry})'
+    def _problem(self, kind: str, url: str, proxy: str = '', detail: str = '') -> _ProblemError:
+        return _ProblemError(_http_failures.Problem(kind, url, proxy, detail))
 
-    def _where(self, url: str) -> typing.Tuple[str, bool]:
-        """Return the name of the server at `url` and of the proxy before it, if there is one."""
-        proxy = requests.utils.select_proxy(url, self._proxies_for(url))
-        if not proxy:
-            return self._name(url), False
+    def _proxy(self, url: str) -> str:
+        """Return the host of the proxy before the server at `url`, or ''."""
+        proxy = requests.utils.select_proxy(url, self._proxies_for(url)) or ''
         # Its password may hold a slash, so it is no use to parse this as a URL.
         host = proxy.rpartition('@')[2].rpartition('//')[2].partition('/')[0]
-        return f'{self._name(url)} (through the proxy {messages.printable(host)})', True
+        return messages.printable(host) or ('?' if proxy else '')
+
+    def _ca_bundle(self, url: str) -> typing.Union[bool, str]:
+        for variable in ('REQUESTS_CA_BUNDLE', 'CURL_CA_BUNDLE'):
+            path = os.environ.get(variable)
+            if path and not os.path.exists(path):
+                raise self._problem(
+                    'no-bundle', url, detail=f'{variable} names {messages.printable(path)}'
+                )
+            if path:
+                return path
+        return True
 
     def _proxies_for(self, url: str) -> typing.Dict[str, str]:
         # requests' own way changes os.environ for a moment, under all the other threads.
@@ -329,19 +356,6 @@ def _bypasses(url: str, no_proxy: str) -> bool:
     return False
 
 
-def _ca_bundle() -> typing.Union[bool, str]:
-    for variable in ('REQUESTS_CA_BUNDLE', 'CURL_CA_BUNDLE'):
-        path = os.environ.get(variable)
-        if path and not os.path.exists(path):
-            raise errors.CertificateNotTrustedError(
-                f'{variable} names {messages.printable(path)}, which does not exist: it must '
-                f'name a bundle of CA certificates'
-            )
-        if path:
-            return path
-    return True
-
-
 def _is_compressed(received: requests.Response) -> bool:
     """Return whether a body has to be unpacked; `aws-chunked` only says how it was uploaded."""
     codings = received.headers.get('Content-Encoding', '').lower().split(',')
@@ -354,11 +368,31 @@ def _length(received: requests.Response) -> int:
     return int(value) if re.match(r'[0-9]{1,18}\Z', value) else 0
 
 
-def _retry_after(value: str) -> typing.Optional[float]:
-    """Return the seconds in a Retry-After header (RFC 7231), which is a number or a date."""
-    if re.match(r'[0-9]{1,9}\Z', value):
-        return float(value)
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
-    except (TypeError, ValueError, IndexError, OverflowError):
-        return None
+def retry(
+    operation: typing.Callable[[], _T],
+    is_temporary: typing.Callable[[Exception], bool],
+    on_wait: typing.Callable[[typing.Any, float], None],
+    max_wait: typing.Callable[[], float],
+    tries: int = len(DELAYS) + 1,
+) -> _T:
+    """Return what `operation` returns; retry it after errors that are temporary.
+
+    `on_wait` is called with the error and the seconds until the next attempt: those in the
+    error's `retry_after`, if it has some. Longer waits than `max_wait` are not worth it.
+    """
+    tried = 0
+    while True:
+        try:
+            return operation()
+        except Exception as exc:
+            if not is_temporary(exc):
+                raise
+            failure = exc
+        wait = getattr(failure, 'retry_after', None)
+        if wait is None:
+            wait = DELAYS[tried] if tried < len(DELAYS) else 30.0
+        tried += 1
+        if tried == tries or wait > max_wait():
+            raise failure
+        on_wait(failure, wait)
+        time.sleep(wait)

@@ -1,4 +1,4 @@
-"""Translates the exceptions of requests and urllib3 into errors for an operator."""
+"""What can go wrong with a request, found in the exceptions of requests and urllib3."""
 
 import re
 import socket
@@ -9,53 +9,55 @@ import requests
 import urllib3.exceptions
 
 from container_image import messages
-from container_image import registry_errors as errors
 
 
-def failure(error: BaseException, where: str, has_proxy: bool) -> errors.RegistryError:
-    """Return the error for an exception of requests or urllib3, without its text.
+class Problem(typing.NamedTuple):
+    """What went wrong with a request to `url`; who sent it puts it into words.
 
-    `where` names the server for the message, and the proxy before it if it `has_proxy`.
+    `kind` is one of these, if there is no response: resolve, certificate (`detail` says why it is
+    not trusted), bundle (of CA certificates, which cannot be read), no-bundle (`detail` says where
+    it should be), proxy, proxy-login, tls, refused, timeout, broken, limit (the time for all
+    requests is over; `detail` is in seconds). If a response is no use: late (as limit),
+    unfinished, compressed, large (`detail` is the limit in bytes), redirect (which has no target
+    for the method in `detail`), redirects (too many). `proxy` is the host of the proxy, or ''.
     """
-    causes = _causes(error)
 
+    kind: str
+    url: str
+    proxy: str = ''
+    detail: str = ''
+
+
+def find_problem(error: BaseException, url: str, proxy: str) -> Problem:
+    """Return the problem in an exception of requests or urllib3, without its text."""
+    kind, detail = _kind(_causes(error), bool(proxy))
+    return Problem(kind, url, proxy, detail)
+
+
+def _kind(causes: typing.List[BaseException], has_proxy: bool) -> typing.Tuple[str, str]:
     def has(*types: typing.Type[BaseException]) -> bool:
         return any(isinstance(cause, types) for cause in causes)
 
     if has(socket.gaierror):
-        return errors.NotResolvedError(f'cannot resolve {where}: check the name and the network')
+        return 'resolve', ''
     if _is_bad_bundle(causes):
-        return errors.CertificateNotTrustedError(
-            f'the bundle of CA certificates for {where} cannot be read'
-        )
+        return 'bundle', ''
     distrust = _distrust(causes)
     if distrust:
-        return errors.CertificateNotTrustedError(
-            f'the certificate of {where} is not trusted ({distrust}): it must be valid, and its '
-            f'CA must be public, or in the bundle that REQUESTS_CA_BUNDLE names'
-        )
+        return 'certificate', distrust
     if any('Tunnel connection failed: 407' in str(cause) for cause in causes):
-        return proxy_refuses(where)
+        return 'proxy-login', ''
     # Hosts are checked before a request is sent: what is invalid here is the proxy's URL.
     invalid = (requests.exceptions.InvalidURL, urllib3.exceptions.LocationValueError, UnicodeError)
     if has(requests.exceptions.ProxyError) or (has_proxy and has(*invalid)):
-        return errors.NotReachableError(f'{where} cannot be reached: check the proxy')
+        return 'proxy', ''
     if has(ssl.SSLError):
-        return errors.NotReachableError(f'TLS with {where} failed: check the port')
+        return 'tls', ''
     if has(ConnectionRefusedError):
-        return errors.NotReachableError(f'{where} refused the connection: check host and port')
+        return 'refused', ''
     if has(requests.exceptions.Timeout, urllib3.exceptions.TimeoutError, socket.timeout):
-        return errors.NotReachableError(
-            f'{where} did not respond in time: check host and firewall'
-        )
-    return errors.NotReachableError(f'the connection to {where} broke: check the network')
-
-
-def proxy_refuses(where: str) -> errors.NotReachableError:
-    """Return the error for HTTP status 407."""
-    return errors.NotReachableError(
-        f'{where} cannot be reached, because the proxy requires valid credentials: check its URL'
-    )
+        return 'timeout', ''
+    return 'broken', ''
 
 
 def is_distrust(error: BaseException) -> bool:

@@ -46,22 +46,18 @@ class Upload:
         return self._connection.request(method, url, self._repository, self._image, **kwargs)
 
     def _patch(self, where: str) -> _http.Response:
-        bodies: typing.List[_Body] = []
-
-        def body() -> _Body:
-            bodies.append(_Body(self._size, self._open_blob, self._progress))
-            return bodies[-1]
-
         headers = {'Content-Type': 'application/octet-stream'}
         try:
-            return self._request('PATCH', where, headers=headers, body=body)
-        except RegistryError as exc:
-            failure = exc
-        if bodies and bodies[-1].failure:
-            raise bodies[-1].failure
-        # It may be that the token was refused, and the connection cut before we could see that.
-        self._connection.forget_token(self._repository)
-        raise failure
+            return self._request(
+                'PATCH',
+                where,
+                headers=headers,
+                body=lambda: _Body(self._size, self._open_blob, self._progress),
+            )
+        except RegistryError:
+            # The token may have been refused, and the connection cut before we could see that.
+            self._connection.forget_token(self._repository)
+            raise
 
     def _location(self, response: _http.Response) -> str:
         location = response.headers.get('Location')

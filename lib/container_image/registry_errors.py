@@ -10,7 +10,16 @@ CHECK = 'check that it is a registry, and check for a proxy that changes respons
 
 
 class RegistryError(Exception):
-    """A registry did not do what it was asked."""
+    """A registry did not do what it was asked.
+
+    `status` is the HTTP status of its response, None without one; `codes` are the error codes in
+    it; `registry` is its host, and `reference` the image, '' where they are not known.
+    """
+
+    status: typing.Optional[int] = None
+    codes: typing.Tuple[str, ...] = ()
+    registry = ''
+    reference = ''
 
 
 class RejectedError(RegistryError):

@@ -199,7 +199,10 @@ def test_an_error_of_a_registry_is_one_of_charm_image(uploader, proxy):
     digest = uploads.ABSENT
     with pytest.raises(charm_image.RegistryError, match='is not in the registry') as caught:
         uploader.copy_image('my-charm', 'my-image', f'{proxy.host}/absent@{digest}')
-    assert caught.value.code == 'not-found'
+    error = caught.value
+    assert (error.code, error.status, error.registry) == ('not-found', 404, proxy.host)
+    assert error.reference == f'{proxy.host}/absent@{digest}'
+    assert error.codes == ('MANIFEST_UNKNOWN',)
 
 
 def test_a_result_is_frozen():

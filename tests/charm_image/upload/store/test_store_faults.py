@@ -89,7 +89,7 @@ def test_nobody_listening_is_reported_with_the_host(hub, client):
     ) as caught:
         client.whoami()
     assert caught.value.__cause__ is None
-    assert caught.value.__suppress_context__
+    assert caught.value.__context__ is None
 
 
 def test_a_certificate_that_is_not_trusted_is_named_with_what_to_do(tmp_path, monkeypatch):

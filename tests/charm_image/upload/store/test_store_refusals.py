@@ -73,7 +73,9 @@ def test_credentials_go_nowhere_unencrypted(url):
         store.Store(found, storage_url=url)
 
 
-@pytest.mark.parametrize('url', ['http://localhost:1', 'http://127.1.2.3', 'https://a.example'])
+@pytest.mark.parametrize(
+    'url', ['http://localhost:1', 'http://127.1.2.3', 'http://[::1]:1', 'https://a.example']
+)
 def test_this_machine_and_https_will_do(url):
     assert store_connection.secure(url + '/') == url
 

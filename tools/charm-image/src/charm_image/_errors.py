@@ -209,6 +209,10 @@ class RegistryError(Error):
         return cls(
             str(error),
             code=_REGISTRY_CODES.get(kind) or re.sub(r'\B[A-Z]', r'-\g<0>', name).lower(),
+            status=error.status,
+            codes=error.codes,
+            registry=error.registry,
+            reference=error.reference,
             retry_after=getattr(error, 'retry_after', None),
         )
 

@@ -12,7 +12,10 @@ _CHUNK = 1 << 20  # bytes
 
 
 class Body:
-    """A multipart/form-data body with a length, read from its file as it is sent."""
+    """A multipart/form-data body with a length, read from its file as it is sent.
+
+    `failure` is why its last reading failed, if it did: HTTP libraries take it for the network's.
+    """
 
     def __init__(
         self, file: BinaryIO, size: int, name: str, progress: Callable[[int], None] | None
@@ -28,18 +31,29 @@ class Body:
         ).encode('utf-8', 'replace')
         self._tail = f'\r\n--{boundary}--\r\n'.encode()
         self._file, self._size, self._progress = file, size, progress
+        self.failure: BaseException | None = None
 
     def __len__(self) -> int:
         return len(self._head) + self._size + len(self._tail)
 
     def __iter__(self) -> Iterator[bytes]:
+        self.failure = None
+        try:
+            yield from self._blocks()
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            self.failure = error
+            raise
+
+    def _blocks(self) -> Iterator[bytes]:
         yield self._head
         self._file.seek(0)
         left = self._size
         while left:
             try:
                 chunk = self._file.read(min(left, _CHUNK))
-            except OSError as error:  # requests would report a connection error
+            except OSError as error:
                 raise _errors.StoreError(f'The file cannot be read: {error.strerror}.') from None
             if not chunk:
                 break

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import contextlib
-import email.utils
+import http.client
+import json
 import re
 import sys
-import time
 import urllib.parse
-from collections.abc import Callable, Iterator
-from typing import Any
-
-import requests
-import requests.auth
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
 
 from charm_image import _errors
 from charm_image._upload import credentials as credentials_
+from container_image import _addresses, _http, _http_failures
 
-DELAYS = (0.5, 1, 2, 4)
-"""Seconds to wait before the second, third… attempt."""
+_T = TypeVar('_T')
 
-_LONGEST_WAIT = 60  # seconds; longer waits that a server requests are errors
-_TIMEOUT = (10, 60)  # seconds to connect, to respond
-# plain http is only for this machine, without a proxy; '' overrides the environment
-_NO_PROXIES = {'http': '', 'all': ''}
+_MAX_WAIT = 60  # seconds; longer waits that a server requests are errors
+_MAX_BYTES = 64 << 20  # of a response: a list of revisions may be long
+_TIMEOUTS = (10, 60)  # seconds to connect, to respond
+_NETWORK = 'Check the network and try again.'
+_PROXY = 'Check the URL and any proxy.'
+_BUNDLE = (
+    'The bundle of CA certificates cannot be read.',
+    'Set REQUESTS_CA_BUNDLE to an existing file.',
+)
 
 
 class Connection:
@@ -32,7 +34,7 @@ class Connection:
     `on_retry` is called with a sentence about each wait.
 
     Raises:
-        _errors.StoreError: from every method.
+        StoreError: from every method.
     """
 
     def __init__(
@@ -42,16 +44,16 @@ class Connection:
         self._credentials = credentials
         self._on_retry = on_retry
         self._secrets = list(credentials.secrets)
-        self._session = requests.Session()
-        self._session.headers['User-Agent'] = (
-            f'charm-upload-resource python/{sys.version.split()[0]}'
+        self._http = _http.Http(
+            _describe,
+            timeouts=_TIMEOUTS,
+            user_agent=f'charm-upload-resource python/{sys.version.split()[0]}',
         )
-        self._session.headers['Accept'] = 'application/json'
         self._token = credentials.token
 
     def close(self) -> None:
         """Close the connections."""
-        self._session.close()
+        self._http.close()
 
     def hide(self, secret: str) -> None:
         """Keep `secret` out of all messages."""
@@ -61,79 +63,86 @@ class Connection:
         """Return the JSON object at `path` of the API."""
         return self.content(self.request('GET', self.api_url + path))
 
-    def content(self, response: requests.Response) -> dict[str, Any]:
+    def content(self, response: _http.Response) -> dict[str, Any]:
         """Return the JSON object in `response`."""
         with self.reading():
-            content = response.json()
+            content = json.loads(response.content)
             if isinstance(content, dict):
                 return content
             raise ValueError
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[None]:
-        """Raise Unavailable if a response is not in the expected format."""
+        """Raise UnavailableError if a response is not in the expected format."""
         try:
             yield
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             # not chained: the cause may contain the response, with a password
             raise _errors.UnavailableError(
-                f"{host_of(self.api_url)} sent a response that is not Charmhub's.",
-                'Check the URL and any proxy.',
+                f"{_addresses.host(self.api_url)} sent a response that is not Charmhub's.", _PROXY
             ) from None
 
+    def post(self, url: str, content: Mapping[str, Any], *, repeat: bool = True) -> _http.Response:
+        """Send a JSON object; if `repeat`, retry it after server errors."""
+        body = json.dumps(content).encode()
+        headers = {'Content-Type': 'application/json'}
+        return self.request('POST', url, repeat=repeat, headers=headers, body=lambda: body)
+
     def request(
-        self, method: str, url: str, *, repeat: bool = True, **kwargs: Any
-    ) -> requests.Response:
-        """Send a request; if `repeat`, retry it after server errors."""
+        self,
+        method: str,
+        url: str,
+        *,
+        repeat: bool = True,
+        headers: Mapping[str, str] | None = None,
+        body: Callable[[], Any] | None = None,
+        timeouts: tuple[float, float] | None = None,
+    ) -> _http.Response:
+        """Send a request; if `repeat`, retry it after server errors.
+
+        `body` returns a new body for each attempt; what its attribute `failure` has afterwards is
+        raised.
+        """
         if not self._token:
             self._token = self._exchange()
-        return self._persist(
-            lambda: self._once(method, url, f'Macaroon {self._token}', **kwargs), repeat
-        )
 
-    def _persist(
-        self, attempt: Callable[[], requests.Response], repeat: bool = True
-    ) -> requests.Response:
-        for delay in DELAYS:
-            try:
-                return attempt()
-            except _errors.UnavailableError as error:
-                wait = delay if error.retry_after is None else error.retry_after
-                # a request that the server did not process can always be repeated
-                if not (repeat or isinstance(error, _errors.BusyError)) or wait > _LONGEST_WAIT:
-                    raise
-                self._on_retry(f'{error.message} Retrying in {wait:g} s.')
-            time.sleep(wait)
-        return attempt()
+        def attempt() -> _http.Response:
+            authorization = f'Macaroon {self._token}'
+            return self._once(method, url, authorization, headers, body, timeouts)
+
+        return self._retry(attempt, repeat)
+
+    def _retry(self, attempt: Callable[[], _T], repeat: bool = True) -> _T:
+        def is_temporary(error: Exception) -> bool:
+            # a request that the server did not process can always be repeated
+            return isinstance(error, _errors.UnavailableError if repeat else _errors.BusyError)
+
+        def on_wait(error: _errors.UnavailableError, seconds: float) -> None:
+            self._on_retry(f'{error.message} Retrying in {seconds:g} s.')
+
+        return _http.retry(attempt, is_temporary, on_wait, lambda: _MAX_WAIT)
 
     def _once(
         self,
         method: str,
         url: str,
         authorization: str,
-        *,
-        timeout: tuple[float, float] = _TIMEOUT,
-        **kwargs: Any,
-    ) -> requests.Response:
-        try:
-            response = self._session.request(
-                method,
-                url,
-                auth=_Authorization(authorization),
-                proxies=_NO_PROXIES if url.startswith('http:') else None,
-                timeout=timeout,
-                allow_redirects=False,
-                **kwargs,
-            )
-        except requests.RequestException as fault:
-            # not chained: the cause contains the request, with the credentials
-            raise _no_response(host_of(url), fault) from None
-        except OSError:  # before anything is sent
-            raise _errors.StoreError(
-                'The bundle of CA certificates cannot be read.',
-                'Set REQUESTS_CA_BUNDLE to an existing file.',
-            ) from None
-        if response.status_code >= 300:
+        headers: Mapping[str, str] | None = None,
+        body: Callable[[], Any] | None = None,
+        timeouts: tuple[float, float] | None = None,
+    ) -> _http.Response:
+        response = self._http.send(
+            method,
+            url,
+            _http.Authorization(authorization),
+            _addresses.origin(url),
+            {'Accept': 'application/json', **(headers or {})},
+            body,
+            _MAX_BYTES,
+            redirects=0,
+            timeouts=timeouts,
+        )
+        if response.status >= 300:
             raise self._refusal(response)
         return response
 
@@ -142,12 +151,14 @@ class Connection:
         root = self._credentials.root
         discharge = credentials_.bind(root, self._credentials.discharge)
         self._secrets.append(discharge)
-        response = self._persist(
+        body = json.dumps({'client-description': 'charm-upload-resource'}).encode()
+        response = self._retry(
             lambda: self._once(
                 'POST',
                 f'{self.api_url}/v1/tokens/usso/exchange',
                 f'Macaroon root={root}, discharge={discharge}',
-                json={'client-description': 'charm-upload-resource'},
+                {'Content-Type': 'application/json'},
+                lambda: body,
             )
         )
         token = self.content(response).get('macaroon')
@@ -158,17 +169,18 @@ class Connection:
         self._secrets.append(token)
         return token
 
-    def _refusal(self, response: requests.Response) -> _errors.StoreError:
-        status = response.status_code
+    def _refusal(self, response: _http.Response) -> _errors.StoreError:
+        status = response.status
         try:
-            errors = response.json().get('error-list') or response.json().get('error_list') or []
+            content = json.loads(response.content)
+            errors = content.get('error-list') or content.get('error_list') or []
             codes = [str(error.get('code', '')) for error in errors]
             said = '; '.join(self.clean(str(error.get('message', ''))) for error in errors)
-        except (ValueError, TypeError, AttributeError):
+        except (ValueError, TypeError, AttributeError, RecursionError):
             codes, said = [], ''
         fields: Any = {'status': status, 'codes': codes}
-        said = said or f'{status} {self.clean(response.reason or "")}'.strip()
-        host = host_of(response.url)
+        said = said or f'{status} {http.client.responses.get(status, "")}'.strip()
+        host = _addresses.host(response.url)
         # check the code first: a missing permission is returned as 401 or 403
         if 'permission-required' in codes or status == 403:
             return _errors.NotAllowedError(f'Charmhub says: {said}.'.replace('..', '.'), **fields)
@@ -182,7 +194,7 @@ class Connection:
         if status == 404:
             return _errors.NotFoundError(f'{host} says: {said}.', **fields)
         if status == 429 or status >= 500:
-            wait = _retry_after(response)
+            wait = response.retry_after
             later = 'Try again later.' if wait is None else f'Try again in {wait:g} s.'
             if status == 429:
                 return _errors.BusyError(
@@ -206,15 +218,32 @@ class Connection:
         )
 
 
-class _Authorization(requests.auth.AuthBase):
-    """Sets the header; .netrc does not replace it, and its repr does not show it."""
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers['Authorization'] = self._value
-        return request
+def _describe(problem: _http_failures.Problem) -> _errors.StoreError:
+    """Return the error for a problem of a request."""
+    kind, url, proxy, detail = problem
+    host = _addresses.host(url)
+    if kind in ('bundle', 'no-bundle'):  # before anything is sent
+        return _errors.StoreError(*_BUNDLE)
+    if kind == 'large':
+        return _errors.StoreError(f'{host} sent more than {detail} bytes.', _PROXY)
+    return _errors.UnavailableError(
+        *{
+            'certificate': (
+                f'The certificate of {host} is not trusted ({detail}).',
+                'Set REQUESTS_CA_BUNDLE to a bundle that contains its CA.',
+            ),
+            'proxy': (f'{host} cannot be reached through the proxy {proxy}.', _NETWORK),
+            'proxy-login': (
+                f'The proxy {proxy} requires valid credentials.',
+                'Check the URL of the proxy.',
+            ),
+            'resolve': (f'{host} cannot be reached.', _NETWORK),
+            'refused': (f'{host} cannot be reached.', _NETWORK),
+            'timeout': (f'{host} does not respond.', _NETWORK),
+            'tls': (f'TLS with {host} failed.', _PROXY),
+            'compressed': (f'{host} sent a compressed response.', _PROXY),
+        }.get(kind, (f'{host} closed the connection.', _NETWORK))
+    )
 
 
 def secure(url: str) -> str:
@@ -223,6 +252,7 @@ def secure(url: str) -> str:
     Raises:
         InsecureURLError: it is not https and not on this machine.
     """
+    shown = re.sub('//.*@', '//', url)  # without username and password
     try:
         parts = urllib.parse.urlsplit(url)
         host = parts.hostname if parts.scheme in ('https', 'http') and parts.port != 0 else None
@@ -230,60 +260,11 @@ def secure(url: str) -> str:
         host = None
     if not host:
         raise _errors.InsecureURLError(
-            f'{_shown(url)} is not a valid server URL.', 'Use a form such as https://HOST.'
+            f'{shown} is not a valid server URL.', 'Use a form such as https://HOST.'
         )
-    local = host in ('localhost', '::1') or re.fullmatch(r'127(\.\d{1,3}){3}', host)
-    if parts.scheme == 'http' and not local:
+    if parts.scheme == 'http' and not _addresses.is_loopback(url):
         raise _errors.InsecureURLError(
-            f'{_shown(url)} would send your credentials unencrypted.', 'Use an https:// URL.'
+            f'{shown} would send your credentials unencrypted.', 'Use an https:// URL.'
         )
-    return parts._replace(netloc=host_of(url)).geturl().rstrip('/')
-
-
-def _shown(url: str) -> str:
-    """Return `url` without username and password."""
-    return re.sub('//.*@', '//', url)
-
-
-def host_of(url: str) -> str:
-    """Return host and port of `url`."""
-    return urllib.parse.urlsplit(url).netloc.rpartition('@')[2]
-
-
-def _retry_after(response: requests.Response) -> float | None:
-    """Return the seconds in the Retry-After header (RFC 9110, 10.2.3), or None."""
-    value = response.headers.get('Retry-After', '')
-    if value.isdecimal():
-        return float(value)
-    try:
-        date = email.utils.parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    return max(0.0, date.timestamp() - time.time())
-
-
-def _no_response(host: str, fault: requests.RequestException) -> _errors.UnavailableError:
-    """Return the error for a request that `host` did not answer."""
-    if isinstance(fault, requests.exceptions.SSLError):
-        distrust = re.search(r'certificate verify failed: (.*?)\.? \(_ssl', str(fault))
-        if distrust:
-            return _errors.UnavailableError(
-                f'The certificate of {host} is not trusted ({distrust[1]}).',
-                'Set REQUESTS_CA_BUNDLE to a bundle that contains its CA.',
-            )
-        return _errors.UnavailableError(f'TLS with {host} failed.', 'Check the URL and any proxy.')
-    return _errors.UnavailableError(
-        f'{host} {_what_happened(fault)}.', 'Check the network and try again.'
-    )
-
-
-def _what_happened(fault: requests.RequestException) -> str:
-    """Describe why there was no response, without the library's repr of its objects."""
-    if isinstance(fault, requests.exceptions.ProxyError):
-        return 'cannot be reached through the proxy'
-    if isinstance(fault, requests.Timeout):
-        return 'does not respond'
-    reason = str(fault)
-    if 'refused' in reason or 'NewConnectionError' in reason or 'NameResolution' in reason:
-        return 'cannot be reached'
-    return 'closed the connection'
+    netloc = parts.netloc.rpartition('@')[2]
+    return parts._replace(netloc=netloc).geturl().rstrip('/')
