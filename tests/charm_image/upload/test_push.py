@@ -70,7 +70,7 @@ def _pull_and_run(running, client, host, repository, digest):
         running.client.images.remove(pulled.id, force=True)
 
 
-def test_what_was_pushed_is_pulled_back_and_runs(
+def test_push_stores_what_is_pulled_back_and_runs(
     running, image, client, open_registry, repository
 ):
     identity = _load(running, layouts.docker_20(image))
@@ -82,7 +82,7 @@ def test_what_was_pushed_is_pulled_back_and_runs(
     )
 
 
-def test_every_engine_gives_the_digest_that_a_file_gives(
+def test_push_gives_the_digest_of_a_file_with_every_engine(
     running, image, client, repository, tmp_path
 ):
     (tmp_path / 'image.tar').write_bytes(layouts.docker_20(image))
@@ -92,7 +92,7 @@ def test_every_engine_gives_the_digest_that_a_file_gives(
     assert digest == push.push(file, client, f'{repository}/file').digest
 
 
-def test_docker_and_podman_and_a_file_give_the_same_manifest(
+def test_push_gives_the_same_manifest_with_docker_and_podman_and_a_file(
     dockerd, podman, image, client, repository, tmp_path
 ):
     dockers = _load(dockerd, layouts.docker_20(image))
@@ -108,9 +108,7 @@ def test_docker_and_podman_and_a_file_give_the_same_manifest(
     )
 
 
-def test_an_imported_file_system_is_pushed_and_runs(
-    running, busybox, client, open_registry, repository
-):
+def test_push_takes_an_imported_file_system(running, busybox, client, open_registry, repository):
     api = running.client.api
     reply = api.post(
         f'{api.base_url}/v{api.api_version}/images/create',
@@ -123,7 +121,7 @@ def test_an_imported_file_system_is_pushed_and_runs(
     assert output == b'in\n'
 
 
-def test_an_image_that_the_engine_built_from_scratch_is_pushed_and_runs(
+def test_push_takes_an_image_that_the_engine_built_from_scratch(
     running, busybox, client, open_registry, repository
 ):
     dockerfile = b'FROM scratch\nADD root.tar /\nCOPY said /\nCMD ["/bin/cat", "/said"]\n'
@@ -138,7 +136,7 @@ def test_an_image_that_the_engine_built_from_scratch_is_pushed_and_runs(
     assert (identity, output) == (running.id_of(built.id, digest), b'built\n')
 
 
-def test_an_engine_that_cannot_export_an_image_says_why(dockerd, client, repository):
+def test_push_says_why_an_engine_cannot_export_an_image(dockerd, client, repository):
     built, _ = dockerd.client.images.build(
         fileobj=io.BytesIO(b'FROM scratch\nENV A=1\nLABEL b=2\n'), rm=True
     )
@@ -146,7 +144,7 @@ def test_an_engine_that_cannot_export_an_image_says_why(dockerd, client, reposit
         _push(dockerd, built.id, client, repository)
 
 
-def test_a_second_push_asks_the_registry_and_not_the_engine(
+def test_find_asks_the_registry_and_not_the_engine(
     running, image, client, repository, monkeypatch
 ):
     identity = _load(running, layouts.docker_20(image))
@@ -161,7 +159,7 @@ def test_a_second_push_asks_the_registry_and_not_the_engine(
 
 @pytest.mark.holds('edits quickly')
 @pytest.mark.parametrize('builds', [True, False], ids=['built', 'loaded'])
-def test_what_an_edit_left_as_it_was_is_not_compressed_again(
+def test_push_does_not_compress_again_what_an_edit_left_as_it_was(
     builds, running, busybox, client, repository, monkeypatch
 ):
     def image(said):
@@ -190,7 +188,7 @@ def test_what_an_edit_left_as_it_was_is_not_compressed_again(
     assert edited in {layer.diff_id for layer in packed}
 
 
-def test_the_author_sees_how_far_each_step_is(dockerd, image, client, repository):
+def test_push_reports_how_far_each_step_is(dockerd, image, client, repository):
     identity = _load(dockerd, layouts.docker_20(image))
     told = {}
 
@@ -209,7 +207,7 @@ def test_the_author_sees_how_far_each_step_is(dockerd, image, client, repository
         assert all(total is None or done <= total for done, total in steps), step
 
 
-def test_skopeo_stores_more_bytes(dockerd, busybox, client, open_registry, repository):
+def test_push_stores_fewer_bytes_than_skopeo(dockerd, busybox, client, open_registry, repository):
     require('skopeo')
     image = layouts.Image((busybox, _sources()))
     identity = _load(dockerd, layouts.docker_20(image))
@@ -247,7 +245,7 @@ print(re.search(r'VmHWM:\s*(\d+)', pathlib.Path('/proc/self/status').read_text()
 """
 
 
-def test_memory_does_not_grow_with_the_image(dockerd, open_registry, repository):
+def test_push_needs_no_more_memory_for_a_larger_image(dockerd, open_registry, repository):
     image = layouts.Image((layouts.tar([('zeros', bytes(150 << 20))]),))
     identity = _load(dockerd, layouts.docker_20(image))
     done = subprocess.run(
@@ -259,7 +257,7 @@ def test_memory_does_not_grow_with_the_image(dockerd, open_registry, repository)
     assert int(done.stdout.split()[1]) < 100_000  # kB
 
 
-def test_compressed_layers_are_in_files_that_nobody_else_can_open(tmp_path, monkeypatch):
+def test_pack_writes_to_a_file_that_nobody_else_can_open(tmp_path, monkeypatch):
     monkeypatch.setenv('TMPDIR', str(tmp_path))
     monkeypatch.setattr('tempfile.tempdir', None)
     with _concurrently.Workers(1, name='compress') as workers:
@@ -271,7 +269,7 @@ def test_compressed_layers_are_in_files_that_nobody_else_can_open(tmp_path, monk
     assert status.st_dev == tmp_path.stat().st_dev
 
 
-def test_a_disk_without_room_is_named(monkeypatch):
+def test_pack_names_a_disk_without_room(monkeypatch):
     monkeypatch.setenv('TMPDIR', '/dev/null/nowhere')
     monkeypatch.setattr('tempfile.tempdir', '/dev/null/nowhere')
     workers = _concurrently.Workers(1, name='compress')

@@ -44,7 +44,7 @@ def _layers(client, repository, digest):
     return [layer['digest'] for layer in layers]
 
 
-def test_an_archive_and_the_directory_of_it_are_the_same_image(
+def test_push_takes_an_archive_and_the_directory_of_it_for_the_same_image(
     write, tmp_path, client, repository
 ):
     content = layouts.containerd(AMD64)
@@ -59,14 +59,14 @@ def test_an_archive_and_the_directory_of_it_are_the_same_image(
     )
 
 
-def test_an_archive_is_found_again_by_whoever_has_the_image_in_any_form(write, client, repository):
+def test_find_knows_the_image_of_an_archive_in_any_form(write, client, repository):
     digest = _push(write(layouts.containerd(AMD64)), client, repository)
     again = archives.open(write(layouts.podman(AMD64), 'saved.tar'))
     assert pushed.find(client, repository, again).digest == digest
 
 
 @pytest.mark.parametrize('nested', [True, False])
-def test_all_architectures_of_an_index_are_kept(nested, write, client, repository):
+def test_push_keeps_all_architectures_of_an_index(nested, write, client, repository):
     image = archives.open(write(layouts.containerd(AMD64, ARM64, ARMHF, index=nested)))
     assert architectures.of(image) == ('amd64', 'arm64', 'armhf')
     assert pushed.find(client, repository, image) is None
@@ -85,7 +85,7 @@ def test_all_architectures_of_an_index_are_kept(nested, write, client, repositor
     assert pushed.architectures(client, repository, digest) == architectures.of(image)
 
 
-def test_each_manifest_of_an_index_is_that_of_the_image_alone(write, client, repository):
+def test_push_makes_the_manifest_of_a_platform_as_if_it_were_alone(write, client, repository):
     index = push.push(
         archives.open(write(layouts.containerd(AMD64, ARM64))), client, repository
     ).digest
@@ -93,7 +93,7 @@ def test_each_manifest_of_an_index_is_that_of_the_image_alone(write, client, rep
     assert _manifests(client, repository, index)[1]['digest'] == alone
 
 
-def test_a_multi_architecture_image_is_pulled_as_the_one_that_fits(
+def test_push_of_several_architectures_is_pulled_as_the_one_that_fits(
     write, client, open_registry, repository, dockerd
 ):
     digest = push.push(
@@ -104,7 +104,7 @@ def test_a_multi_architecture_image_is_pulled_as_the_one_that_fits(
 
 
 @pytest.mark.parametrize('form', ['oci', 'oci-archive', 'docker-archive'])
-def test_what_skopeo_writes_is_read(form, write, tmp_path, client, open_registry, repository):
+def test_open_reads_what_skopeo_writes(form, write, tmp_path, client, open_registry, repository):
     require('skopeo')
     digest = _push(write(layouts.docker_20(AMD64)), client, repository)
     command = ['skopeo', 'copy', '--src-tls-verify=false', '--insecure-policy']
@@ -120,7 +120,7 @@ def test_what_skopeo_writes_is_read(form, write, tmp_path, client, open_registry
 
 
 @pytest.mark.parametrize('compress', [gzip.compress, zstandard.ZstdCompressor().compress])
-def test_a_compressed_archive_is_read(compress, write, client, repository):
+def test_open_reads_a_compressed_archive(compress, write, client, repository):
     plain, zipped = layouts.docker_20(AMD64), compress(layouts.docker_20(AMD64))
     assert (
         push.push(archives.open(write(zipped, 'compressed')), client, repository).digest
@@ -128,7 +128,7 @@ def test_a_compressed_archive_is_read(compress, write, client, repository):
     )
 
 
-def test_an_index_may_name_architectures_that_no_charm_runs_on(write, client, repository):
+def test_push_keeps_architectures_that_no_charm_runs_on(write, client, repository):
     other = layouts.Image((SMALL,), 'mips64le')
     image = archives.open(write(layouts.containerd(AMD64, other)))
     digest = push.push(image, client, repository).digest
@@ -138,7 +138,7 @@ def test_an_index_may_name_architectures_that_no_charm_runs_on(write, client, re
     )
 
 
-def test_an_image_that_no_charm_runs_is_refused(write, client, repository):
+def test_push_refuses_an_archive_that_no_charm_runs(write, client, repository):
     image = archives.open(write(layouts.docker_20(layouts.Image((SMALL,), 'mips64le'))))
     with pytest.raises(
         _errors.InvalidImageError, match='linux/mips64le, which charms do not support'
@@ -146,7 +146,7 @@ def test_an_image_that_no_charm_runs_is_refused(write, client, repository):
         push.push(image, client, repository)
 
 
-def test_an_archive_that_changes_meanwhile_is_refused(write, client, repository):
+def test_push_refuses_an_archive_that_changes_meanwhile(write, client, repository):
     path = write(layouts.docker_25(AMD64))
     image = archives.open(path)
     path.write_bytes(layouts.docker_25(ARM64))
@@ -183,14 +183,14 @@ SEVERAL = layouts.Image((LARGE,)), layouts.Image((SMALL,))
         (layouts.docker_20(AMD64)[:20_000], 'truncated'),
     ],
 )
-def test_what_holds_no_single_image_is_refused(content, reason, write):
+def test_open_refuses_what_holds_no_single_image(content, reason, write):
     path = write(content)
     with pytest.raises(_errors.InvalidImageError, match=reason) as raised:
         archives.open(path)
     assert str(raised.value).startswith(f"'{path}' cannot be used: ")
 
 
-def test_a_directory_that_is_not_a_layout_is_refused(tmp_path):
+def test_open_refuses_a_directory_that_is_not_a_layout(tmp_path):
     with pytest.raises(_errors.InvalidImageError, match='not an OCI layout') as raised:
         archives.open(tmp_path)
     assert f"'{tmp_path}'" in str(raised.value)
@@ -213,7 +213,7 @@ def _indexes_that_name_each_other(depth, times):
     return layouts.tar([*files.items(), ('index.json', index)])
 
 
-def test_indexes_that_name_each_other_again_and_again_are_read_once_each(write, monkeypatch):
+def test_open_reads_each_index_once_though_they_name_each_other(write, monkeypatch):
     parsed = []
     parse = images.parse_json
     monkeypatch.setattr(images, 'parse_json', lambda *args: parsed.append(args) or parse(*args))
@@ -223,20 +223,18 @@ def test_indexes_that_name_each_other_again_and_again_are_read_once_each(write, 
     assert len(parsed) == 6
 
 
-def test_indexes_that_are_nested_too_deeply_are_refused(write):
+def test_open_refuses_indexes_that_are_nested_too_deeply(write):
     with pytest.raises(_errors.InvalidImageError, match='nested too deeply'):
         archives.open(write(_indexes_that_name_each_other(6, 1)))
 
 
-def test_the_architectures_that_an_index_names_are_known_though_files_are_missing(write):
+def test_contents_of_an_archive_have_the_platforms_whose_files_are_missing(write):
     image = archives.open(write(layouts.containerd(AMD64, absent=[ARM64, ARMHF])))
     assert architectures.of(image) == ('amd64',)
     assert architectures.of_platforms(image.contents().platforms) == ('amd64', 'arm64', 'armhf')
 
 
-def test_a_disk_that_fails_while_an_image_is_read_is_distinguished_from_a_full_one(
-    write, client, repository, monkeypatch
-):
+def test_push_tells_a_disk_that_fails_from_a_full_one(write, client, repository, monkeypatch):
     class Damaged(io.FileIO):
         def readinto(self, buffer):
             if self.tell() > 300_000:
@@ -252,7 +250,7 @@ def test_a_disk_that_fails_while_an_image_is_read_is_distinguished_from_a_full_o
 
 
 @pytest.mark.parametrize('layer', [LARGE, SMALL])
-def test_a_full_disk_for_compressed_layers_is_named(
+def test_push_names_a_full_disk_for_compressed_layers(
     layer, write, client, repository, monkeypatch, tmp_path
 ):
     image = archives.open(write(layouts.docker_20(layouts.Image((layer,)))))
@@ -268,12 +266,12 @@ def test_a_full_disk_for_compressed_layers_is_named(
     )
 
 
-def test_a_path_that_is_not_there_is_named(tmp_path):
+def test_open_names_a_path_that_does_not_exist(tmp_path):
     with pytest.raises(_errors.ImageNotFoundError, match='does not exist'):
         archives.open(tmp_path / 'gone.tar')
 
 
-def test_a_path_that_cannot_be_read_is_named(write, monkeypatch):
+def test_open_names_a_path_that_cannot_be_read(write, monkeypatch):
     path = write(b'')
 
     def refuse(*args):

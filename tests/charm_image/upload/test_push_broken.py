@@ -74,7 +74,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize('fault', BROKEN)
-def test_what_is_not_a_complete_image_is_refused_with_a_reason(
+def test_push_refuses_what_is_not_a_complete_image_with_a_reason(
     fault, fake, local, client, repository
 ):
     export, reason = BROKEN[fault]
@@ -84,7 +84,7 @@ def test_what_is_not_a_complete_image_is_refused_with_a_reason(
         client.get_manifest(repository, f'image-{IMAGE.id[7:]}')
 
 
-def test_an_export_that_breaks_off_is_the_engines_fault(fake, local, client, repository):
+def test_push_blames_the_engine_for_an_export_that_breaks_off(fake, local, client, repository):
     with pytest.raises(_errors.EngineError, match='stopped during the export'):
         push_export(fake, local, client, repository, IMAGE, GOOD, cut_at=2_000_000)
 
@@ -101,7 +101,7 @@ ONE = {'RepoDigests': ['registry.example/a@sha256:1'], 'RepoTags': ['registry.ex
         replaced(GOOD, LARGE_BLOB, EMPTY),
     ],
 )
-def test_where_a_layer_is_missing_in_the_engine_it_says_to_pull_it_again(
+def test_push_says_to_pull_an_image_again_of_which_a_layer_is_missing(
     export, fake, local, client, repository
 ):
     fake.add({**IMAGE.inspected, **ONE}, export)
@@ -110,7 +110,7 @@ def test_where_a_layer_is_missing_in_the_engine_it_says_to_pull_it_again(
     assert PULL in str(caught.value)
 
 
-def test_where_all_content_is_missing_in_the_engine_it_says_to_pull_it_again(
+def test_push_says_to_pull_an_image_again_of_which_all_content_is_missing(
     fake, local, client, repository
 ):
     fake.add({**IMAGE.inspected, **ONE, 'Os': '', 'Architecture': '', 'RootFS': {}})
@@ -121,7 +121,7 @@ def test_where_all_content_is_missing_in_the_engine_it_says_to_pull_it_again(
     assert fake.exports == 0
 
 
-def test_what_the_engine_says_of_missing_content_is_reported_with_what_to_do(
+def test_push_reports_what_the_engine_says_of_missing_content_with_what_to_do(
     fake, local, client, repository
 ):
     fake.add({**IMAGE.inspected, **ONE})
@@ -132,7 +132,7 @@ def test_what_the_engine_says_of_missing_content_is_reported_with_what_to_do(
     assert fake.reason in str(caught.value)
 
 
-def test_an_engine_without_room_for_the_export_says_so(fake, local, client, repository):
+def test_push_reports_an_engine_without_room_for_the_export(fake, local, client, repository):
     fake.add(IMAGE.inspected, GOOD)
     image = local.find(IMAGE.id)
     fake.status = 500
@@ -140,7 +140,7 @@ def test_an_engine_without_room_for_the_export_says_so(fake, local, client, repo
         push.push(image, client, repository)
 
 
-def test_an_export_of_more_than_the_image_is_refused(fake, local, client, repository):
+def test_push_refuses_an_export_of_more_than_the_image(fake, local, client, repository):
     image = layouts.Image((SMALL,))
     with pytest.raises(_errors.InvalidImageError, match=f'not the image {image.id}'):
         push_export(fake, local, client, repository, image, layouts.docker_20(IMAGE))
@@ -149,7 +149,7 @@ def test_an_export_of_more_than_the_image_is_refused(fake, local, client, reposi
 @pytest.mark.parametrize(
     ('system', 'architecture'), [('windows', 'amd64'), ('linux', 'mips64le'), ('wasi', 'wasm')]
 )
-def test_an_image_that_no_charm_can_run_is_refused_before_its_export(
+def test_push_refuses_an_image_that_no_charm_can_run_before_its_export(
     system, architecture, fake, local, client, repository
 ):
     image = layouts.Image((SMALL,), architecture, system)

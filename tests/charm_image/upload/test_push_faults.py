@@ -79,13 +79,13 @@ def _no_waiting(monkeypatch):
         lambda proxy: proxy.answer('POST', '/blobs/uploads/', 429, Retry_After='1'),
     ],
 )
-def test_a_passing_fault_changes_nothing(fault, proxy, client, image, repository, wanted):
+def test_push_outlives_a_passing_fault(fault, proxy, client, image, repository, wanted):
     fault(proxy)
     assert push.push(image, client, repository).digest == wanted
     assert pushed.find(client, repository, image).digest == wanted
 
 
-def test_an_upload_that_died_goes_on_with_the_blobs_that_are_there(
+def test_push_goes_on_with_the_blobs_of_an_upload_that_died(
     proxy, client, image, repository, wanted
 ):
     proxy.answer('PUT', '/manifests/sha256', 403)
@@ -98,7 +98,7 @@ def test_an_upload_that_died_goes_on_with_the_blobs_that_are_there(
     assert proxy.count('POST', f'{repository}/blobs/uploads/') == sent
 
 
-def test_a_layer_that_is_there_is_not_sent_again(proxy, client, fake, image, repository, wanted):
+def test_push_does_not_send_a_layer_again(proxy, client, fake, image, repository, wanted):
     push.push(image, client, repository)
     sent = proxy.count('POST', f'{repository}/blobs/uploads/')
     assert sent == len(LAYERS) + 1  # the configuration is a blob too
@@ -109,7 +109,7 @@ def test_a_layer_that_is_there_is_not_sent_again(proxy, client, fake, image, rep
     assert proxy.count('POST', f'{repository}/blobs/uploads/') == sent + 1
 
 
-def test_a_refusal_ends_the_export_and_leaves_no_tag(proxy, client, fake, repository):
+def test_push_ends_the_export_at_a_refusal_and_leaves_no_tag(proxy, client, fake, repository):
     large = tarfile.TarInfo('blobs/sha256/large')
     large.size = 4 << 30
     start = layouts.tar([('layer.tar', LAYERS[0])])[: 512 + len(LAYERS[0])]
@@ -127,9 +127,7 @@ def test_a_refusal_ends_the_export_and_leaves_no_tag(proxy, client, fake, reposi
     assert proxy.count('PUT', '/manifests/') == 0
 
 
-def test_a_tag_that_may_not_be_written_does_not_undo_the_push(
-    proxy, client, image, repository, wanted
-):
+def test_push_succeeds_though_a_tag_may_not_be_written(proxy, client, image, repository, wanted):
     proxy.answer('PUT', '/manifests/image-', 403)
     noted = []
     report = _progress.Reporter(lambda event: event.state == 'note' and noted.append(event.text))
@@ -138,7 +136,7 @@ def test_a_tag_that_may_not_be_written_does_not_undo_the_push(
     assert noted[0].startswith('The next upload of this image will compress it again: ')
 
 
-def test_a_token_that_expires_in_the_middle_is_renewed(tmp_path, image, repository, wanted):
+def test_push_renews_a_token_that_expires_in_the_middle(tmp_path, image, repository, wanted):
     with (
         registries.token_server(tmp_path / 'tokens', {'author': 'password'}) as tokens,
         registries.running(tmp_path / 'registry', tokens=tokens) as real,
@@ -193,13 +191,13 @@ def _stop(stop, waits, fake, proxy, repository, temporary):
 @pytest.mark.usefixtures('image')
 @pytest.mark.parametrize('stop', [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.parametrize('where', ['PATCH', 'HEAD'])
-def test_a_push_that_is_stopped_ends_soon_and_leaves_no_files(
+def test_push_that_is_stopped_ends_soon_and_leaves_no_files(
     stop, where, proxy, fake, repository, tmp_path
 ):
     _stop(stop, proxy.hold(where, f'{repository}/blobs/'), fake, proxy, repository, tmp_path)
 
 
-def test_a_push_is_stopped_while_the_engine_is_silent(proxy, fake, repository, tmp_path):
+def test_push_is_stopped_while_the_engine_is_silent(proxy, fake, repository, tmp_path):
     waits, over = threading.Event(), threading.Event()
 
     def export():
@@ -214,7 +212,7 @@ def test_a_push_is_stopped_while_the_engine_is_silent(proxy, fake, repository, t
         over.set()
 
 
-def test_compressed_layers_take_no_more_disk_than_once(
+def test_push_takes_no_more_disk_than_the_compressed_layers_once(
     image, client, repository, tmp_path, monkeypatch
 ):
     monkeypatch.setenv('TMPDIR', str(tmp_path))

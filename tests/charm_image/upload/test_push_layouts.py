@@ -36,14 +36,14 @@ def _descriptor(data):
 
 
 @pytest.mark.parametrize('layout', EXPORTS)
-def test_every_layout_of_an_export_gives_the_same_manifest(
+def test_push_gives_the_same_manifest_for_every_layout_of_an_export(
     layout, fake, local, client, repository
 ):
     digest = push_export(fake, local, client, repository, IMAGE, EXPORTS[layout](IMAGE))
     assert digest == DIGEST
 
 
-def test_the_manifest_has_the_images_own_configuration_and_its_layers_in_order(
+def test_push_names_the_images_own_configuration_and_its_layers_in_order(
     fake, local, client, repository
 ):
     digest = push_export(fake, local, client, repository, IMAGE, layouts.docker_20(IMAGE))
@@ -56,7 +56,7 @@ def test_the_manifest_has_the_images_own_configuration_and_its_layers_in_order(
     ]
 
 
-def test_the_number_of_threads_changes_no_byte(monkeypatch):
+def test_pack_gives_the_same_bytes_with_any_number_of_threads(monkeypatch):
     def packed(threads):
         with _concurrently.Workers(threads, name='compress') as workers:
             layer = layers.pack(io.BytesIO(LARGE), workers)
@@ -65,7 +65,7 @@ def test_the_number_of_threads_changes_no_byte(monkeypatch):
     assert packed(1) == packed(2) == packed(5)
 
 
-def test_a_layer_is_not_read_further_ahead_than_its_compression_needs():
+def test_pack_reads_no_further_ahead_than_the_compression_needs():
     class Slow:
         """Compresses nothing before it is waited for."""
 
@@ -88,21 +88,21 @@ def test_a_layer_is_not_read_further_ahead_than_its_compression_needs():
     assert 2 <= workers.most <= 5
 
 
-def test_a_layer_of_no_bytes_is_a_layer(fake, local, client, repository):
+def test_push_takes_a_layer_of_no_bytes(fake, local, client, repository):
     image = layouts.Image((b'', SMALL))
     digest = push_export(fake, local, client, repository, image, layouts.docker_25(image))
     manifest = json.loads(client.get_manifest(repository, digest).content)
     assert gzip.decompress(client.get_blob(repository, manifest['layers'][0]['digest'])) == b''
 
 
-def test_an_image_without_layers_is_pushed(fake, local, client, repository):
+def test_push_takes_an_image_without_layers(fake, local, client, repository):
     image = layouts.Image()
     for export in (layouts.docker_20, layouts.docker_25, layouts.podman, layouts.containerd):
         digest = push_export(fake, local, client, repository, image, export(image))
         assert json.loads(client.get_manifest(repository, digest).content)['layers'] == []
 
 
-def test_a_layer_whose_size_is_a_multiple_of_the_member_size_has_no_member_of_nothing():
+def test_pack_writes_no_empty_member():
     with _concurrently.Workers(1, name='compress') as workers:
         layer = layers.pack(io.BytesIO(bytes(2 * MIB)), workers)
     assert _members(layer.open().read()) == [MIB, MIB]
@@ -117,7 +117,7 @@ def _members(data):
     return sizes
 
 
-def test_all_platforms_that_the_engine_has_are_pushed_and_no_attestation(
+def test_push_takes_all_platforms_that_the_engine_has_and_no_attestation(
     fake, local, client, repository
 ):
     arm = layouts.Image((LARGE,), 'arm', variant='v7')
@@ -145,7 +145,7 @@ def test_find_compares_an_image_whose_id_is_of_its_manifest_with_an_export(
     assert fake.exports == 2  # the engine does not tell which platforms it has
 
 
-def test_a_tag_of_another_image_is_not_taken_for_this_one(fake, local, client, repository):
+def test_find_does_not_take_the_tag_of_another_image(fake, local, client, repository):
     other = layouts.Image((EMPTY,))
     digest = push_export(fake, local, client, repository, other, layouts.docker_25(other))
     content = client.get_manifest(repository, digest).content
@@ -161,7 +161,7 @@ EDITED = layouts.Image(
 
 
 @pytest.mark.parametrize('layout', EXPORTS)
-def test_layers_that_the_last_image_had_are_not_compressed_again(
+def test_push_does_not_compress_layers_again_that_the_last_image_had(
     layout, fake, local, client, repository, monkeypatch
 ):
     # as compressed layers come from an engine that has the same ones as before
@@ -186,7 +186,7 @@ def test_layers_that_the_last_image_had_are_not_compressed_again(
     )
 
 
-def test_the_uppermost_layer_of_docker_20_is_recognized_by_its_v1_id_too(
+def test_push_recognizes_the_uppermost_layer_of_docker_20_by_its_v1_id(
     fake, local, client, repository, monkeypatch
 ):
     export = layouts.docker_20(EDITED)
@@ -200,7 +200,7 @@ def test_the_uppermost_layer_of_docker_20_is_recognized_by_its_v1_id_too(
 
 
 @pytest.mark.parametrize('layout', [layouts.docker_20, layouts.docker_25])
-def test_a_known_layer_is_what_the_registry_has_even_if_the_export_is_damaged(
+def test_push_takes_a_known_layer_from_the_registry_even_if_the_export_is_damaged(
     layout, fake, local, client, repository
 ):
     push_export(fake, local, client, repository, IMAGE, GOOD)
@@ -223,7 +223,7 @@ def _by_size(files):
     return b''.join(_member(*file) for file in in_order) + bytes(1024)
 
 
-def test_an_export_is_read_only_up_to_layers_that_the_registry_has(
+def test_push_reads_an_export_only_up_to_layers_that_the_registry_has(
     fake, local, client, repository
 ):
     push_export(fake, local, client, repository, IMAGE, GOOD)
@@ -239,14 +239,16 @@ def test_an_export_is_read_only_up_to_layers_that_the_registry_has(
     assert push_export(fake, local, client, fresh, EDITED, layouts.docker_25(EDITED)) == digest
 
 
-def test_an_export_is_read_further_if_the_registry_lacks_a_layer(fake, local, client, repository):
+def test_push_reads_an_export_further_if_the_registry_lacks_a_layer(
+    fake, local, client, repository
+):
     files = layouts.files(layouts.docker_25(EDITED))
     digest = push_export(fake, local, client, repository, EDITED, _by_size(files))
     fresh = f'{repository}/fresh'
     assert push_export(fake, local, client, fresh, EDITED, layouts.docker_25(EDITED)) == digest
 
 
-def test_layers_that_were_not_read_are_known_next_time_by_what_the_engine_calls_them(
+def test_push_knows_layers_that_it_did_not_read_by_what_the_engine_calls_them(
     fake, local, client, repository, monkeypatch
 ):
     large = layouts.tar([('large', random.Random(1).randbytes(5 * MIB))])  # compressed, too
@@ -265,7 +267,7 @@ def test_layers_that_were_not_read_are_known_next_time_by_what_the_engine_calls_
     assert found == [third.diff_ids[-1]]
 
 
-def test_the_bytes_of_known_layers_count_as_read(fake, local, client, repository):
+def test_push_counts_the_bytes_of_known_layers_as_read(fake, local, client, repository):
     push_export(fake, local, client, repository, IMAGE, GOOD)
     told = []
     fake.add(EDITED.inspected, layouts.podman(EDITED))
@@ -275,7 +277,7 @@ def test_the_bytes_of_known_layers_count_as_read(fake, local, client, repository
     assert len(LARGE) <= read[-1] < 2 * len(LARGE)
 
 
-def test_a_layer_that_was_deleted_from_the_registry_since_is_sent_again(
+def test_push_sends_a_layer_again_that_was_deleted_from_the_registry(
     fake, local, client, open_registry, repository
 ):
     digest = push_export(fake, local, client, repository, IMAGE, layouts.docker_25(IMAGE))
@@ -288,7 +290,7 @@ def test_a_layer_that_was_deleted_from_the_registry_since_is_sent_again(
     assert gzip.decompress(client.get_blob(repository, layer, 32 * MIB)) == LARGE
 
 
-def test_a_hundred_files_that_are_no_layers_are_passed_over_and_a_thousand_are_refused(
+def test_push_passes_over_a_hundred_files_that_are_not_layers_and_refuses_a_thousand(
     fake, local, client, repository
 ):
     image = layouts.Image((SMALL,))
@@ -303,7 +305,7 @@ def test_a_hundred_files_that_are_no_layers_are_passed_over_and_a_thousand_are_r
         push_with(1000)
 
 
-def test_a_long_name_is_read_in_both_forms_of_tar():
+def test_read_of_a_tar_takes_a_long_name_in_both_forms():
     name = 'x' * 300
     written = layouts.tar([(name, b'content')], fmt=tarfile.PAX_FORMAT)
     assert [(m.name, m.size) for m in tar.read(io.BytesIO(written))] == [(name, 7)]
@@ -311,7 +313,7 @@ def test_a_long_name_is_read_in_both_forms_of_tar():
     assert [(m.name, m.size) for m in tar.read(io.BytesIO(written))] == [(name, 7)]
 
 
-def test_a_size_of_more_than_8_gib_is_read_from_a_pax_header():
+def test_read_of_a_tar_takes_a_size_of_more_than_8_gib_from_a_pax_header():
     record = b'20 size=10000000000\n'
     extended = tarfile.TarInfo('PaxHeaders.0/layer.tar')
     extended.type, extended.size = tarfile.XHDTYPE, len(record)
@@ -320,7 +322,7 @@ def test_a_size_of_more_than_8_gib_is_read_from_a_pax_header():
     assert next(tar.read(io.BytesIO(archive)))[:2] == ('layer.tar', 10_000_000_000)
 
 
-def test_the_bytes_of_a_blob_never_change():
+def test_pack_never_gives_other_bytes():
     """Else every image would be stored again under another digest."""
     with _concurrently.Workers(2, name='compress') as workers:
         data = ' '.join(str(n * n % 99_991) for n in range(400_000)).encode()
@@ -331,7 +333,9 @@ def test_the_bytes_of_a_blob_never_change():
 
 
 @pytest.mark.parametrize('layout', EXPORTS)
-def test_archives_on_disk_give_the_same_manifest_as_engines(layout, client, repository, tmp_path):
+def test_push_gives_the_same_manifest_for_archives_as_for_engines(
+    layout, client, repository, tmp_path
+):
     path = tmp_path / 'image.tar'
     path.write_bytes(EXPORTS[layout](IMAGE))
     assert push.push(archives.open(path), client, repository).digest == DIGEST

@@ -52,7 +52,7 @@ def indexed(fake, local, request):
     return Indexed(fake, local, request.param)
 
 
-def test_a_platform_that_was_pulled_since_is_uploaded_too(indexed, client, repository):
+def test_push_uploads_a_platform_that_was_pulled_since(indexed, client, repository):
     first = push.push(indexed.has(AMD64), client, repository).digest
     assert pushed.architectures(client, repository, first) == ('amd64',)
     more = indexed.has(AMD64, ARM64)
@@ -62,7 +62,7 @@ def test_a_platform_that_was_pulled_since_is_uploaded_too(indexed, client, repos
     assert pushed.find(client, repository, indexed.has(AMD64, ARM64)).digest == second
 
 
-def test_a_platform_that_only_another_machine_has_is_not_taken(indexed, client, repository):
+def test_find_does_not_take_a_platform_that_only_another_machine_has(indexed, client, repository):
     push.push(indexed.has(AMD64, ARM64), client, repository)
     here = indexed.has(AMD64)
     assert pushed.find(client, repository, here) is None
@@ -70,20 +70,22 @@ def test_a_platform_that_only_another_machine_has_is_not_taken(indexed, client, 
     assert pushed.architectures(client, repository, digest) == ('amd64',)
 
 
-def test_another_platform_of_the_same_index_is_not_taken(indexed, client, repository):
+def test_find_does_not_take_another_platform_of_the_same_index(indexed, client, repository):
     push.push(indexed.has(AMD64), client, repository)
     assert pushed.find(client, repository, indexed.has(ARM64)) is None
 
 
 @pytest.mark.parametrize('present', [(AMD64,), (ARM64, AMD64)])
-def test_what_is_as_it_was_is_not_sent_again(present, indexed, client, repository):
+def test_find_knows_an_index_whose_platforms_are_as_they_were(
+    present, indexed, client, repository
+):
     digest = push.push(indexed.has(*present), client, repository).digest
     sent = client.get_manifest(repository, digest)
     assert pushed.find(client, repository, indexed.has(*present)).digest == digest
     assert client.get_manifest(repository, digest) == sent
 
 
-def test_an_engine_that_tells_is_not_asked_for_a_second_export(fake, local, client, repository):
+def test_find_asks_an_engine_that_reports_platforms_for_no_export(fake, local, client, repository):
     indexed = Indexed(fake, local, tells=True)
     push.push(indexed.has(AMD64), client, repository)
     assert fake.exports == 1
@@ -91,18 +93,14 @@ def test_an_engine_that_tells_is_not_asked_for_a_second_export(fake, local, clie
     assert fake.exports == 1
 
 
-def test_what_the_index_names_is_known_after_an_upload_and_before_the_next(
-    indexed, client, repository
-):
+def test_push_and_find_return_the_platforms_that_the_index_names(indexed, client, repository):
     done = push.push(indexed.has(AMD64), client, repository)
     found = pushed.find(client, repository, indexed.has(AMD64))
     for platforms in (done.platforms, found.platforms):
         assert sorted(architectures.of_platforms(platforms)) == ['amd64', 'arm64', 's390x']
 
 
-def test_indexes_that_are_nested_too_deeply_in_a_registry_are_refused(
-    fake, local, client, repository
-):
+def test_architectures_refuses_indexes_that_are_nested_too_deeply(fake, local, client, repository):
     fake.add(AMD64.inspected, layouts.docker_25(AMD64))
     digest = push.push(local.find(AMD64.id), client, repository).digest
     for _ in range(7):
@@ -111,9 +109,7 @@ def test_indexes_that_are_nested_too_deeply_in_a_registry_are_refused(
         pushed.architectures(client, repository, digest)
 
 
-def test_indexes_that_name_each_other_again_and_again_are_asked_for_once(
-    fake, local, client, repository, monkeypatch
-):
+def test_architectures_asks_for_each_index_once(fake, local, client, repository, monkeypatch):
     fake.add(AMD64.inspected, layouts.docker_25(AMD64))
     digest = push.push(local.find(AMD64.id), client, repository).digest
     for _ in range(3):
@@ -126,7 +122,9 @@ def test_indexes_that_name_each_other_again_and_again_are_asked_for_once(
 
 
 @pytest.mark.holds('uploads what is there')
-def test_what_a_real_engine_has_now_is_what_counts(each_engine, open_registry, client, repository):
+def test_find_compares_with_what_a_real_engine_has_now(
+    each_engine, open_registry, client, repository
+):
     source = open_registry.store(ARCHIVE, f'{repository}/source', 'v1')
     api = each_engine.client.api
 

@@ -81,7 +81,7 @@ def copy(host, stored, client, repository, progress=None, **kwargs):
 
 
 @pytest.mark.parametrize('kind', KINDS)
-def test_manifests_and_blobs_are_the_same_to_the_byte(kind, there, client, repository):
+def test_copy_keeps_manifests_and_blobs_to_the_byte(kind, there, client, repository):
     stored = KINDS[kind]()
     stored.push(there.host, repository)
     image = copy(there.host, stored, client, repository)
@@ -91,7 +91,9 @@ def test_manifests_and_blobs_are_the_same_to_the_byte(kind, there, client, repos
     assert_same(client, repository, stored)
 
 
-def test_what_is_there_already_is_neither_read_nor_sent(proxy, there, way_in, client, repository):
+def test_copy_neither_reads_nor_sends_what_is_there_already(
+    proxy, there, way_in, client, repository
+):
     first = remote_images.image(AMD64)
     first.push(there.host, repository)
     copy(there.host, first, client, repository)
@@ -108,7 +110,7 @@ def test_what_is_there_already_is_neither_read_nor_sent(proxy, there, way_in, cl
     assert {step.split()[1] for step, _, _ in told} == {digest[7:19] for digest in new}
 
 
-def test_a_second_copy_sends_nothing_but_manifests(there, way_in, client, repository):
+def test_copy_sends_nothing_but_manifests_the_second_time(there, way_in, client, repository):
     stored = remote_images.image(AMD64, ARM64, attested=True)
     stored.push(there.host, repository)
     copy(there.host, stored, client, repository)
@@ -131,7 +133,7 @@ def closed(request, directory):
         yield stack.enter_context(registries.running(directory / request.param, **options))
 
 
-def test_a_closed_registry_is_read_with_the_login_for_it(
+def test_source_reads_a_closed_registry_with_the_login_for_it(
     closed, client, repository, monkeypatch, tmp_path
 ):
     stored = remote_images.image(AMD64, ARM64)
@@ -143,7 +145,7 @@ def test_a_closed_registry_is_read_with_the_login_for_it(
 
 
 @pytest.mark.parametrize('account', [None, {'puller': 'wrong'}])
-def test_without_the_right_login_it_says_no(
+def test_source_is_refused_without_the_right_login(
     closed, client, repository, monkeypatch, tmp_path, account, way_in
 ):
     stored = remote_images.image(AMD64)
@@ -160,7 +162,7 @@ def test_without_the_right_login_it_says_no(
     assert way_in.requests == []
 
 
-def test_a_login_goes_to_the_registry_that_it_is_for_and_to_no_other(
+def test_copy_sends_a_login_to_the_registry_that_it_is_for_and_to_no_other(
     there, client, repository, monkeypatch, tmp_path, here, way_in
 ):
     """Not to where its blobs are, and not to the registry that is written to."""
@@ -194,7 +196,7 @@ def test_a_login_goes_to_the_registry_that_it_is_for_and_to_no_other(
     assert any(seen['registry'])
 
 
-def test_blobs_that_another_host_has_are_read_from_there(proxy, there, client, repository):
+def test_copy_reads_blobs_from_the_host_that_has_them(proxy, there, client, repository):
     stored = remote_images.image(AMD64, ARM64)
     stored.push(there.host, repository)
     asked = []
@@ -215,7 +217,7 @@ def test_blobs_that_another_host_has_are_read_from_there(proxy, there, client, r
 
 @pytest.mark.parametrize('at', [0, 1, 100_000, 2_500_000])
 @pytest.mark.parametrize('times', [1, 3])
-def test_a_connection_that_the_other_registry_cuts_goes_on(
+def test_copy_goes_on_after_the_source_cuts_a_connection(
     at, times, proxy, there, client, repository
 ):
     stored = remote_images.image(AMD64, ARM64)
@@ -226,7 +228,7 @@ def test_a_connection_that_the_other_registry_cuts_goes_on(
 
 
 @pytest.mark.parametrize('at', [0, 300_000])
-def test_an_upload_that_is_cut_starts_again(at, there, way_in, client, repository):
+def test_copy_starts_an_upload_again_that_is_cut(at, there, way_in, client, repository):
     stored = remote_images.image(AMD64, ARM64)
     stored.push(there.host, repository)
     way_in.cut('PATCH', '/blobs/uploads/', at=at, times=2)
@@ -234,7 +236,7 @@ def test_an_upload_that_is_cut_starts_again(at, there, way_in, client, repositor
     assert_same(client, repository, stored)
 
 
-def test_a_rate_limit_is_waited_for_with_a_word(proxy, there, client, repository, waited):
+def test_copy_says_that_it_waits_for_a_rate_limit(proxy, there, client, repository, waited):
     stored = remote_images.image(AMD64)
     stored.push(there.host, repository)
     proxy.answer('GET', '/manifests/', 429, Retry_After='17')
@@ -247,7 +249,7 @@ def test_a_rate_limit_is_waited_for_with_a_word(proxy, there, client, repository
     assert all(proxy.host in sentence for sentence in told)
 
 
-def test_a_rate_limit_that_lasts_is_reported_as_what_it_is(proxy, there, client, repository):
+def test_copy_reports_a_rate_limit_that_lasts(proxy, there, client, repository):
     stored = remote_images.image(AMD64)
     stored.push(there.host, repository)
     proxy.answer('GET', '/manifests/', 429, times=50, Retry_After='7200')
@@ -259,7 +261,7 @@ def test_a_rate_limit_that_lasts_is_reported_as_what_it_is(proxy, there, client,
     )
 
 
-def test_a_blob_that_the_other_registry_lacks_ends_the_copy_without_a_manifest(
+def test_copy_stores_no_manifest_if_the_source_lacks_a_blob(
     proxy, there, way_in, client, repository
 ):
     stored = remote_images.image(AMD64, ARM64)
@@ -272,7 +274,7 @@ def test_a_blob_that_the_other_registry_lacks_ends_the_copy_without_a_manifest(
     assert proxy.count('GET', largest) == 1  # nothing was repeated for it
 
 
-def test_the_registry_that_is_written_to_is_not_asked_again_for_the_other_s_sake(
+def test_copy_does_not_ask_the_target_again_for_the_sake_of_the_source(
     proxy, there, way_in, client, repository
 ):
     stored = remote_images.image(AMD64)
@@ -284,7 +286,9 @@ def test_the_registry_that_is_written_to_is_not_asked_again_for_the_other_s_sake
     assert proxy.count('GET', largest) == 5
 
 
-def test_bytes_that_are_not_the_blob_s_are_not_stored(proxy, there, way_in, client, repository):
+def test_copy_does_not_store_bytes_that_are_not_the_blobs(
+    proxy, there, way_in, client, repository
+):
     stored = remote_images.image(AMD64)
     stored.push(there.host, repository)
     largest = max(stored.blobs, key=lambda digest: len(stored.blobs[digest]))
@@ -298,9 +302,7 @@ def test_bytes_that_are_not_the_blob_s_are_not_stored(proxy, there, way_in, clie
     assert way_in.count('PUT', '/manifests/') == 0
 
 
-def test_a_refusal_of_the_registry_that_is_written_to_is_reported_as_its_own(
-    there, way_in, client, repository
-):
+def test_copy_reports_a_refusal_of_the_target_as_its_own(there, way_in, client, repository):
     stored = remote_images.image(AMD64)
     stored.push(there.host, repository)
     way_in.answer('POST', '/blobs/uploads/', 403, times=50)
@@ -333,7 +335,7 @@ def test_a_refusal_of_the_registry_that_is_written_to_is_reported_as_its_own(
         (lambda: nested(6), 'nested too deeply'),
     ],
 )
-def test_what_no_charm_can_run_is_refused_before_a_byte_is_sent(
+def test_copy_refuses_what_no_charm_can_run_before_a_byte_is_sent(
     make, said, there, way_in, client, repository
 ):
     stored = make()
@@ -343,7 +345,7 @@ def test_what_no_charm_can_run_is_refused_before_a_byte_is_sent(
     assert way_in.requests == []
 
 
-def test_a_manifest_of_schema_1_is_refused_before_a_byte_is_sent(way_in, client, repository):
+def test_copy_refuses_a_manifest_of_schema_1_before_a_byte_is_sent(way_in, client, repository):
     kind = 'application/vnd.docker.distribution.manifest.v1+prettyjws'
     with loopback.serving(
         lambda exchange: exchange.reply(200, schema_1(), Content_Type=kind)
@@ -355,7 +357,7 @@ def test_a_manifest_of_schema_1_is_refused_before_a_byte_is_sent(way_in, client,
     assert way_in.requests == []
 
 
-def test_an_index_of_platforms_that_some_charms_lack_keeps_them_all(there, client, repository):
+def test_copy_keeps_all_platforms_of_an_index(there, client, repository):
     stored = remote_images.image(AMD64, remote_images.platform('mips64le'))
     stored.push(there.host, repository)
     image = copy(there.host, stored, client, repository)
@@ -366,7 +368,7 @@ def test_an_index_of_platforms_that_some_charms_lack_keeps_them_all(there, clien
 # Memory and speed
 
 
-def test_blobs_go_through_memory_block_by_block_and_several_at_the_same_time(
+def test_copy_reads_block_by_block_and_several_blobs_at_the_same_time(
     proxy, there, way_in, client, repository, tmp_path, monkeypatch
 ):
     """Six blobs are on their way at the same time, and none is held whole."""

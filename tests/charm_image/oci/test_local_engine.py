@@ -39,27 +39,27 @@ def _context(config, name, host, **endpoint):
     return environ
 
 
-def test_docker_host_goes_before_contexts(fake, tmp_path):
+def test_connect_takes_docker_host_before_contexts(fake, tmp_path):
     environ = _context(tmp_path, 'other', 'unix:///nowhere')
     with engine.connect({**environ, 'DOCKER_HOST': fake.host, 'DOCKER_CONTEXT': 'other'}) as local:
         assert local.host == fake.host
 
 
-def test_docker_context_names_a_context_even_where_docker_has_no_configuration(fake, tmp_path):
+def test_connect_takes_docker_context_even_without_a_configuration_of_docker(fake, tmp_path):
     environ = _context(tmp_path, 'mine', fake.host)
     assert not (tmp_path / 'config.json').exists()
     with engine.connect({**environ, 'DOCKER_CONTEXT': 'mine'}) as local:
         assert local.host == fake.host
 
 
-def test_the_context_in_use_is_taken(fake, tmp_path):
+def test_connect_takes_the_context_in_use(fake, tmp_path):
     environ = _context(tmp_path, 'mine', fake.host)
     subprocess.run(['docker', 'context', 'use', 'mine'], env=environ, check=True)
     with engine.connect(environ) as local:
         assert local.host == fake.host
 
 
-def test_docker_context_goes_before_the_context_in_use(fake, tmp_path):
+def test_connect_takes_docker_context_before_the_context_in_use(fake, tmp_path):
     environ = _context(tmp_path, 'mine', fake.host)
     _context(tmp_path, 'other', 'unix:///nowhere')
     subprocess.run(['docker', 'context', 'use', 'other'], env=environ, check=True)
@@ -68,7 +68,7 @@ def test_docker_context_goes_before_the_context_in_use(fake, tmp_path):
 
 
 @pytest.mark.parametrize('settings', [{}, {'DOCKER_CONTEXT': 'default', 'DOCKER_HOST': ''}])
-def test_without_any_settings_it_is_the_default_socket(settings, monkeypatch, tmp_path):
+def test_connect_takes_the_default_socket_without_any_settings(settings, monkeypatch, tmp_path):
     def refuse(*args, **kwargs):
         raise docker.errors.DockerException
 
@@ -77,12 +77,12 @@ def test_without_any_settings_it_is_the_default_socket(settings, monkeypatch, tm
         engine.connect({'HOME': str(tmp_path), **settings})
 
 
-def test_an_unknown_context_is_named(tmp_path):
+def test_connect_names_an_unknown_context(tmp_path):
     with pytest.raises(_errors.EngineError, match="no docker context 'gone'.*context ls"):
         engine.connect({'DOCKER_CONFIG': str(tmp_path), 'DOCKER_CONTEXT': 'gone'})
 
 
-def test_a_damaged_configuration_of_docker_is_named(tmp_path):
+def test_connect_names_a_damaged_configuration_of_docker(tmp_path):
     (tmp_path / 'config.json').write_text('{')
     with pytest.raises(_errors.EngineError, match='config.json cannot be read'):
         engine.connect({'DOCKER_CONFIG': str(tmp_path)})
@@ -102,7 +102,7 @@ def tls_engine(fake, tmp_path):
         yield f'tcp://127.0.0.1:{port}', keys
 
 
-def test_an_engine_is_reached_by_tls_with_the_variables_of_docker(tls_engine, fake):
+def test_connect_uses_tls_with_the_variables_of_docker(tls_engine, fake):
     host, keys = tls_engine
     environ = {'DOCKER_HOST': host, 'DOCKER_TLS_VERIFY': '1', 'DOCKER_CERT_PATH': str(keys)}
     identity = fake.add(_inspected('a'))
@@ -110,7 +110,7 @@ def test_an_engine_is_reached_by_tls_with_the_variables_of_docker(tls_engine, fa
         assert local.find(identity).id == identity
 
 
-def test_an_engine_is_reached_by_tls_with_a_context(tls_engine, fake, tmp_path):
+def test_connect_uses_tls_with_a_context(tls_engine, fake, tmp_path):
     host, keys = tls_engine
     files = {part: keys / f'{part}.pem' for part in ('ca', 'cert', 'key')}
     environ = _context(tmp_path / 'config', 'secure', host, **files)
@@ -119,7 +119,7 @@ def test_an_engine_is_reached_by_tls_with_a_context(tls_engine, fake, tmp_path):
         assert local.find(identity).id == identity
 
 
-def test_an_engine_with_a_certificate_of_another_authority_is_not_trusted(tls_engine, tmp_path):
+def test_connect_does_not_trust_a_certificate_of_another_authority(tls_engine, tmp_path):
     host, keys = tls_engine
     (tmp_path / 'other').mkdir()
     shutil.copy(certificates.Authority(tmp_path / 'other').certificate, keys / 'ca.pem')
@@ -128,34 +128,34 @@ def test_an_engine_with_a_certificate_of_another_authority_is_not_trusted(tls_en
         engine.connect(environ)
 
 
-def test_tls_files_that_are_not_there_are_named(tmp_path):
+def test_connect_names_tls_files_that_do_not_exist(tmp_path):
     environ = {'DOCKER_HOST': 'tcp://127.0.0.1:1', 'DOCKER_TLS_VERIFY': '1'}
     with pytest.raises(_errors.EngineError, match='DOCKER_CERT_PATH'):
         engine.connect({**environ, 'DOCKER_CERT_PATH': str(tmp_path)})
 
 
-def test_an_engine_that_does_not_run_is_said_not_to_run(tmp_path):
+def test_connect_says_that_an_engine_does_not_run(tmp_path):
     with pytest.raises(_errors.EngineError) as raised:
         engine.connect({'DOCKER_HOST': f'unix://{tmp_path}/docker.sock'})
     assert f'unix://{tmp_path}/docker.sock' in str(raised.value)
     assert 'is not running' in str(raised.value)
 
 
-def test_a_socket_that_nobody_listens_to_is_an_engine_that_does_not_run(tmp_path):
+def test_connect_takes_a_socket_without_listener_for_an_engine_that_does_not_run(tmp_path):
     with socket.socket(socket.AF_UNIX) as unused:
         unused.bind(str(tmp_path / 'sock'))
     with pytest.raises(_errors.EngineError, match='is not running'):
         engine.connect({'DOCKER_HOST': f'unix://{tmp_path}/sock'})
 
 
-def test_a_port_that_nobody_listens_on_is_an_engine_that_does_not_run():
+def test_connect_takes_a_port_without_listener_for_an_engine_that_does_not_run():
     with socket.create_server(('127.0.0.1', 0)) as server:
         port = server.getsockname()[1]
     with pytest.raises(_errors.EngineError, match='is not running.*DOCKER_HOST'):
         engine.connect({'DOCKER_HOST': f'tcp://127.0.0.1:{port}'})
 
 
-def test_podmans_socket_is_hinted_at_where_it_is(tmp_path, monkeypatch):
+def test_connect_hints_at_podmans_socket(tmp_path, monkeypatch):
     (tmp_path / 'podman').mkdir()
     (tmp_path / 'podman/podman.sock').touch()
     monkeypatch.setenv('XDG_RUNTIME_DIR', str(tmp_path))
@@ -163,7 +163,7 @@ def test_podmans_socket_is_hinted_at_where_it_is(tmp_path, monkeypatch):
         engine.connect({'DOCKER_HOST': 'unix:///nowhere/docker.sock'})
 
 
-def test_an_engine_that_the_user_may_not_use_is_said_so(fake):
+def test_connect_says_what_to_do_if_the_user_may_not_use_the_engine(fake):
     if os.getuid():
         pytest.skip('only root can become somebody else')
     path = pathlib.Path(fake.host.removeprefix('unix://'))
@@ -180,7 +180,7 @@ def test_an_engine_that_the_user_may_not_use_is_said_so(fake):
     assert 'group `docker`' in done.stdout, done.stderr
 
 
-def test_something_else_that_answers_is_not_an_engine():
+def test_connect_refuses_what_is_not_an_engine():
     with (
         loopback.serving(lambda exchange: exchange.reply(404)) as url,
         pytest.raises(_errors.EngineError, match='no engine responds'),
@@ -195,7 +195,7 @@ def _ssh(directory, script):
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
 
 
-def test_an_engine_is_reached_through_ssh(dockerd, tmp_path, monkeypatch):
+def test_connect_reaches_an_engine_through_ssh(dockerd, tmp_path, monkeypatch):
     require('docker')
     _ssh(
         tmp_path,
@@ -214,14 +214,14 @@ def test_an_engine_is_reached_through_ssh(dockerd, tmp_path, monkeypatch):
     }
 
 
-def test_an_engine_that_ssh_cannot_reach_is_named(tmp_path, monkeypatch):
+def test_connect_names_an_engine_that_ssh_cannot_reach(tmp_path, monkeypatch):
     _ssh(tmp_path, 'exit 255')
     monkeypatch.setenv('PATH', f'{tmp_path}:{os.environ["PATH"]}')
     with pytest.raises(_errors.EngineError, match='no engine responds at ssh://builder.*`ssh`'):
         engine.connect({'DOCKER_HOST': 'ssh://builder'})
 
 
-def test_ssh_that_is_not_installed_is_named(tmp_path, monkeypatch):
+def test_connect_says_that_ssh_is_not_installed(tmp_path, monkeypatch):
     monkeypatch.setenv('PATH', str(tmp_path))
     with pytest.raises(_errors.EngineError, match='ssh'):
         engine.connect({'DOCKER_HOST': 'ssh://builder'})
@@ -230,7 +230,7 @@ def test_ssh_that_is_not_installed_is_named(tmp_path, monkeypatch):
 # Which image
 
 
-def test_an_image_is_found_by_its_long_and_short_id(each_engine):
+def test_find_takes_a_long_and_a_short_id(each_engine):
     running = each_engine
     image = layouts.Image((SMALL, layouts.tar([('by', b'id')])))
     identity = running.client.images.load(layouts.docker_20(image))[0].id
@@ -242,7 +242,7 @@ def test_an_image_is_found_by_its_long_and_short_id(each_engine):
             assert (found.platform, architectures.of(found)) == (('linux', 'amd64'), ('amd64',))
 
 
-def test_an_image_is_found_by_its_digest_in_a_registry(each_engine, open_registry, repository):
+def test_find_takes_a_digest_in_a_registry(each_engine, open_registry, repository):
     running = each_engine
     image = layouts.Image((SMALL, layouts.tar([('by', b'digest')])))
     identity = running.client.images.load(layouts.docker_20(image))[0].id
@@ -260,13 +260,13 @@ def test_an_image_is_found_by_its_digest_in_a_registry(each_engine, open_registr
             assert (found.id, digest in found.repo_digests) == (identity, True)
 
 
-def test_a_digest_that_the_engine_does_not_have_is_not_found(local):
+def test_find_does_not_find_a_digest_that_the_engine_lacks(local):
     for digest in (f'sha256:{"a" * 64}', 'a' * 12):
         with pytest.raises(_errors.ImageNotFoundError, match='no image .*docker images'):
             local.find(digest)
 
 
-def test_a_short_digest_that_fits_several_images_lists_them(fake, local):
+def test_find_lists_the_images_that_a_short_digest_fits(fake, local):
     one = fake.add(_inspected('abcdefabcdef1', RepoTags=['first:1']))
     two = fake.add(_inspected('abcdefabcdef2'))
     with pytest.raises(_errors.AmbiguousImageError) as raised:
@@ -277,7 +277,9 @@ def test_a_short_digest_that_fits_several_images_lists_them(fake, local):
     assert local.find('abcdefabcdef2').id == two
 
 
-def test_an_id_and_a_registrys_digest_with_the_same_beginning_are_ambiguous(fake, local):
+def test_find_takes_an_id_and_a_registrys_digest_with_the_same_beginning_for_ambiguous(
+    fake, local
+):
     one = fake.add(_inspected('abcdefabcdef1'))
     digest = 'sha256:' + 'abcdefabcdef2'.ljust(64, '0')
     two = fake.add(_inspected('1', RepoDigests=[f'name@{digest}']))
@@ -286,14 +288,14 @@ def test_an_id_and_a_registrys_digest_with_the_same_beginning_are_ambiguous(fake
     assert set(raised.value.candidates) == {one, two}
 
 
-def test_one_image_that_several_registries_have_is_not_ambiguous(fake, local):
+def test_find_takes_one_image_that_several_registries_have(fake, local):
     digest = 'sha256:' + 'abcdefabcdef2'.ljust(64, '0')
     names = [f'{name}@{digest}' for name in ('here/a', 'there/b')]
     identity = fake.add(_inspected('abcdefabcdef2', RepoDigests=names))
     assert local.find('abcdefabcdef').id == identity
 
 
-def test_two_images_with_one_digest_in_registries_are_ambiguous_by_the_long_form_too(fake, local):
+def test_find_takes_two_images_with_one_digest_in_registries_for_ambiguous(fake, local):
     digest = 'sha256:' + 'd' * 64
     for digits in '12':
         fake.add(_inspected(digits, RepoDigests=[f'name@{digest}']))
@@ -301,7 +303,7 @@ def test_two_images_with_one_digest_in_registries_are_ambiguous_by_the_long_form
         local.find(digest)
 
 
-def test_an_image_that_is_named_like_a_digest_is_not_taken_for_it(fake, local):
+def test_find_does_not_take_an_image_that_is_named_like_a_digest(fake, local):
     fake.images['sha256:' + 'a' * 64] = (_inspected('b'), b'', None)
     with pytest.raises(_errors.ImageNotFoundError):
         local.find('sha256:' + 'a' * 64)
@@ -311,12 +313,12 @@ def test_an_image_that_is_named_like_a_digest_is_not_taken_for_it(fake, local):
     'digest',
     ['', 'abc', 'A' * 12, 'name:tag', 'sha256:abcdefabcde', 'sha512:' + 'a' * 64, 'g' * 12],
 )
-def test_what_is_not_a_digest_is_refused(digest, local):
+def test_find_refuses_what_is_not_a_digest(digest, local):
     with pytest.raises(ValueError, match='not a valid digest'):
         local.find(digest)
 
 
-def test_an_engine_that_fails_says_why(fake, local):
+def test_find_says_why_an_engine_failed(fake, local):
     fake.status = 500
     with pytest.raises(_errors.EngineError, match='no space left on device'):
         local.find('a' * 12)
@@ -334,6 +336,6 @@ def test_an_engine_that_fails_says_why(fake, local):
         ('386', 'i386'),
     ],
 )
-def test_architectures_have_charmhubs_names(go, charmhub, fake, local):
+def test_architectures_of_an_image_have_charmhubs_names(go, charmhub, fake, local):
     identity = fake.add(_inspected('a', Architecture=go))
     assert architectures.of(local.find(identity)) == (charmhub,)
