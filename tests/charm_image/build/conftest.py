@@ -25,3 +25,10 @@ def fab(tmp_path):
         return done
 
     return run
+
+
+@pytest.fixture(autouse=True)
+def cache_home(tmp_path, monkeypatch):
+    """The directory in which programs remember what they made; a new one for each test."""
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+    return tmp_path / 'cache'

@@ -10,6 +10,7 @@ import pytest
 
 import charm_image
 from charm_image import resources
+from charm_image._build import api_builders
 
 pytestmark = pytest.mark.holds('the same')
 
@@ -130,6 +131,24 @@ def test_what_the_base_has_is_heeded(build):
     )
     assert '/full/x' not in full.files
     assert full.stat('/full') == '0700 0:0'
+
+
+def test_an_unchanged_image_is_known_without_reading_its_base(
+    build, tmp_path, cache_home, monkeypatch
+):
+    first = build(*files_only(tmp_path))
+    assert len(list((cache_home / 'charm-image/images').iterdir())) == 1
+    with monkeypatch.context() as patch:
+        patch.setattr(api_builders.ApiBuilder, 'export', None)
+        again = build(*files_only(tmp_path), tag='tests:again')
+    assert again.id == first.id
+    assert {each.state for each in again.progress} == {'note', 'cached', 'built'}
+    (tmp_path / 'app/main.py').write_text('changed')
+    changed = build(*files_only(tmp_path))
+    assert changed.contents['/srv/app/main.py'] == b'changed'
+    for path in (cache_home / 'charm-image/images').iterdir():
+        path.write_text('sha256:' + 64 * '0')  # of an image that the engine lost
+    assert build(*files_only(tmp_path)).id == changed.id
 
 
 @pytest.mark.parametrize(

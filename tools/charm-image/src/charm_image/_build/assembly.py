@@ -7,10 +7,12 @@ what the base has; the engine loads the result.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
 import os
+import pathlib
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -374,7 +376,7 @@ class Assembly:
         output.write(bytes(2 * tarfile.BLOCKSIZE))
         size = output.tell()
         output.seek(0)
-        self._added.append((_digest(output), size, output))
+        self._added.append((sha256(output), size, output))
         self._titles.append(title)
         self._changes, self._emptied = {}, set()
 
@@ -474,6 +476,34 @@ def _opened(layer: Any) -> tarfile.TarFile:
     return tarfile.open(fileobj=content, mode='r|')
 
 
+class Memory:
+    """Remembers what was assembled of the same content, so that the base need not be read again.
+
+    Args:
+        parts: all that decides the image
+        environ: has XDG_CACHE_HOME (XDG Base Directory Specification) or HOME
+    """
+
+    def __init__(self, *parts: str, environ: Mapping[str, str] = os.environ):
+        # another version may assemble another image
+        digest = hashlib.sha256(pathlib.Path(__file__).read_bytes())
+        digest.update('\n'.join(parts).encode())
+        home = environ.get('XDG_CACHE_HOME') or f'{environ.get("HOME") or "/nowhere"}/.cache'
+        self._path = pathlib.Path(home, 'charm-image', 'images', digest.hexdigest())
+
+    def recall(self) -> str:
+        """Return the ID of the image, '' if it is not known."""
+        with contextlib.suppress(OSError, ValueError):
+            return self._path.read_text(encoding='ascii')
+        return ''
+
+    def store(self, image: str) -> None:
+        """Remember the ID of the image."""
+        with contextlib.suppress(OSError):  # it is only slower next time
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.write_text(image, encoding='ascii')
+
+
 def _add(output: IO[bytes], name: str, size: int, content: Any) -> None:
     info = tarfile.TarInfo(name)
     info.size, info.mode = size, 0o644
@@ -483,7 +513,8 @@ def _add(output: IO[bytes], name: str, size: int, content: Any) -> None:
     output.write(bytes(-size % tarfile.BLOCKSIZE))
 
 
-def _digest(file: IO[bytes]) -> str:
+def sha256(file: IO[bytes]) -> str:
+    """Return the digest of the rest of `file`, in hexadecimal digits."""
     digest = hashlib.sha256()
     while chunk := file.read(_CHUNK):
         digest.update(chunk)

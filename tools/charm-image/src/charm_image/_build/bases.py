@@ -59,6 +59,11 @@ class Base:
             )
 
     @property
+    def id(self) -> str:
+        """The ID of the image, once it was found; '' for scratch."""
+        return self._id
+
+    @property
     def _has_name(self) -> bool:
         return self.name != 'scratch' and not self.name.startswith('sha256:')
 

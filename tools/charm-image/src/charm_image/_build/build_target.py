@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+from collections.abc import Iterator
 from typing import IO
 
-from charm_image import _errors
+from charm_image import _errors, _progress
 from charm_image._build import context, dockerfile, plan
 from charm_image._oci import platforms
 
@@ -60,6 +61,15 @@ class Target:
         """Return the same image on `base`, which runs as `user`."""
         settings = dataclasses.replace(self.settings, from_image=base, base_user=user)
         return dataclasses.replace(self, settings=settings)
+
+    def report(self, *states: str) -> Iterator[_progress.Progress]:
+        """Yield that each step went through some states."""
+        steps = self.plan.steps
+        for number, step in enumerate(steps, 1):
+            for state in states:
+                yield _progress.Progress(
+                    state, resource=step.title, step=number, steps=len(steps)
+                )
 
     def archive(self, output: IO[bytes]) -> None:
         """Write the context as a tar archive. Raises _errors.BuildError."""

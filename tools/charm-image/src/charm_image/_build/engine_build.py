@@ -99,36 +99,45 @@ class EngineBuild:
             self.image_id = self._builder.identify(follower.image_id)
 
     def _assemble(self, target: build_target.Target) -> Iterator[_progress.Progress]:
-        steps = target.plan.steps
         with engines.as_build_error(), contextlib.ExitStack() as stack:
             platform = target.platform or emulation.engines_own(self._client)
-            base = None
-            if target.settings.from_image != 'scratch':
-                base = yield from self._read_base(platform, stack)
-            image = assembly.Assembly(base, target.settings, platform)
-            stack.callback(image.close)
-            for step in steps:
-                image.apply(step, target.plan)
-                self._go_on()
-            image.finish()
-            digest = images.digest(image.config)
-            state = 'done' if target.no_cache or not self._builder.has(digest) else 'cached'
-            for number, step in enumerate(steps, 1):
-                if state == 'done':
-                    yield _progress.Progress(
-                        'started', resource=step.title, step=number, steps=len(steps)
-                    )
-                yield _progress.Progress(
-                    state, resource=step.title, step=number, steps=len(steps)
-                )
-            self.image_id = digest
-            if state == 'done':
-                archive = stack.enter_context(tempfile.TemporaryFile())
-                image.write(archive)
-                archive.seek(0)
-                self.image_id = self._builder.load(archive, digest)
+            context = stack.enter_context(tempfile.TemporaryFile())
+            target.archive(context)
+            context.seek(0)
+            memory = assembly.Memory(self._base.id, str(platform), assembly.sha256(context))
+            self.image_id = '' if target.no_cache else memory.recall()
+            is_cached = bool(self.image_id) and self._builder.has(self.image_id)
+            if not is_cached:
+                is_cached = yield from self._make(target, platform, stack)
+                memory.store(self.image_id)
+            yield from target.report(*(('cached',) if is_cached else ('started', 'done')))
             if target.tag:
                 self._builder.tag(self.image_id, target.tag)
+
+    def _make(
+        self,
+        target: build_target.Target,
+        platform: platforms.Platform,
+        stack: contextlib.ExitStack,
+    ) -> Generator[_progress.Progress, None, bool]:
+        """Assemble the image; return whether the engine had it."""
+        base = None
+        if target.settings.from_image != 'scratch':
+            base = yield from self._read_base(platform, stack)
+        image = assembly.Assembly(base, target.settings, platform)
+        stack.callback(image.close)
+        for step in target.plan.steps:
+            image.apply(step, target.plan)
+            self._go_on()
+        image.finish()
+        self.image_id = images.digest(image.config)
+        if not target.no_cache and self._builder.has(self.image_id):
+            return True
+        archive = stack.enter_context(tempfile.TemporaryFile())
+        image.write(archive)
+        archive.seek(0)
+        self.image_id = self._builder.load(archive, self.image_id)
+        return False
 
     def _read_base(
         self, platform: platforms.Platform, stack: contextlib.ExitStack
