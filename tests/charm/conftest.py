@@ -45,7 +45,7 @@ class Charms:
         if layer is ...:
             layer = self._folder / 'layer'
             if not layer.exists():
-                building.check_out(layer)
+                building.check_out(layer, sparse=True)
                 (layer / 'wheelhouse.txt').unlink()
         recipe = json.dumps([resources, reactive, options, includes, metadata])
         digest = hashlib.sha256(recipe.encode()).hexdigest()

@@ -49,8 +49,12 @@ def _library():
     return building.ROOT / 'lib'
 
 
-def test_no_tests_tools_or_papers_of_ours_are_in_the_charm(charms):
-    charm = charms.make(resources={'image': IMAGE})
+def test_no_tests_tools_or_papers_of_ours_are_in_the_charm(charms, tmp_path):
+    clone = tmp_path / 'clone'
+    building.check_out(clone)
+    assert (clone / 'tests').is_dir()
+    (clone / 'wheelhouse.txt').unlink()
+    charm = charms.make(resources={'image': IMAGE}, layer=clone)
     ours = {name for name, layer in _by_layer(charm).items() if layer == 'layer:docker-resource'}
     top = {name.split('/')[0] for name in ours}
     assert top == {'copyright.layer-docker-resource', 'lib', 'reactive'}

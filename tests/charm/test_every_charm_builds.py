@@ -52,7 +52,7 @@ KINDS = {
 def layer(tmp_path_factory):
     """Our layer without its wheelhouse, which other tests fill."""
     folder = tmp_path_factory.mktemp('layer') / 'docker-resource'
-    building.check_out(folder)
+    building.check_out(folder, sparse=True)
     (folder / 'wheelhouse.txt').unlink()
     return folder
 

@@ -20,20 +20,26 @@ _BUILT = (
     'tools/charm-unit/build',
     'tools/charm-unit/dist',
 )
+_SPARSE = ('lib', 'reactive')
 
 
 class BuildError(Exception):
     """`charm build` failed; says what it printed."""
 
 
-def check_out(folder, layer=ROOT):
-    """Copy the layer to `folder`, as a clone would have it."""
+def check_out(folder, layer=ROOT, *, sparse=False):
+    """Copy the layer to `folder` as a clone has it, or, if `sparse`, as the README clones it."""
     layer = pathlib.Path(layer)
 
     def ignore(parent, names):
-        built = {layer / name for name in _BUILT}
-        here = {name for name in names if pathlib.Path(parent) / name in built}
-        return here | _NOT_CHECKED_IN(parent, names)
+        here = pathlib.Path(parent)
+        built = {name for name in names if here / name in {layer / each for each in _BUILT}}
+        left_out = {
+            name
+            for name in names
+            if sparse and here == layer and name not in _SPARSE and (here / name).is_dir()
+        }
+        return built | left_out | _NOT_CHECKED_IN(parent, names)
 
     shutil.copytree(layer, folder, symlinks=True, ignore=ignore)
 
@@ -52,7 +58,7 @@ def build(source, into, layer=ROOT, *, proof=True):
         if stand_in.is_dir() and not (layers / stand_in.name).exists():
             (layers / stand_in.name).symlink_to(stand_in)
     if layer and not (layers / 'docker-resource').exists():
-        check_out(layers / 'docker-resource', layer)
+        check_out(layers / 'docker-resource', layer, sparse=layer == ROOT)
     binaries = pathlib.Path(sys.executable).parent
     environment = {
         **os.environ,
