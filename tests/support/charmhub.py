@@ -37,8 +37,13 @@ class Charmhub:
         self.registry_host = registry_host
         self.registry_tokens = registry_tokens
         self.registry_proxy = None
-        self.charms = {}
         self.token = 'token-' + secrets.token_urlsafe(24)
+        self._lock = threading.RLock()
+        self.reset()
+
+    def reset(self):
+        """Forget what was asked and what a test has changed."""
+        self.charms = {}
         self.tokens = {self.token: 'author'}
         self.expired_tokens = set()
         self.sso_macaroons = {}  # 'root=…, discharge=…': account
@@ -49,7 +54,6 @@ class Charmhub:
         self.review_errors = []
         self.faults = []
         self.requests = []  # (method, path with query, status or None where it was cut)
-        self._lock = threading.RLock()
         self.add('my-charm', {'my-file': 'file', 'my-image': 'oci-image'})
 
     def add(self, name, resources, **kwargs):

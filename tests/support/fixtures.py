@@ -210,12 +210,7 @@ def running_hub(tmp_path_factory):
 @pytest.fixture
 def hub(running_hub):
     """A Charmhub of which nothing was asked, where nothing goes wrong."""
-    clean = charmhub.Charmhub()
-    for name in ('charms', 'permissions', 'packages', 'uploads', 'looks_until_reviewed'):
-        setattr(running_hub, name, getattr(clean, name))
-    for name in ('review_errors', 'faults', 'requests'):
-        getattr(running_hub, name).clear()
-    running_hub.expired_tokens.clear()
+    running_hub.reset()
     running_hub.registry_proxy.forget()
     return running_hub
 

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from charm_image import _concurrently, _errors
-from charm_image._oci import archives, engine, layers
+from charm_image._oci import archives, engine, layers, local_image
 from charm_image._upload import push, pushed
 from support import layouts, require
 from support.uploads import reporter
@@ -152,7 +152,7 @@ def test_find_asks_the_registry_and_not_the_engine(
     assert pushed.find(client, repository, found) is None
     digest = _push(running, identity, client, repository)
     if found.variants or not running.kind.containerd:  # else only an export tells what is there
-        monkeypatch.setattr(engine.LocalImage, 'files', None)
+        monkeypatch.setattr(local_image, 'export', None)
     assert pushed.find(client, repository, found).digest == digest
     assert pushed.architectures(client, repository, digest) == ('amd64',)
 
