@@ -115,6 +115,21 @@ def busybox_of(architecture):
     return once(f'{release}-busybox-{architecture}', make)
 
 
+def buildx():
+    """Give the path of the plugin buildx of the docker command, of the newest release."""
+    release = 'forky'
+
+    def make(program):
+        with _directory() as root:
+            options = ['--download-only', '--include=docker-buildx']
+            _debootstrap(release, _machines()[1], root, *options)
+            [package] = (root / 'var/cache/apt/archives').glob('docker-buildx_*.deb')
+            _run('dpkg-deb', '--extract', package, root / 'extracted')
+            shutil.copy(root / 'extracted/usr/libexec/docker/cli-plugins/docker-buildx', program)
+
+    return once(f'{release}-docker-buildx', make)
+
+
 def engines(release):
     """Give the path of a root of that release with its Docker and podman; nothing changes it."""
 

@@ -412,5 +412,5 @@ def test_without_the_cache_all_steps_are_done_again(build, build_engine):
     assert 'cached' in {each.state for each in build(*made).progress}
     again = build(*made, no_cache=True)
     assert 'cached' not in {each.state for each in again.progress}
-    [note] = [each.text for each in again.progress if each.state == 'note']
-    assert note.startswith(f'{build_engine.busybox} is ')
+    notes = [each.text for each in again.progress if each.state == 'note']
+    assert notes[0].startswith(f'{build_engine.busybox} is the local image ')

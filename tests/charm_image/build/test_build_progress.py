@@ -166,7 +166,9 @@ def test_reading_what_was_exported_and_writing_the_archive_tell_their_bytes(tmp_
     saved = oci_archive.SavedImage(io.BytesIO(layouts.docker_20(layouts.Image((LAYER,)))))
     read = [str(each) for each in events.watched('reading the image', saved.measure())]
     assert amounts(read)[-1] == 'reading the image: 3.16 MB of 3.16 MB'
-    archive = oci_archive.Archive.for_platforms({platforms.parse('linux/amd64'): saved}, None)
+    archive = oci_archive.ArchiveWriter.for_platforms(
+        {platforms.parse('linux/amd64'): saved}, None
+    )
     writing = archive.write(tmp_path / 'image.tar')
     written = [str(each) for each in events.watched('writing image.tar', writing)]
     assert 'writing image.tar: 1.05 MB of 3.16 MB' in amounts(written)

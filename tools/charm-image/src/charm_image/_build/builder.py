@@ -214,7 +214,7 @@ class DockerBuilder:
                 yield from build.save(file)
                 saved = oci_archive.SavedImage(file, epoch=epoch)
                 yield from events.watched('reading the image', saved.measure())
-                archive = oci_archive.Archive.from_saved(saved, self.tag)
+                archive = oci_archive.ArchiveWriter.from_saved(saved, self.tag)
                 yield from events.watched(f'writing {self.output}', archive.write(self.output))
                 yield Progress('written', self.output)
 
@@ -262,10 +262,13 @@ class DockerBuilder:
         engine_name = self._engines.get(target.platform, '') if target.platform else ''
         if engine_name and buildx.is_builder(engine_name):
             return stack.enter_context(buildx.BuildxBuild(target, engine_name))
-        client = self._client
+        client, environ = self._client, None
         if client is None or engine_name:
+            from charm_image._oci import engine
+
             client = stack.enter_context(engines.connect(engine_name)).client
-        build = engine_build.EngineBuild(target, client, engine_name)
+            environ = engine.environment(engine_name, os.environ)
+        build = engine_build.EngineBuild(target, client, engine_name, environ)
         return stack.enter_context(contextlib.closing(build))
 
     def _targets(self, settings: _Settings) -> list[build_target.Target]:

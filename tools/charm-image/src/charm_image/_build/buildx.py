@@ -19,7 +19,6 @@ from typing import IO, Any
 
 from charm_image import _concurrently, _errors, _progress
 from charm_image._build import bases, build_target, builder_reports, events, trace
-from charm_image import _errors
 from charm_image._oci import images, platforms
 
 INSTALL = (
@@ -41,12 +40,19 @@ def is_builder(name: str, environ: Mapping[str, str] = os.environ) -> bool:
 
 
 class BuildxBuild:
-    """One build; `image_id` is the digest of the image's configuration once it is built."""
+    """One build; `image_id` is the digest of the image's configuration once it is built.
+
+    With `environ`, the environment of buildx, the builder is an engine, which stores the image;
+    `image_id` is the ID there.
+    """
 
     base_missing = False  # the builder pulls what it needs
 
-    def __init__(self, target: build_target.Target, builder: str):
+    def __init__(
+        self, target: build_target.Target, builder: str, environ: Mapping[str, str] | None = None
+    ):
         self.target = target
+        self._environ = environ
         self.engine_id = f'buildx {builder}'
         self.image_id = ''
         self._builder = builder
@@ -68,7 +74,7 @@ class BuildxBuild:
         Raises:
             _errors.BuildError: buildx is not installed, or the base does not exist
         """
-        if not self._succeeds('version'):
+        if not self.installed():
             raise _errors.BuildError(f'{self._builder} is a buildx builder: {INSTALL}')
         name = self.target.settings.from_image
         if name.startswith('sha256:'):
@@ -147,12 +153,20 @@ class BuildxBuild:
         options += ['--no-cache'] if target.no_cache else []
         if target.network == 'host':
             options += ['--allow=network.host']
+        for name, path in target.plan.secrets.items():
+            options += ['--secret', f'id={name},src={path}']
         for name, value in target.settings.arguments.items():
             options += ['--build-arg', f'{name}={value}']
         return [
             *('docker', 'buildx', 'build', f'--builder={self._builder}', '--progress=rawjson'),
-            *('--provenance=false', f'--output=type=docker,dest={self._result}', *options, '-'),
+            *('--provenance=false', *self._output(), *options, '-'),
         ]
+
+    def _output(self) -> list[str]:
+        if self._environ is None:
+            return [f'--output=type=docker,dest={self._result}']
+        tag = [f'--tag={self.target.tag}'] if self.target.tag else []
+        return ['--load', f'--iidfile={self._result}', *tag]
 
     def _lines(self, command: list[str], stdin: IO[bytes]) -> Iterator[str | None]:
         """Run a command; yield the lines that it writes, and None for each second without one."""
@@ -163,6 +177,7 @@ class BuildxBuild:
                 stdin=stdin,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
+                env=self._environ,
                 start_new_session=True,
             ) as process:
                 self._process = process
@@ -178,12 +193,17 @@ class BuildxBuild:
         except OSError as error:
             raise _errors.BuildError(f'cannot run buildx: {error}') from None
 
+    def installed(self) -> bool:
+        """Return whether buildx is there."""
+        return self._succeeds('version')
+
     def _succeeds(self, *arguments: str) -> bool:
         try:
             command = ['docker', 'buildx', *arguments]
-            return subprocess.run(command, capture_output=True, check=False).returncode == 0
+            done = subprocess.run(command, capture_output=True, check=False, env=self._environ)
         except OSError:
             return False
+        return done.returncode == 0
 
     def _configuration(self, name: str) -> Mapping[str, Any]:
         command = ['docker', 'buildx', 'imagetools', 'inspect', f'--builder={self._builder}']
@@ -211,6 +231,8 @@ class BuildxBuild:
         return config
 
     def _identify(self) -> str:
+        if self._environ is not None:
+            return self._result.read_text().strip()
         from charm_image._oci import archives
 
         try:

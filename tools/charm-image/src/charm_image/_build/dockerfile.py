@@ -54,9 +54,13 @@ def copy_from(image: str, source: str, target: str, chown: str = '') -> str:
     return f'COPY --from={image} {chown}{_words([source, target])}'
 
 
-def run(lines: Iterable[str]) -> str:
-    """Return the instruction that runs a script."""
-    return f'RUN ["/bin/sh", "-euc", "{_written(lines)}"]'
+def run(lines: Iterable[str], secrets: Iterable[str] = ()) -> str:
+    """Return the instruction that runs a script, with some secrets by name."""
+    mounts = ''.join(
+        f'--mount=type=secret,id={name},target=/run/secrets/{name},mode=0444,required=true '
+        for name in secrets
+    )
+    return f'RUN {mounts}["/bin/sh", "-euc", "{_written(lines)}"]'
 
 
 def before(settings: Settings, has_steps: bool) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from typing import IO, TYPE_CHECKING
 
 from charm_image import _concurrently, _errors, _progress
@@ -13,6 +13,7 @@ from charm_image._build import (
     assembly,
     bases,
     build_target,
+    buildx,
     emulation,
     engines,
     events,
@@ -26,14 +27,23 @@ if TYPE_CHECKING:
 class EngineBuild:
     """One build; `image_id` is the image's ID once it is built.
 
-    `engine_name` is the author's name for the engine, '' for the engine of the docker command.
+    `engine_name` is the author's name for the engine, '' for the engine of the docker command;
+    `environ` is the environment in which the docker command finds it, None if it does not.
     """
 
-    def __init__(self, target: build_target.Target, client: docker.APIClient, engine_name: str = ''):
+    def __init__(
+        self,
+        target: build_target.Target,
+        client: docker.APIClient,
+        engine_name: str = '',
+        environ: Mapping[str, str] | None = None,
+    ):
         self.target = target
         self.image_id = ''
         self._client = client
         self._engine_name = engine_name
+        self._environ = environ
+        self._with_buildx: buildx.BuildxBuild | None = None
         self._stopped = False
         self._builder = api_builders.ApiBuilder(client)
         self._base = bases.Base(client, target.settings.from_image, target.platform)
@@ -84,6 +94,9 @@ class EngineBuild:
         if target.plan.has_files_only:
             yield from self._assemble(target)
             return
+        if target.plan.secrets:
+            yield from self._build_with_secrets(target)
+            return
         instructions = target.plan.instructions(target.settings)
         follower = events.Follower(instructions)
         with engines.as_build_error(), tempfile.TemporaryFile() as archive:
@@ -97,6 +110,33 @@ class EngineBuild:
             if follower.image_id is None:
                 raise _errors.BuildError('the engine did not report the ID of the built image')
             self.image_id = self._builder.identify(follower.image_id)
+
+    def _build_with_secrets(self, target: build_target.Target) -> Iterator[_progress.Progress]:
+        """Build with buildx, which can mount secrets, in this engine."""
+        names = ', '.join(target.plan.secrets)
+        if self._environ is None:
+            raise _errors.BuildError(
+                f'a build with secrets ({names}) finds its engine by DOCKER_HOST or `engines`, not '
+                'by `client`'
+            )
+        with engines.as_build_error():
+            components = self._client.version().get('Components') or []
+        if any(each.get('Name') == 'Podman Engine' for each in components):
+            raise _errors.BuildError(
+                f'podman cannot mount secrets ({names}) in a build through its API: use Docker '
+                'with buildx'
+            )
+        builder = self._environ.get('DOCKER_CONTEXT') or 'default'
+        if self._environ.get('DOCKER_HOST'):
+            builder = 'default'
+        with buildx.BuildxBuild(target, builder, self._environ) as build:
+            if not build.installed():
+                raise _errors.BuildError(
+                    f'only buildx can mount secrets ({names}) in a build: {buildx.INSTALL}'
+                )
+            self._with_buildx = build
+            yield from build.build()
+            self.image_id = self._builder.identify(build.image_id)
 
     def _assemble(self, target: build_target.Target) -> Iterator[_progress.Progress]:
         with engines.as_build_error(), contextlib.ExitStack() as stack:
@@ -181,6 +221,8 @@ class EngineBuild:
         """End the build; can be called from any thread."""
         self._stopped = True
         self._builder.stop()
+        if self._with_buildx is not None:
+            self._with_buildx.stop()
 
     def _go_on(self) -> None:
         if self._stopped:

@@ -71,7 +71,7 @@ class Images:
                 file = stack.enter_context(oci_archive.temporary(output))
                 tasks.append(self._built(platform, build, file, saved))
             yield from _once(_concurrently.run(tasks))
-            archive = oci_archive.Archive.for_platforms(saved, tag)
+            archive = oci_archive.ArchiveWriter.for_platforms(saved, tag)
             name = f'writing {os.fspath(output)}'
             yield from events.watched(name, archive.write(output))
             self.digest = archive.digest

@@ -63,6 +63,8 @@ class Plan:
         self.files: dict[str, tuple[context.Content, int]] = {}
         self._bundle = resource_bundle
         self._arguments = tuple(arguments)
+        #: The paths of the secrets of commands, by name.
+        self.secrets: dict[str, str] = {}
         #: The primary group of each user that the bundle creates.
         self.primary_groups = {
             each.name: each.first_group
@@ -233,8 +235,21 @@ class Plan:
                 self._add(f'{directory}/{number}', content)
             elif not isinstance(content, scripts.FromImage):
                 self.files[f'{directory}/{number}'] = (content, 0o600)
-        instructions.append(dockerfile.run(lines))
+        secrets: dict[str, str] = {}
+        for part in group.parts:
+            if isinstance(part.resource, resources.Execute):
+                self._add_secrets(part.resource, secrets)
+        instructions.append(dockerfile.run(lines, secrets))
         return [Step(tuple(part.resource for part in group.parts), tuple(instructions))]
+
+    def _add_secrets(self, execute: resources.Execute, step: dict[str, str]) -> None:
+        for name, path in execute.secrets.items():
+            step[name] = path
+            if self.secrets.setdefault(name, path) != path:
+                raise _errors.ResourceError(
+                    f'{_progress.shorten(repr(execute))}: the secret {name} is also a different file',
+                    execute.location,
+                )
 
     def _script(self, group: _Group, stage: Callable[[scripts.Staged], str]) -> list[str]:
         changed_flags: dict[str, str] = {}
@@ -304,6 +319,8 @@ class Plan:
             lines.append(
                 f"# Build it with: docker build --build-arg {dockerfile.NEWLINE}=$'\\n' ."
             )
+        for name in self.secrets:
+            lines.append(f'# It needs buildx, with: --secret id={name},src=FILE')
         last: object = ''
         for step, instruction in self.instructions(settings):
             if step is not last:

@@ -53,7 +53,7 @@ class Layer(images.Blob):
 
     def open(self) -> io.BufferedReader:
         """Return a new, independent reader of its bytes."""
-        return io.BufferedReader(_Reader(self.spool.fileno(), self.size), 1 << 20)
+        return io.BufferedReader(_SpoolReader(self.spool.fileno(), self.size), 1 << 20)
 
     def close(self) -> None:
         """Free the disk space."""
@@ -256,7 +256,7 @@ class _Prefixed:
         return data + self._content.read(size - len(data)) if len(data) < size else data
 
 
-class _Reader(io.RawIOBase):
+class _SpoolReader(io.RawIOBase):
     """Reads a file from its start, with its own position."""
 
     def __init__(self, descriptor: int, size: int):

@@ -171,7 +171,7 @@ class _Layer(NamedTuple):
         return layers.decompressed(tar.Part(self.archive, self.stored_size))
 
 
-class Archive:
+class ArchiveWriter:
     """An OCI archive of measured images; the same images give the same bytes.
 
     `digest` is that of the manifest or index in index.json.
@@ -183,7 +183,7 @@ class Archive:
         self._add_file('oci-layout', encode({'imageLayoutVersion': '1.0.0'}))
 
     @classmethod
-    def from_saved(cls, saved: SavedImage, name: str | None) -> Archive:
+    def from_saved(cls, saved: SavedImage, name: str | None) -> ArchiveWriter:
         """Return the archive of one image, with the tag in `name`."""
         archive = cls()
         platform = {key: saved.config.platform[key] for key in ('architecture', 'os')}
@@ -194,7 +194,7 @@ class Archive:
     @classmethod
     def for_platforms(
         cls, saved: Mapping[platforms.Platform, SavedImage], name: str | None
-    ) -> Archive:
+    ) -> ArchiveWriter:
         """Return the archive of an image for several platforms.
 
         The same layers and settings give the same digest, whichever engine built them, and when.

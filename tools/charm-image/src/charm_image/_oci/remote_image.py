@@ -31,7 +31,7 @@ _MAX_TOTAL_BYTES = 32 << 20  # of all manifests and configurations
 
 
 @dataclasses.dataclass(frozen=True)
-class Platform:
+class PlatformImage:
     """The image for one platform; `sources` are the digests of its layers where they came from.
 
     `sources` has '' where that is the diff ID, or is not known.
@@ -52,7 +52,7 @@ class RemoteImage:
     """
 
     id: str
-    platforms: tuple[Platform, ...]
+    platforms: tuple[PlatformImage, ...]
     blobs: tuple[images.Blob, ...]
     manifests: tuple[registry.Manifest, ...]
     documents: Mapping[str, bytes] = dataclasses.field(repr=False)
@@ -160,7 +160,7 @@ class _Reader:
         self._manifests: dict[str, registry.Manifest] = {}
         self._blobs: dict[str, images.Blob] = {}
         self._documents: dict[str, bytes] = {}
-        self._platforms: list[Platform] = []
+        self._platforms: list[PlatformImage] = []
         self._artifact = ''
         self._size = 0
 
@@ -220,7 +220,7 @@ class _Reader:
             raise ValueError('the right size of its configuration')
         self._documents[config['digest']] = data
         self._platforms.append(
-            Platform(
+            PlatformImage(
                 images.Config.parse(data),
                 tuple(map(_blob, layers)),
                 tuple(map(manifests.source_of, layers)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,6 +15,7 @@ from charm_image.resources.shell import quote, say
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+_SECRET = re.compile(r'[A-Za-z0-9_][A-Za-z0-9_.-]{0,100}')
 _VARIABLE = re.compile(r'[A-Za-z_][A-Za-z0-9_]*')
 
 # USER GROUP COMMAND. A shell cannot change its user, and bases have different programs for it
@@ -65,6 +67,9 @@ class Execute(Resource):
         unless: a command; if it succeeds, nothing is run. A string is run by the shell
         creates: a path; if it exists, nothing is run
         touch: a path; if it exists, nothing is run; created after the commands
+        secrets: files on this machine by a name: the commands, and nothing else, can read each as
+            /run/secrets/NAME. Needs a build with buildx. What a secret contains is not part of
+            the cache
         common: id, policy and watches; see Common
     """
 
@@ -85,6 +90,7 @@ class Execute(Resource):
         unless: str | Sequence[str] | None = None,
         creates: str | None = None,
         touch: str | None = None,
+        secrets: Mapping[str, str | os.PathLike[str]] | None = None,
         **common: Unpack[Common],
     ):
         if (command is None) == (commands is None):
@@ -121,7 +127,30 @@ class Execute(Resource):
             self.unless = self._words('unless', unless)
         self.creates: str | None = None if creates is None else self._path('creates', creates)
         self.touch: str | None = None if touch is None else self._path('touch', touch)
+        self.secrets = self._secrets(secrets)
         super().__init__(**common)
+
+    def _secrets(self, value: Any) -> dict[str, str]:
+        """Return the absolute path of each secret by its name."""
+        if value is not None and not isinstance(value, Mapping):
+            self._refuse(f'secrets must be a dict of paths by name, not {kind(value)}')
+        found = {}
+        for name, source in (value or {}).items():
+            if not isinstance(name, str) or not _SECRET.fullmatch(name):
+                self._refuse(
+                    f'secrets: {name!r} is not a valid name: use letters, digits, _ . and -'
+                )
+            try:
+                path = os.path.abspath(os.path.expanduser(os.fsdecode(source)))
+            except TypeError:
+                self._refuse(f'secrets: {name} must be the path of a file, not {kind(source)}')
+            if not os.path.isfile(path) or not os.access(path, os.R_OK) or ',' in path:
+                self._refuse(
+                    f'secrets: {name}: {path} must be a file that can be read, without a comma in '
+                    'its path'
+                )
+            found[name] = path
+        return found
 
     @property
     def conditional(self) -> bool:
