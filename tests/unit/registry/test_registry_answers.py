@@ -213,6 +213,14 @@ def test_only_a_registry_s_own_403_says_that_credentials_are_needed(content, ask
     assert ('firewall' in str(error)) is not asks_for_credentials
 
 
+def test_a_rejection_whose_page_is_compressed_is_a_rejection():
+    def answer(exchange):
+        exchange.reply(404, b'\x1f\x8b', Content_Encoding='gzip')
+
+    with case.registry_that(answer) as (host, _):
+        assert type(case.failure_of(case.ask, host)) is registry.NotFoundError
+
+
 def test_a_refusal_to_store_a_manifest_says_which_but_repeats_only_codes():
     def answer(exchange):
         exchange.body()

@@ -53,7 +53,9 @@ def test_a_certificate_that_is_not_trusted_is_named_so(
     if bundle:
         garbage = tmp_path / 'garbage'
         garbage.write_text('no certificate')
-        path = {'authority': authority.certificate, 'garbage': garbage}.get(bundle, '/nowhere')
+        path = {'authority': authority.certificate, 'garbage': garbage}.get(
+            bundle, '/nowhere\x1b[2J'
+        )
         monkeypatch.setenv('REQUESTS_CA_BUNDLE', str(path))
     certificate = authority.issue(*hosts, days=days)
     with case.registry_that(case.has, certificate=certificate, name=name) as (host, asked):

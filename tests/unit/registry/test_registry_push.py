@@ -186,3 +186,22 @@ def test_a_manifest_that_the_registry_stored_under_another_digest_is_not_the_one
             error = case.failure_of(put, host)
             assert type(error) is registry.ProtocolError
             assert case.OTHER in str(error)
+
+
+def test_a_different_digest_of_a_stored_manifest_is_printable_and_short():
+    def answer(exchange):
+        exchange.body()
+        exchange.reply(201, Docker_Content_Digest='sha256:\x9b2J' + 'x' * 30000)
+
+    with case.registry_that(answer) as (host, _), registry.Client(host, tries=1) as client:
+        error = case.failure_of(client.put_manifest, 'team/app', '1.0', case.MANIFEST, case.TYPE)
+    assert type(error) is registry.ProtocolError
+    assert str(error).isprintable()
+    assert len(str(error)) < 600
+
+
+def test_the_name_of_an_image_is_printable_and_short_in_a_message():
+    with case.registry_that(lambda exchange: exchange.reply(404)) as (host, _):
+        error = case.failure_of(case.ask, host, '\x1b[2J' + 'x' * 30000)
+    assert str(error).isprintable()
+    assert len(str(error)) < 600
