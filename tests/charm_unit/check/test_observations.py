@@ -47,3 +47,41 @@ def test_a_password_in_what_a_hook_printed_last_is_masked():
     secret = f'/proc/1/environ {scenarios.PASSWORDS[0]}'
     run = dataclasses.replace(_RUN, output=secret)
     assert scenarios.PASSWORDS[0] not in observations.not_its_fault(run) + observations.error(run)
+
+
+_TRACEBACK = """Traceback (most recent call last):
+  File "/x/agents/unit/charm/hooks/install", line 22, in <module>
+    main()
+  File "/x/agents/unit/charm/lib/charms/reactive/__init__.py", line 75, in main
+    bus.dispatch(restricted=restricted_mode)
+  File "/x/agents/unit/charm/reactive/my_charm.py", line 17, in start_container
+    send(layer.mine.hosts())
+  File "/x/agents/unit/charm/lib/charms/layer/mine.py", line 5, in hosts
+    return hosts[1]
+IndexError: list index out of range
+"""
+
+
+def test_a_hook_that_failed_is_told_with_the_handler_and_its_line():
+    failed = dataclasses.replace(_RUN, output=_TRACEBACK)
+    assert observations.error(failed) == (
+        'install ended in error: IndexError: list index out of range '
+        '(reactive/my_charm.py:17, in start_container)'
+    )
+    logged = dataclasses.replace(
+        _RUN, output='IndexError: list index out of range\n', log=[('ERROR', _TRACEBACK)]
+    )
+    assert observations.error(logged).endswith('(reactive/my_charm.py:17, in start_container)')
+    without = _TRACEBACK.replace('reactive/my_charm.py', 'other/my_charm.py')
+    assert observations.error(dataclasses.replace(_RUN, output=without)).endswith(
+        '(lib/charms/layer/mine.py:5, in hosts)'
+    )
+
+
+def test_an_unknown_field_of_a_pod_spec_is_told_with_the_juju_that_takes_it():
+    output = 'ERROR json: unknown field "fsGroup"\n'
+    seen = observations.error(dataclasses.replace(_RUN, output=output))
+    assert seen == (
+        'install ended in error: ERROR json: unknown field "fsGroup" '
+        '(Juju before 2.6 accepts it unchecked: --juju 2.5)'
+    )

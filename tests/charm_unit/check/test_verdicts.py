@@ -158,3 +158,59 @@ def test_a_hook_that_hangs_is_ended_and_what_it_printed_is_shown(check):
     assert done.returncode == 1
     assert '✗ sends the pod spec with the image that is attached: install timed out' in done.stdout
     assert 'Output of install until the time limit:\nasking the cloud' in done.stdout
+
+
+_HANDLERS = """
+from charms.reactive import set_flag, when, when_not
+
+@when('layer.docker-resource.web.availble', 'database.available', 'config.set.port')
+@when_not('charm.started')
+def start():
+    set_flag('charm.started')
+
+@when('charm.stared')
+def report():
+    pass
+"""
+
+
+def test_a_charm_that_sends_nothing_with_nothing_to_wait_for_is_at_fault(check):
+    charm = check.charm("read('web')")
+    verdicts = check.verdicts(charm)
+    assert failing(verdicts) == {'sends'}
+    assert verdicts['sends'][1] == (
+        'no pod spec was sent, and no relation or option is missing; '
+        'status waiting: installing agent'
+    )
+
+
+def test_flags_that_no_hook_sets_are_named_with_the_nearest(check):
+    charm = check.charm("read('web'); status('active')", requires=('database',))
+    (charm / 'reactive').mkdir()
+    (charm / 'reactive' / 'small.py').write_text(_HANDLERS)
+    (charm / 'lib' / 'charms' / 'layer').mkdir()
+    (charm / 'lib' / 'charms' / 'layer' / 'docker_resource.py').touch()
+    mark, seen = check.verdicts(charm)['sends']
+    assert mark == '✗'
+    assert (
+        'handlers wait for flags that no hook sets: layer.docker-resource.web.availble '
+        '(is it layer.docker-resource.web.available?), charm.stared'
+    ) in seen
+    # without the misspelt flag, it may wait for the relation
+    file = charm / 'reactive' / 'small.py'
+    file.write_text(_HANDLERS.replace('availble', 'available'))
+    assert check.verdicts(charm)['sends'][0] == '–'
+
+
+def test_an_image_that_no_hook_asks_for_is_told_how_to_fetch(check):
+    charm = check.charm("status('active')")
+    (charm / 'lib' / 'charms' / 'layer').mkdir()
+    (charm / 'lib' / 'charms' / 'layer' / 'docker_resource.py').touch()
+    verdicts = check.verdicts(charm)
+    remedy = (
+        'no hook calls resource-get for it: add `auto-fetch: true` to it in metadata.yaml, '
+        "or call fetch('web')"
+    )
+    assert verdicts['sends'][0] == '✗'
+    assert remedy in verdicts['sends'][1]
+    assert verdicts['missing'] == ('–', f'{remedy}; status active without a message')

@@ -24,7 +24,7 @@ def missing(observed: observations.Observations) -> str:
         return observations.status(step)
     if not observed.requested:
         raise observations.NotCheckedError(
-            f'no hook calls resource-get for it; {observations.status(step)}'
+            f'{observed.not_requested()}; {observations.status(step)}'
         )
     if deployed.pod_spec is None and deployed.status == step.status:
         raise observations.NotCheckedError(observed.waiting_for())
@@ -42,12 +42,13 @@ def sends(observed: observations.Observations) -> str:
             else observations.CheckFailedError(observations.error(deployed.failed))
         )
     if deployed.pod_spec is None:
-        if deployed.status[0] == 'active' and not observed.missing_setup():
-            raise observations.CheckFailedError(observed.waiting_for())
+        fault = observed.nothing_to_wait_for()
+        if fault:
+            raise observations.CheckFailedError(fault)
         raise observations.NotCheckedError(observed.waiting_for())
     if not observed.requested and not in_pod_spec.has_image(deployed.pod_spec, image):
         raise observations.NotCheckedError(
-            'no hook calls resource-get for it, and the pod spec is sent without it'
+            f'the pod spec is sent without it, and {observed.not_requested()}'
         )
     observations.require_image(deployed, image, 'after the deployment with it')
     if observed['missing'].step('deploy').failed:

@@ -3,7 +3,7 @@
 import re
 import typing
 
-from charm_unit._check import charm_setup, in_pod_spec, scenarios
+from charm_unit._check import awaited_flags, charm_setup, in_pod_spec, scenarios
 from charm_unit._unit import charm, runs
 
 _NO_MODULE = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
@@ -14,6 +14,13 @@ _KUBERNETES = re.compile(
 )
 """Found in the last line of a hook that needs the API of Kubernetes."""
 _DENIED = re.compile(r"PermissionError: \[Errno 13\] Permission denied: '(/[^']+)'")
+_FRAME = re.compile(
+    r'^ *File "[^"]*/agents/unit/charm/((?:reactive|lib|hooks/relations)/[^"]+)", '
+    r'line (\d+), in (\S+)',
+    re.MULTILINE,
+)
+_OF_OTHERS = ('lib/charms/reactive', 'lib/charmhelpers', 'lib/charms/layer/__init__')
+_UNKNOWN_FIELD = re.compile('json: unknown field "[^"]*"')
 WAITING = ('blocked', 'waiting')
 
 
@@ -74,6 +81,39 @@ class Observations:
         """Return what the charm waits for, from its status and from what it was not given."""
         return waiting_for(self.deployed.status, self.missing_setup())
 
+    def not_requested(self) -> str:
+        """Return what to do if no hook asks for the image."""
+        resource = self.subject.resource
+        remedy = awaited_flags.how_to_fetch(self.subject.built, resource)
+        return 'no hook calls resource-get for it' + (f': {remedy}' if remedy else '')
+
+    def nothing_to_wait_for(self) -> str:
+        """Return why no pod spec was sent if the charm has all that it may wait for, or ''.
+
+        A charm that says itself that it waits for something has a reason, unless its handlers
+        wait for a flag that is misspelt.
+        """
+        was_set = {
+            flag
+            for scenario in self.all
+            for run in scenario.runs
+            for flag in run.flags_set | run.flags_transient
+        }
+        flags = awaited_flags.never_set(self.subject.built, was_set)
+        says_so = self.deployed.status[0] in WAITING and any(
+            run.statuses for run in self['attached'].runs
+        )
+        if (self.missing_setup() or says_so) and not awaited_flags.has_misspelt(flags):
+            return ''
+        reasons = [
+            'no pod spec was sent'
+            + ('' if self.missing_setup() else ', and no relation or option is missing'),
+            *([] if self.requested else [self.not_requested()]),
+            *([f'handlers wait for flags that no hook sets: {", ".join(flags)}'] if flags else []),
+            status(self.deployed),
+        ]
+        return '; '.join(reasons)
+
     def missing_setup(self) -> list[str]:
         """Return relations, options and files that the charm declares and was not given."""
         return missing_setup(self.subject.built, self.subject.setup)
@@ -83,7 +123,7 @@ def waiting_for(status: tuple[str, str], lacking: typing.Sequence[str]) -> str:
     """Return what a charm waits for, from its status and from what it was not given."""
     state, message = status
     words = '; '.join(lacking)
-    if state in WAITING and message:
+    if state in WAITING and message and message != 'installing agent':
         return f'it waits for: {message}' + (f' ({words})' if words else '')
     return f'no pod spec was sent; {status_words(status)}' + (
         f' (it may wait for something that it was not given: {words})' if words else ''
@@ -128,7 +168,27 @@ def error(run: runs.Run) -> str:
     last = masked(printed[-1].strip()) if printed else '(no output)'
     if run.timed_out:
         return f'{run.hook} timed out after {run.seconds:.0f} s; its last output: {last}'
-    return f'{run.hook} ended in error: {last}'
+    where = _where(run)
+    place = f' ({where})' if where else ''
+    return f'{run.hook} ended in error: {last}{_hint(last)}{place}'
+
+
+def _where(run: runs.Run) -> str:
+    """Return the file, the line and the function of the charm in which a hook failed, or ''."""
+    text = '\n'.join([*(message for _level, message in run.log), run.output])
+    frames = _FRAME.findall(text)
+    own = [frame for frame in frames if not frame[0].startswith(_OF_OTHERS)]
+    handlers = [frame for frame in own if frame[0].startswith('reactive/')]
+    for file, line, function in (handlers or own)[-1:]:
+        return f'{file}:{line}, in {function}'
+    return ''
+
+
+def _hint(text: str) -> str:
+    """Return what to do about an error of a hook tool, or ''."""
+    if _UNKNOWN_FIELD.search(text):
+        return ' (Juju before 2.6 accepts it unchecked: --juju 2.5)'
+    return ''
 
 
 def not_its_fault(run: runs.Run) -> str:

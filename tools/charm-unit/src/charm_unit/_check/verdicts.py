@@ -25,7 +25,7 @@ _Check = typing.Callable[[observations.Observations], str]
 REQUIREMENTS: dict[str, tuple[str, _Check]] = {
     'missing': ('says which image is missing', checks.missing),
     'sends': ('sends the pod spec with the image that is attached', checks.sends),
-    'again': ('attaching the same image again changes nothing', checks.again),
+    'again': ('a refresh without a new image does not change the pod spec', checks.again),
     'another': (
         'a different image reaches the pod spec in the hooks that follow',
         checks.another,
