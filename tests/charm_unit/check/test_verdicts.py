@@ -146,9 +146,9 @@ def test_what_the_machine_lacks_is_not_the_charms_fault(check):
     verdicts = check.verdicts(check.charm('import no_such_module'))
     assert not failing(verdicts)
     assert 'imports the module no_such_module, which is missing' in verdicts['sends'][1]
-    verdicts = check.verdicts(check.charm("call('storage-get')"))
+    verdicts = check.verdicts(check.charm("call('juju-reboot')"))
     assert not failing(verdicts)
-    assert verdicts['sends'] == ('–', 'it calls storage-get, which is not simulated')
+    assert verdicts['sends'] == ('–', 'it calls juju-reboot, which is not simulated')
     assert failing(check.verdicts(check.charm('raise SystemExit(1)'))) == {'sends'}
 
 
