@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 import shutil
 import sqlite3
 import stat
@@ -48,6 +49,8 @@ class Agent:
         self.pending: list[tuple[str, dict[str, typing.Any]]] = []
         """The hooks that are still to run, the one that failed first, each with its relation."""
         self.options: dict[str, typing.Any] = {}
+        self.is_dying = False
+        """Whether the hooks that are pending are its last."""
         self.timeout: float = 0
         self.command_prefix: typing.Sequence[str] = ()
         self.record_processes = True
@@ -154,6 +157,8 @@ class Agent:
 
     def queue(self, *hooks: str, **options: typing.Any) -> None:
         """Have these hooks run in turn, with the options of `run`."""
+        if self.is_dying:
+            raise errors.UsageError(f'{self.model.unit} is removed')
         self.pending += [(hook, options) for hook in hooks]
 
     def run_pending(self, check: bool) -> list[runs.Run]:
@@ -162,6 +167,7 @@ class Agent:
         while self.pending:
             hook, options = self.pending[0]
             _update_members(hook, **options)
+            self._attach_storage(hook, **options)
             # Juju passes over a hook that the charm does not have.
             if self.has(hook):
                 done.append(self.run(hook, **options))
@@ -170,10 +176,42 @@ class Agent:
                     if check:
                         raise errors.HookFailedError(done[-1])
                     break
-            self.pending.pop(0)
-            if hook.endswith('-relation-broken'):
-                self.model.relations.pop(options['relation'].id, None)
+            self._finish()
         return done
+
+    def _finish(self) -> None:
+        """Forget the hook that ran, and what is gone with it."""
+        hook, options = self.pending.pop(0)
+        if hook.endswith('-relation-broken'):
+            self.model.relations.pop(options['relation'].id, None)
+        elif hook.endswith('-storage-detaching'):
+            self.model.storage.pop(options['storage'].id, None)
+
+    def _attach_storage(
+        self, hook: str, storage: 'model.Storage | None' = None, **_: typing.Any
+    ) -> None:
+        if storage and hook.endswith('-storage-attached'):
+            storage.location.mkdir(parents=True, exist_ok=True)
+            self.model.storage[storage.id] = storage
+
+    def declared_storage(self) -> list[model.Storage]:
+        """Return what Juju attaches to the unit: the least number of each that is declared."""
+        found: list[model.Storage] = []
+        for name, entry in charm.BuiltCharm(self.folders.charm).storage.items():
+            least = str((entry.get('multiple') or {}).get('range', 1))
+            for _ in range(int(re.split('[-+]', least)[0])):
+                number = len(found)
+                location = self.folders.root / 'storage' / name / str(number)
+                found.append(model.Storage(f'{name}/{number}', entry['type'], location))
+        return found
+
+    def lose_files(self) -> None:
+        """Replace all that hooks have written by the charm as it is shipped."""
+        for folder in (self.folders.agent, self.folders.root / 'home', self.folders.root / 'tmp'):
+            shutil.rmtree(folder)
+        self.folders.make()
+        self._shipped = []
+        self.install_charm(self.built)
 
     def run_first(self, hook: str, check: bool) -> runs.Run:
         """Run a hook before those that wait; raise HookFailedError, if to `check`."""
@@ -190,7 +228,7 @@ class Agent:
     def resolve(self) -> None:
         """Forget the hook that failed."""
         if self.failed:
-            self.pending.pop(0)
+            self._finish()
             self.failed = None
 
     def run(
@@ -201,13 +239,21 @@ class Agent:
         remote_unit: str = '',
         departing_unit: str = '',
         action: 'context.Action | None' = None,
+        storage: 'model.Storage | None' = None,
     ) -> runs.Run:
         """Run a hook, or an action, now; return what it did."""
         self.model.options = self.config
         self.model.bindings = charm.BuiltCharm(self.folders.charm).bindings
         self._place_resources()
         now = context.HookContext(
-            self.model, hook, self.juju, relation, remote_unit, departing_unit, action
+            self.model,
+            hook,
+            self.juju,
+            relation,
+            remote_unit,
+            departing_unit,
+            action,
+            storage,
         )
         before, status_before = self.flags(), self.model.status
         result = self._start(now)

@@ -61,6 +61,16 @@ class JujuVersion:
         return self.numbers >= (2, 8, 0)
 
     @property
+    def has_remove_hook(self) -> bool:
+        """Whether the last hook of a unit is remove, and not stop."""
+        return self.numbers >= (2, 8, 0)
+
+    @property
+    def keeps_unit_state(self) -> bool:
+        """Whether the controller knows which hooks a unit has run."""
+        return self.numbers >= (2, 8, 0)
+
+    @property
     def has_secrets(self) -> bool:
         """Whether there are the tools for secrets, and relation-model-get."""
         return self.numbers >= (3, 0, 0)

@@ -102,10 +102,20 @@ class Relations:
         self._queue(relation, 'joined', unit)
         self._queue(relation, 'changed', unit)
 
-    def _queue(self, relation: model.Relation, happened: str, unit: str = '') -> None:
+    def queue_removal(self) -> None:
+        """Queue the hooks of a unit that leaves all its relations."""
+        own = self._agent.model.unit
+        for relation in self._known.values():
+            for unit in sorted(relation.members):
+                self._queue(relation, 'departed', unit, own)
+            self._agent.queue(f'{relation.endpoint}-relation-broken', relation=relation)
+
+    def _queue(
+        self, relation: model.Relation, happened: str, unit: str = '', leaver: str = ''
+    ) -> None:
         """Queue a hook; one without a unit is about the remote application."""
         hook = f'{relation.endpoint}-relation-{happened}'
-        departing = unit if happened == 'departed' else ''
+        departing = (leaver or unit) if happened == 'departed' else ''
         self._agent.queue(hook, relation=relation, remote_unit=unit, departing_unit=departing)
 
     def depart(self, endpoint: str, unit: str, hooks: bool) -> None:

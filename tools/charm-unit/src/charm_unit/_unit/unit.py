@@ -271,6 +271,7 @@ class Unit:
         )
         self._relations.queue_created()
         self._agent.queue('config-changed', 'start')
+        self._queue_storage('attached', self._agent.declared_storage())
         self._relations.queue_all()
         return self._agent.run_pending(self.check)
 
@@ -399,6 +400,42 @@ class Unit:
         """
         self._relations.remove(endpoint, self._deployed)
         return self._agent.run_pending(self.check)
+
+    def remove(self) -> list[Run]:
+        """Remove the unit: its storage is detached, its relations are broken, then it is stopped.
+
+        No hook runs in it after these. Raises UsageError if it is not deployed.
+        """
+        if not self._deployed:
+            raise errors.UsageError(f'{self.name} is not deployed')
+        self._queue_storage('detaching', self._model.storage.values())
+        self._relations.queue_removal()
+        self._agent.queue('stop')
+        if self._juju.has_remove_hook:
+            self._agent.queue('remove')
+        self._agent.is_dying = True
+        return self._agent.run_pending(self.check)
+
+    def _queue_storage(self, happened: str, storage: typing.Iterable[model.Storage]) -> None:
+        for instance in storage:
+            name = instance.id.partition('/')[0]
+            self._agent.queue(f'{name}-storage-{happened}', storage=instance)
+
+    def restart_operator(self, *, lose_storage: bool = False) -> list[Run]:
+        """Restart the operator's pod, with its volume, or without it if `lose_storage`.
+
+        What hooks wrote is lost with the volume: the reactive flags, too. Since Juju 2.8 the
+        controller keeps which hooks have run: none follows. Before, the unit is installed again.
+        """
+        if not lose_storage:
+            return []
+        self._agent.lose_files()
+        if not self._deployed or self._juju.keeps_unit_state:
+            return []
+        for relation in self._model.relations.values():
+            relation.members.clear()
+        self._deployed = False
+        return self.deploy()
 
     def become_leader(self) -> list[Run]:
         """Elect the unit as leader of its application."""
