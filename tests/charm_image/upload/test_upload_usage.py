@@ -19,7 +19,7 @@ pytestmark = pytest.mark.holds('uploads')
         ('docker://nginx:latest', 'is a URL'),
         ('https://registry.example/nginx', '--from='),
         (f'docker-daemon:{ABSENT}', f'--image={ABSENT}'),
-        ('oci-archive:my.rock', '--image=my.rock'),
+        ('oci-archive:my.rock', "'my.rock' does not exist"),
         ('sha256:70aa', '64 hexadecimal digits'),
         ('sha256:' + 65 * 'a', '64 hexadecimal digits'),
         ('sha512:' + 128 * 'a', 'the one that begins with "sha256:"'),

@@ -172,7 +172,7 @@ def test_an_engine_is_named_by_its_url(uploader):
     ('method', 'value', 'message'),
     [
         ('upload_image', 'nginx://x', r"use copy_image\(…, 'REGISTRY/NAME@sha256:…'\)"),
-        ('upload_image', 'oci:image', r"leave out 'oci:': upload_image\(…, 'image'\)"),
+        ('upload_image', 'oci:image', "'image' does not exist"),
         ('copy_image', 'docker://a/b', r"leave out 'docker://': copy_image\(…, 'a/b'\)"),
         ('copy_image', 'u:pass@a/b', 'leave out the credentials'),
         ('resume', '../x', 'is not a valid name'),

@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import os
 import urllib.parse
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from charm_image import _errors, _progress
 from charm_image._progress import Progress
@@ -98,29 +98,40 @@ class Uploader:
         resource: str,
         path: str | os.PathLike[str],
         *,
+        architectures: Collection[str] = ('all',),
         progress: _Callback | None = None,
         review_timeout: float = _REVIEW_TIMEOUT,
     ) -> Result:
         """Upload a file as a revision of a resource of type `file`.
 
+        Args:
+            charm: the name of the charm
+            resource: the name of the resource
+            path: the path of the file
+            architectures: Charmhub's names of those that the file is for
+            progress: see the class
+            review_timeout: see the class
+
         Raises:
+            ArgumentError: an architecture is not one of Charmhub's.
             NotFoundError: there is no such charm or resource.
             WrongTypeError: the resource is not of this type.
             UploadError: the file cannot be read, changed meanwhile, or Charmhub did not take it.
         """
         path = os.fspath(path)
+        names = values.parse_architectures(','.join(architectures) or 'all', self._spell)
         with (
             resource_upload.opened(path) as file,
             self._uploading(charm, resource, progress, review_timeout) as one,
         ):
-            one.send_file(file, os.path.basename(path))
+            one.send_file(file, os.path.basename(path), names)
         return one.result
 
     def upload_image(
         self,
         charm: str,
         resource: str,
-        image: str,
+        image: str | Sequence[str],
         *,
         progress: _Callback | None = None,
         review_timeout: float = _REVIEW_TIMEOUT,
@@ -132,7 +143,8 @@ class Uploader:
             resource: the name of the resource
             image: the digest or ID of an image in Canonical's registry or in the engine, or the
                 first 12 or more digits of it; or the path of an OCI archive or layout, or of an
-                archive of `docker save`
+                archive of `docker save`, with `:TAG` behind it if it has several images. Several
+                images, each for different platforms, become one revision
             progress: see the class
             review_timeout: see the class
 
@@ -144,9 +156,12 @@ class Uploader:
             RegistryError: Canonical's registry did not take it.
             UploadError: the image does not exist, or Charmhub did not take it.
         """
-        name = values.parse_image(image, self._spell)
+        given = [image] if isinstance(image, str) else image
+        names = [values.parse_image(each, self._spell) for each in given]
+        if not names:
+            raise _errors.ArgumentError('give at least one image')
         with self._uploading(charm, resource, progress, review_timeout) as one:
-            one.send_image(name)
+            one.send_image(names)
         return one.result
 
     def copy_image(

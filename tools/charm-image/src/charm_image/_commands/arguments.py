@@ -18,6 +18,7 @@ examples:
   charm-upload-resource my-charm my-data --filepath=data.tar.gz
   charm-upload-resource my-charm my-image --image=70aa8983ec5c
   charm-upload-resource my-charm my-image --image=my-rock_1.0_amd64.rock
+  charm-upload-resource my-charm my-image --image=amd64.rock --image=arm64.rock
   charm-upload-resource my-charm my-image --from=docker.io/library/nginx@sha256:…
 
 environment:
@@ -133,9 +134,11 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument(
         '--image',
         metavar='DIGEST',
+        action='append',
         type=checked(values.parse_image),
         help='upload an image (resources of type oci-image): its digest or ID, or the first 12 or '
-        "more digits, in Canonical's registry or the local engine; or an OCI archive or layout",
+        "more digits, in Canonical's registry or the local engine; or an OCI archive or layout, "
+        'as PATH or PATH:TAG; several times, for images for one platform each',
     )
     what.add_argument(
         '--from',
@@ -150,6 +153,14 @@ def _parser() -> argparse.ArgumentParser:
         metavar='UPLOAD_ID',
         type=checked(values.parse_name),
         help='resume waiting for the review of an earlier upload',
+    )
+    parser.add_argument(
+        '--arch',
+        metavar='NAME',
+        action='append',
+        type=checked(values.parse_architectures),
+        help='an architecture that the file is for, as Charmhub names it: repeatable, or with '
+        'commas; only with --filepath (default: all)',
     )
     add_common(parser, 'the review', 'the revision')
     return parser
@@ -171,4 +182,6 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         parser.error(f'unknown argument {unknown[0]!r}{hint}')
     if (args.filepath, args.image, args.source, args.resume) == (None,) * 4:
         parser.error('one of --filepath, --image, --from and --resume is required')
+    if args.arch and args.filepath is None:
+        parser.error('--arch is only for --filepath: an image says itself what it is for')
     return args

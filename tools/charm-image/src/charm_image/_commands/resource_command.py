@@ -49,6 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _upload(args: argparse.Namespace, **options: Any) -> upload.Result:
     with output.Uploader() as uploader:
         if args.filepath is not None:
+            if args.arch:
+                options['architectures'] = ','.join(args.arch).split(',')
             return uploader.upload_file(args.charm, args.resource, args.filepath, **options)
         if args.image is not None:
             return uploader.upload_image(args.charm, args.resource, args.image, **options)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from charm_image import _errors
 from charm_image._oci import images
@@ -145,7 +145,7 @@ def make(
     """
     manifests = [_manifest(config, blobs, sources or {}) for config in configs]
     if len(manifests) > 1:
-        manifests.append(_manifest_list(configs, manifests))
+        manifests.append(make_list(configs, manifests))
     return manifests
 
 
@@ -168,18 +168,31 @@ def _layer(blob: images.Blob, source: str, diff_id: str) -> dict[str, Any]:
     return {**descriptor, 'annotations': {SOURCE: source}}
 
 
-def _manifest_list(configs: Sequence[images.Config], manifests: Sequence[Manifest]) -> Manifest:
+class Leaf(Protocol):
+    """The manifest of an image for one platform."""
+
+    @property
+    def content(self) -> bytes:
+        """The manifest, as it is stored."""
+
+    @property
+    def media_type(self) -> str:
+        """The type of its content."""
+
+
+def make_list(configs: Sequence[images.Config], leaves: Sequence[Leaf]) -> Manifest:
+    """Return the manifest list of images, each with its configuration."""
     content = {
         'schemaVersion': 2,
         'mediaType': _MANIFEST_LIST,
         'manifests': [
             {
-                'mediaType': _MANIFEST,
-                'size': len(manifest.content),
-                'digest': manifest.digest,
+                'mediaType': leaf.media_type,
+                'size': len(leaf.content),
+                'digest': images.digest(leaf.content),
                 'platform': config.platform,
             }
-            for config, manifest in zip(configs, manifests, strict=True)
+            for config, leaf in zip(configs, leaves, strict=True)
         ],
     }
     return Manifest(_json(content), _MANIFEST_LIST)

@@ -69,6 +69,16 @@ class RemoteImage:
         """Diff IDs of the layers of each platform, from the lowest up."""
         return tuple(platform.config.diff_ids for platform in self.platforms)
 
+    @property
+    def leaves(self) -> tuple[registry.Manifest, ...]:
+        """The manifest of each platform, in the order of `platforms`."""
+        by_config = {}
+        for manifest in self.manifests:
+            content = images.parse_json(manifest.content, 'the manifest')
+            if 'manifests' not in content:
+                by_config[content['config']['digest']] = manifest
+        return tuple(by_config[platform.config.digest] for platform in self.platforms)
+
     def contents(self) -> images.Contents:
         """Return its configurations."""
         configs = tuple(platform.config for platform in self.platforms)

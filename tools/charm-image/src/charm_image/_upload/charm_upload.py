@@ -112,9 +112,9 @@ def _upload_one(
     """Upload a resource; return whether there is something to upload."""
     if choice and choice.kind == 'file':
         with resource_upload.opened(choice.value) as file:
-            one.send_file(file, choice.value.rpartition('/')[2])
+            one.send_file(file, choice.value.rpartition('/')[2], ['all'])
     elif choice and choice.kind == 'image':
-        one.send_image(values.parse_image(choice.value, spell))
+        one.send_image([values.parse_image(choice.value, spell)])
     elif choice:
         one.copy_image(values.parse_source(choice.value, spell))
     elif declared.error:

@@ -163,7 +163,9 @@ class _Reader:
                 self._add(file, source.of(file))
             source.end()
         if contents is None:
-            contents = self._documents.contents()
+            # of an engine only the export says what it has; an archive may have other images, too
+            from_engine = isinstance(self._image, local_image.LocalImage)
+            contents = self._documents.contents() if from_engine else self._image.contents()
             self._add_known_layers(contents.configs)
         for diff_id in sorted(self._diff_ids - self.blobs.keys()):
             raise _errors.InvalidImageError(

@@ -11,12 +11,12 @@ import stat
 import sys
 import types
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, BinaryIO, Literal, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
 
 from charm_image import _errors, _progress
 from charm_image._oci import images
 from charm_image._upload import architectures as charmhub
-from charm_image._upload import canonical_registry, checks, comparison, pushed, values
+from charm_image._upload import canonical_registry, checks, combination, comparison, pushed, values
 from charm_image._upload import store as stores
 from container_image import reference as references
 from container_image import registry
@@ -95,8 +95,8 @@ class ResourceUpload:
         self._settings, self._store, self._report = settings, settings.store, report
         self._types = types
 
-    def send_file(self, file: BinaryIO, name: str) -> None:
-        """Upload an opened file, and wait for its revision."""
+    def send_file(self, file: BinaryIO, name: str, architectures: Sequence[str]) -> None:
+        """Upload an opened file for some architectures, and wait for its revision."""
         self._check('file')
         name = name if name.isprintable() else repr(name)
         before = os.fstat(file.fileno())
@@ -108,16 +108,53 @@ class ResourceUpload:
         after = os.fstat(file.fileno())
         if (before.st_mtime_ns, before.st_size) != (after.st_mtime_ns, after.st_size):
             raise _errors.FileChangedError(*_CHANGED)
-        self._create_revision(upload_id, ['all'])
+        self._create_revision(upload_id, architectures)
 
-    def send_image(self, name: values.ImageName) -> None:
-        """Upload an image of this machine or Canonical's registry, and wait for its revision."""
+    def send_image(self, names: Sequence[values.ImageName]) -> None:
+        """Upload an image of this machine or Canonical's registry, and wait for its revision.
+
+        Several images, each for different platforms, become one.
+        """
         self._check('oci-image')
         with self._registry() as remote:
-            digest, architectures, indexed = self._find_or_push(remote, name)
-        missing = tuple(name for name in indexed if name not in architectures)
-        self._note_architectures(architectures, missing, in_archive=bool(name.path))
+            if len(names) > 1:
+                platforms = [each for name in names for each in self._platforms(remote, name)]
+                combination.check(platforms)
+            found = [self._find_or_push(remote, name) for name in names]
+            digest = found[0][0]
+            if len(names) > 1 and not self._settings.dry_run:
+                digests = [each for each, _, _ in found]
+                digest = combination.combine(remote.client, remote.repository, digests)
+                self._report.report('uploaded', f'Images combined, new remote digest: {digest}')
+        architectures = list(dict.fromkeys(name for _, names, _ in found for name in names))
+        missing = [
+            name
+            for name in dict.fromkeys(name for _, _, indexed in found for name in indexed)
+            if name not in architectures
+        ]
+        self._note_architectures(architectures, missing, in_archive=any(n.path for n in names))
         self._send_reference(digest, architectures)
+
+    def _platforms(
+        self, remote: canonical_registry.Repository, name: values.ImageName
+    ) -> Sequence[Mapping[str, Any]]:
+        """Return the platforms of an image, wherever it is, without reading its layers."""
+        if name.long and (found := remote.find(name.long)):
+            from charm_image._oci import remote_image
+
+            manifest = remote.client.get_manifest(remote.repository, found)
+            image = remote_image.read(remote.client, remote.repository, manifest)
+            return [config.platform for config in image.contents().configs]
+        if name.path:
+            from charm_image._oci import archives
+
+            contents = archives.open(name.path, name.tag).contents()
+            return [config.platform for config in contents.configs]
+        with contextlib.ExitStack() as stack:
+            local = self._local(stack, name)
+            if local.variants:
+                return [variant.platform for variant in local.variants if variant.available]
+            return [dict(zip(('os', 'architecture'), local.platform, strict=True))]
 
     def copy_image(self, reference: references.Reference) -> None:
         """Copy an image from its registry, and wait for its revision."""
@@ -236,7 +273,7 @@ class ResourceUpload:
             if name.path:
                 from charm_image._oci import archives
 
-                image = archives.open(name.path)
+                image = archives.open(name.path, name.tag)
             else:
                 image = local = self._local(stack, name)
                 for known in dict.fromkeys((local.id, *local.repo_digests)):

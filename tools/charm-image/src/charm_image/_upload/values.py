@@ -6,7 +6,6 @@ Messages name the ways to upload with a `Spell`: as methods of `Uploader`, or as
 from __future__ import annotations
 
 import dataclasses
-import os
 import re
 from typing import Protocol
 
@@ -14,7 +13,10 @@ from charm_image import _errors
 from charm_image._oci import images
 from container_image import reference as references
 
-_ENDINGS = ('.rock', '.oci', '.tar', '.tar.gz', '.tgz', '.tar.zst')
+#: Charmhub's names of architectures; `all` is for files that are for all of them.
+ARCHITECTURES = ('all', 'amd64', 'arm64', 'armhf', 'i386', 'ppc64el', 'riscv64', 's390x')
+
+_ENDINGS = ('.rock', '.oci', '.tar', '.tar.gz', '.tgz', '.tar.zst', '.tar.xz', '.tar.bz2')
 
 
 class Spell(Protocol):
@@ -32,12 +34,14 @@ class Spell(Protocol):
 class ImageName:
     """An image by its full digest, the first digits of it, or the path of an archive or layout.
 
-    `reference` is the full reference, if the digest came with a name.
+    `tag` chooses one of several images in an archive. `reference` is the full reference, if the
+    digest came with a name.
     """
 
     long: str = ''
     short: str = ''
     path: str = ''
+    tag: str = ''
     reference: references.Reference | None = None
 
 
@@ -74,11 +78,26 @@ def parse_image(value: str, spell: Spell = as_method) -> ImageName:
         return ImageName(long=full)
     if short := images.short_digest(digest):
         return ImageName(short=short)
-    if os.path.exists(value):
-        return ImageName(path=value)
+    from charm_image._oci import archives
+
+    if place := archives.locate(value):
+        return ImageName(path=place[0], tag=place[1])
     if named := _named(value):
         return ImageName(long=named.digest, reference=named)
     raise _errors.ArgumentError(_instead(value, spell))
+
+
+def parse_architectures(value: str, spell: Spell = as_method) -> list[str]:
+    """Return Charmhub's names of architectures, with commas between them, checked."""
+    names = list(dict.fromkeys(value.split(',')))
+    if 'all' in names and len(names) > 1:
+        raise _errors.ArgumentError("'all' stands alone: it is for every architecture")
+    for name in names:
+        if name not in ARCHITECTURES:
+            raise _errors.ArgumentError(
+                f'{name!r} is not an architecture of Charmhub: {", ".join(ARCHITECTURES)}'
+            )
+    return names
 
 
 def _named(value: str) -> references.Reference | None:
@@ -153,7 +172,9 @@ def _instead(value: str, spell: Spell) -> str:
             'leave out the credentials: give the digest of an image, or the path of an archive; '
             f'to copy from a registry, use {elsewhere}'
         )
-    if colon and transport in ('oci', 'oci-archive', 'docker-archive', 'dir', 'docker-daemon'):
+    if colon and transport in ('oci', 'oci-archive', 'docker-archive', 'dir'):
+        return f'{path!r} does not exist'
+    if colon and transport == 'docker-daemon':
         return f'leave out {transport + colon!r}: {spell("image", path)}'
     if transport == 'sha256':
         return 'a digest has 64 hexadecimal digits after "sha256:"; give at least the first 12'

@@ -1,0 +1,45 @@
+"""Combines images for one platform each, such as rocks, into one for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from charm_image import _errors
+from charm_image._oci import manifests, remote_image
+from charm_image._oci.platforms import Platform
+from container_image import registry
+
+
+def check(platforms: Iterable[Mapping[str, Any]]) -> None:
+    """Raise InvalidImageError if two images are for the same platform."""
+    seen: set[Platform | None] = set()
+    for platform in map(Platform.of, platforms):
+        if platform in seen:
+            raise _errors.InvalidImageError(
+                f'two of the images are for {platform}: give one image for each platform'
+            )
+        seen.add(platform)
+
+
+def combine(client: registry.Client, repository: str, digests: Sequence[str]) -> str:
+    """Store the manifest list of images that the registry has; return its digest.
+
+    It is the same whatever the order of the images. Raises as `check`, and RegistryError.
+    """
+    found = []
+    for digest in dict.fromkeys(digests):
+        manifest = client.get_manifest(repository, digest)
+        found.append(remote_image.read(client, repository, manifest))
+    check(config.platform for image in found for config in image.contents().configs)
+    leaves = sorted(
+        (
+            (config, manifest)
+            for image in found
+            for config, manifest in zip(image.contents().configs, image.leaves, strict=True)
+        ),
+        key=lambda leaf: str(Platform.of(leaf[0].platform)),
+    )
+    made = manifests.make_list([config for config, _ in leaves], [leaf for _, leaf in leaves])
+    client.put_manifest(repository, made.digest, made.content, made.media_type)
+    return made.digest
