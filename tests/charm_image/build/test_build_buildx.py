@@ -3,6 +3,7 @@
 import base64
 import json
 import sys
+import tarfile
 
 import pytest
 
@@ -97,6 +98,33 @@ def test_the_builder_is_given_the_context_and_its_result_is_read(cluster, tmp_pa
     # whom the base for that platform runs as
     assert builder.dockerfile.count('USER 0') == builder.dockerfile.count('USER app') == 1
     assert builder.context() == (tmp_path / 'context.tar').read_bytes()
+
+
+@pytest.mark.parametrize('from_image', ['scratch', 'registry.example/base'])
+def test_an_image_of_files_alone_is_assembled_on_what_the_builder_sends(
+    cluster, tmp_path, from_image
+):
+    cluster()
+    bundle = charm_image.ResourceBundle.from_iterator([resources.File('/a', contents='a')])
+    builder = charm_image.DockerBuilder(
+        bundle,
+        from_image,
+        platform=ARM,
+        engines={ARM: 'my-cluster'},
+        output=tmp_path / 'image.tar',
+    )
+    states = [each.state for each in builder.build() if each.step]
+    assert states == ['started', 'done']
+    written = archives.open(tmp_path / 'image.tar')
+    assert written.id == builder.image_id
+    [layers] = written.diff_ids_by_platform
+    base = [] if from_image == 'scratch' else list(BUILT.diff_ids)
+    assert list(layers[:-1]) == base
+    assert (tmp_path / 'context.tar').exists() == bool(base)
+    if base:
+        with tarfile.open(tmp_path / 'context.tar') as tar:
+            assert tar.extractfile('Dockerfile').read() == b'FROM registry.example/base\n'
+            assert tar.getnames() == ['Dockerfile']
 
 
 def test_a_step_that_fails_there_is_reported_as_everywhere(cluster, tmp_path):

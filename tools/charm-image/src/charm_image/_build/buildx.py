@@ -9,17 +9,27 @@ from __future__ import annotations
 import base64
 import binascii
 import collections
+import contextlib
 import json
 import os
 import pathlib
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, Any
 
 from charm_image import _concurrently, _errors, _progress
-from charm_image._build import bases, build_target, builder_reports, events, trace
-from charm_image._oci import images, platforms
+from charm_image._build import (
+    assembly,
+    bases,
+    build_target,
+    builder_reports,
+    context,
+    events,
+    plan,
+    trace,
+)
+from charm_image._oci import images, oci_archive, platforms
 
 INSTALL = (
     'install buildx (apt install docker-buildx, or docker-buildx-plugin from the packages of '
@@ -90,33 +100,64 @@ class BuildxBuild:
     def build(self) -> Iterator[_progress.Progress]:
         """Build it with the builder. Raises the errors of EngineBuild.build."""
         target = self.target
-        instructions = target.plan.instructions(target.settings)
+        with tempfile.TemporaryFile() as archive:
+            if target.plan.has_files_only and target.platform and self._environ is None:
+                yield from self._assemble(target, target.platform, archive)
+                return
+            target.archive(archive)
+            archive.seek(0)
+            yield from self._run(archive, target.plan.instructions(target.settings))
+        self.image_id = self._identify()
+
+    def _assemble(
+        self, target: build_target.Target, platform: platforms.Platform, archive: IO[bytes]
+    ) -> Iterator[_progress.Progress]:
+        """Have the builder send the base, and assemble the image here."""
+        base = None
+        with tempfile.TemporaryFile() as file:
+            if target.settings.from_image != 'scratch':
+                instruction = f'FROM {target.settings.from_image}'
+                context.archive({}, f'{instruction}\n', archive)
+                archive.seek(0)
+                yield from self._run(archive, [(None, instruction)])
+                for _ in self._copy(file):
+                    pass
+                base = oci_archive.SavedImage(file, platform)
+                yield from events.watched('reading the base', base.measure())
+            with contextlib.closing(assembly.Assembly(base, target.settings, platform)) as image:
+                for step in target.plan.steps:
+                    image.apply(step, target.plan)
+                image.finish()
+                with self._result.open('wb') as result:
+                    self.image_id = image.write(result)
+        yield from target.report('started', 'done')
+
+    def _run(
+        self, archive: IO[bytes], instructions: Sequence[tuple[plan.Step | None, str]]
+    ) -> Iterator[_progress.Progress]:
+        """Have the builder build the context in `archive`."""
         follower = events.Follower(instructions)
         reports = builder_reports.BuildKit([text for _, text in instructions])
         last: collections.deque[str] = collections.deque(maxlen=5)
-        with tempfile.TemporaryFile() as archive:
-            target.archive(archive)
-            archive.seek(0)
-            arriving = _progress.Rate('saving the image')
-            for line in self._lines(self._command(), archive):
-                if line is None:
-                    arriving.done = self._result.stat().st_size if self._result.exists() else 0
-                    if arriving.done and (text := arriving.line(events.INTERVAL)):
-                        yield _progress.Progress('saving', text)
-                    continue
-                traced = _traced(line)
-                if traced is None:
-                    last.append(line)
-                for each in traced or ():
-                    for event in reports.follow(each):
-                        yield from follower.follow(event)
+        arriving = _progress.Rate('saving the image')
+        for line in self._lines(self._command(), archive):
+            if line is None:
+                arriving.done = self._result.stat().st_size if self._result.exists() else 0
+                if arriving.done and (text := arriving.line(events.INTERVAL)):
+                    yield _progress.Progress('saving', text)
+                continue
+            traced = _traced(line)
+            if traced is None:
+                last.append(line)
+            for each in traced or ():
+                for event in reports.follow(each):
+                    yield from follower.follow(event)
         if self._process is None or self._process.returncode:
             message = next((each for each in reversed(last) if each.startswith('ERROR')), '')
             reason = message.removeprefix('ERROR: ').removeprefix('failed to solve: ')
             report = {'error': reason or '\n'.join(last) or 'buildx failed without a message'}
             for event in reports.read(report):
                 yield from follower.follow(event)
-        self.image_id = self._identify()
 
     def save(self, output: IO[bytes]) -> Iterator[_progress.Progress]:
         """Write the archive that `docker save` would write of the image."""
