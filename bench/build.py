@@ -1,11 +1,13 @@
 """Measures builds: with charm-image, a handwritten Dockerfile and pyinfra's docker connector.
 
 All build the same content: 2 packages, a user, a directory, 2 commands, 5 files. Packages come
-from a repository in the base image, so that the network is not measured. Requires root, dockerd
-and debootstrap.
+from a repository in the base image, so that the network is not measured. With --tree, there is
+a tree of 20,000 files, too, which Directory copies, or COPY; pyinfra would copy each file alone.
+Requires root, dockerd and debootstrap.
 """
 
 import argparse
+import contextlib
 import io
 import os
 import pathlib
@@ -39,6 +41,7 @@ COPY etc/ /etc/app/
 RUN sha256sum /etc/app/* >/srv/app/sums
 COPY index.html /srv/www/
 """
+COPY_TREE = 'COPY tree/ /srv/tree/\n'
 
 PYINFRA = """\
 from pyinfra.operations import apt, files, server
@@ -55,8 +58,21 @@ files.put(src=CONTEXT + '/index.html', dest='/srv/www/index.html')
 """
 
 
+def make_tree(root):
+    """Write 20,000 files of 1 kB in 200 directories below `root`."""
+    for number in range(20_000):
+        path = pathlib.Path(root, f'{number % 200}', f'{number}.txt')
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f'{number:9}\n' * 100)
+
+
 class Content:
-    """The 5 files; each change makes content that was never built before."""
+    """The 5 files; each change makes content that was never built before.
+
+    `tree` is the directory of the tree, None for none.
+    """
+
+    tree = None
 
     def __init__(self):
         self.files = {f'etc/{number}.conf': f'{number}\n' * 500 for number in range(1, 5)}
@@ -79,6 +95,8 @@ def ours(engine, content, builder):
         if name.startswith('etc/'):
             bundle.add(resources.File(name=f'/etc/app/{name[4:]}', contents=text))
     bundle.add(resources.Execute(command=['sh', '-c', 'sha256sum /etc/app/* >/srv/app/sums']))
+    if content.tree:
+        bundle.add(resources.Directory(name='/srv/tree', source=content.tree))
     bundle.add(resources.File(name='/srv/www/index.html', contents=content.files['index.html']))
     os.environ['DOCKER_BUILDKIT'] = {'classic': '0', 'buildkit': '1'}[builder]
     build = DockerBuilder(
@@ -91,8 +109,12 @@ def ours(engine, content, builder):
 
 def by_hand(engine, content, builder):
     context = io.BytesIO()
+    dockerfile = BY_HAND
     with tarfile.open(fileobj=context, mode='w') as tar:
-        for name, text in {'Dockerfile': BY_HAND, **content.files}.items():
+        if content.tree:
+            dockerfile = BY_HAND.replace('COPY index', f'{COPY_TREE}COPY index')
+            tar.add(content.tree, 'tree')
+        for name, text in {'Dockerfile': dockerfile, **content.files}.items():
             info = tarfile.TarInfo(name)
             info.size = len(text)
             tar.addfile(info, io.BytesIO(text.encode()))
@@ -213,16 +235,23 @@ def main():
         '--repeat', type=int, default=3, help='number of measurements (default: 3)'
     )
     parser.add_argument('--builder', choices=['buildkit', 'classic'], help='default: both')
+    parser.add_argument('--tree', action='store_true', help='with 20,000 files, without pyinfra')
     parser.add_argument('--no-pyinfra', action='store_true', help='leave pyinfra out')
     parser.add_argument('--json', **figures.OPTION)
     options = parser.parse_args()
     costs = []
-    with isolation.network(), engines.running(engines.KINDS['docker']) as engine:
+    directory = contextlib.ExitStack()
+    if options.tree:
+        Content.tree = directory.enter_context(tempfile.TemporaryDirectory())
+        make_tree(Content.tree)
+    with directory, isolation.network(), engines.running(engines.KINDS['docker']) as engine:
         print('making the base', flush=True)
         assert engine.debian_with_packages
         by_hand(engine, Content(), 'buildkit')
         for builder in [options.builder] if options.builder else ['buildkit', 'classic']:
-            ways = [ours, by_hand] if options.no_pyinfra else [ours, by_hand, pyinfra]
+            ways = (
+                [ours, by_hand] if options.no_pyinfra or options.tree else [ours, by_hand, pyinfra]
+            )
             rounds = []
             for number in range(options.repeat):
                 print(f'{builder}: {number + 1} of {options.repeat}', flush=True)
@@ -231,7 +260,9 @@ def main():
             median = {key: statistics.median(each[key] for each in rounds) for key in rounds[0]}
             report(builder, median, {way: sizes[way] for way in ways})
             costs += rows(builder, ways, rounds)
-        versions = [engine.version, figures.version(f'{sys.prefix}/bin/pyinfra', '--version')]
+        versions = [engine.version]
+        if not options.tree:
+            versions.append(figures.version(f'{sys.prefix}/bin/pyinfra', '--version'))
         figures.write(options.json, versions, costs=costs)
 
 

@@ -4,6 +4,7 @@ fab app-server
 fab app-server --from-image=debian:bookworm --tag=mytag --message="HELLO AGAIN!"
 fab app-server --platform=linux/amd64,linux/arm64 --output=app-server.tar
 fab greeter --engine linux/arm64=ssh://me@arm.example.com
+fab site --check-reproducible
 docker run --rm --tty --interactive --publish 8000 myproject:appserver
 """
 
@@ -31,3 +32,23 @@ def app_server(bundle, message='HELLO WORLD!', **kwargs):
 def greeter(bundle, platform):
     """An image for two platforms, which greets from each of them."""
     yield File(name='/greeting', contents=f'Hello from {platform}\n')
+
+
+@docker_container(
+    from_image='busybox:1.37',
+    entrypoint=['httpd', '-f', '-p', '8000'],
+    workdir='/srv/site',
+    user='1000:1000',
+    ports=[8000],
+    stop_signal='SIGTERM',
+)
+def site(bundle):
+    """A tree of files and its web server; it has the same digest on every engine and day."""
+    yield Directory(
+        name='/srv/site',
+        source='site',
+        exclude=['**/*.md'],
+        mode='644',
+        directory_mode='755',
+    )
+    yield Link(name='/srv/site/start.html', to='index.html')

@@ -7,6 +7,8 @@ import time
 
 import pytest
 
+from support import built
+
 IMAGES = pathlib.Path(__file__).parents[3] / 'examples' / 'images'
 
 
@@ -39,6 +41,21 @@ def test_the_app_server_says_which_port_it_has(dockerd, app_server):
     config = dockerd.client.images.get(app_server).attrs['Config']
     assert list(config['ExposedPorts']) == ['8000/tcp']
     assert config['Cmd'] == ['python3', '-m', 'http.server']
+
+
+def test_the_site_is_the_same_each_time_and_serves_its_tree(dockerd):
+    fab = pathlib.Path(sys.executable).with_name('fab')
+    command = [fab, 'site', f'--from-image={dockerd.busybox}', '--check-reproducible']
+    done = subprocess.run(command, cwd=IMAGES, env=dockerd.environ, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert 'both images are the same' in done.stdout
+    image = built.Built(dockerd, done.stdout.splitlines()[-1])
+    assert image.files['/srv/site/start.html'].linkname == 'index.html'
+    assert b'HELLO WORLD!' in image.contents['/srv/site/index.html']
+    assert image.stat('/srv/site/css/site.css') == '0644 0:0'
+    assert '/srv/site/README.md' not in image.files
+    assert image.config['User'] == '1000:1000'
+    assert image.config['WorkingDir'] == '/srv/site'
 
 
 def test_the_program_builds_an_image_with_python(dockerd):
