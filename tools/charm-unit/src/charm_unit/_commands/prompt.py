@@ -225,6 +225,16 @@ class Commands:
         """Make another unit the leader: stop-leading"""
         return self.unit.lose_leadership()
 
+    def do_restart(self, lose_storage: str = '') -> list[runs.Run]:
+        """Restart the operator's pod, with or without its volume: restart [lose-storage]"""
+        if lose_storage not in ('', 'lose-storage'):
+            raise errors.UsageError('usage: restart [lose-storage]')
+        return self.unit.restart_operator(lose_storage=bool(lose_storage))
+
+    def do_remove(self) -> list[runs.Run]:
+        """Remove the unit: remove"""
+        return self.unit.remove()
+
     def do_idle(self) -> list[runs.Run]:
         """Run update-status, or retry the hook that failed: idle"""
         return self.unit.idle()

@@ -49,6 +49,7 @@ class Agent:
         self.pending: list[tuple[str, dict[str, typing.Any]]] = []
         """The hooks that are still to run, the one that failed first, each with its relation."""
         self.options: dict[str, typing.Any] = {}
+        self.is_deployed = False
         self.is_dying = False
         """Whether the hooks that are pending are its last."""
         self.timeout: float = 0
@@ -161,6 +162,11 @@ class Agent:
             raise errors.UsageError(f'{self.model.unit} is removed')
         self.pending += [(hook, options) for hook in hooks]
 
+    def queue_once(self, hook: str) -> None:
+        """Have a hook run, unless it waits to be run already, or none runs in the unit now."""
+        if self.is_deployed and not self.is_dying and (hook, {}) not in self.pending:
+            self.queue(hook)
+
     def run_pending(self, check: bool) -> list[runs.Run]:
         """Run the hooks that wait, until one fails: raise HookFailedError, if to `check`."""
         done: list[runs.Run] = []
@@ -264,6 +270,7 @@ class Agent:
         noted = self.folders.processes.read_text(errors='replace').splitlines()
         done = runs.Run(
             hook=hook,
+            unit=self.model.unit,
             exit_code=code,
             output=result.output,
             status_before=status_before,

@@ -21,7 +21,9 @@ class Relation:
     number: int
     """The number in its id."""
     remote_application: str
-    """The application that it is related to, such as mysql."""
+    """The application that it is related to, such as mysql; the unit's own for its peers."""
+    is_peer: bool = False
+    """Whether it is the one of the unit's peers, which exists as long as the application."""
     units: dict[str, dict[str, str]] = dataclasses.field(default_factory=dict)
     """The data of each remote unit that is in it, by its name."""
     departed: dict[str, dict[str, str]] = dataclasses.field(default_factory=dict)
@@ -81,6 +83,7 @@ class Model:
 
     application: str
     unit: str
+    """Its name, such as my-charm/0."""
     leader: bool
     charmhub: bool
     """Whether the store is Charmhub, and not the charm store that was before."""

@@ -13,8 +13,9 @@ class Relations:
     """What happens to relations, put into the hooks that an agent has to run."""
 
     def __init__(self, of: agent.Agent) -> None:
-        self._agent = of
+        self.agent = of
         self._known = of.model.relations
+        self.add_peers()
 
     def of(self, endpoint: str) -> model.Relation:
         """Return the relation of an endpoint; raise UsageError if it has none."""
@@ -30,22 +31,70 @@ class Relations:
         return None
 
     def _add(self, endpoint: str, application: str) -> model.Relation:
-        known = self._agent.model
+        known = self.agent.model
         number = max((relation.number for relation in self._known.values()), default=-1) + 1
-        relation = model.Relation(endpoint, number, application)
-        relation.data = {
-            'egress-subnets': f'{known.ingress_address}/32',
-            'ingress-address': known.address,
-            'private-address': known.address,
-        }
+        is_peer = self._declared()[endpoint] == 'peers'
+        relation = model.Relation(endpoint, number, application, is_peer)
+        relation.data = _addresses(known)
         self._known[relation.id] = relation
         return relation
+
+    def _declared(self) -> dict[str, str]:
+        return charm.BuiltCharm(self.agent.folders.charm).endpoints
+
+    # Peers
+
+    @property
+    def _of_peers(self) -> list[model.Relation]:
+        return [relation for relation in self._known.values() if relation.is_peer]
+
+    def add_peers(self) -> list[model.Relation]:
+        """Add the relations of peers that a charm declares, and drop others; return new ones."""
+        declared = [name for name, role in self._declared().items() if role == 'peers']
+        for relation in self._of_peers:
+            if relation.endpoint not in declared:
+                del self._known[relation.id]
+        known = [relation.endpoint for relation in self._of_peers]
+        application = self.agent.model.application
+        return [self._add(name, application) for name in declared if name not in known]
+
+    def rename(self, number: int) -> None:
+        """Make it the unit of that number, which has an address of its own."""
+        known = self.agent.model
+        known.unit = f'{known.application}/{number}'
+        known.address = f'10.1.0.{7 + number}'
+        for relation in self._of_peers:
+            relation.data = _addresses(known)
+
+    def introduce(self, peer: 'Relations') -> None:
+        """Let it know a peer before any hook."""
+        for relation in self._of_peers:
+            relation.enter(peer.agent.model.unit, dict(peer._known[relation.id].data))
+
+    def hear_peer(self, peer: 'Relations') -> None:
+        """Take over what a peer says, and what the leader says for all; queue what follows."""
+        name, leads = peer.agent.model.unit, peer.agent.model.leader
+        for relation in self._of_peers:
+            said = peer._known.get(relation.id)
+            if said is None or peer.agent.is_dying:
+                continue
+            if leads and relation.app_data != said.app_data:
+                relation.app_data = dict(said.app_data)
+                self._queue_heard(relation)
+            if relation.units.get(name) != said.data:
+                relation.enter(name, dict(said.data))
+                if name in relation.members:
+                    self._queue_heard(relation, name)
+
+    def _queue_heard(self, relation: model.Relation, unit: str = '') -> None:
+        if self.agent.is_deployed and not self.agent.is_dying:
+            self._queue(relation, 'changed', unit)
 
     def check_kept(self, refreshed: charm.BuiltCharm) -> None:
         """Raise UsageError if a charm lacks an endpoint that has a relation, as Juju does."""
         for relation in self._known.values():
-            if relation.endpoint not in refreshed.endpoints:
-                ends = f'{self._agent.model.application}:{relation.endpoint}'
+            if not relation.is_peer and relation.endpoint not in refreshed.endpoints:
+                ends = f'{self.agent.model.application}:{relation.endpoint}'
                 raise errors.UsageError(
                     f'would break relation "{ends} '
                     f'{relation.remote_application}:{relation.endpoint}"'
@@ -60,10 +109,16 @@ class Relations:
         hooks: bool,
     ) -> None:
         """Have a remote unit, and its application, say this; queue what follows, if `hooks`."""
-        declared = charm.BuiltCharm(self._agent.folders.charm).endpoints
+        declared = self._declared()
         if endpoint not in declared:
             raise errors.UsageError(errors.unknown('endpoint', endpoint, declared))
         application = unit.partition('/')[0]
+        own = self.agent.model
+        if unit == own.unit or (declared[endpoint] == 'peers') != (application == own.application):
+            raise errors.UsageError(
+                f'{unit} cannot be related to {endpoint} of {own.unit}: it is of the role '
+                f'{declared[endpoint]}'
+            )
         relation = self._with(endpoint, application)
         new = relation is None
         relation = relation or self._add(endpoint, application)
@@ -72,6 +127,8 @@ class Relations:
         app_changed = app_settings != relation.remote_app_data
         relation.enter(unit, settings)
         relation.remote_app_data = app_settings
+        if relation.is_peer:
+            relation.app_data = dict(app_settings)
         if not hooks:
             return
         if new:
@@ -93,9 +150,9 @@ class Relations:
 
     def queue_created(self, relation: 'model.Relation | None' = None) -> None:
         """Queue the first hook of a relation, or of all that there are."""
-        if self._agent.juju.has_relation_created:
+        if self.agent.juju.has_relation_created:
             for known in [relation] if relation else self._known.values():
-                self._agent.queue(f'{known.endpoint}-relation-created', relation=known)
+                self.agent.queue(f'{known.endpoint}-relation-created', relation=known)
 
     def queue_joined(self, relation: model.Relation, unit: str) -> None:
         """Queue the hooks of a unit that joins."""
@@ -104,11 +161,18 @@ class Relations:
 
     def queue_removal(self) -> None:
         """Queue the hooks of a unit that leaves all its relations."""
-        own = self._agent.model.unit
+        own = self.agent.model.unit
         for relation in self._known.values():
             for unit in sorted(relation.members):
                 self._queue(relation, 'departed', unit, own)
-            self._agent.queue(f'{relation.endpoint}-relation-broken', relation=relation)
+            if not relation.is_peer:
+                self.agent.queue(f'{relation.endpoint}-relation-broken', relation=relation)
+
+    def leave(self, peer: str, hooks: bool) -> None:
+        """Have a peer leave, by its hooks if `hooks`."""
+        for relation in self._of_peers:
+            if peer in relation.units:
+                self.depart(relation.endpoint, peer, hooks)
 
     def _queue(
         self, relation: model.Relation, happened: str, unit: str = '', leaver: str = ''
@@ -116,7 +180,7 @@ class Relations:
         """Queue a hook; one without a unit is about the remote application."""
         hook = f'{relation.endpoint}-relation-{happened}'
         departing = (leaver or unit) if happened == 'departed' else ''
-        self._agent.queue(hook, relation=relation, remote_unit=unit, departing_unit=departing)
+        self.agent.queue(hook, relation=relation, remote_unit=unit, departing_unit=departing)
 
     def depart(self, endpoint: str, unit: str, hooks: bool) -> None:
         """Have a unit leave, by its hook if `hooks`; raise UsageError if it is not related."""
@@ -129,14 +193,24 @@ class Relations:
             relation.leave(unit)
 
     def remove(self, endpoint: str, hooks: bool) -> None:
-        """End a relation, by its hooks if `hooks`."""
+        """End a relation, by its hooks if `hooks`; raise UsageError for that of peers."""
         relation = self.of(endpoint)
+        if relation.is_peer:
+            raise errors.UsageError(f'{endpoint} is the relation of peers, which is never removed')
         if not hooks:
             del self._known[relation.id]
             return
         for unit in sorted(relation.units):
             self._queue(relation, 'departed', unit)
-        self._agent.queue(f'{endpoint}-relation-broken', relation=relation)
+        self.agent.queue(f'{endpoint}-relation-broken', relation=relation)
+
+
+def _addresses(known: model.Model) -> dict[str, str]:
+    return {
+        'egress-subnets': f'{known.ingress_address}/32',
+        'ingress-address': known.address,
+        'private-address': known.address,
+    }
 
 
 def _texts(data: typing.Mapping[str, typing.Any]) -> dict[str, str]:

@@ -12,6 +12,8 @@ class Run:
 
     hook: str
     """The name of the hook or action."""
+    unit: str
+    """The unit in which it ran, such as my-charm/0."""
     exit_code: int
     """0, or negative if a signal ended it, such as -9."""
     output: str

@@ -9,6 +9,7 @@ import weakref
 
 from charm_unit._unit import (
     agent,
+    application,
     charm,
     context,
     deployable,
@@ -51,6 +52,7 @@ class Unit:
         command_prefix: a command that starts the hooks, such as setpriv with its arguments
         record_processes: keep the command line of every process that hooks start
         check: raise HookFailedError if a hook fails
+        peers: how many more units of the application there are, each of which runs its hooks
         bootstrap: let a charm on layer:basic create its virtual environment in its first hook, as
             on a real machine
 
@@ -77,6 +79,7 @@ class Unit:
         command_prefix: typing.Sequence[str] = (),
         record_processes: bool = True,
         check: bool = True,
+        peers: int = 0,
         bootstrap: bool = False,
     ) -> None:
         if folder is None:
@@ -100,7 +103,27 @@ class Unit:
         self._agent.command_prefix = command_prefix
         self._agent.record_processes = record_processes
         self._relations = relations.Relations(self._agent)
-        self._deployed = False
+        self._application = application.Application(self._relations)
+        self._units = [self]
+        for number in range(1, peers + 1):
+            peer = Unit(
+                built,
+                self.folder / 'peers' / str(number),
+                deploy=False,
+                leader=False,
+                juju=juju,
+                python=python,
+                timeout=timeout,
+                command_prefix=command_prefix,
+                record_processes=record_processes,
+                check=check,
+                bootstrap=bootstrap,
+            )
+            peer._relations.rename(number)
+            self._application.add(peer._relations)
+            peer._application = self._application
+            peer._units = self._units
+            self._units.append(peer)
         if config:
             self.configure(config)
         for resource, content in (resources or {}).items():
@@ -158,6 +181,11 @@ class Unit:
         return self._model.unit
 
     @property
+    def peers(self) -> 'list[Unit]':
+        """The other units of its application."""
+        return [unit for unit in self._units if unit is not self and not unit._agent.is_dying]
+
+    @property
     def charm(self) -> pathlib.Path:
         """The folder from which the hooks run."""
         return self._agent.folders.charm
@@ -174,6 +202,8 @@ class Unit:
 
     @leader.setter
     def leader(self, leads: bool) -> None:
+        for peer in self.peers if leads else ():
+            peer._model.leader = False
         self._model.leader = leads
 
     @property
@@ -259,21 +289,25 @@ class Unit:
     # What an operator does; each returns the runs of the hooks that follow
 
     def deploy(self) -> list[Run]:
-        """Install and start the unit; raise UsageError if it is deployed already."""
-        if self._deployed:
+        """Install and start the unit and its peers; raise UsageError if it is deployed already."""
+        if self._agent.is_deployed:
             raise errors.UsageError(
                 f'{self.name} is deployed already: create the unit with deploy=False to deploy it '
                 'later'
             )
-        self._deployed = True
-        self._agent.queue(
-            'install', 'leader-elected' if self.leader else 'leader-settings-changed'
-        )
+        for unit in self._units:
+            if not unit._agent.is_deployed:
+                unit._queue_deployment()
+        return self._application.run_pending(self.check)
+
+    def _queue_deployment(self) -> None:
+        self._agent.is_deployed = True
+        self._agent.queue('install')
         self._relations.queue_created()
+        self._agent.queue('leader-elected' if self.leader else 'leader-settings-changed')
         self._agent.queue('config-changed', 'start')
         self._queue_storage('attached', self._agent.declared_storage())
         self._relations.queue_all()
-        return self._agent.run_pending(self.check)
 
     def attach(
         self,
@@ -294,21 +328,24 @@ class Unit:
         what Juju rejects.
         """
         content = self._attached(resource, registrypath, username, password)
-        known = self._agent.resource(resource)
-        changed = known.content != content
-        known.content, known.script = content, None
+        changed = self._agent.resource(resource).content != content
+        for unit in self._units:
+            known = unit._agent.resource(resource)
+            known.content, known.script = content, None
         if not changed or not run_hooks:
             return []  # the same details again have the same fingerprint
         return self._charm_modified(resource)
 
     def detach(self, resource: str) -> list[Run]:
         """Remove what is attached; raise UsageError for an undeclared resource."""
-        self._agent.resource(resource).content = None
+        for unit in self._units:
+            unit._agent.resource(resource).content = None
         return self._charm_modified(resource)
 
     def break_resource_get(self, resource: str, script: str) -> None:
         """Make `resource-get` of a resource run this shell script, with its name as $1."""
-        self._agent.resource(resource).script = script
+        for unit in self._units:
+            unit._agent.resource(resource).script = script
 
     def fail_resource_get(self, resource: str, reason: str = 'the store is down') -> None:
         """Make `resource-get` of a resource fail for this reason."""
@@ -316,11 +353,14 @@ class Unit:
 
     def slow_resource_get(self, resource: str, seconds: float) -> None:
         """Make `resource-get` of a resource take so many seconds; with math.inf, it never ends."""
-        self.break_resource_get(resource, resources.slow(self._agent.resource(resource), seconds))
+        for unit in self._units:
+            known = unit._agent.resource(resource)
+            known.script = resources.slow(known, seconds)
 
     def repair_resource_get(self, resource: str) -> None:
         """Make `resource-get` deliver what is attached again."""
-        self._agent.resource(resource).script = None
+        for unit in self._units:
+            unit._agent.resource(resource).script = None
 
     def upgrade(
         self,
@@ -335,10 +375,19 @@ class Unit:
         refreshed = self.built if built is None else charm.BuiltCharm(built)
         deployable.check(refreshed, self._juju)
         self._relations.check_kept(refreshed)
-        self._agent.install_charm(refreshed)
-        for resource, image in (images or {}).items():
-            self._agent.resource(resource).content = self._attached(resource, image)
+        for unit in self._units:
+            unit._agent.install_charm(refreshed)
+            for resource, image in (images or {}).items():
+                unit._agent.resource(resource).content = self._attached(resource, image)
+            unit._queue_new_peers()
         return self._run_queued('upgrade-charm', 'config-changed')
+
+    def _queue_new_peers(self) -> None:
+        for relation in self._relations.add_peers():
+            for peer in self.peers:
+                relation.enter(peer.name, {})
+            if self._agent.is_deployed:
+                self._relations.queue_created(relation)
 
     def configure(
         self, options: 'typing.Mapping[str, typing.Any] | None' = None, /, **more: typing.Any
@@ -367,7 +416,8 @@ class Unit:
                     raise errors.UsageError(str(refused)) from None
         if changed == self._agent.options:
             return []  # settings with the same hash
-        self._agent.options = changed
+        for unit in self._units:
+            unit._agent.options = dict(changed)
         return self._run_queued('config-changed')
 
     def relate(
@@ -385,28 +435,32 @@ class Unit:
         """
         unit = remote_unit or endpoint
         unit += '' if '/' in unit else '/0'
-        self._relations.receive(endpoint, unit, data or {}, app_data or {}, self._deployed)
-        return self._agent.run_pending(self.check)
+        for each in self._units if unit.partition('/')[0] != self._model.application else [self]:
+            deployed = each._agent.is_deployed
+            each._relations.receive(endpoint, unit, data or {}, app_data or {}, deployed)
+        return self._application.run_pending(self.check)
 
     def depart(self, endpoint: str, remote_unit: str) -> list[Run]:
         """Remove a remote unit from a relation; raise UsageError if it is not in one."""
-        self._relations.depart(endpoint, remote_unit, self._deployed)
-        return self._agent.run_pending(self.check)
+        for unit in self._units:
+            unit._relations.depart(endpoint, remote_unit, unit._agent.is_deployed)
+        return self._application.run_pending(self.check)
 
     def break_relation(self, endpoint: str) -> list[Run]:
         """Remove the relation of an endpoint: its units depart, then it is broken.
 
         Raises UsageError if the endpoint has no relation.
         """
-        self._relations.remove(endpoint, self._deployed)
-        return self._agent.run_pending(self.check)
+        for unit in self._units:
+            unit._relations.remove(endpoint, unit._agent.is_deployed)
+        return self._application.run_pending(self.check)
 
     def remove(self) -> list[Run]:
         """Remove the unit: its storage is detached, its relations are broken, then it is stopped.
 
         No hook runs in it after these. Raises UsageError if it is not deployed.
         """
-        if not self._deployed:
+        if not self._agent.is_deployed:
             raise errors.UsageError(f'{self.name} is not deployed')
         self._queue_storage('detaching', self._model.storage.values())
         self._relations.queue_removal()
@@ -414,7 +468,15 @@ class Unit:
         if self._juju.has_remove_hook:
             self._agent.queue('remove')
         self._agent.is_dying = True
-        return self._agent.run_pending(self.check)
+        for peer in self.peers:
+            peer._relations.leave(self.name, peer._agent.is_deployed)
+        done = self._application.run_pending(self.check)
+        if self.leader and self.peers:
+            successor = self.peers[0]
+            self._model.leader, successor.leader = False, True
+            successor._agent.queue_once('leader-elected')
+            done += self._application.run_pending(self.check, besides=self._relations)
+        return done
 
     def _queue_storage(self, happened: str, storage: typing.Iterable[model.Storage]) -> None:
         for instance in storage:
@@ -430,39 +492,45 @@ class Unit:
         if not lose_storage:
             return []
         self._agent.lose_files()
-        if not self._deployed or self._juju.keeps_unit_state:
+        if not self._agent.is_deployed or self._juju.keeps_unit_state:
             return []
         for relation in self._model.relations.values():
             relation.members.clear()
-        self._deployed = False
-        return self.deploy()
+        self._queue_deployment()
+        return self._application.run_pending(self.check)
 
     def become_leader(self) -> list[Run]:
-        """Elect the unit as leader of its application."""
+        """Elect the unit as leader of its application; a peer that was it is no longer."""
+        for peer in self.peers:
+            if peer.leader:
+                peer._agent.queue_once('leader-settings-changed')
         self.leader = True
-        return self._run_queued('leader-elected')
+        return self._run_own('leader-elected')
 
     def lose_leadership(self) -> list[Run]:
-        """Elect another unit of its application."""
+        """Elect another unit of its application: the first peer, if there is any."""
         self.leader = False
-        return self._run_queued('leader-settings-changed')
+        for peer in self.peers[:1]:
+            peer.leader = True
+            peer._agent.queue_once('leader-elected')
+        return self._run_own('leader-settings-changed')
 
     def idle(self) -> list[Run]:
         """Let five minutes pass: update-status runs, or the hook that failed and what follows."""
         if self._agent.pending:
-            return self._agent.run_pending(self.check)
+            return self._application.run_pending(self.check)
         return self._run_queued('update-status')
 
     def retry(self) -> list[Run]:
         """Run the hook that failed again, and what follows; raise UsageError if none failed."""
         if not self._agent.pending:
             raise errors.UsageError('no hook has failed')
-        return self._agent.run_pending(self.check)
+        return self._application.run_pending(self.check)
 
     def resolve(self) -> list[Run]:
         """Mark the failed hook as resolved without a retry: `juju resolved --no-retry`."""
         self._agent.resolve()
-        return self._agent.run_pending(self.check)
+        return self._application.run_pending(self.check)
 
     def run_action(
         self, action: str, parameters: 'typing.Mapping[str, typing.Any] | None' = None
@@ -474,7 +542,8 @@ class Unit:
         """
         found = charm.BuiltCharm(self.charm).parameters(action, parameters or {})
         running = context.Action(action, found)
-        return [self._agent.run(action, action=running)]
+        done = self._agent.run(action, action=running)
+        return [done, *self._run_others()]
 
     # What Juju does
 
@@ -485,8 +554,14 @@ class Unit:
         """
         if not self._agent.has(hook):
             raise errors.UsageError(f'the charm has no hook {hook}')
-        self._deployed |= hook == 'install'
-        return [self._agent.run_first(hook, self.check if check is None else check)]
+        self._agent.is_deployed |= hook == 'install'
+        done = self._agent.run_first(hook, self.check if check is None else check)
+        return [done, *self._run_others()]
+
+    def _run_others(self) -> list[Run]:
+        """Run what the unit's hook, or action, brings in its peers."""
+        self._application.share(self._relations)
+        return self._application.run_pending(self.check, besides=self._relations)
 
     def _attached(
         self,
@@ -500,10 +575,16 @@ class Unit:
         return resources.content(resource, kind, given, self._juju, username, password)
 
     def _run_queued(self, *hooks: str) -> list[Run]:
-        if not self._deployed:
-            return []
-        self._agent.queue(*hooks)
-        return self._agent.run_pending(self.check)
+        """Run hooks in all units of the application."""
+        for unit in self._units:
+            if unit._agent.is_deployed and (unit is self or not unit._agent.is_dying):
+                unit._agent.queue(*hooks)
+        return self._application.run_pending(self.check)
+
+    def _run_own(self, *hooks: str) -> list[Run]:
+        if self._agent.is_deployed:
+            self._agent.queue(*hooks)
+        return self._application.run_pending(self.check)
 
     def _charm_modified(self, resource: str) -> list[Run]:
         image = self.built.resources.get(resource, {}).get('type') != 'file'

@@ -37,12 +37,16 @@ def _goal_state(hook: context.HookContext, call: Call, answer: Answer) -> None:
     check_empty(words)
     since = '2024-01-01 00:00:00Z'
     related: dict[str, dict[str, typing.Any]] = {}
+    units = {hook.model.unit: {'status': hook.model.status[0], 'since': since}}
     for relation in hook.model.relations.values():
+        if relation.is_peer:  # listed as units, and not as a relation
+            units |= {name: {'status': 'active', 'since': since} for name in relation.units}
+            continue
         members = related.setdefault(relation.endpoint, {})
         for name in (relation.remote_application, *relation.units):
             members[name] = {'status': 'joined' if '/' not in name else 'active', 'since': since}
     value = {
-        'units': {hook.model.unit: {'status': hook.model.status[0], 'since': since}},
+        'units': units,
         'relations': related,
     }
     output(answer, value, options, 'yaml')

@@ -116,7 +116,7 @@ def _remote_settings(
     if application != relation.remote_application:
         raise Failed('permission denied')
     if name == application:
-        return relation.remote_app_data
+        return relation.app_data if relation.is_peer else relation.remote_app_data
     known = {**relation.departed, **relation.units}
     if name not in known:
         requirer = f'{hook.model.application}:{relation.endpoint}'

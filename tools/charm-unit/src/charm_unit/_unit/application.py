@@ -1,0 +1,59 @@
+"""The units of an application: what one of them says, its peers hear."""
+
+from charm_unit._unit import relations, runs
+
+
+class Application:
+    """The units of an application, by their relations; the first ones run their hooks first."""
+
+    def __init__(self, first: relations.Relations) -> None:
+        self.units = [first]
+        self._leader_settings = dict(first.agent.model.leader_settings)
+
+    def add(self, unit: relations.Relations) -> None:
+        """Have another unit in it, which knows its peers, and they know it."""
+        unit.agent.model.leader_settings = self.units[0].agent.model.leader_settings
+        for other in self.units:
+            other.introduce(unit)
+            unit.introduce(other)
+        self.units.append(unit)
+
+    def run_pending(
+        self, check: bool, besides: 'relations.Relations | None' = None
+    ) -> list[runs.Run]:
+        """Run the hooks that wait in each unit, and those which these bring in the others.
+
+        In a unit, none runs after one that fails. In the unit `besides`, none runs. Raises
+        HookFailedError, if to `check`.
+        """
+        done: list[runs.Run] = []
+        tried: set[int] = set()
+        while True:
+            waiting = [
+                unit
+                for unit in self.units
+                if unit is not besides
+                and unit.agent.pending
+                and not (unit.agent.failed and id(unit) in tried)
+            ]
+            if not waiting:
+                return done
+            for unit in waiting:
+                tried.add(id(unit))
+                done += unit.agent.run_pending(check)
+                self.share(unit)
+
+    def share(self, unit: relations.Relations) -> None:
+        """Let the other units know what a unit has said; queue the hooks that this brings."""
+        known = unit.agent.model
+        others = [other for other in self.units if other is not unit]
+        for other in others:
+            other.hear_peer(unit)
+            if known.leader:
+                told = other.agent.model
+                told.pod_spec, told.raw_spec = known.pod_spec, known.raw_spec
+                told.application_status = known.application_status
+        if known.leader_settings != self._leader_settings:
+            self._leader_settings = dict(known.leader_settings)
+            for other in others:
+                other.agent.queue_once('leader-settings-changed')
