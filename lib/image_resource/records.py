@@ -72,16 +72,6 @@ class Problem(typing.NamedTuple):
         return self.remedy == REPORT
 
 
-class Rejection(typing.NamedTuple):
-    """What a registry rejected, and why."""
-
-    details: typing.Tuple[str, str, str]
-    reason: str
-
-    def __repr__(self) -> str:
-        return f'Rejection({self.details[0]!r}, <hidden>, {self.reason!r})'
-
-
 class Outcome(typing.NamedTuple):
     """What a read found: its kind, the reason if that is not `VALID`, the image that it read."""
 
@@ -94,6 +84,10 @@ class Outcome(typing.NamedTuple):
         """Return whether nothing is known about the content."""
         return self.kind in (ABSENT, UNREAD, LEFT_OVER)
 
+    def is_of(self, image: typing.Optional[Image]) -> bool:
+        """Return whether it is about what was attached as `image`."""
+        return bool(self.image and image and self.image.details == image.details)
+
 
 class Record(typing.NamedTuple):
     """A resource; one that nobody asked for is `Record()`."""
@@ -102,7 +96,7 @@ class Record(typing.NamedTuple):
     problem: typing.Optional[Problem] = None  # why it is not available
     acknowledged: typing.Optional[Image] = None  # what `get_info` last returned, before this hook
     returned: typing.Optional[Image] = None  # what `get_info` last returned in this hook
-    rejection: typing.Optional[Rejection] = None  # since then, its registry confirmed nothing
+    rejection: typing.Optional[Outcome] = None  # since then, its registry confirmed nothing
     is_fetched: bool = False  # the charm asked for it, and did not give it up
     is_requested: bool = False  # a handler called `fetch`, ever
     is_auto_fetched: bool = False  # by the metadata.yaml that was applied last
@@ -143,25 +137,24 @@ def next_record(record: Record, outcome: Outcome, may_stay: bool = False) -> Rec
 
     If it `may_stay`, an image that is available stays so if nothing could be read.
     """
-    kind, reason, image = outcome
-    if kind == UNREACHABLE and image is not None:
-        last = record.image
-        if record.rejection and record.rejection.details == image.details:
-            kind, reason = REJECTED, record.rejection.reason
-        elif last and last.digest and last.details == image.details:
+    last, rejection = record.image, record.rejection
+    if outcome.kind == UNREACHABLE:
+        if rejection and outcome.is_of(rejection.image):
+            outcome = rejection
+        elif last and last.digest and outcome.is_of(last):
             return _with_image(record, last)  # confirmed before, and nothing speaks against it
-    if kind == VALID and image is not None:
-        return _with_image(record, image)._replace(rejection=None)
+    if outcome.kind == VALID and outcome.image:
+        return _with_image(record, outcome.image)._replace(rejection=None)
     if outcome.is_unread and may_stay and record.available:
         return record
-    if kind == LEFT_OVER and record.problem:
+    if outcome.kind == LEFT_OVER and record.problem:
         return record
-    if kind == REJECTED and image is not None:
-        record = record._replace(rejection=Rejection(image.details, reason))
-        if record.image and record.image.details == image.details:  # it is confirmed no more
-            record = record._replace(image=record.image._replace(digest=''))
-    status, remedy = _REMEDIES[kind]
-    return record._replace(problem=Problem(status, reason, remedy))
+    if outcome.kind == REJECTED:
+        record = record._replace(rejection=outcome)
+        if last and outcome.is_of(last):  # it is confirmed no more
+            record = record._replace(image=last._replace(digest=''))
+    status, remedy = _REMEDIES[outcome.kind]
+    return record._replace(problem=Problem(status, outcome.reason, remedy))
 
 
 def _with_image(record: Record, image: Image) -> Record:

@@ -160,7 +160,7 @@ class Store:
                 image=_image(self._images.get(name)),
                 problem=records.Problem(*problems[name]) if name in problems else None,
                 acknowledged=records.Image(*acknowledged[name]) if name in acknowledged else None,
-                rejection=rejection and records.Rejection(tuple(rejection[:3]), rejection[3]),
+                rejection=rejection and _rejection(*rejection),
                 is_requested=name in requested,
                 is_auto_fetched=name in auto_fetched,
             )
@@ -174,8 +174,8 @@ class Store:
                 problems[name] = list(record.problem)
             if record.acknowledged:
                 acknowledged[name] = list(record.acknowledged)
-            if record.rejection:
-                rejections[name] = [*record.rejection.details, record.rejection.reason]
+            if record.rejection and record.rejection.image:
+                rejections[name] = [*record.rejection.image.details, record.rejection.reason]
         return {
             'problems': problems,
             'given': acknowledged,
@@ -193,6 +193,11 @@ class Store:
 def flag_of(name: str, state: str) -> str:
     """Return the flag of the resource `name` for a state, one of `records.STATES`."""
     return f'{PREFIX}{name}.{state}'
+
+
+def _rejection(registry_path: str, username: str, password: str, reason: str) -> records.Outcome:
+    image = records.Image(registry_path, username, password, '')
+    return records.Outcome(records.REJECTED, reason, image)
 
 
 def _is_older_status() -> bool:
