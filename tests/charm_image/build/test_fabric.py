@@ -81,13 +81,13 @@ def test_an_option_overrides_what_the_decorator_says(fab, options, expected, gon
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        (['--env=LANG'], "--env: 'LANG' is not NAME=VALUE"),
-        (['--labels', '=x'], "--labels: '=x' is not NAME=VALUE"),
+        (['--env=LANG'], "--env: 'LANG' is not of the form NAME=VALUE"),
+        (['--labels', '=x'], "--labels: '=x' is not of the form NAME=VALUE"),
         (['--cmd', '["a"'], '--cmd: \'["a"\' is not a valid JSON list'),
         (['--cmd', '[1]'], "--cmd: '[1]' is not a list of strings"),
         (['--cmd', 'a "b'], "--cmd: 'a \"b': No closing quotation"),
         (['--count=many'], "--count: 'many' is not a valid int"),
-        (['--sizes', 'x'], "--sizes: 'x' is not NAME=VALUE"),
+        (['--sizes', 'x'], "--sizes: 'x' is not of the form NAME=VALUE"),
         (['--entrypoint', '[1]'], "--entrypoint: '[1]' is not a list of strings"),
         (['--platform=linux/arm65'], 'platform linux/arm65 does not exist for images: did you'),
         (['--platform=windows/amd64'], 'platform windows/amd64 does not exist for images'),
@@ -163,7 +163,7 @@ def test_a_function_that_takes_platform_is_called_for_each(fab, options, platfor
 def test_engines_of_the_command_line_are_added_to_the_decorators(fab):
     assert fab('worker', '--dry-run', '--engine', 'linux/amd64=my-context').returncode == 0
     done = fab('worker', '--dry-run', '--engine=linux/arm64', status=2)
-    assert "--engine: 'linux/arm64' is not NAME=VALUE" in done.stderr
+    assert "--engine: 'linux/arm64' is not of the form NAME=VALUE" in done.stderr
     done = fab('worker', '--dry-run', '--engine', 'linux/s390x=my-context', status=2)
     assert 'engines: linux/s390x is not a platform to build for' in done.stderr
 

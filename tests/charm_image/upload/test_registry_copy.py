@@ -9,7 +9,7 @@ import urllib.parse
 import pytest
 
 from charm_image import _errors
-from charm_image._commands import output
+from charm_image._commands import messages
 from charm_image._oci import remote_image
 from charm_image._upload import architectures, registry_copy
 from container_image import reference, registry
@@ -255,7 +255,7 @@ def test_copy_reports_a_rate_limit_that_lasts(proxy, there, client, repository):
     proxy.answer('GET', '/manifests/', 429, times=50, Retry_After='7200')
     with pytest.raises(registry.OverloadedError, match='429') as raised:
         copy(proxy.host, stored, client, repository)
-    message, _ = output.described(_errors.RegistryError.of(raised.value))
+    message, _ = messages.describe(_errors.RegistryError.of(raised.value))
     assert message == (
         f'the registry {proxy.host} is rate-limiting requests (HTTP 429): try again in 7200 s'
     )

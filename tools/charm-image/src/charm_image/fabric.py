@@ -21,7 +21,7 @@ from typing import (
     overload,
 )
 
-from charm_image import _errors, resources
+from charm_image import _errors, _pairs, resources
 from charm_image._build import builder, bundle, emulation, engines
 from charm_image._oci import platforms
 
@@ -376,7 +376,7 @@ def _own(parameter: inspect.Parameter, value: Any) -> Any:
     """Convert the value of the function's own parameter to the type of its default."""
     kind = _kind(parameter)
     if kind is dict and isinstance(value, list):
-        return {**parameter.default, **_pairs(parameter.name, value)}
+        return {**parameter.default, **_split_pairs(parameter.name, value)}
     # a value of a different type comes from a caller in Python
     if not isinstance(value, list if kind in _SEVERAL else str):
         return value
@@ -397,7 +397,7 @@ def _chosen(name: str, default: Any, value: Any) -> Any:
     if value in ('', []):
         return None
     if name in _PAIRS:
-        pairs = _pairs(name, value) if isinstance(value, list) else value
+        pairs = _split_pairs(name, value) if isinstance(value, list) else value
         both = isinstance(default, Mapping) and isinstance(pairs, Mapping)
         return {**default, **pairs} if both else pairs
     if name in _LISTS and isinstance(value, list):
@@ -416,14 +416,11 @@ def _chosen(name: str, default: Any, value: Any) -> Any:
     return value
 
 
-def _pairs(name: str, values: Iterable[str]) -> dict[str, str]:
-    pairs = {}
-    for each in values:
-        key, equals, value = each.partition('=')
-        if not equals or not key:
-            _refuse(name, f'{each!r} is not NAME=VALUE')
-        pairs[key] = value
-    return pairs
+def _split_pairs(name: str, values: Iterable[str]) -> dict[str, str]:
+    try:
+        return dict(map(_pairs.split, values))
+    except ValueError as error:
+        _refuse(name, str(error))
 
 
 def _words(name: str, text: str) -> list[str]:

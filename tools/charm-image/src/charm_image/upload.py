@@ -121,7 +121,7 @@ class Uploader:
         path = os.fspath(path)
         names = values.parse_architectures(','.join(architectures) or 'all', self._spell)
         with (
-            resource_upload.opened(path) as file,
+            resource_upload.open_file(path) as file,
             self._uploading(charm, resource, progress, review_timeout) as one,
         ):
             one.send_file(file, os.path.basename(path), names)

@@ -44,7 +44,7 @@ def spell(kind: str, value: str = '', name: str = '') -> str:
     return f'{option}={value}' if value else option
 
 
-def checked(
+def argument_type(
     parse: Callable[[str, values.Spell], object], spell: values.Spell = spell
 ) -> Callable[[str], str]:
     """Return a type of argparse that checks a value as an upload will."""
@@ -118,13 +118,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         'charm',
         metavar='CHARM',
-        type=checked(values.parse_name),
+        type=argument_type(values.parse_name),
         help='the name of a charm on Charmhub',
     )
     parser.add_argument(
         'resource',
         metavar='RESOURCE',
-        type=checked(values.parse_name),
+        type=argument_type(values.parse_name),
         help='the name of one of its resources',
     )
     what = parser.add_mutually_exclusive_group()
@@ -135,7 +135,7 @@ def _parser() -> argparse.ArgumentParser:
         '--image',
         metavar='DIGEST',
         action='append',
-        type=checked(values.parse_image),
+        type=argument_type(values.parse_image),
         help='upload an image (resources of type oci-image): its digest or ID, or the first 12 or '
         "more digits, in Canonical's registry or the local engine; or an OCI archive or layout, "
         'as PATH or PATH:TAG; several times, for images for one platform each',
@@ -144,21 +144,21 @@ def _parser() -> argparse.ArgumentParser:
         '--from',
         metavar='REFERENCE',
         dest='source',
-        type=checked(values.parse_source),
+        type=argument_type(values.parse_source),
         help='copy the image REGISTRY/NAME@sha256:… from its registry, unchanged and with all '
         'architectures, with the login of `docker login` or `podman login`',
     )
     what.add_argument(
         '--resume',
         metavar='UPLOAD_ID',
-        type=checked(values.parse_name),
+        type=argument_type(values.parse_name),
         help='resume waiting for the review of an earlier upload',
     )
     parser.add_argument(
         '--arch',
         metavar='NAME',
         action='append',
-        type=checked(values.parse_architectures),
+        type=argument_type(values.parse_architectures),
         help='an architecture that the file is for, as Charmhub names it: repeatable, or with '
         'commas; only with --filepath (default: all)',
     )

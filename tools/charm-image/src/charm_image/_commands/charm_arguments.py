@@ -6,7 +6,7 @@ import argparse
 import os
 from collections.abc import Callable, Sequence
 
-from charm_image import _errors
+from charm_image import _errors, _pairs
 from charm_image._commands import arguments
 from charm_image._upload import values
 
@@ -33,18 +33,19 @@ exit status:
 _Pair = tuple[str, str]
 
 
-def _named(parse: Callable[[str, values.Spell], object]) -> Callable[[str], _Pair]:
+def _pair_type(parse: Callable[[str, values.Spell], object]) -> Callable[[str], _Pair]:
     """Return a type of argparse for NAME=VALUE, whose value is checked as an upload will."""
 
     def convert(text: str) -> _Pair:
-        name, equals, value = text.partition('=')
-        if not equals or not name:
-            raise argparse.ArgumentTypeError(f'{text!r} is not of the form NAME=VALUE')
+        try:
+            name, value = _pairs.split(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
 
         def spell(kind: str, value: str = '', name: str = name) -> str:
             return arguments.spell(kind, value, name)
 
-        arguments.checked(parse, spell)(value)
+        arguments.argument_type(parse, spell)(value)
         return name, value
 
     return convert
@@ -73,7 +74,7 @@ def parser() -> argparse.ArgumentParser:
         metavar='NAME=DIGEST',
         action='append',
         default=[],
-        type=_named(values.parse_image),
+        type=_pair_type(values.parse_image),
         help='the image of the resource NAME, as in charm-upload-resource --image',
     )
     made.add_argument(
@@ -82,7 +83,7 @@ def parser() -> argparse.ArgumentParser:
         dest='source',
         action='append',
         default=[],
-        type=_named(values.parse_source),
+        type=_pair_type(values.parse_source),
         help='the image of the resource NAME, as in charm-upload-resource --from',
     )
     made.add_argument(
@@ -90,7 +91,7 @@ def parser() -> argparse.ArgumentParser:
         metavar='NAME=PATH',
         action='append',
         default=[],
-        type=_named(_parse_path),
+        type=_pair_type(_parse_path),
         help='the file of the resource NAME',
     )
     made.add_argument(

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from charm_image import _errors, _programs
-from charm_image._commands import charm_arguments, output, summary, terminal
+from charm_image._commands import charm_arguments, messages, summary, terminal
 from charm_image._upload import charm_resources
 
 
@@ -16,10 +16,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     _programs.unwind_on_sigterm()
     with terminal.Terminal(
         charm_arguments.PROGRAM, quiet=args.quiet, as_json=args.format == 'json'
-    ) as shown:
+    ) as output:
         try:
             charm = charm_resources.read(args.path)
-            with output.Uploader() as uploader:
+            with messages.Uploader() as uploader:
                 results = uploader.upload_charm(
                     args.path,
                     files=dict(args.filepath),
@@ -27,18 +27,18 @@ def main(argv: Sequence[str] | None = None) -> int:
                     sources=dict(args.source),
                     only=args.only,
                     dry_run=args.dry_run,
-                    progress=shown.show,
+                    progress=output.show,
                     review_timeout=args.review_timeout,
                 )
         except _errors.ArgumentError as error:
             charm_arguments.parser().error(str(error))
         except _errors.Error as error:
-            shown.error(*output.described(error))
+            output.error(*messages.describe(error))
             return 1
         except KeyboardInterrupt as stop:
             hint = 'The next run will not send again what was already uploaded.'
-            status, message, errors = output.interrupted(stop, hint)
-            shown.error(message, errors)
+            status, message, errors = messages.describe_interrupt(stop, hint)
+            output.error(message, errors)
             return status
-        summary.show(charm.name, results, shown, released=not args.dry_run)
+        summary.show(charm.name, results, output, released=not args.dry_run)
         return int(any(result.error for result in results))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from charm_image import _errors, _programs, upload
-from charm_image._commands import arguments, output, terminal
+from charm_image._commands import arguments, messages, terminal
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -17,28 +17,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     _programs.unwind_on_sigterm()
     with terminal.Terminal(
         arguments.PROGRAM, quiet=args.quiet, as_json=args.format == 'json'
-    ) as shown:
+    ) as output:
         upload_id = args.resume or ''
 
         def show(progress: upload.Progress) -> None:
             nonlocal upload_id
             upload_id = progress.upload_id or upload_id
-            shown.show(progress)
+            output.show(progress)
 
         try:
             result = _upload(args, progress=show, review_timeout=args.review_timeout)
         except _errors.Error as error:
             resumes = isinstance(error, _errors.ReviewPendingError | _errors.UnavailableError)
             hint = _resumption(args, upload_id) if upload_id and resumes else ''
-            message, errors = output.described(error, hint)
-            shown.error(message, errors)
+            message, errors = messages.describe(error, hint)
+            output.error(message, errors)
             return 1
         except KeyboardInterrupt as stop:
             hint = _resumption(args, upload_id) if upload_id else ''
-            status, message, errors = output.interrupted(stop, hint)
-            shown.error(message, errors)
+            status, message, errors = messages.describe_interrupt(stop, hint)
+            output.error(message, errors)
             return status
-        shown.result(
+        output.result(
             f'Revision {result.revision} created of resource {args.resource!r} for charm '
             f'{args.charm!r}',
             _document(result),
@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _upload(args: argparse.Namespace, **options: Any) -> upload.Result:
-    with output.Uploader() as uploader:
+    with messages.Uploader() as uploader:
         if args.filepath is not None:
             if args.arch:
                 options['architectures'] = ','.join(args.arch).split(',')

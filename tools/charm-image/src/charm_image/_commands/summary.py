@@ -6,26 +6,26 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from charm_image import upload
-from charm_image._commands import output, terminal
+from charm_image._commands import messages, terminal
 
 _NOTHING = '-'
 
 
 def show(
-    charm: str, results: Sequence[upload.Result], shown: terminal.Terminal, *, released: bool
+    charm: str, results: Sequence[upload.Result], output: terminal.Terminal, *, released: bool
 ) -> None:
     """Print the results, and the command to release the charm if it can be `released`."""
     command = _release(charm, results) if released else ''
     failed = [result.resource for result in results if result.error]
     if command and failed:
-        shown.tell(f'Not in the release command, because the upload failed: {", ".join(failed)}')
+        output.tell(f'Not in the release command, because the upload failed: {", ".join(failed)}')
     lines = [_table(results), *(['', command] if command else [])]
     document = {
         'charm': charm,
         'resources': [_document(result) for result in results],
         'release': command or None,
     }
-    shown.result('\n'.join(lines), document)
+    output.result('\n'.join(lines), document)
 
 
 def _row(result: upload.Result) -> tuple[str, str, str, str]:
@@ -47,7 +47,7 @@ def _document(result: upload.Result) -> dict[str, Any]:
         'architectures': list(result.architectures),
     }
     if result.error:
-        _, errors = output.described(result.error)
+        _, errors = messages.describe(result.error)
         document['errors'] = list(errors)
     return document
 

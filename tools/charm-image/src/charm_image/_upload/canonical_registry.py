@@ -47,8 +47,8 @@ class Repository:
 
     def find(self, digest: str) -> str | None:
         """Return the digest of the manifest that has `digest`, or whose image has it as its ID."""
-        found = self.find_pushed(digest)
-        return found.digest if found else self.find_manifest(digest)
+        image = self.find_pushed(digest)
+        return image.digest if image else self.find_manifest(digest)
 
     def find_manifest(self, digest: str) -> str | None:
         """Return `digest` if a manifest has it, else None."""

@@ -45,12 +45,12 @@ def read(path: str) -> Charm:
         CharmError: it is not a charm, or its metadata cannot be read.
     """
     place = pathlib.Path(path)
-    found = dict(_documents(place))
+    documents = dict(_documents(place))
     # the name may be in one file and the resources in the other
-    name = next((d['name'] for d in found.values() if d.get('name')), None)
-    declared: Any = next((d['resources'] for d in found.values() if d.get('resources')), {})
+    name = next((d['name'] for d in documents.values() if d.get('name')), None)
+    declared: Any = next((d['resources'] for d in documents.values() if d.get('resources')), {})
     if not isinstance(name, str):
-        files = ' or '.join(found) or 'metadata.yaml'
+        files = ' or '.join(documents) or 'metadata.yaml'
         raise _errors.CharmError(f'{path!r}: the name of the charm is missing in {files}')
     if not isinstance(declared, dict):
         raise _errors.CharmError(f'{path!r}: resources is not a mapping')

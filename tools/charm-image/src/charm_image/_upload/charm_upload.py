@@ -111,7 +111,7 @@ def _upload_one(
 ) -> bool:
     """Upload a resource; return whether there is something to upload."""
     if choice and choice.kind == 'file':
-        with resource_upload.opened(choice.value) as file:
+        with resource_upload.open_file(choice.value) as file:
             one.send_file(file, choice.value.rpartition('/')[2], ['all'])
     elif choice and choice.kind == 'image':
         one.send_image([values.parse_image(choice.value, spell)])

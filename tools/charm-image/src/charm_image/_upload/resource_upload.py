@@ -310,12 +310,12 @@ class ResourceUpload:
                 f"{error}. If the image is only in Canonical's registry, give its full digest."
             )
             if name.long:
-                named = str(name.reference or '')
-                elsewhere = named or f'REGISTRY/NAME@{name.long}'
+                reference = str(name.reference or '')
+                elsewhere = reference or f'REGISTRY/NAME@{name.long}'
                 message = (
                     f"The image is not in Canonical's registry for resource {self._resource!r} of "
                     f'charm {self._charm!r}, and {error}. To copy it from '
-                    f'{"its" if named else "a different"} registry, use '
+                    f'{"its" if reference else "a different"} registry, use '
                     f'{self._settings.spell("source", elsewhere)}.'
                 )
             raise _errors.UploadError(message) from None
@@ -365,7 +365,7 @@ def _hidden(name: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def opened(path: str) -> Iterator[BinaryIO]:
+def open_file(path: str) -> Iterator[BinaryIO]:
     """Open a file to upload. Raises UploadError for a fifo or device, without waiting for it."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -108,17 +108,17 @@ class Store:
         answer = self._connection.get(f'/v1/charm/{_quoted(charm)}/resources')
         with self._connection.reading():
             # listed for each revision of the charm that declares it: use the last one
-            declared = sorted(answer['resources'], key=lambda found: found.get('revision') or 0)
-            return {str(found['name']): str(found['type']) for found in declared}
+            declared = sorted(answer['resources'], key=lambda entry: entry.get('revision') or 0)
+            return {str(entry['name']): str(entry['type']) for entry in declared}
 
     def revisions(self, charm: str, resource: str) -> dict[tuple[int, str], int]:
         """Return the revisions of a resource by size in bytes and SHA-256 in hex digits."""
         answer = self._connection.get(f'{_resource_path(charm, resource)}/revisions')
         with self._connection.reading():
             return {
-                (int(found['size']), str(found['sha256'])): int(found['revision'])
-                for found in answer['revisions']
-                if found.get('sha256') and found.get('size') is not None
+                (int(entry['size']), str(entry['sha256'])): int(entry['revision'])
+                for entry in answer['revisions']
+                if entry.get('sha256') and entry.get('size') is not None
             }
 
     def upload_credentials(self, charm: str, resource: str) -> UploadCredentials:
@@ -209,18 +209,18 @@ class Store:
         except _errors.NotFoundError:
             return None
         with self._connection.reading():
-            for found in answer['revisions']:
-                if found.get('upload-id', upload_id) == upload_id:
+            for entry in answer['revisions']:
+                if entry.get('upload-id', upload_id) == upload_id:
                     errors = [
                         {
                             key: self._connection.clean(str(error.get(key, '')))
                             for key in ('code', 'message')
                         }
-                        for error in found.get('errors') or ()
+                        for error in entry.get('errors') or ()
                     ]
-                    revision = found.get('revision')
+                    revision = entry.get('revision')
                     return Review(
-                        str(found['status']), None if revision is None else int(revision), errors
+                        str(entry['status']), None if revision is None else int(revision), errors
                     )
         return None
 
@@ -235,25 +235,25 @@ class Store:
         deadline = time.monotonic() + timeout
         delays = iter(_REVIEW_DELAYS)
         while True:
-            found = self.review(charm, upload_id)
-            if found is None:
+            review = self.review(charm, upload_id)
+            if review is None:
                 if upload_id not in self._status_paths:
                     raise _errors.NotFoundError(
                         f'Charmhub has no revision of {charm!r} for upload {upload_id}.',
                         'Upload again: identical content does not create a second revision.',
                     )
-                found = Review('not yet known', None, [])  # the revision was requested just now
-            if found.status == 'rejected':
+                review = Review('not yet known', None, [])  # the revision was requested just now
+            if review.status == 'rejected':
                 reasons = '; '.join(
                     ': '.join(filter(None, (error['code'], error['message'])))
-                    for error in found.errors
+                    for error in review.errors
                 )
                 raise _errors.RejectedError(
                     f'Charmhub rejected the upload: {reasons or "no reason was given"}.',
-                    found.errors,
+                    review.errors,
                 )
-            if found.status == 'approved' and found.revision is not None:
-                return found.revision
+            if review.status == 'approved' and review.revision is not None:
+                return review.revision
             left = deadline - time.monotonic()
             if left <= 0:
                 raise _errors.ReviewPendingError(

@@ -175,15 +175,17 @@ class Connection:
             content = json.loads(response.content)
             errors = content.get('error-list') or content.get('error_list') or []
             codes = [str(error.get('code', '')) for error in errors]
-            said = '; '.join(self.clean(str(error.get('message', ''))) for error in errors)
+            reason = '; '.join(self.clean(str(error.get('message', ''))) for error in errors)
         except (ValueError, TypeError, AttributeError, RecursionError):
-            codes, said = [], ''
+            codes, reason = [], ''
         fields: Any = {'status': status, 'codes': codes}
-        said = said or f'{status} {http.client.responses.get(status, "")}'.strip()
+        reason = reason or f'{status} {http.client.responses.get(status, "")}'.strip()
         host = _addresses.host(response.url)
         # check the code first: a missing permission is returned as 401 or 403
         if 'permission-required' in codes or status == 403:
-            return _errors.NotAllowedError(f'Charmhub says: {said}.'.replace('..', '.'), **fields)
+            return _errors.NotAllowedError(
+                f'Charmhub says: {reason}.'.replace('..', '.'), **fields
+            )
         if status == 401:
             return _errors.NotLoggedInError(
                 f'Charmhub rejected the credentials from {self._credentials.origin}: '
@@ -192,7 +194,7 @@ class Connection:
                 **fields,
             )
         if status == 404:
-            return _errors.NotFoundError(f'{host} says: {said}.', **fields)
+            return _errors.NotFoundError(f'{host} says: {reason}.', **fields)
         if status == 429 or status >= 500:
             wait = response.retry_after
             later = 'Try again later.' if wait is None else f'Try again in {wait:g} s.'
@@ -201,13 +203,13 @@ class Connection:
                     f'{host} is rate-limiting requests (429).', later, retry_after=wait, **fields
                 )
             return _errors.UnavailableError(
-                f'{host} reported a server error ({said}).', later, retry_after=wait, **fields
+                f'{host} reported a server error ({reason}).', later, retry_after=wait, **fields
             )
         if status == 413:
             return _errors.StoreError(f'{host} rejected the file as too large.', **fields)
         if 300 <= status < 400:
             return _errors.StoreError(f'{host} redirects ({status}).', 'Check the URL.', **fields)
-        return _errors.StoreError(f'Charmhub rejected the request: {said}.', **fields)
+        return _errors.StoreError(f'Charmhub rejected the request: {reason}.', **fields)
 
     def clean(self, text: str) -> str:
         """Return a server's message without secrets and control characters."""
@@ -252,7 +254,7 @@ def secure(url: str) -> str:
     Raises:
         InsecureURLError: it is not https and not on this machine.
     """
-    shown = re.sub('//.*@', '//', url)  # without username and password
+    public = re.sub('//.*@', '//', url)  # without username and password
     try:
         parts = urllib.parse.urlsplit(url)
         host = parts.hostname if parts.scheme in ('https', 'http') and parts.port != 0 else None
@@ -260,11 +262,11 @@ def secure(url: str) -> str:
         host = None
     if not host:
         raise _errors.InsecureURLError(
-            f'{shown} is not a valid server URL.', 'Use a form such as https://HOST.'
+            f'{public} is not a valid server URL.', 'Use a form such as https://HOST.'
         )
     if parts.scheme == 'http' and not _addresses.is_loopback(url):
         raise _errors.InsecureURLError(
-            f'{shown} would send your credentials unencrypted.', 'Use an https:// URL.'
+            f'{public} would send your credentials unencrypted.', 'Use an https:// URL.'
         )
     netloc = parts.netloc.rpartition('@')[2]
     return parts._replace(netloc=netloc).geturl().rstrip('/')

@@ -82,7 +82,7 @@ def parse_image(value: str, spell: Spell = as_method) -> ImageName:
 
     if place := archives.locate(value):
         return ImageName(path=place[0], tag=place[1])
-    if named := _named(value):
+    if named := _parse_pinned(value):
         return ImageName(long=named.digest, reference=named)
     raise _errors.ArgumentError(_instead(value, spell))
 
@@ -100,7 +100,7 @@ def parse_architectures(value: str, spell: Spell = as_method) -> list[str]:
     return names
 
 
-def _named(value: str) -> references.Reference | None:
+def _parse_pinned(value: str) -> references.Reference | None:
     """Return `value` as a reference, if it is one with a sha256 digest."""
     try:
         reference = references.Reference.parse(value)
@@ -193,8 +193,8 @@ def _instead(value: str, spell: Spell) -> str:
     try:
         reference = references.Reference.parse(value)
     except references.InvalidReferenceError as error:
-        shown = 'this' if '@' in value else repr(value)  # it may contain a password
-        return f'{shown} is not a digest, an existing file or a valid reference: {error}'
+        quoted = 'this' if '@' in value else repr(value)  # it may contain a password
+        return f'{quoted} is not a digest, an existing file or a valid reference: {error}'
     if reference.digest:
         return 'give the digest that begins with "sha256:"'
     return f'{_today(value, reference, spell)}; {advice}'

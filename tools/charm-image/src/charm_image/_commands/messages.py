@@ -16,7 +16,7 @@ class Uploader(upload.Uploader):
     _spell = staticmethod(arguments.spell)
 
 
-def described(error: _errors.Error, hint: str = '') -> tuple[str, Sequence[Mapping[str, str]]]:
+def describe(error: _errors.Error, hint: str = '') -> tuple[str, Sequence[Mapping[str, str]]]:
     """Return the message of an error, and the list of errors for the JSON output."""
     if isinstance(error, _errors.RejectedError) and error.errors:
         return str(error), error.errors
@@ -30,7 +30,7 @@ def described(error: _errors.Error, hint: str = '') -> tuple[str, Sequence[Mappi
     return message, [{'code': error.code, 'message': message}]
 
 
-def interrupted(
+def describe_interrupt(
     stop: KeyboardInterrupt, hint: str
 ) -> tuple[int, str, Sequence[Mapping[str, str]]]:
     """Return the exit status of a command that was ended, a message, and the same for JSON."""
