@@ -1,8 +1,10 @@
 """Charms to test with, built once a session, and units of them."""
 
+import dataclasses
 import hashlib
 import itertools
 import json
+import re
 import sys
 
 import pytest
@@ -94,16 +96,37 @@ def cache(tmp_path_factory):
         yield
 
 
+_compared = set()
+"""The charms whose hooks were run with modules that are shared, and without."""
+
+
 @pytest.fixture
 def live(tmp_path):
-    """A function that gives a built charm a unit of its own, before its first hook."""
+    """A function that gives a built charm a unit of its own, before its first hook.
+
+    Whatever the charm, its first hook must do the same if it imports everything itself.
+    """
     numbers = itertools.count()
 
     def begin(charm, **circumstances):
         folder = tmp_path / f'unit-{next(numbers)}'
+        if charm not in _compared:
+            _compared.add(charm)
+            assert _first_hook(charm, tmp_path, True) == _first_hook(charm, tmp_path, False)
         return charm_unit.Unit(charm, folder, deploy=False, **circumstances)
 
     return begin
+
+
+def _first_hook(charm, folder, preload):
+    """Return what a charm's first hook does, but for what is another in each unit and process."""
+    folder = folder / f'compared-{preload}'
+    with charm_unit.Unit(charm, folder, deploy=False, check=False, preload=preload) as unit:
+        (run,) = unit.run('install')
+        found = dataclasses.asdict(run)
+        del found['seconds'], found['cpu_seconds']
+        text = json.dumps(found, default=sorted, sort_keys=True).replace(str(folder), '')
+        return re.sub('0x[0-9a-f]+', '0x', text)
 
 
 def image(auto_fetch=True, **more):

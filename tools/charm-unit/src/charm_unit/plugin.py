@@ -35,6 +35,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         '--charm-python', metavar='INTERPRETER', help='the interpreter that runs the hooks'
     )
     group.addoption('--charm-juju', metavar='VERSION', help='the version of Juju to simulate')
+    group.addoption(
+        '--charm-no-preload', action='store_true', help='start a new interpreter for each hook'
+    )
     parser.addini('charm', 'the folder of the built charm, or of its source', default='.')
 
 
@@ -79,6 +82,8 @@ def make_unit(
     for option, keyword in (('charm_python', 'python'), ('charm_juju', 'juju')):
         if pytestconfig.getoption(option):
             given[keyword] = pytestconfig.getoption(option)
+    if pytestconfig.getoption('charm_no_preload'):
+        given['preload'] = False
     numbers = itertools.count()
 
     def make(**options: typing.Any) -> unit.Unit:

@@ -30,11 +30,22 @@ def add(parser: argparse.ArgumentParser) -> None:
         default=unit.TIMEOUT,
         help='stop a hook that takes longer (default: %(default)s)',
     )
+    parser.add_argument(
+        '--no-preload',
+        action='store_true',
+        help='start a new interpreter for each hook, which takes longer; by default, hooks share '
+        'the import of charmhelpers and charms.reactive',
+    )
 
 
 def keywords(arguments: argparse.Namespace) -> dict[str, typing.Any]:
     """Return what these options mean to Unit, as keywords."""
-    return {'python': arguments.python, 'juju': arguments.juju, 'timeout': arguments.timeout}
+    return {
+        'python': arguments.python,
+        'juju': arguments.juju,
+        'timeout': arguments.timeout,
+        'preload': not arguments.no_preload,
+    }
 
 
 def seconds(text: str) -> float:

@@ -18,6 +18,7 @@ from charm_unit._unit import (
     host,
     juju_version,
     model,
+    preload,
     process,
     resources,
     runs,
@@ -55,6 +56,7 @@ class Agent:
         self.timeout: float = 0
         self.command_prefix: typing.Sequence[str] = ()
         self.record_processes = True
+        self.preload = True
         self._python = python
         self._bootstrap = bootstrap
         self._shipped: list[pathlib.Path] = []
@@ -96,6 +98,7 @@ class Agent:
         """Replace the charm's files; what a hook wrote beside them stays, as in Juju."""
         self.built = built
         self.options = built.settings(self.options)
+        self._not_preloadable = False
         self._found = environment.find(built.folder, self._python)
         folder = self.folders.charm
         for file in self._shipped:
@@ -303,14 +306,36 @@ class Agent:
             given['PATH'] = f'{given["PATH"]}:{self._found.folder}/bin:{beside}'
         self.folders.processes.write_text('')
         self._mark_bootstrapped()
+        words = [*self.command_prefix, *process.command(file, python)]
+        start = process.starter(words, self.folders.charm, given)
+        if self.preload and not self._bootstrap and words == [str(python), str(file)]:
+            start = self._preloaded(start, python, file, given)
         with calls.Server(self.folders.root, now):
-            return process.run(
-                [*self.command_prefix, *process.command(file, python)],
-                self.folders.charm,
-                given,
-                self.folders.root / 'output',
-                self.timeout,
-            )
+            return process.run(start, words[0], self.folders.root / 'output', self.timeout)
+
+    def _preloaded(
+        self,
+        start: process.Start,
+        python: pathlib.Path,
+        file: pathlib.Path,
+        given: dict[str, str],
+    ) -> process.Start:
+        """Return what starts a hook with modules that are imported already, or else `start`."""
+        root, folder = self.folders.root, self.folders.charm
+        if self._not_preloadable:
+            return start
+        server = preload.server(self._found.folder, python, root, folder, given)
+        if server is None:
+            self._not_preloadable = True
+            return start
+
+        def fork(output: int) -> process.Started:
+            try:
+                return server.start(python, file, folder, root, given, output)
+            except ConnectionError:  # it has ended
+                return start(output)
+
+        return fork
 
 
 def _update_members(

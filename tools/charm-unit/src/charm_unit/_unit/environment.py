@@ -25,7 +25,7 @@ from charm_unit._unit import errors, wheelhouse
 _IN_HOOKS = pathlib.Path(__file__).resolve().parent / 'in_hooks'
 _NEEDED = ('charmhelpers', 'charms.reactive', 'yaml')
 _KEPT_DAYS = 60
-_LAYOUT = 1
+_LAYOUT = 2
 """Changes when environments that are kept must be made anew."""
 
 _ABOUT = """
@@ -170,5 +170,5 @@ def _make(home: pathlib.Path, charm: pathlib.Path, program: str, paths: list[str
     # The last, so that its folders end sys.path. A line that begins with import is run.
     # Relative, since the environment is moved when it is done.
     into = '../../../in_hooks'
-    lines = [*paths, into, 'import charm_unit_hook', f'{into}/absent']
+    lines = [*paths, into, 'import charm_unit_hook', f'{into}/missing_modules']
     (packages / 'zz-charm-unit.pth').write_text('\n'.join(lines) + '\n')

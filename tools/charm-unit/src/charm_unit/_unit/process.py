@@ -144,20 +144,52 @@ def end_all() -> None:
         _end(group)
 
 
-def run(
-    words: list[str],
-    folder: pathlib.Path,
-    given: dict[str, str],
-    output: pathlib.Path,
-    timeout: float,
-) -> Result:
-    """Run a command in `folder`; end it, and all that it started, after `timeout` seconds.
+class Started(typing.Protocol):
+    """A process that leads a group of its own."""
 
-    One that cannot be started has ended with 126, or 127 if a file is missing, as in a shell.
+    pid: int
+
+    def wait(self) -> tuple[int, float]:
+        """Wait for its end; return the wait status, and seconds of CPU."""
+
+
+Start = typing.Callable[[int], Started]
+"""Starts a process whose output goes to a descriptor; raises OSError."""
+
+
+def starter(words: list[str], folder: pathlib.Path, given: dict[str, str]) -> Start:
+    """Return what starts a command in `folder`."""
+
+    def start(output: int) -> Started:
+        return _Command(
+            words,
+            cwd=folder,
+            env=given,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    return start
+
+
+class _Command(subprocess.Popen[bytes]):
+    def wait(self, timeout: 'float | None' = None) -> tuple[int, float]:  # type: ignore[override]
+        _pid, status, usage = os.wait4(self.pid, 0)
+        self.returncode = os.waitstatus_to_exitcode(status)
+        return status, usage.ru_utime + usage.ru_stime
+
+
+def run(start: Start, program: str, output: pathlib.Path, timeout: float) -> Result:
+    """Run what `start` starts; end it, and all that it started, after `timeout` seconds.
+
+    A `program` that cannot be started has ended with 126, or 127 if a file is missing, as in a
+    shell.
     """
     begun = time.monotonic()
     timed_out = threading.Event()
-    started: list[subprocess.Popen[bytes]] = []
+    started: list[Started] = []
 
     def end() -> None:
         timed_out.set()
@@ -167,13 +199,13 @@ def run(
     timer.daemon = True
     with open(output, 'w+', errors='replace') as file:
         try:
-            _start(started, words, cwd=folder, env=given, stdout=file)
+            _start(started, start, file.fileno())
             _running.add(started[0].pid)
             timer.start()
-            _pid, wait_status, usage = os.wait4(started[0].pid, 0)
+            status, cpu_seconds = started[0].wait()
         except OSError as error:
             code = 127 if isinstance(error, FileNotFoundError) else 126
-            text = f'charm-unit: {words[0]} cannot be run: {_why(error, words[0])}\n'
+            text = f'charm-unit: {program} cannot be run: {_why(error, program)}\n'
             return Result(code, text, 0, time.monotonic() - begun, False)
         finally:
             timer.cancel()
@@ -181,21 +213,18 @@ def run(
                 _running.discard(process.pid)
                 # What it left running would outlive the unit.
                 _end(process.pid)
-        started[0].returncode = os.waitstatus_to_exitcode(wait_status)
         file.seek(0)
         text = file.read()
     return Result(
-        started[0].returncode,
+        os.waitstatus_to_exitcode(status),
         text,
-        usage.ru_utime + usage.ru_stime,
+        cpu_seconds,
         time.monotonic() - begun,
         timed_out.is_set(),
     )
 
 
-def _start(
-    started: 'list[subprocess.Popen[bytes]]', words: list[str], **options: typing.Any
-) -> None:
+def _start(started: list[Started], start: Start, output: int) -> None:
     """Start a process, and append it to `started`, whatever signal comes meanwhile.
 
     Python handles signals in the main thread, where one would be lost that has just begun.
@@ -203,23 +232,15 @@ def _start(
     failed: list[OSError] = []
     tried = threading.Event()
 
-    def start() -> None:
+    def try_it() -> None:
         try:
-            started.append(
-                subprocess.Popen(
-                    words,
-                    stdin=subprocess.DEVNULL,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                    **options,
-                )
-            )
+            started.append(start(output))
         except OSError as error:
             failed.append(error)
         finally:
             tried.set()
 
-    thread = threading.Thread(target=start)
+    thread = threading.Thread(target=try_it)
     try:
         thread.start()
         thread.join()

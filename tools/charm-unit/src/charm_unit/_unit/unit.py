@@ -53,6 +53,8 @@ class Unit:
         record_processes: keep the command line of every process that hooks start
         check: raise HookFailedError if a hook fails
         peers: how many more units of the application there are, each of which runs its hooks
+        preload: import charmhelpers, charms.reactive, PyYAML and requests once, and fork a process
+            for each hook; else each hook is a new interpreter
         bootstrap: let a charm on layer:basic create its virtual environment in its first hook, as
             on a real machine
 
@@ -80,6 +82,7 @@ class Unit:
         record_processes: bool = True,
         check: bool = True,
         peers: int = 0,
+        preload: bool = True,
         bootstrap: bool = False,
     ) -> None:
         if folder is None:
@@ -102,6 +105,7 @@ class Unit:
         self._agent.timeout = timeout
         self._agent.command_prefix = command_prefix
         self._agent.record_processes = record_processes
+        self._agent.preload = preload
         self._relations = relations.Relations(self._agent)
         self._application = application.Application(self._relations)
         self._units = [self]
@@ -117,6 +121,7 @@ class Unit:
                 command_prefix=command_prefix,
                 record_processes=record_processes,
                 check=check,
+                preload=preload,
                 bootstrap=bootstrap,
             )
             peer._relations.rename(number)

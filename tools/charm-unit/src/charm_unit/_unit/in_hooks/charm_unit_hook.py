@@ -12,8 +12,8 @@ import sys
 _UBUNTU = ('Ubuntu', '22.04', 'jammy')
 
 
-def _be_ubuntu():
-    """On import, charmhelpers chooses its modules by platform: it knows Ubuntu and CentOS only."""
+def _imitate_ubuntu():
+    """Look like Ubuntu: on import, charmhelpers chooses its modules by platform."""
     import platform
 
     # Gone since Python 3.8, but preferred wherever it is found.
@@ -30,8 +30,8 @@ def _be_ubuntu():
     builtins.open = open_with_release
 
 
-def _bring_back():
-    """Names that Python has dropped, and libraries of that time import."""
+def _restore_removed_names():
+    """Restore names that Python has removed and libraries of that time import."""
     if sys.version_info >= (3, 10):
         import collections.abc
 
@@ -43,7 +43,7 @@ def _bring_back():
 
 
 class _Changes:
-    """Changes modules once somebody imports them, by their names: inspect is slow to import."""
+    """Changes modules, by their names, when they are imported: inspect is slow to import."""
 
     def __init__(self, changes):
         self._changes = changes
@@ -86,7 +86,7 @@ def _change_inspect(inspect):
 
 
 def _change_yaml(yaml):
-    """Until PyYAML 5, as Juju's images have it, a loader need not be named."""
+    """Make the loader optional, as in PyYAML 5, which Juju's images have."""
     if int(getattr(yaml, '__version__', '0').partition('.')[0]) < 6:
         return
 
@@ -99,17 +99,41 @@ def _change_yaml(yaml):
     yaml.load, yaml.load_all = with_loader(yaml.load), with_loader(yaml.load_all)
 
 
-def _note_processes(file):
+_note = None
+"""What is told the command line of each process that is started, if anything is."""
+_hears = False
+
+
+def note_processes(file):
     """Write the command of every process that is started into `file`, a line of JSON each."""
 
-    def note(command):
+    def write(command):
         import json
 
+        with open(file, 'a') as notes:
+            notes.write(json.dumps(command) + '\n')
+
+    note_with(write)
+
+
+def note_with(function):
+    """Call a function with the command of every process that is started; with None, stop."""
+    global _note
+    _note = function
+    if function and not _hears:
+        _hear()
+
+
+def _hear():
+    global _hears
+    _hears = True
+
+    def note(command):
+        if _note is None:
+            return
         if isinstance(command, (str, bytes)) or hasattr(command, '__fspath__'):
             command = [command]
-        line = json.dumps([os.fsdecode(word) for word in command]) + '\n'
-        with open(file, 'a') as notes:
-            notes.write(line)
+        _note([os.fsdecode(word) for word in command])
 
     if sys.version_info < (3, 8):  # without audit hooks
         import _posixsubprocess
@@ -133,7 +157,7 @@ def _note_processes(file):
     sys.addaudithook(hear)
 
 
-_be_ubuntu()
-_bring_back()
+_imitate_ubuntu()
+_restore_removed_names()
 if os.environ.get('CHARM_UNIT_PROCESSES'):
-    _note_processes(os.environ['CHARM_UNIT_PROCESSES'])
+    note_processes(os.environ['CHARM_UNIT_PROCESSES'])

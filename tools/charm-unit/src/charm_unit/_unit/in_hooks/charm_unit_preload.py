@@ -1,0 +1,430 @@
+"""Imports once what many hooks import, and forks a process for each hook.
+
+A hook spends most of its time on an interpreter that starts and imports charmhelpers and
+charms.reactive. Here, one interpreter imports them in a unit's folder, and forks for each hook of
+this unit, or of another one that has the same files. A hook gets these modules only if its own
+sys.path leads to the files that they came from; the charm's own modules are its own. Nothing is
+shared if an import starts a process or a thread, prints, or reads a variable of the environment
+that the hook has with another value: then the hook is a new interpreter, as it is without this.
+
+charm_unit starts this with a socket and a unit's folder as arguments, and sends a message for each
+hook: JSON, and two descriptors, for the hook's output and for a socket that is told its process id
+and how it ended. Runs on Python 3.5 and later.
+"""
+
+import _imp
+import array
+import atexit
+import contextlib
+import dis
+import gc
+import hashlib
+import importlib.machinery
+import importlib.util
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+import types
+
+import charm_unit_hook
+
+_IMPORTS = (
+    'yaml',
+    'charmhelpers.core.hookenv',
+    'charmhelpers.core.host',
+    'charmhelpers.core.unitdata',
+    'charms.reactive',
+    'requests',
+)
+_CHARM = os.path.join('agents', 'unit', 'charm')
+_STANDARD_LIBRARY = os.path.dirname(os.path.realpath(os.__file__)) + os.sep
+_TORN_DOWN = ('__main__', 'builtins', 'sys')
+_ASKED = {}
+"""The variables of the environment that modules read on import."""
+
+
+class UnusableError(Exception):
+    """Every hook must import everything itself; the message says why."""
+
+
+class _NotingEnviron(type(os.environ)):
+    def __getitem__(self, key):
+        _ASKED[key] = None
+        _ASKED[key] = value = super(_NotingEnviron, self).__getitem__(key)
+        return value
+
+    def __iter__(self):
+        for key in super(_NotingEnviron, self).__iter__():
+            self[key]
+            yield key
+
+
+def _is_standard(module):
+    """Return whether a module is part of Python: the same for all, wherever it is."""
+    file = getattr(module, '__file__', None)
+    if not file:
+        return not hasattr(module, '__path__')
+    file = os.path.realpath(file)
+    packages = ('/site-packages/', '/dist-packages/')
+    return file.startswith(_STANDARD_LIBRARY) and not any(part in file for part in packages)
+
+
+class _Missing:
+    """The last finder: notes which modules do not exist."""
+
+    def __init__(self):
+        self.names = set()
+
+    def find_spec(self, name, path=None, target=None):
+        self.names.add(name.partition('.')[0] if path is None else name)
+
+
+class Preloaded:
+    """The modules that were imported, and how to make them those of another unit."""
+
+    def __init__(self, root):
+        self.root = root + os.sep
+        self.modules, self.missing = _import()
+        # A namespace such as `charms` depends on the hook's sys.path.
+        for name in self.modules:
+            del sys.modules[name]
+        for name in sorted(self.modules):
+            module = self.modules[name]
+            if getattr(module, '__file__', None):
+                continue
+            if hasattr(getattr(module, '__path__', None), '_last_parent_path'):
+                module.__path__._last_parent_path = ()  # it is found again when it is asked for
+            if name.rpartition('.')[0] not in self.modules:
+                del self.modules[name]
+        self.modules.pop('charms', None)
+        self.standard = {name for name in sys.modules if '.' not in name}
+        self._places = []
+        self._codes = []
+        self.moves = self._find_places()
+        self._kept = {name: it for name, it in sys.modules.items() if name not in _TORN_DOWN}
+        self._kept.update(self.modules)
+        self._variables = _variables(self.modules.values())
+
+    @property
+    def files(self):
+        """The digests of the files in the charm that the modules came from."""
+        folder = os.path.join(self.root, _CHARM) + os.sep
+        found = {}
+        for module in self.modules.values():
+            path = os.path.join(folder, getattr(module, '__file__', None) or '')
+            if path != folder and path.startswith(folder):
+                with open(path, 'rb') as file:
+                    found[path[len(folder) :]] = hashlib.sha256(file.read()).hexdigest()
+        return found
+
+    def _find_places(self):
+        """Find what names the unit's folder; return whether all of it can be changed."""
+        moves = True
+        skipped = {id(thing) for thing in (self.__dict__, sys.path_importer_cache, _ASKED)}
+        things = [thing for thing in gc.get_objects() if id(thing) not in skipped]
+        while things:
+            thing = things.pop()
+            kind = type(thing)
+            if kind is types.FrameType:
+                continue
+            if kind is types.FunctionType and thing.__code__.co_filename.startswith(self.root):
+                self._codes.append(thing.__code__)
+            named = False
+            for other in gc.get_referents(thing):
+                if type(other) is str:
+                    named = named or self.root in other
+                elif isinstance(other, (dict, list, tuple, set)) and not gc.is_tracked(other):
+                    things.append(other)
+            if named and kind in (dict, list):
+                self._places.append(thing)
+            elif named and kind in (tuple, set, frozenset):
+                moves = False
+            elif named and hasattr(thing, '__dict__') and kind is not types.FunctionType:
+                self._places.append(vars(thing))
+        return moves
+
+    def move(self, root):
+        """Make the modules, and the interpreter, those of the unit in the folder `root`."""
+        old, new = self.root, root + os.sep
+        sys.path_importer_cache.clear()
+        if old == new:
+            return
+        for name in ('executable', 'prefix', 'exec_prefix'):
+            setattr(sys, name, getattr(sys, name).replace(old, new))
+        for place in self._places:
+            for key, value in list(place.items() if isinstance(place, dict) else enumerate(place)):
+                if type(value) is str and old in value:
+                    place[key] = value.replace(old, new)
+                if type(key) is str and old in key:
+                    place[key.replace(old, new)] = place.pop(key)
+        for code in self._codes:
+            if code.co_filename.startswith(old):
+                _imp._fix_co_filename(code, new + code.co_filename[len(old) :])
+
+    def keep(self):
+        """Keep the modules from being torn down with the interpreter, which takes as long as all.
+
+        What a hook has put into them is released, as it is in an interpreter that ends.
+        """
+        for namespace, name, original in self._variables:
+            namespace[name] = original
+        for name, module in self._kept.items():
+            if sys.modules.get(name) is module:
+                del sys.modules[name]
+
+    def suits(self, request):
+        """Return whether a hook would import the same, as far as can be told before."""
+        new = request['root'] + os.sep
+        for name, value in _ASKED.items():
+            if request['environ'].get(name) != (value and value.replace(self.root, new)):
+                return False
+        charm = os.path.join(new, _CHARM)
+        for folder in {os.path.join(charm, 'lib'), os.path.dirname(request['script'])}:
+            for entry in os.listdir(folder) if os.path.isdir(folder) else ():
+                name, dot, _ = entry.partition('.')
+                if name in self.missing or (
+                    name in self.standard
+                    and (dot or os.path.exists(os.path.join(folder, entry, '__init__.py')))
+                ):
+                    return False
+        return True
+
+
+def _variables(modules):
+    """Return the global variables that functions of the modules change, with their values."""
+    change = dis.opmap['STORE_GLOBAL']
+    namespaces = {id(vars(module)) for module in modules}
+    found = []
+    for thing in gc.get_objects():
+        if type(thing) is types.FunctionType and id(thing.__globals__) in namespaces:
+            code = thing.__code__
+            if change in code.co_code[::2]:
+                stored = {ins.argval for ins in dis.Bytecode(code) if ins.opcode == change}
+                found += [
+                    (thing.__globals__, name, thing.__globals__.get(name)) for name in stored
+                ]
+    return found
+
+
+def _import():
+    """Import the modules; return those that are not Python's, by name, and what was missing.
+
+    Raises UnusableError.
+    """
+    started = []
+    before = set(sys.modules)
+    missing = _Missing()
+    environ = os.environ.__class__
+    charm_unit_hook.note_with(started.append)
+    os.environ.__class__ = _NotingEnviron
+    sys.meta_path.append(missing)
+    sys.path.insert(0, 'lib')  # as in a hook of a charm on layer:caas-base
+    try:
+        for name in _IMPORTS:
+            try:
+                importlib.import_module(name)
+            except ImportError:
+                continue
+    except BaseException as error:
+        raise UnusableError('{} cannot be imported: {!r}'.format(name, error)) from error
+    finally:
+        del sys.path[0]
+        sys.meta_path.remove(missing)
+        os.environ.__class__ = environ
+        charm_unit_hook.note_with(None)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if started:
+        raise UnusableError('an import starts {}'.format(started[0]))
+    if threading.active_count() > 1:
+        raise UnusableError('an import starts a thread')
+    if os.fstat(1).st_size:
+        raise UnusableError('an import prints')
+    modules = {name: sys.modules[name] for name in set(sys.modules) - before}
+    return (
+        {name: module for name, module in modules.items() if not _is_standard(module)},
+        missing.names,
+    )
+
+
+class _Finder:
+    """Finds what was imported, if all of it is where the hook's own sys.path leads."""
+
+    def __init__(self, modules):
+        self._modules = modules
+        self._roots = {name for name in modules if name.rpartition('.')[0] not in modules}
+        self._verified = False
+
+    def find_spec(self, name, path=None, target=None):
+        if name not in self._roots:
+            return None
+        if not self._verified:
+            self._verified = all(self._is_found(root) for root in self._roots if '.' not in root)
+            if self._verified:
+                self._give('')
+        if not self._verified or not self._is_found(name, path):
+            sys.meta_path.remove(self)  # it imports all of it itself
+            return None
+        self._give(name)
+        if all(root in sys.modules for root in self._roots):
+            sys.meta_path.remove(self)
+        del sys.modules[name]  # else it would be executed again
+        return importlib.util.spec_from_loader(name, _Loader(self._modules[name]))
+
+    def _is_found(self, name, path=None):
+        spec = importlib.machinery.PathFinder.find_spec(name, path)
+        return spec is not None and spec.origin == self._modules[name].__file__
+
+    def _give(self, name):
+        """Have the modules of a root in sys.modules, or those of all that have no parent."""
+        dotted = [root for root in self._roots if '.' in root]
+        for known, module in self._modules.items():
+            if name:
+                given = known == name or known.startswith(name + '.')
+            else:
+                given = not any(known == root or known.startswith(root + '.') for root in dotted)
+            if given:
+                sys.modules[known] = module
+
+
+class _Loader:
+    """Gives a module that was imported already."""
+
+    def __init__(self, module):
+        self._module = module
+        self._spec = module.__spec__
+
+    def create_module(self, spec):
+        return self._module
+
+    def exec_module(self, module):
+        module.__spec__ = self._spec
+
+
+def _become(preloaded, request, output, reply):
+    """Be the process of a hook, until it has run its script."""
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    os.setsid()
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.chdir(request['folder'])
+    reply.sendall('{}\n'.format(os.getpid()).encode())
+    for descriptor in os.listdir('/proc/self/fd'):
+        if int(descriptor) > 2:
+            with contextlib.suppress(OSError):  # of that of the listing
+                os.close(int(descriptor))
+    environ = request['environ']
+    script = request['script']
+    if not preloaded.suits(request):
+        os.execve(request['python'], [request['python'], script], environ)  # noqa: S606
+    os.environ.clear()
+    os.environ.update(environ)
+    preloaded.move(request['root'])
+    sys.argv[:] = [script]
+    if hasattr(sys, 'orig_argv'):
+        sys.orig_argv[:] = [request['python'], script]
+    sys.path[0] = os.path.dirname(os.path.realpath(script))
+    sys.meta_path.insert(0, _Finder(preloaded.modules))
+    if environ.get('CHARM_UNIT_PROCESSES'):
+        charm_unit_hook.note_processes(environ['CHARM_UNIT_PROCESSES'])
+    main = types.ModuleType('__main__')
+    main.__file__ = script
+    main.__builtins__ = __builtins__
+    main.__loader__ = importlib.machinery.SourceFileLoader('__main__', script)
+    for name, value in (('__annotations__', {}), ('__cached__', None)):
+        if name in globals():  # in some versions of Python
+            setattr(main, name, value)
+    sys.modules['__main__'] = main
+    with open(script, 'rb') as file:
+        source = file.read()
+    try:
+        exec(compile(source, script, 'exec', dont_inherit=True), main.__dict__)  # noqa: S102
+    except SystemExit:
+        raise
+    except BaseException as error:
+        traceback = error.__traceback__
+        while traceback and traceback.tb_frame.f_code.co_filename == __file__:
+            traceback = traceback.tb_next
+        for stream in (sys.stderr, sys.stdout):  # as the interpreter does before it prints
+            stream.flush()
+        sys.excepthook(type(error), error.with_traceback(traceback), traceback)
+        sys.excepthook = lambda *_: None  # it has been printed; the exit code is still to come
+        raise
+
+
+def _serve(control, preloaded):
+    """Fork for each hook, and tell how it ended; return what a forked process is to run."""
+    replies = {}
+    ended, end = os.pipe()
+    for descriptor in (ended, end):
+        os.set_blocking(descriptor, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(end)
+    while True:
+        ready, _, _ = select.select([control, ended], [], [])
+        if ended in ready:
+            os.read(ended, 4096)
+            _tell_ends(replies)
+        if control not in ready:
+            continue
+        size = array.array('i').itemsize
+        message, ancillary, _, _ = control.recvmsg(1 << 20, socket.CMSG_SPACE(2 * size))
+        if not message:  # no more hooks; those that run are told about until the last one ends
+            control.close()
+            while replies:
+                select.select([ended], [], [])
+                os.read(ended, 4096)
+                _tell_ends(replies)
+            os._exit(0)
+        descriptors = array.array('i')
+        descriptors.frombytes(ancillary[0][2][: 2 * size])
+        output, answer = descriptors
+        reply = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, fileno=answer)
+        child = os.fork()
+        if not child:
+            return json.loads(message.decode()), output, reply
+        os.close(output)
+        replies[child] = reply
+
+
+def _tell_ends(replies):
+    while replies:
+        child, status, usage = os.wait4(-1, os.WNOHANG)
+        if not child:
+            return
+        reply = replies.pop(child)
+        with reply:
+            answer = {'status': status, 'cpu': usage.ru_utime + usage.ru_stime}
+            with contextlib.suppress(OSError):  # if nobody waits for it
+                reply.sendall(json.dumps(answer).encode())
+
+
+def main():
+    """Import, serve, and be a hook in each process that is forked."""
+    ends = []
+    atexit.register(lambda: [end() for end in ends])  # the first that is registered runs last
+    control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, fileno=int(sys.argv[1]))
+    root = sys.argv[2]
+    sys.path[0] = os.path.join(root, _CHARM, 'hooks')
+    try:
+        preloaded = Preloaded(root)
+    except UnusableError as error:
+        control.sendall(json.dumps({'unusable': str(error)}).encode())
+        return
+    known = {'files': preloaded.files, 'moves': preloaded.moves}
+    control.sendall(json.dumps(known).encode())
+    if hasattr(gc, 'freeze'):  # since Python 3.7; what is frozen and in a cycle is never freed
+        kept = [preloaded]
+        kept.append(kept)
+        ends.append(preloaded.keep)
+        gc.freeze()
+    _become(preloaded, *_serve(control, preloaded))
+
+
+if __name__ == '__main__':
+    main()

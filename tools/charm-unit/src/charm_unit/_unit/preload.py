@@ -1,0 +1,161 @@
+"""Processes of hooks that share what they import, by in_hooks/charm_unit_preload.py.
+
+A `Server` is the interpreter that has imported it, and forks for each hook. It serves any unit of
+this program that has the same environment and, in its charm, the same files of what was imported.
+"""
+
+import array
+import hashlib
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import typing
+
+_MOST = 4
+"""Servers that are kept; the one that was used least recently ends first."""
+
+_servers: 'list[Server]' = []
+_lock = threading.Lock()
+
+
+class Process:
+    """The process of a hook that a server forked."""
+
+    def __init__(self, pid: int, reply: socket.socket) -> None:
+        self.pid = pid
+        self._reply = reply
+
+    def wait(self) -> tuple[int, float]:
+        """Wait for its end; return the wait status, and seconds of CPU."""
+        with self._reply:
+            told = b''
+            while part := self._reply.recv(4096):
+                told += part
+        if not told:  # the server is gone, and nobody knows
+            return signal.SIGKILL, 0
+        end = json.loads(told)
+        return end['status'], end['cpu']
+
+
+class Server:
+    """An interpreter with the modules that a charm shares with others, and files of theirs."""
+
+    def __init__(
+        self,
+        environment: pathlib.Path,
+        python: pathlib.Path,
+        root: pathlib.Path,
+        charm: pathlib.Path,
+        variables: typing.Mapping[str, str],
+    ) -> None:
+        self.environment = environment
+        self._root = root
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        script = environment / 'in_hooks' / 'charm_unit_preload.py'
+        with theirs, tempfile.TemporaryFile() as printed:
+            self._process = subprocess.Popen(
+                [python, script, str(theirs.fileno()), root],
+                cwd=charm,
+                env={k: v for k, v in variables.items() if k != 'CHARM_UNIT_PROCESSES'},
+                stdin=subprocess.DEVNULL,
+                stdout=printed,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                pass_fds=[theirs.fileno()],
+            )
+        told = self._control.recv(1 << 20)
+        known = json.loads(told) if told else {}
+        self._files: dict[str, str] | None = known.get('files')
+        self._moves = bool(known.get('moves'))
+
+    def suits(self, environment: pathlib.Path, root: pathlib.Path, charm: pathlib.Path) -> bool:
+        """Return whether the hooks of a unit would import the same files."""
+        if self._files is None or self._process.poll() is not None:
+            return False
+        if self.environment != environment or not (self._moves or self._root == root):
+            return False
+        return all(_digest(charm / file) == digest for file, digest in self._files.items())
+
+    def start(
+        self,
+        python: pathlib.Path,
+        script: pathlib.Path,
+        folder: pathlib.Path,
+        root: pathlib.Path,
+        variables: dict[str, str],
+        output: int,
+    ) -> Process:
+        """Start a hook; raise OSError if the server is gone."""
+        ours, theirs = socket.socketpair()
+        message = {
+            'python': str(python),
+            'script': str(script),
+            'folder': str(folder),
+            'root': str(root),
+            'environ': dict(variables),
+        }
+        descriptors = array.array('i', [output, theirs.fileno()])
+        with theirs:
+            self._control.sendmsg(
+                [json.dumps(message).encode()],
+                [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)],
+            )
+        pid = b''
+        while not pid.endswith(b'\n'):
+            part = ours.recv(1)
+            if not part:
+                raise ConnectionError('the process that forks hooks has ended')
+            pid += part
+        return Process(int(pid), ours)
+
+    def close(self) -> None:
+        """End the interpreter once no hook runs."""
+        self._control.close()
+        threading.Thread(target=self._process.wait, daemon=True).start()
+
+
+def server(
+    environment: pathlib.Path,
+    python: pathlib.Path,
+    root: pathlib.Path,
+    charm: pathlib.Path,
+    variables: typing.Mapping[str, str],
+) -> 'Server | None':
+    """Return a server for the hooks of a unit; None if they must import everything themselves."""
+    with _lock:
+        for known in _servers:
+            if known.suits(environment, root, charm):
+                _servers.remove(known)
+                _servers.append(known)
+                return known
+        new = Server(environment, python, root, charm, variables)
+        if not new.suits(environment, root, charm):
+            new.close()
+            return None
+        _servers.append(new)
+        while len(_servers) > _MOST:
+            _servers.pop(0).close()
+        return new
+
+
+def _digest(file: pathlib.Path) -> str:
+    try:
+        stat = os.stat(file)
+        return _digest_of(str(file), stat.st_mtime_ns, stat.st_size, stat.st_ino)
+    except OSError:
+        return ''
+
+
+def _digest_of(file: str, *changed: int) -> str:
+    key = (file, *changed)
+    if key not in _digests:
+        _digests[key] = hashlib.sha256(pathlib.Path(file).read_bytes()).hexdigest()
+    return _digests[key]
+
+
+_digests: dict[tuple[typing.Any, ...], str] = {}
