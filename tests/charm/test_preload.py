@@ -32,6 +32,8 @@ def _life(charm, image, folder, shares):
     for run in unit.runs:
         facts = dataclasses.asdict(run)
         del facts['seconds'], facts['cpu_seconds']
+        for noted in (facts['log'], facts['processes']):
+            noted.sort()  # what is done in the order of a set is in another order in each process
         found.append(repr(sorted(facts.items())).replace(str(folder), ''))
     return len(found), sorted(unit.flags), unit.pod_spec, unit.status, found
 

@@ -14,12 +14,15 @@ _SHARED = {
     'lib/charmhelpers/__init__.py': '',
     'lib/charmhelpers/core/__init__.py': '',
     'lib/charmhelpers/core/hookenv.py': """
+import os
 import pathlib
 import time
 
 imported = time.time()
 
 HERE = pathlib.Path(__file__).parent
+hash(HERE), str(HERE)
+PATHS = {'a': [__file__], __file__: {'b': (1, 2)}}
 FILE = __file__
 cache = {}
 taken = None
@@ -28,6 +31,10 @@ taken = None
 def take(value):
     global taken
     taken = value
+
+
+def default(file=__file__, number=1):
+    return file
 
 
 def fail():
@@ -140,7 +147,9 @@ _IMPORT = 'import yaml\nfrom charmhelpers.core import hookenv\nimport charms.rea
         ('import subprocess; subprocess.run(["sh", "-c", "echo $0 $JUJU_UNIT_NAME"])', 0),
         ('import os; os.execv("/bin/echo", ["echo", "replaced"])', 0),
         ('f = open("left-open", "w"); f.write("flushed")', 0),
-        (_IMPORT + 'print(hookenv.FILE, hookenv.HERE, hookenv.__spec__, hookenv.__file__)', 0),
+        (_IMPORT + 'print(hookenv.FILE, hookenv.__spec__, hookenv.__file__)', 0),
+        (_IMPORT + 'print(hookenv.HERE, hookenv.HERE / "a", hookenv.HERE.parts[-5:])', 0),
+        (_IMPORT + 'print(hookenv.PATHS, hookenv.default())', 0),
         (_IMPORT + 'print(charms.reactive.hookenv is hookenv, charms.__path__)', 0),
         (_IMPORT + 'print(sys.modules["charmhelpers"].__path__, yaml.__spec__)', 0),
         (_IMPORT + 'print([m for m in sys.meta_path if "charm_unit_preload" in repr(m)])', 0),
@@ -215,6 +224,16 @@ def test_where_the_search_path_leads_elsewhere_that_is_imported(units):
     for unit in units({'other/charmhelpers/__init__.py': 'mine = True\n'}):
         script = 'sys.path.insert(0, "other"); import charmhelpers; print(charmhelpers.mine)'
         assert _run(unit, script).output == 'True\n'
+
+
+@pytest.mark.parametrize('value', ['os.fsencode(__file__)', '(__file__,)'])
+def test_what_cannot_be_moved_to_another_unit_is_not_shared_with_it(units, value):
+    text = f'import os\nimported = os.getpid()\nvalue = [{value}]\n'
+    units = units({'lib/yaml/__init__.py': text})
+    for unit in units:
+        run = _run(unit, 'import yaml, os; print(yaml.value, yaml.imported == os.getpid())')
+        assert str(unit.charm) in run.output
+        assert run.output.endswith(f'{unit is units[1]}\n')
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ import importlib.machinery
 import importlib.util
 import json
 import os
+import pathlib
 import select
 import signal
 import socket
@@ -43,6 +44,7 @@ _IMPORTS = (
 _CHARM = os.path.join('agents', 'unit', 'charm')
 _STANDARD_LIBRARY = os.path.dirname(os.path.realpath(os.__file__)) + os.sep
 _TORN_DOWN = ('__main__', 'builtins', 'sys')
+_ENVIRONS = (os.environ._data, getattr(sys.modules.get('posix'), 'environ', None))
 _ASKED = {}
 """The variables of the environment that modules read on import."""
 
@@ -104,6 +106,8 @@ class Preloaded:
         self.standard = {name for name in sys.modules if '.' not in name}
         self._places = []
         self._codes = []
+        self._defaults = []
+        self._paths = []
         self.moves = self._find_places()
         self._kept = {name: it for name, it in sys.modules.items() if name not in _TORN_DOWN}
         self._kept.update(self.modules)
@@ -124,20 +128,37 @@ class Preloaded:
     def _find_places(self):
         """Find what names the unit's folder; return whether all of it can be changed."""
         moves = True
-        skipped = {id(thing) for thing in (self.__dict__, sys.path_importer_cache, _ASKED)}
+        skipped = {
+            id(thing) for thing in (vars(self), sys.path_importer_cache, _ASKED, *_ENVIRONS)
+        }
         things = [thing for thing in gc.get_objects() if id(thing) not in skipped]
         while things:
             thing = things.pop()
             kind = type(thing)
-            if kind is types.FrameType:
+            if kind is types.FrameType or id(thing) in skipped:
                 continue
-            if kind is types.FunctionType and thing.__code__.co_filename.startswith(self.root):
-                self._codes.append(thing.__code__)
-            named = False
+            if kind is types.FunctionType:
+                if thing.__code__.co_filename.startswith(self.root):
+                    self._codes.append(thing.__code__)
+                if any(type(it) is str and self.root in it for it in thing.__defaults__ or ()):
+                    self._defaults.append(thing)
+                    skipped.add(id(thing.__defaults__))
+            if isinstance(thing, pathlib.PurePath):
+                if self.root in str(thing):
+                    self._paths.append(thing)
+                continue
+            # The garbage collector does not look at keys that are strings.
+            named = kind is dict and any(type(key) is str and self.root in key for key in thing)
             for other in gc.get_referents(thing):
                 if type(other) is str:
                     named = named or self.root in other
-                elif isinstance(other, (dict, list, tuple, set)) and not gc.is_tracked(other):
+                elif type(other) is bytes:
+                    moves = moves and os.fsencode(self.root) not in other
+                elif (
+                    isinstance(other, (dict, list, tuple, set))
+                    and not gc.is_tracked(other)
+                    and id(other) not in skipped
+                ):
                     things.append(other)
             if named and kind in (dict, list):
                 self._places.append(thing)
@@ -161,6 +182,20 @@ class Preloaded:
                     place[key] = value.replace(old, new)
                 if type(key) is str and old in key:
                     place[key.replace(old, new)] = place.pop(key)
+        for path in self._paths:
+            moved = type(path)(str(path).replace(old, new))
+            for slot in [
+                slot for kind in type(path).__mro__ for slot in vars(kind).get('__slots__', ())
+            ]:
+                if hasattr(moved, slot):
+                    setattr(path, slot, getattr(moved, slot))
+                elif hasattr(path, slot):
+                    delattr(path, slot)
+        for function in self._defaults:
+            function.__defaults__ = tuple(
+                value.replace(old, new) if type(value) is str else value
+                for value in function.__defaults__
+            )
         for code in self._codes:
             if code.co_filename.startswith(old):
                 _imp._fix_co_filename(code, new + code.co_filename[len(old) :])
