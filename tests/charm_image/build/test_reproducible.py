@@ -151,6 +151,37 @@ def test_an_unchanged_image_is_known_without_reading_its_base(
     assert build(*files_only(tmp_path)).id == changed.id
 
 
+def test_what_is_assembled_is_what_a_builder_would_make(build, tmp_path):
+    tree = tmp_path / 'tree'
+    (tree / 'sub').mkdir(parents=True)
+    (tree / 'sub/file').write_text('new')
+    (tree / 'sub').chmod(0o711)
+    tree.chmod(0o700)
+    make = 'mkdir -p /there/sub; chmod 1777 /there; chown 5:6 /there /there/sub; ln -s there /by'
+    base = build(resources.Execute(command=['sh', '-c', f'{make}; echo old >/there/kept']))
+    made = [
+        resources.Directory(name='/there', source=tree, owner=9, group=9),
+        resources.Directory(name='/by', source=tree, owner=8, group=8),
+        resources.Directory(name='/new/deep', source=tree),
+        resources.File(name='/by/file', contents='x', owner=7, group=7),
+        resources.File(name='/set', contents='x', mode='4755'),
+        resources.Directory(name='/there/made', mode='2770'),
+        resources.Link(name='/there/link', to='kept'),
+    ]
+    assembled = build(*made, from_image=base.id)
+    built = build(*made, resources.Execute(command=['sh', '-c', ':']), from_image=base.id)
+
+    def files(image):
+        of_engines = ('/dev', '/proc', '/sys', '/run', '/etc')
+        return {
+            name: (image.stat(name), member.type, member.linkname, image.contents.get(name))
+            for name, member in image.files.items()
+            if not name.startswith(of_engines) and name != '/'
+        }
+
+    assert files(assembled) == files(built)
+
+
 @pytest.mark.parametrize(
     ('resource', 'reason'),
     [

@@ -321,21 +321,19 @@ class Assembly:
         self._change(path, made)
 
     def _copy_tree(self, directory: resources.Directory, owner: tuple[int, int]) -> None:
+        # as COPY does in all builders: what exists gets the mode and owner, and a link is replaced
         parent = directory.name.rpartition('/')[0]
         for entry in directory.entries:
-            if entry.content is None:  # what exists keeps its owner and mode
-                path = self._resolve(f'{parent}/{entry.path}', follow=True)
-                node = self._nodes.get(path)
-                if node and node.kind != '5':
-                    raise _StopError(f'{parent}/{entry.path} is not a directory')
-                if not node:
-                    self._make_parents(path)
-                    self._put(path, _Node('5', entry.mode, *owner))
-                continue
             path = self._resolve(f'{parent}/{entry.path}')
-            if (node := self._nodes.get(path)) and node.kind == '5':
+            node = self._nodes.get(path)
+            if entry.content is None:
+                if node and node.kind not in '25':
+                    raise _StopError(f'{parent}/{entry.path} is not a directory')
+                self._make_parents(path)
+                self._put(path, _Node('5', entry.mode, *owner))
+            elif node and node.kind == '5':
                 raise _StopError(f'{parent}/{entry.path} is a directory')
-            if isinstance(entry.content, tree.Link):
+            elif isinstance(entry.content, tree.Link):
                 self._put(path, _Node('2', 0o777, *owner, link=entry.content.to))
             else:
                 self._put(path, _Node('0', entry.mode, *owner, entry.content))
