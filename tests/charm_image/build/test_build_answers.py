@@ -91,7 +91,7 @@ def test_a_buildkit_that_cannot_read_the_context_is_reported_once_and_the_classi
 
 def test_what_the_classic_one_cannot_do_then_is_refused():
     engine = _Engine(failed(UNREADABLE))
-    made = resources.File(name='/a', contents='x')
+    made = resources.File(name='/a', source='/x', from_image='base')
     with pytest.raises(charm_image.BuildError) as caught:
         build(engine, made, platform='linux/arm64')
     assert 'cannot copy files for linux/arm64: upgrade Docker' in str(caught.value)
