@@ -27,7 +27,9 @@ with (home / 'calls').open('a') as calls:
     calls.write(json.dumps(words) + '\\n')
 if words[:2] != ['buildx', words[1]] or not told['buildx']:
     sys.exit("docker: 'buildx' is not a docker command.")
-if words[1] == 'imagetools':
+if words[1] == 'imagetools' and '{{json .Manifest}}' in words[-2]:
+    print(json.dumps({'digest': 'sha256:' + 64 * 'd'}))
+elif words[1] == 'imagetools':
     print(json.dumps(told['image']))
 elif words[1] == 'build':
     (home / 'context.tar').write_bytes(sys.stdin.buffer.read())
@@ -90,6 +92,8 @@ def test_the_builder_is_given_the_context_and_its_result_is_read(cluster, tmp_pa
         ]
     )
     builder, progress = build(tmp_path, network='host')
+    notes = [each.text for each in progress if each.state == 'note']
+    assert notes == [f'registry.example/base is registry.example/base@sha256:{64 * "d"}']
     states = [(each.state, each.text) for each in progress if each.step]
     assert states == [('started', ''), ('output', 'hello'), ('done', '')]
     assert archives.open(tmp_path / 'image.tar').id == builder.image_id == BUILT.id

@@ -95,6 +95,9 @@ class BuildxBuild:
         if name != 'scratch':
             yield _progress.Progress('pull', f'{name}: reading its configuration from the registry')
             user = bases.user_of(name, self._configuration(name))
+            digest = self._digest(name)
+            if digest and '@' not in name:
+                yield _progress.Progress('note', f'{name} is {bases.split(name)[0]}@{digest}')
             self.target = self.target.on(name, user)
 
     def build(self) -> Iterator[_progress.Progress]:
@@ -245,6 +248,15 @@ class BuildxBuild:
         except OSError:
             return False
         return done.returncode == 0
+
+    def _digest(self, name: str) -> str:
+        """Return the digest of an image in its registry; '' if buildx does not report it."""
+        command = ['docker', 'buildx', 'imagetools', 'inspect', f'--builder={self._builder}']
+        command += ['--format={{json .Manifest}}', name]
+        done = subprocess.run(command, capture_output=True, check=False, text=True)
+        with contextlib.suppress(ValueError, AttributeError):
+            return str(json.loads(done.stdout).get('digest') or '')
+        return ''
 
     def _configuration(self, name: str) -> Mapping[str, Any]:
         command = ['docker', 'buildx', 'imagetools', 'inspect', f'--builder={self._builder}']
