@@ -205,6 +205,33 @@ def test_an_error_of_a_registry_is_one_of_charm_image(uploader, proxy):
     assert error.codes == ('MANIFEST_UNKNOWN',)
 
 
+def test_all_uploads_go_over_the_same_connections_until_it_is_closed(
+    uploader, tmp_path, monkeypatch
+):
+    found = []
+    find = upload.credentials.find
+    monkeypatch.setattr(upload.credentials, 'find', lambda host: found.append(host) or find(host))
+    for content in ('one', 'two'):
+        (tmp_path / 'data').write_text(content)
+        uploader.upload_file('my-charm', 'my-file', 'data')
+    assert len(found) == 1
+    uploader.close()
+    assert uploader.upload_file('my-charm', 'my-file', 'data').revision == 2
+    assert len(found) == 2
+
+
+def test_each_upload_has_its_own_progress(hub, uploader, tmp_path, monkeypatch):
+    monkeypatch.setattr(upload.store.time, 'sleep', lambda seconds: None)
+    (tmp_path / 'data').write_text('content')
+    first, second = [], []
+    uploader.upload_file('my-charm', 'my-file', 'data', progress=first.append)
+    count = len(first)
+    hub.fail('GET', '/whoami', status=503)
+    uploader.upload_file('my-charm', 'my-file', 'data', progress=second.append)
+    assert len(first) == count
+    assert any('Retrying in' in event.text for event in second)
+
+
 def test_a_result_is_frozen():
     result = upload.Result(charm='a', resource='b', type='file')
     with pytest.raises(dataclasses.FrozenInstanceError):

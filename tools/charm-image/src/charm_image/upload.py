@@ -40,10 +40,11 @@ _Callback = Callable[[Progress], object]
 class Uploader:
     """Uploads resources with one account; a context manager, which closes its connections.
 
-    All methods block, and raise `charm_image.Error`. `progress` is called with the events of an
-    upload, from one thread at a time; what it raises ends the upload. `review_timeout` is how many
-    seconds to wait for Charmhub's review; after it, `ReviewPendingError` has the `upload_id` for
-    `resume`. No error leads to a second revision, and Charmhub makes none of what it already has.
+    One upload at a time: several threads need one each. All methods block, and raise
+    `charm_image.Error`. `progress` is called with the events of an upload, from one thread at a
+    time; what it raises ends the upload. `review_timeout` is how many seconds to wait for
+    Charmhub's review; after it, `ReviewPendingError` has the `upload_id` for `resume`. No error
+    leads to a second revision, and Charmhub makes none of what it already has.
 
     Args:
         credentials: what `charmcraft login --export` wrote; default: the environment variable
@@ -82,6 +83,8 @@ class Uploader:
         self._registry_url = store_connection.secure(url) if url else ''
         self._credentials = credentials
         self._engine = engine
+        self._store: store.Store | None = None
+        self._reporter = _progress.Reporter()
 
     def __enter__(self) -> Uploader:
         return self
@@ -91,6 +94,9 @@ class Uploader:
 
     def close(self) -> None:
         """Close the connections; the next upload opens new ones."""
+        if self._store:
+            self._store.close()
+            self._store = None
 
     def upload_file(
         self,
@@ -278,6 +284,19 @@ class Uploader:
                 error.upload_id = one.result.upload_id
                 raise
 
+    def _connect(self) -> store.Store:
+        """Return the client of Charmhub; the first time, find the credentials."""
+        if self._store is None:
+            host = urllib.parse.urlsplit(self._api_url).netloc
+            given = self._credentials
+            self._store = store.Store(
+                credentials.parse(given) if given else credentials.find(host),
+                api_url=self._api_url,
+                storage_url=self._storage_url,
+                on_retry=lambda sentence: self._reporter.note(sentence),
+            )
+        return self._store
+
     def _settings(
         self,
         reporter: _progress.Reporter,
@@ -286,15 +305,9 @@ class Uploader:
         skip_known_content: bool = False,
         dry_run: bool = False,
     ) -> resource_upload.Settings:
-        host = urllib.parse.urlsplit(self._api_url).netloc
-        given = self._credentials
+        self._reporter = reporter
         return resource_upload.Settings(
-            store=store.Store(
-                credentials.parse(given) if given else credentials.find(host),
-                api_url=self._api_url,
-                storage_url=self._storage_url,
-                on_retry=reporter.note,
-            ),
+            store=self._connect(),
             engine=self._engine,
             registry_url=self._registry_url,
             spell=self._spell,

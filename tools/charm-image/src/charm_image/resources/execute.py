@@ -127,7 +127,7 @@ class Execute(Resource):
             self.unless = self._words('unless', unless)
         self.creates: str | None = None if creates is None else self._path('creates', creates)
         self.touch: str | None = None if touch is None else self._path('touch', touch)
-        self.secrets = self._secrets(secrets)
+        self.secrets: dict[str, str] = self._secrets(secrets)
         super().__init__(**common)
 
     def _secrets(self, value: Any) -> dict[str, str]:
