@@ -2,6 +2,7 @@
 
 import collections
 import io
+import json
 import threading
 from unittest import mock
 
@@ -55,6 +56,30 @@ def test_a_pull_tells_its_bytes_of_all():
     assert amounts(told) == [
         'base: 1 kB of 5 kB', 'base: 2 kB of 8 kB', 'base: 6 kB of 8 kB', 'base: 5 kB of 8 kB'
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ('entry', 'sent'),
+    [
+        ({'auth': 'bWU6aHVudGVyMg=='}, {'username': 'me', 'password': 'hunter2'}),
+        ({'identitytoken': 'hunter2'}, {'identitytoken': 'hunter2'}),
+        ({}, {}),
+        ({'auth': '!'}, {}),
+    ],
+)
+def test_pull_sends_the_login_for_the_registry_and_names_one_that_cannot_be_used(
+    entry, sent, tmp_path, monkeypatch
+):
+    content = {'auths': {'other.test': {'auth': '!'}, 'https://registry.test/v1/': entry}}
+    (tmp_path / 'config.json').write_text(json.dumps(content))
+    for name in ('DOCKER_CONFIG', 'XDG_RUNTIME_DIR', 'XDG_CONFIG_HOME'):
+        monkeypatch.setenv(name, str(tmp_path))
+    client = mock.Mock()
+    client.pull.return_value = iter([{'error': 'denied'}])
+    with pytest.raises(charm_image.BuildError, match='denied') as caught:
+        list(bases.Base(client, 'registry.test/base', None)._pull())
+    assert client.pull.call_args.kwargs['auth_config'] == sent
+    assert ('log in again' in str(caught.value)) == (entry == {'auth': '!'})
 
 
 def test_what_docker_extracts_is_reported_once_all_layers_are_there():

@@ -1,5 +1,6 @@
 """The engine is found as the docker command finds it, and the image by its digest."""
 
+import json
 import os
 import pathlib
 import shutil
@@ -86,6 +87,16 @@ def test_connect_names_a_damaged_configuration_of_docker(tmp_path):
     (tmp_path / 'config.json').write_text('{')
     with pytest.raises(_errors.EngineError, match='config.json cannot be read'):
         engine.connect({'DOCKER_CONFIG': str(tmp_path)})
+
+
+@pytest.mark.parametrize('entry', [{'auth': ''}, {'auth': 'hunter2'}, 'hunter2'])
+def test_connect_does_not_read_logins(entry, fake, tmp_path, monkeypatch):
+    content = {'auths': {'other.example.com': entry}, 'credsStore': 'missing'}
+    (tmp_path / 'config.json').write_text(json.dumps(content))
+    monkeypatch.setenv('DOCKER_CONFIG', str(tmp_path))
+    local = engine.connect({'DOCKER_HOST': fake.host})
+    with local, pytest.raises(_errors.ImageNotFoundError):
+        local.find('a' * 12)
 
 
 @pytest.fixture

@@ -99,7 +99,11 @@ def test_docker_hub_has_several_names(key, home, find):
     assert find('quay.io/team/app').username == ''
 
 
-@pytest.mark.parametrize('key', ['https://a.test', 'https://a.test/v1/', 'https://a.test/v2/'])
+@pytest.mark.parametrize(
+    'key',
+    ['http://a.test', 'https://a.test', 'https://a.test/']
+    + ['https://a.test/v1', 'https://a.test/v1/', 'https://a.test/v2/'],
+)
 def test_a_registry_may_be_named_as_a_url(key, home, find):
     write(home / '.docker/config.json', auths(**{key: 'me'}))
     assert find('a.test/x').username == 'me'
@@ -114,6 +118,30 @@ def test_the_login_for_the_nearest_namespace_is_taken(home, find):
     assert find('a.test/team/other').username == 'team'
     assert find('a.test/team/other/deep').username == 'team'
     assert find('a.test/teams/x').username == 'all'
+
+
+def test_find_does_not_look_at_entries_for_other_registries(home, find):
+    damaged = {'b.test': {'auth': ''}, 'c.test': {'auth': '!'}, 'd.test': 5, 'a.test.evil': {}}
+    content = auths(**{'a.test': 'me'})
+    write(home / '.docker/config.json', {'auths': {**damaged, **content['auths']}})
+    assert find('a.test/x').username == 'me'
+    assert find('b.test/x') == registry_logins.Login()
+
+
+def test_find_returns_an_identity_token_of_a_file_and_of_a_helper(home, find):
+    write(home / '.docker/config.json', {'auths': {'a.test': {'identitytoken': SECRET}}})
+    assert find('a.test/x') == registry_logins.Login(identity_token=SECRET)
+    helper(home, 'vault', {'a.test': ('<token>', SECRET)})
+    write(home / '.docker/config.json', {'credHelpers': {'a.test': 'vault'}})
+    assert find('a.test/x') == registry_logins.Login(identity_token=SECRET)
+
+
+def test_find_usable_returns_why_a_login_cannot_be_used(home, find):
+    write(home / '.docker/config.json', {'credsStore': 'missing'})
+    name = reference.Reference.parse('a.test/x')
+    login, error = registry_logins.find_usable(name, {'HOME': str(home)})
+    assert login == registry_logins.Login()
+    assert 'docker-credential-missing' in str(error)
 
 
 def test_there_may_be_none(home, find):
@@ -153,10 +181,6 @@ def test_the_store_of_all_logins_is_asked(home, find):
         (lambda home: helper(home, 'broken', {}, 3, SECRET), 'failed for a.test .*status 3'),
         (lambda home: helper(home, 'broken', {}, 0, SECRET), 'unexpected output'),
         (
-            lambda home: helper(home, 'broken', {'a.test': ('<token>', SECRET)}),
-            'identity token',
-        ),
-        (
             lambda home: write(home / 'bin' / 'docker-credential-broken', ''),
             'is not on PATH|cannot be started',
         ),
@@ -182,7 +206,6 @@ def test_a_helper_that_fails_is_named_and_what_it_said_is_not(make, said, home, 
         ({'credHelpers': SECRET}, 'credHelpers .* is not a mapping'),
         ({'auths': {'a.test': {'auth': f'{SECRET}!'}}}, 'log in again'),
         ({'auths': {'a.test': {'auth': base64.b64encode(b'hunter2').decode()}}}, 'log in again'),
-        ({'auths': {'a.test': {'identitytoken': SECRET}}}, 'identity token'),
         ({'credHelpers': {'a.test': '../../bin/sh'}}, 'slash'),
     ],
 )
@@ -202,5 +225,5 @@ def test_a_directory_in_place_of_the_file_is_reported(home, find):
 
 
 def test_no_password_is_shown():
-    login = registry_logins.Login('me', SECRET)
+    login = registry_logins.Login('me', SECRET, SECRET)
     assert 'hunter2' not in f'{login} {login!r}'

@@ -1,6 +1,7 @@
 """An image on its way from one docker-registry to another."""
 
 import contextlib
+import json
 import random
 import threading
 import time
@@ -160,6 +161,26 @@ def test_source_is_refused_without_the_right_login(
     assert closed.host in str(caught.value)
     assert 'wrong' not in str(caught.value).replace('wrong,', '')
     assert way_in.requests == []
+
+
+def test_source_names_a_login_that_cannot_be_used_only_if_the_registry_wants_one(
+    closed, there, client, repository, tmp_path
+):
+    stored = remote_images.image(AMD64)
+    ((username, password),) = ACCOUNT.items()
+    stored.push(closed.host, repository, username=username, password=password)
+    stored.push(there.host, repository)
+    (tmp_path / 'auth.json').write_text(json.dumps({'credsStore': 'missing'}))
+    copy(there.host, stored, client, repository)
+    assert_same(client, repository, stored)
+    with pytest.raises(_errors.LoginError, match=r'credentials.*docker-credential-missing'):
+        copy(closed.host, stored, client, repository)
+    (tmp_path / 'auth.json').write_text(
+        json.dumps({'auths': {closed.host: {'identitytoken': 'hunter2'}}})
+    )
+    with pytest.raises(_errors.LoginError, match='identity token') as caught:
+        copy(closed.host, stored, client, repository)
+    assert 'hunter2' not in str(caught.value)
 
 
 def test_copy_sends_a_login_to_the_registry_that_it_is_for_and_to_no_other(

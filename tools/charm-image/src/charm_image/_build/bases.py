@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from charm_image import _concurrently, _errors
 from charm_image._build import events, pull_progress
-from charm_image._oci import local_image, platforms
+from charm_image._oci import local_image, platforms, registry_logins
+from container_image import reference as references
 from container_image import reference
 
 if TYPE_CHECKING:
@@ -173,23 +174,42 @@ class Base:
 
         repository, reference = split(self.name)
         platform = str(self._platform) if self._platform else None
+        # not docker's own finder, which fails for a damaged login for any registry
+        login, unusable = registry_logins.find_usable(references.Reference.parse(self.name))
+        hint = f' ({unusable})' if unusable else ''
 
         def reports() -> Iterator[dict[str, Any]]:
             yield from self._client.pull(
-                repository, reference, stream=True, decode=True, platform=platform
+                repository,
+                reference,
+                stream=True,
+                decode=True,
+                platform=platform,
+                auth_config=_auth_config(login),
             )
 
         progress = pull_progress.PullProgress(self.name, events.INTERVAL)
         try:
             for report in _concurrently.with_ticks(reports()):
                 if report and 'error' in report:
-                    raise _errors.BuildError(f'{self.name} cannot be pulled: {report["error"]}')
+                    reason = report['error']
+                    raise _errors.BuildError(f'{self.name} cannot be pulled: {reason}{hint}')
                 yield from progress.follow(report)
                 if report is None:
                     yield ''  # for those who may have to stop
         except docker.errors.APIError as error:
             reason = error.explanation or error
-            raise _errors.BuildError(f'{self.name} cannot be pulled: {reason}') from None
+            raise _errors.BuildError(f'{self.name} cannot be pulled: {reason}{hint}') from None
+
+
+def _auth_config(login: registry_logins.Login) -> dict[str, str]:
+    """Return a login for the X-Registry-Auth of Docker's API; {} is none."""
+    parts = {
+        'username': login.username,
+        'password': login.password,
+        'identitytoken': login.identity_token,
+    }
+    return {name: value for name, value in parts.items() if value}
 
 
 def split(name: str) -> tuple[str, str]:

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import pathlib
+import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -37,6 +38,7 @@ _TLS_ADVICE = {
         'DOCKER_CERT_PATH, or in the docker context',
     ),
 }
+_MAKING = threading.Lock()
 
 
 class Engine:
@@ -170,18 +172,34 @@ def connect(environ: Mapping[str, str] = os.environ) -> Engine:
 
 
 def _client(host: str, tls: docker.tls.TLSConfig | bool, version: str) -> docker.APIClient:
-    import docker
 
     if host.startswith('ssh://'):
         from charm_image._oci import ssh
 
-        client = docker.APIClient('http://docker:80', version=version, timeout=local_image.TIMEOUT)
+        client = _without_logins('http://docker:80', version=version)
         client.mount('http://', ssh.Adapter(host))
         return client
-    client = docker.APIClient(host, version=version, timeout=local_image.TIMEOUT, tls=tls)
+    client = _without_logins(host, version=version, tls=tls)
     # requests would use REQUESTS_CA_BUNDLE instead of the engine's CA
     client.trust_env = not tls
     return client
+
+
+def _without_logins(host: str, **options: Any) -> docker.APIClient:
+    """Return a client that knows no logins of `docker login`.
+
+    The SDK reads all of them when a client is made, and fails if one is damaged, whichever
+    registry it is for.
+    """
+    import docker.auth
+
+    with _MAKING:
+        load = docker.auth.load_config
+        docker.auth.load_config = lambda *args, **kwargs: docker.auth.AuthConfig({})
+        try:
+            return docker.APIClient(host, timeout=local_image.TIMEOUT, **options)
+        finally:
+            docker.auth.load_config = load
 
 
 def _address(environ: Mapping[str, str]) -> tuple[str, docker.tls.TLSConfig | bool]:

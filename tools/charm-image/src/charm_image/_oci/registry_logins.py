@@ -12,28 +12,34 @@ import dataclasses
 import json
 import os
 import pathlib
+import re
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from charm_image import _errors
 from container_image import reference as references
 
 _HUB = ('https://index.docker.io/v1/', 'docker.io', 'index.docker.io', 'registry-1.docker.io')
+# the key of a registry, as docker and skopeo compare it: a host, or its URL in some form
+_KEY = re.compile(r'(?:https?://)?([^/]+)(?:/(?:v[12]/?)?)?')
 _HELPER_TIMEOUT = 60  # seconds: it may prompt for a password
 _NOT_FOUND = b'credentials not found'
 
 
 @dataclasses.dataclass(frozen=True)
 class Login:
-    """Username and password for one registry; both are '' if there is no login."""
+    """Username and password, or an identity token, for a registry; all are '' without a login."""
 
     username: str = ''
     password: str = dataclasses.field(default='', repr=False)
+    identity_token: str = dataclasses.field(default='', repr=False)
 
 
 def find(reference: references.Reference, environment: Mapping[str, str] = os.environ) -> Login:
     """Return the login for an image: podman's for it, its namespace or registry, else docker's.
+
+    Entries for other registries are not looked at.
 
     Raises:
         _errors.LoginError: a file cannot be read, or a credential helper failed.
@@ -43,6 +49,19 @@ def find(reference: references.Reference, environment: Mapping[str, str] = os.en
         if config and (login := _login(config, path, reference)):
             return login
     return Login()
+
+
+def find_usable(
+    reference: references.Reference, environment: Mapping[str, str] = os.environ
+) -> tuple[Login, _errors.LoginError | None]:
+    """Return the login for an image, or no login and why there is none that can be used.
+
+    A public image needs none, and `docker pull` takes it without: say why once it is refused.
+    """
+    try:
+        return find(reference, environment), None
+    except _errors.LoginError as error:
+        return Login(), error
 
 
 def _files(environment: Mapping[str, str]) -> Iterator[pathlib.Path]:
@@ -83,15 +102,15 @@ def _login(
     servers = _servers(reference.domain)
     helpers = _mapping(config, 'credHelpers', path)
     auths = _mapping(config, 'auths', path)
-    for server in servers:
-        if helper := helpers.get(server):
+    for server in _keys(helpers, servers):
+        if helper := helpers[server]:
             return _ask(str(helper), server, path)
     spaces = []
     space = reference.name
     while '/' in space:
         spaces.append(space)
         space = space.rpartition('/')[0]
-    for server in (*spaces, *servers):
+    for server in (*spaces, *_keys(auths, servers)):
         entry = auths.get(server)
         if isinstance(entry, dict) and (login := _decoded(entry, server, path)):
             return login
@@ -103,10 +122,20 @@ def _login(
 
 
 def _servers(domain: str) -> tuple[str, ...]:
-    """Return the names that a registry may have in a file, the most common one first."""
-    if domain == 'docker.io':
-        return _HUB
-    return (domain, f'https://{domain}', f'https://{domain}/v1/', f'https://{domain}/v2/')
+    """Return the names of a registry for credential helpers, the most common one first."""
+    return _HUB if domain == 'docker.io' else (domain, f'https://{domain}')
+
+
+def _keys(section: Mapping[str, Any], servers: Sequence[str]) -> list[str]:
+    """Return the keys of a registry in a file, those that are spelled as usual first."""
+    hosts = {_host(server) for server in servers}
+    keys = [server for server in servers if server in section]
+    return keys + [key for key in section if key not in keys and _host(key) in hosts]
+
+
+def _host(key: str) -> str:
+    found = _KEY.fullmatch(key)
+    return found[1] if found else ''
 
 
 def _mapping(config: dict[str, Any], key: str, path: pathlib.Path) -> dict[str, Any]:
@@ -117,8 +146,8 @@ def _mapping(config: dict[str, Any], key: str, path: pathlib.Path) -> dict[str, 
 
 
 def _decoded(entry: dict[str, Any], server: str, path: pathlib.Path) -> Login | None:
-    if entry.get('identitytoken'):
-        raise _identity_token(server, path)
+    if token := entry.get('identitytoken'):
+        return Login(identity_token=str(token))
     username, password = entry.get('username') or '', entry.get('password') or ''
     if auth := entry.get('auth'):
         try:
@@ -160,12 +189,5 @@ def _ask(helper: str, server: str, path: pathlib.Path) -> Login | None:
     except (ValueError, KeyError, TypeError):
         raise _errors.LoginError(f'{program} printed unexpected output for {server}') from None
     if username == '<token>':
-        raise _identity_token(server, path)
+        return Login(identity_token=password)
     return Login(username, password) if password else None
-
-
-def _identity_token(server: str, path: pathlib.Path) -> _errors.LoginError:
-    return _errors.LoginError(
-        f'the login for {server} in {path} is an identity token, which is not supported: log in '
-        f'with a username and password, or with a token as the password'
-    )

@@ -105,11 +105,12 @@ class RemoteImage:
 class Source:
     """The registry of an image, with the login of docker or podman for it.
 
-    Methods raise `registry.RegistryError`, the constructor `_errors.LoginError`.
+    A public image is read without a login that cannot be used. Methods raise
+    `registry.RegistryError`, or LoginError if such a login may be what is missing.
     """
 
     def __init__(self, reference: references.Reference, **options: Any) -> None:
-        login = registry_logins.find(reference)
+        login, self._login_error = _login(reference)
         self.reference = reference
         self.repository = reference.path
         self.client = registry.Client(
@@ -124,8 +125,29 @@ class Source:
 
     def read(self) -> RemoteImage:
         """Read the image without its layers. Raises InvalidImageError if it is not an image."""
-        manifest = self.client.get_manifest(self.repository, self.reference.digest)
+        try:
+            manifest = self.client.get_manifest(self.repository, self.reference.digest)
+        except registry.AccessDeniedError as error:
+            raise _refused(error, self._login_error) from None
         return read(self.client, self.repository, manifest, attestations=True)
+
+
+def _login(
+    reference: references.Reference,
+) -> tuple[registry_logins.Login, _errors.LoginError | None]:
+    login, error = registry_logins.find_usable(reference)
+    if login.identity_token:
+        return registry_logins.Login(), _errors.LoginError(
+            f'the login for {reference.domain} is an identity token, which is not supported: log '
+            'in with a username and password, or with a token as the password'
+        )
+    return login, error
+
+
+def _refused(
+    error: registry.AccessDeniedError, login_error: _errors.LoginError | None
+) -> Exception:
+    return _errors.LoginError(f'{error} ({login_error})') if login_error else error
 
 
 def resolve(reference: references.Reference, limit: float = 20) -> references.Reference:
@@ -134,13 +156,15 @@ def resolve(reference: references.Reference, limit: float = 20) -> references.Re
     `limit` is in seconds. A reference that already has a digest is not looked up.
 
     Raises:
-        LoginError: a login exists but cannot be used.
+        LoginError: the registry wants a login, and the one that exists cannot be used.
         RegistryError: the registry did not return the digest.
     """
     if not reference.digest:
-        login = registry_logins.find(reference)
+        login, login_error = _login(reference)
         asked = {'': (reference, login.username, login.password)}
         answer = registry.look_up(asked, limit)['']
+        if isinstance(answer, registry.AccessDeniedError):
+            raise _refused(answer, login_error)
         if isinstance(answer, registry.RegistryError):
             raise answer
         return reference.pinned(answer)
