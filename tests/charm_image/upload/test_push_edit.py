@@ -8,6 +8,7 @@ import pytest
 from charm_image._oci import engine, engine_push, local_image
 from charm_image._upload import push, pushed
 from support import engine_images
+from support.uploads import reporter
 
 MIB = 1 << 20
 BASE = [os.urandom(4 * MIB), os.urandom(4 * MIB)]
@@ -57,7 +58,7 @@ def test_an_edit_is_pushed_without_an_export_and_gets_the_same_digest(
     if pushes:
         monkeypatch.setattr(local_image.LocalImage, 'files', None)
     steps = []
-    done = push.push(edited, client, repository, lambda *step: steps.append(step))
+    done = push.push(edited, client, repository, reporter(lambda *step: steps.append(step)))
     assert done.digest == digest
     assert names(each_engine) == before
     if pushes:

@@ -165,14 +165,21 @@ class _Reader:
         if contents is None:
             # of an engine only the export says what it has; an archive may have other images, too
             from_engine = isinstance(self._image, local_image.LocalImage)
-            contents = self._documents.contents() if from_engine else self._image.contents()
+            try:
+                contents = self._documents.contents() if from_engine else self._image.contents()
+            except _errors.InvalidImageError:
+                self._check_layers()  # says what to do
+                raise
             self._add_known_layers(contents.configs)
+        self._check_layers()
+        return contents
+
+    def _check_layers(self) -> None:
         for diff_id in sorted(self._diff_ids - self.blobs.keys()):
             raise _errors.InvalidImageError(
                 f'the layer {diff_id} of the image is missing or damaged: '
                 + comparison.hint(self._image)
             )
-        return contents
 
     def _add(self, file: images.File, content: _CountingContent) -> None:
         data = self._documents.add_file(file._replace(content=content))
