@@ -49,6 +49,16 @@ def is_builder(name: str, environ: Mapping[str, str] = os.environ) -> bool:
     return pathlib.Path(folder, 'instances', name).is_file()
 
 
+def builder_of_engine(environ: Mapping[str, str]) -> str:
+    """Return the name of the builder that is the engine of the docker command: its context's."""
+    try:
+        command = ['docker', 'context', 'show']
+        done = subprocess.run(command, capture_output=True, check=False, text=True, env=environ)
+    except OSError:
+        return 'default'
+    return done.stdout.strip() if done.returncode == 0 and done.stdout.strip() else 'default'
+
+
 class BuildxBuild:
     """One build; `image_id` is the digest of the image's configuration once it is built.
 

@@ -126,9 +126,7 @@ class EngineBuild:
                 f'podman cannot mount secrets ({names}) in a build through its API: use Docker '
                 'with buildx'
             )
-        builder = self._environ.get('DOCKER_CONTEXT') or 'default'
-        if self._environ.get('DOCKER_HOST'):
-            builder = 'default'
+        builder = buildx.builder_of_engine(self._environ)
         with buildx.BuildxBuild(target, builder, self._environ) as build:
             if not build.installed():
                 raise _errors.BuildError(
