@@ -164,7 +164,14 @@ def test_an_address_may_be_exempted_with_its_network():
 def test_a_proxy_that_is_not_there_is_named_without_its_password(proxy):
     error = case.failure_of(case.ask, 'registry.test', proxies={'https': proxy})
     assert isinstance(error, registry.UnavailableError)
-    assert 'proxy' in str(error)
+    assert '(through the proxy ' in str(error)
+
+
+@pytest.mark.parametrize('proxy', ['http://me:hunter2@', 'http://a b:3128'])
+def test_a_proxy_whose_address_is_invalid_is_to_be_checked(proxy):
+    error = case.failure_of(case.ask, 'registry.test', proxies={'https': proxy})
+    assert type(error) is registry.NotReachableError
+    assert str(error).endswith('cannot be reached: check the proxy')
 
 
 def test_a_proxy_that_wants_other_credentials_is_named_so():
