@@ -1,9 +1,10 @@
-"""Measures the cost of the simulated unit: a hook in it, and the same process with stub tools.
+"""Measures the cost of the simulated unit: hooks in it, and the same process with stub tools.
 
 Builds examples/charms/my-charm with `charm build`, and runs its update-status alternately in a
-unit and alone. Alone, it has the same interpreter, variables and state, and hook tools that are
-one line of shell each, with the same output. CPU seconds include the hook, its children, and the
-program that runs it. On a busy machine, the lowest of many runs is the most reliable.
+unit that shares imports, in one whose hooks are new interpreters, and alone; then `charm-unit
+check` both ways. Alone, a hook has the same interpreter, variables and state, and hook tools that
+are one line of shell each, with the same output. CPU seconds include the hook, its children, and
+the program that runs it. On a busy machine, the lowest of many runs is the most reliable.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import resource
 import shutil
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -75,24 +77,31 @@ def main():
         unit = charm_unit.Unit(charm, resources={'my-resource': 'docker.io/library/nginx:1.27'})
         alone = _Alone(unit, folder / 'alone')
 
+        new = charm_unit.Unit(
+            charm, resources={'my-resource': 'docker.io/library/nginx:1.27'}, preload=False
+        )
+
         def without_notes():
             unit.record_processes = False
-            unit.idle()
+            runs = unit.idle()
             unit.record_processes = True
+            return runs
 
         ways = {
-            'alone, with stub tools': alone.run,
-            'in a unit': unit.idle,
-            'in a unit that notes no processes': without_notes,
+            'alone, with stub tools': (alone.run, False),
+            'in a unit, with a new interpreter': (new.idle, False),
+            'in a unit': (unit.idle, True),
+            'in a unit that notes no processes': (without_notes, True),
         }
         taken = {name: [] for name in ways}
-        for way in ways.values():
-            way()
+        for work, _ in ways.values():
+            work()
         for _ in rich.progress.track(
             range(arguments.runs), 'hooks', console=console, transient=True
         ):
             for name, way in ways.items():
-                taken[name].append(_timed(way))
+                taken[name].append(_timed(*way))
+        checks = _checks(charm, console)
     table = rich.table.Table(title=f'An idle hook (update-status, {arguments.runs} runs each)')
     for heading in ('', 'lowest', 'ratio', 'median', 'ratio', 'CPU, lowest', 'ratio'):
         table.add_column(heading, justify='right' if heading else 'left')
@@ -110,15 +119,39 @@ def main():
         {'way': name, **dict(zip(('seconds', 'cpu'), zip(*pairs, strict=True), strict=True))}
         for name, pairs in taken.items()
     ]
-    figures.write(arguments.json, [], costs=costs)
-    console.print('Limit for a hook in a unit: 1.1 times the same process alone.')
+    figures.write(arguments.json, [], costs=costs, checks=checks)
+    console.print(
+        'Limits: with a new interpreter, 1.1 times the same process alone; else a third of that.\n'
+    )
+    table = rich.table.Table(title='charm-unit check my-charm')
+    for heading in ('', 'lowest', 'highest'):
+        table.add_column(heading, justify='right' if heading else 'left')
+    for name, seconds in checks.items():
+        table.add_row(name, f'{min(seconds):.1f} s', f'{max(seconds):.1f} s')
+    console.print(table)
+    console.print('Limit: 10 s on two processors.')
 
 
-def _timed(work):
+def _checks(charm, console):
+    """Return the seconds of three checks each, with imports that are shared and without."""
+    taken = {'as it is': [], '--no-preload': []}
+    for _ in rich.progress.track(range(3), 'checks', console=console, transient=True):
+        for name, seconds in taken.items():
+            options = [name] if name.startswith('--') else []
+            begun = time.monotonic()
+            command = [sys.executable, '-m', 'charm_unit', 'check', charm, *options]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+            seconds.append(time.monotonic() - begun)
+    return taken
+
+
+def _timed(work, forked):
     """Return the elapsed seconds and the CPU seconds of a run."""
     begun, used = time.monotonic(), _cpu()
-    work()
-    return time.monotonic() - begun, _cpu() - used
+    runs = work()
+    elapsed, cpu = time.monotonic() - begun, _cpu() - used
+    # A hook that another process forked is not one of this one's children.
+    return elapsed, cpu + (sum(run.cpu_seconds for run in runs) if forked else 0)
 
 
 def _cpu():

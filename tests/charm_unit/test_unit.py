@@ -289,3 +289,26 @@ def test_a_charm_without_its_framework_is_told_what_it_lacks(charm, tmp_path):
     subprocess.run([sys.executable, '-m', 'venv', '--without-pip', environment], check=True)
     with pytest.raises(charm_unit.CharmEnvironmentError, match='charmhelpers: missing from'):
         charm_unit.Unit(built, python=environment / 'bin' / 'python')
+
+
+def test_only_its_own_user_gets_into_a_unit(charm, tmp_path):
+    """Hook tools run what they read from its pipes, and it has the passwords of images."""
+    folder = tmp_path / 'shared'
+    folder.mkdir(mode=0o777)
+    script = 'cd ../../..; find calls -type p -perm /077; stat -c %a . calls'
+    with charm_unit.Unit(charm({'install': script}), folder) as unit:
+        assert unit.runs[0].output == '700\n700\n'
+
+
+def test_a_unit_and_its_runs_show_what_they_are(charm):
+    with charm_unit.Unit(charm({'install': 'status-set active ready'})) as unit:
+        shown = f"<charm_unit.Unit tested/0 of {unit.built.folder}: status=('active', 'ready'), "
+        assert repr(unit) == f"{shown}last hook='config-changed'>"
+        assert repr(unit.runs[0]) == (
+            "<charm_unit.Run install: exit code 0, status=('active', 'ready')>"
+        )
+
+
+def test_a_unit_is_deployed_once(charm):
+    with charm_unit.Unit(charm()) as unit, pytest.raises(charm_unit.UsageError, match='deploy=F'):
+        unit.deploy()

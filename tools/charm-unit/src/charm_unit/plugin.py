@@ -10,6 +10,7 @@ The charm is the one in the folder that `--charm` names (or `charm` in pytest's 
 the folder of that): built already, or a source, which is built once for a session.
 """
 
+import contextlib
 import fcntl
 import itertools
 import os
@@ -29,7 +30,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of the plugin."""
     group = parser.getgroup('charm-unit')
     group.addoption(
-        '--charm', metavar='FOLDER', help='the folder of the built charm, or of its source'
+        '--charm',
+        metavar='FOLDER',
+        help='the built charm (a folder or a packed .charm), or its source',
     )
     group.addoption(
         '--charm-python', metavar='INTERPRETER', help='the interpreter that runs the hooks'
@@ -50,11 +53,26 @@ def built_charm(
     folder = pathlib.Path(named) if named else pytestconfig.rootpath / pytestconfig.getini('charm')
     folder = folder.resolve()
     try:
-        if source.is_built(folder):
+        if source.is_built(folder) or not (folder / 'layer.yaml').exists():
             return charm.BuiltCharm(folder).folder
-        return _built_once(folder, tmp_path_factory)
+        with _shown(pytestconfig, f'building {folder} with charm-build …'):
+            return _built_once(folder, tmp_path_factory)
     except errors.CharmUnitError as error:
-        pytest.fail(str(error), pytrace=False)
+        reason = str(error)
+    if not named:
+        reason += '\nPass the charm with --charm, or set `charm` in the configuration of pytest'
+    pytest.fail(reason, pytrace=False)
+
+
+@contextlib.contextmanager
+def _shown(config: pytest.Config, text: str) -> typing.Iterator[None]:
+    """Show on the terminal what takes so long, while pytest captures all output."""
+    reporter = config.pluginmanager.get_plugin('terminalreporter')
+    capture = config.pluginmanager.get_plugin('capturemanager')
+    if reporter:  # processes of pytest-xdist have none
+        with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
+            reporter.write_line(f'charm-unit: {text}')
+    yield
 
 
 def _built_once(folder: pathlib.Path, factory: pytest.TempPathFactory) -> pathlib.Path:

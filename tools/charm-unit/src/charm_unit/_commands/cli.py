@@ -5,6 +5,7 @@ Each of its commands is a module with `HELP` (a line), `DESCRIPTION`, `add_argum
 """
 
 import argparse
+import importlib.metadata
 import signal
 import sys
 import types
@@ -21,6 +22,7 @@ def main(arguments: 'typing.Sequence[str] | None' = None) -> int:
     parser = argparse.ArgumentParser(
         prog='charm-unit', description='Run a built charm in a simulated Juju unit.'
     )
+    parser.add_argument('--version', action='version', version=f'charm-unit {_version()}')
     commands = parser.add_subparsers(title='commands', metavar='COMMAND', required=True)
     for name, command in _COMMANDS.items():
         its_parser = commands.add_parser(
@@ -43,3 +45,10 @@ def main(arguments: 'typing.Sequence[str] | None' = None) -> int:
     except KeyboardInterrupt:
         return 130
     return status
+
+
+def _version() -> str:
+    try:
+        return importlib.metadata.version('charm-unit')
+    except importlib.metadata.PackageNotFoundError:
+        return '(not installed)'

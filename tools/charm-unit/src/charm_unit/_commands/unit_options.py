@@ -9,7 +9,9 @@ from charm_unit._unit import charm, errors, unit
 def add(parser: argparse.ArgumentParser) -> None:
     """Add them to the parser of a command."""
     parser.add_argument(
-        'built_charm', metavar='BUILT_CHARM', help='the folder that `charm-build` created'
+        'built_charm',
+        metavar='BUILT_CHARM',
+        help='the folder that `charm-build` created, or a packed .charm',
     )
     parser.add_argument(
         '--python',

@@ -77,10 +77,9 @@ class Server:
         self.fault: BaseException | None = None
 
     def __enter__(self) -> 'Server':
+        self._folder.mkdir(mode=0o700, exist_ok=True)
         for part in ('free', 'taken'):
             (self._folder / part).mkdir(parents=True, exist_ok=True)
-            # A hook may run as somebody else than the unit.
-            (self._folder / part).chmod(0o777)
             for file in (self._folder / part).iterdir():
                 file.unlink()
         request = self._folder / 'request'
@@ -172,8 +171,8 @@ class Server:
 
 
 def _make_pipe(path: pathlib.Path) -> None:
-    os.mkfifo(path)
-    path.chmod(0o666)
+    """Make a pipe for this user only: a hook tool runs what it reads from it."""
+    os.mkfifo(path, 0o600)
 
 
 def _open(pipe: pathlib.Path) -> int:

@@ -9,7 +9,7 @@ import typing
 
 import yaml
 
-from charm_unit._unit import errors, go_yaml, json_schema, options
+from charm_unit._unit import errors, go_yaml, json_schema, options, packed_charm
 
 _MAKES_ONE = 'run `charm-build` on its source and pass the folder that it creates'
 
@@ -25,11 +25,21 @@ _OF_REACTIVE = (
 
 
 class BuiltCharm:
-    """The files of a built charm in `folder`; raises NotABuiltCharmError if it holds none."""
+    """A built charm: the folder that `charm-build` created, or a packed `.charm`.
+
+    Raises NotABuiltCharmError if it is neither.
+    """
+
+    folder: pathlib.Path
+    """The folder with its files; of a packed charm, a temporary one."""
 
     def __init__(self, folder: 'str | os.PathLike[str]') -> None:
-        self.folder = pathlib.Path(folder).resolve()
-        _check(self.folder)
+        path = pathlib.Path(folder).resolve()
+        self.folder = packed_charm.unpack(path) if path.is_file() else path
+        _check(self.folder, path)
+
+    def __repr__(self) -> str:
+        return f'<charm_unit.BuiltCharm {self.name} in {self.folder}>'
 
     @functools.cached_property
     def metadata(self) -> dict[str, typing.Any]:
@@ -159,14 +169,12 @@ def _read(file: pathlib.Path, *_changed: int) -> dict[str, typing.Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _check(folder: pathlib.Path) -> None:
-    if folder.is_file():
-        raise errors.NotABuiltCharmError(f'{folder} is a file: unpack it and pass the folder')
+def _check(folder: pathlib.Path, named: pathlib.Path) -> None:
     if not folder.is_dir():
-        raise errors.NotABuiltCharmError(f'{folder} is not a folder: {_MAKES_ONE}')
+        raise errors.NotABuiltCharmError(f'{named} is not a folder: {_MAKES_ONE}')
     what = _other_kind(folder)
     if what:
-        raise errors.NotABuiltCharmError(f'{folder} {what}')
+        raise errors.NotABuiltCharmError(f'{named} {what}')
 
 
 def _other_kind(folder: pathlib.Path) -> str:

@@ -54,10 +54,12 @@ class Folders:
         return self.root / 'processes'
 
     def make(self) -> None:
-        """Make the folders that are there before any hook."""
+        """Make the folders that exist before any hook, for this user only."""
         for name in ('home', 'tmp'):
             (self.root / name).mkdir(parents=True, exist_ok=True)
         self.agent.mkdir(parents=True, exist_ok=True)
+        # It has passwords and what hook tools run: nobody else gets in.
+        self.root.chmod(0o700)
 
 
 def variables(folders: Folders, hook: context.HookContext, record: bool) -> dict[str, str]:

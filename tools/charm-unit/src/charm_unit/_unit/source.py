@@ -26,7 +26,7 @@ def build(source: pathlib.Path, into: pathlib.Path) -> charm.BuiltCharm:
     if not program:
         raise errors.NotABuiltCharmError(
             f'{source} is the source of a charm, and charm-build is not installed: run '
-            "`pip install 'charm-tools==3.0.9' 'setuptools>=66,<81'`"
+            "`pip install 'charm-tools==3.0.9' 'setuptools>=70.1,<81'`"
         )
     # The name of the folder that it makes is that of the source's.
     done = subprocess.run(

@@ -1,0 +1,76 @@
+"""A packed `.charm` is taken as the folder is that was packed."""
+
+import stat
+import zipfile
+
+import pytest
+
+import charm_unit
+
+
+def _pack(folder, file, more=()):
+    with zipfile.ZipFile(file, 'w') as archive:
+        for path in sorted(folder.rglob('*')):
+            name = str(path.relative_to(folder))
+            info = zipfile.ZipInfo(name + ('/' if path.is_dir() and not path.is_symlink() else ''))
+            info.external_attr = path.lstat().st_mode << 16
+            if path.is_symlink():
+                archive.writestr(info, str(path.readlink()))
+            elif not path.is_dir():
+                archive.writestr(info, path.read_bytes())
+            else:
+                archive.writestr(info, b'')
+        for info, content in more:
+            archive.writestr(info, content)
+    return file
+
+
+def _link(name):
+    info = zipfile.ZipInfo(name)
+    info.external_attr = (stat.S_IFLNK | 0o777) << 16
+    return info
+
+
+def test_a_packed_charm_runs_as_its_folder(charm, tmp_path):
+    folder = charm({'start': 'actions/backup'}, actions={'backup': {}})
+    (folder / 'actions' / 'backup').write_text('#!/bin/sh\necho backed up\n')
+    (folder / 'actions' / 'backup').chmod(0o755)
+    (folder / 'hooks' / 'update-status').unlink()
+    (folder / 'hooks' / 'update-status').symlink_to('start')
+    file = _pack(folder, tmp_path / 'tested.charm')
+    with charm_unit.Unit(file) as unit:
+        assert unit.runs[-1].output == 'backed up\n'
+        assert unit.idle()[0].output == 'backed up\n'
+        assert (unit.charm / 'hooks' / 'update-status').is_symlink()
+        assert unit.upgrade(file)[0].hook == 'upgrade-charm'
+
+
+@pytest.mark.parametrize(
+    'more',
+    [
+        (zipfile.ZipInfo('../outside'), 'x'),
+        (zipfile.ZipInfo('/tmp/outside'), 'x'),
+        (_link('away'), '/etc/passwd'),
+        (_link('away'), '../../../etc/passwd'),
+    ],
+)
+def test_what_leads_out_of_it_is_refused(charm, tmp_path, more):
+    file = _pack(charm(), tmp_path / 'tested.charm', [more])
+    with pytest.raises(charm_unit.NotABuiltCharmError, match='leads out of it'):
+        charm_unit.BuiltCharm(file)
+    assert not (tmp_path / 'outside').exists()
+
+
+def test_a_file_that_is_no_charm_is_named(tmp_path):
+    file = tmp_path / 'tested.charm'
+    file.write_bytes(b'PK no')
+    with pytest.raises(
+        charm_unit.NotABuiltCharmError, match=r'tested\.charm is not a packed charm'
+    ):
+        charm_unit.BuiltCharm(file)
+    with zipfile.ZipFile(file, 'w') as archive:
+        archive.writestr('src/charm.py', '')
+    with pytest.raises(
+        charm_unit.NotABuiltCharmError, match=r'tested\.charm holds a charm of the ops'
+    ):
+        charm_unit.BuiltCharm(file)
