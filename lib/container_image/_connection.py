@@ -12,7 +12,7 @@ import time
 import typing
 import urllib.parse
 
-from container_image import _addresses, _http, _http_failures, challenges, messages
+from container_image import addresses, challenges, http_client, http_problems, messages
 from container_image.registry_errors import (
     AccessDeniedError,
     BadCredentialsError,
@@ -54,7 +54,7 @@ class Connection:
         username: str,
         password: str,
         *,
-        proxies: typing.Optional[_http.Proxies],
+        proxies: typing.Optional[http_client.Proxies],
         limit: typing.Optional[float],
         tries: int,
         timeouts: typing.Tuple[float, float],
@@ -65,23 +65,23 @@ class Connection:
         self._name = messages.printable(host)
         hub = host in ('docker.io', 'index.docker.io', _HUB)
         self._address = _HUB if hub else host
-        if not _addresses.is_address(self._address):
+        if not addresses.is_address(self._address):
             raise RejectedError(
                 f'the registry {self._name} is not a valid address: check host and port'
             )
         # On loopback plain HTTP goes first: a server that speaks it may wait for ever for the end
         # of a TLS hello, and the first request never has credentials.
-        loopback = _addresses.is_loopback(f'//{self._address}')
+        loopback = addresses.is_loopback(f'//{self._address}')
         self._base = f'{"http" if loopback else "https"}://{self._address}'
         self._basic = None
         if password:
             account = base64.b64encode(f'{username}:{password}'.encode()).decode()
-            self._basic = _http.Authorization(f'Basic {account}')
+            self._basic = http_client.Authorization(f'Basic {account}')
         self._uses_basic = False
         self._tokens: typing.Dict[str, _Token] = {}
         self._renewing = threading.Lock()
         self._tries = tries
-        self._http = _http.Http(
+        self._http = http_client.Http(
             self._describe,
             timeouts=timeouts,
             user_agent=user_agent,
@@ -126,7 +126,7 @@ class Connection:
             _log.debug('%s; again in %.1f s', error, seconds)
             self._on_retry(f'{error} (retrying in {seconds:.3g} s)')
 
-        return _http.retry(
+        return http_client.retry(
             operation,
             is_temporary,
             on_wait,
@@ -134,7 +134,7 @@ class Connection:
             self._tries,
         )
 
-    def _describe(self, problem: _http_failures.Problem) -> RegistryError:
+    def _describe(self, problem: http_problems.Problem) -> RegistryError:
         """Return the error for a problem of a request."""
         kind, url, proxy, detail = problem
         where = self._where(url)
@@ -198,12 +198,12 @@ class Connection:
 
     def _where(self, url: str) -> str:
         """Return what messages call the server at `url`: the registry, or one that it named."""
-        host = _addresses.host(url)
+        host = addresses.host(url)
         registry = f'the registry {self._address}'
         return registry if host == self._address else f'{host} (used by {registry})'
 
-    def _exchange(self, *args: typing.Any) -> _http.Response:
-        """Send a request as `_http.Http.send`; raise an error if the server is overloaded."""
+    def _exchange(self, *args: typing.Any) -> http_client.Response:
+        """Send a request as `Http.send`; raise an error if the server is overloaded."""
         response = self._http.send(*args)
         status = response.status
         if status in (408, 429) or (status >= 500 and status != 501):
@@ -215,7 +215,7 @@ class Connection:
             raise error
         return response
 
-    def raise_for_status(self, response: _http.Response, image: str, *statuses: int) -> None:
+    def raise_for_status(self, response: http_client.Response, image: str, *statuses: int) -> None:
         """Raise the error that a response means, unless it has one of `statuses`."""
         if response.status not in statuses:
             error = self._error(response, image)
@@ -223,9 +223,9 @@ class Connection:
             error.reference = image
             raise error
 
-    def _error(self, response: _http.Response, image: str) -> RegistryError:
-        where = _addresses.host(response.url)
-        if _addresses.origin(response.url) != _addresses.origin(self._base):
+    def _error(self, response: http_client.Response, image: str) -> RegistryError:
+        where = addresses.host(response.url)
+        if addresses.origin(response.url) != addresses.origin(self._base):
             return ProtocolError(
                 f'{where}, where {self._name} redirects, did not return {image} '
                 f'(HTTP {response.status})'
@@ -252,11 +252,11 @@ class Connection:
             f'the registry rejected the username or password for {image}: check both'
         )
 
-    def _access_denied(self, image: str, response: _http.Response) -> AccessDeniedError:
+    def _access_denied(self, image: str, response: http_client.Response) -> AccessDeniedError:
         # A firewall says 403 as well, and a registry that does not like the client or its country.
         if response.status == 403 and not {'DENIED', 'UNAUTHORIZED'}.intersection(codes(response)):
             return AccessDeniedError(
-                f'{_addresses.host(response.url)} denied access to {image} (HTTP 403): check the '
+                f'{addresses.host(response.url)} denied access to {image} (HTTP 403): check the '
                 f'name, the permissions and any firewall'
             )
         if self._basic:
@@ -277,9 +277,9 @@ class Connection:
         image: str,
         headers: typing.Optional[typing.Dict[str, str]] = None,
         body: typing.Optional[typing.Callable[[], typing.Any]] = None,
-        max_bytes: int = _http.MAX_TEXT_BYTES,
+        max_bytes: int = http_client.MAX_TEXT_BYTES,
         stream: bool = False,
-    ) -> _http.Response:
+    ) -> http_client.Response:
         """Send one request, and repeat it with new credentials if the registry requires that."""
         token = self._tokens.get(repository)
         if token and token.expires < time.monotonic():
@@ -289,7 +289,7 @@ class Connection:
             token = self._tokens.get(repository)
             authorization = self._basic if self._uses_basic else token and token.authorization
             response = self._send(method, url, authorization, headers, body, max_bytes, stream)
-            if response.status != 401 or _addresses.origin(response.url) != _addresses.origin(
+            if response.status != 401 or addresses.origin(response.url) != addresses.origin(
                 self._base
             ):
                 return response
@@ -310,7 +310,7 @@ class Connection:
                 self._renew(
                     repository,
                     token,
-                    _addresses.check_url(bearer.get('realm', ''), response.url),
+                    addresses.check_url(bearer.get('realm', ''), response.url),
                     bearer.get('service', ''),
                     challenges.merge_scopes(scopes + required_scopes),
                     image,
@@ -331,19 +331,19 @@ class Connection:
         self,
         method: str,
         url: str,
-        authorization: typing.Optional[_http.Authorization],
+        authorization: typing.Optional[http_client.Authorization],
         headers: typing.Optional[typing.Dict[str, str]],
         body: typing.Optional[typing.Callable[[], typing.Any]],
         max_bytes: int,
         stream: bool,
-    ) -> _http.Response:
+    ) -> http_client.Response:
         """Send one request, over TLS if the registry turns out to speak it."""
         plain, encrypted = f'http://{self._address}/', f'https://{self._address}/'
         failure = None
         if self._base + '/' == encrypted and url.startswith(plain):
             url = encrypted + url[len(plain) :]
         try:
-            trusted_origin = _addresses.origin(self._base)
+            trusted_origin = addresses.origin(self._base)
             response = self._exchange(
                 method, url, authorization, trusted_origin, headers, body, max_bytes, stream
             )
@@ -380,9 +380,9 @@ class Connection:
     ) -> '_Token':
         query = [('service', service)] if service else []
         query += [('scope', scope) for scope in scopes]
-        url = _addresses.with_query(realm, query)
+        url = addresses.with_query(realm, query)
         began = time.monotonic()
-        response = self._exchange('GET', url, self._basic, _addresses.origin(url))
+        response = self._exchange('GET', url, self._basic, addresses.origin(url))
         if response.status == 401 and self._basic:
             raise self._bad_credentials(image)
         if response.status in (401, 403):
@@ -392,26 +392,26 @@ class Connection:
         # requests would repeat a value with a line break in its exception.
         if not isinstance(value, str) or not re.match(r'[\x21-\x7e]+\Z', value):
             raise ProtocolError(
-                f'{_addresses.host(url)} returned no token for {image} (HTTP {response.status}): '
+                f'{addresses.host(url)} returned no token for {image} (HTTP {response.status}): '
                 f'check that {self._name} is a registry'
             )
         lifetime = document.get('expires_in')
         if not isinstance(lifetime, (int, float)) or lifetime <= 0:
             lifetime = 60  # the specification's default
         expires = began + 0.9 * min(lifetime, 86400)
-        bearer = _http.Authorization(f'Bearer {value}')
+        bearer = http_client.Authorization(f'Bearer {value}')
         return _Token(bearer, expires, realm, service, scopes)
 
 
 class _Token(typing.NamedTuple):
-    authorization: _http.Authorization
+    authorization: http_client.Authorization
     expires: float  # time.monotonic()
     realm: str
     service: str
     scopes: typing.List[str]
 
 
-def _json(response: _http.Response) -> typing.Dict[str, typing.Any]:
+def _json(response: http_client.Response) -> typing.Dict[str, typing.Any]:
     try:
         document = json.loads(response.content.decode())
     except (ValueError, RecursionError):
@@ -419,7 +419,7 @@ def _json(response: _http.Response) -> typing.Dict[str, typing.Any]:
     return document if isinstance(document, dict) else {}
 
 
-def codes(response: _http.Response) -> typing.List[str]:
+def codes(response: http_client.Response) -> typing.List[str]:
     """Return the error codes of the distribution-spec in a response."""
     errors = _json(response).get('errors')
     found = (

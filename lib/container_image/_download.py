@@ -4,7 +4,7 @@ import hashlib
 import re
 import typing
 
-from container_image import _connection, _http
+from container_image import _connection, http_client
 from container_image.registry_errors import CHECK, NotReachableError, ProtocolError, RegistryError
 
 _BLOCK_BYTES = 1 << 20
@@ -30,7 +30,7 @@ class Download:
         self._left_out = 0  # bytes that come although they were read before
         self._algorithm = digest.partition(':')[0]
         self._hash = hashlib.new(self._algorithm)
-        self._stream: typing.Optional[_http.Stream] = None
+        self._stream: typing.Optional[http_client.Stream] = None
 
     def __enter__(self) -> 'Download':
         return self
@@ -77,7 +77,7 @@ class Download:
         self.close()
         raise failure or self._broken()
 
-    def _open(self) -> _http.Stream:
+    def _open(self) -> http_client.Stream:
         response = self._connection.request(
             'GET',
             self._connection.url(self._repository, 'blobs', self._digest),
@@ -90,7 +90,7 @@ class Download:
         first = re.match(r'bytes ([0-9]+)-', response.headers.get('Content-Range', ''))
         begins = int(first.group(1)) if response.status == 206 and first else 0
         self._left_out = max(0, self._at - begins)
-        return typing.cast(_http.Stream, response.stream)
+        return typing.cast(http_client.Stream, response.stream)
 
     def _skip(self) -> None:
         """Skip what was read before, if the registry does not support ranges."""

@@ -2,7 +2,7 @@
 
 import typing
 
-from container_image import _addresses, _connection, _http
+from container_image import _connection, addresses, http_client
 from container_image.registry_errors import NotReachableError, ProtocolError, RegistryError
 
 _BLOCK_BYTES = 1 << 20
@@ -39,13 +39,13 @@ class Upload:
             response = self._patch(where)
             self._raise_for_status(response, 201, 202, 204)
             where = self._location(response)
-        response = self._request('PUT', _addresses.with_query(where, [('digest', self._digest)]))
+        response = self._request('PUT', addresses.with_query(where, [('digest', self._digest)]))
         self._raise_for_status(response, 201)
 
-    def _request(self, method: str, url: str, **kwargs: typing.Any) -> _http.Response:
+    def _request(self, method: str, url: str, **kwargs: typing.Any) -> http_client.Response:
         return self._connection.request(method, url, self._repository, self._image, **kwargs)
 
-    def _patch(self, where: str) -> _http.Response:
+    def _patch(self, where: str) -> http_client.Response:
         headers = {'Content-Type': 'application/octet-stream'}
         try:
             return self._request(
@@ -59,21 +59,21 @@ class Upload:
             self._connection.forget_token(self._repository)
             raise
 
-    def _location(self, response: _http.Response) -> str:
+    def _location(self, response: http_client.Response) -> str:
         location = response.headers.get('Location')
         if not location:
             raise ProtocolError(
-                f'{_addresses.host(response.url)} returned no upload location for {self._image}: '
+                f'{addresses.host(response.url)} returned no upload location for {self._image}: '
                 f'check that it is a registry'
             )
-        return _addresses.resolve(response.url, location)
+        return addresses.resolve(response.url, location)
 
-    def _raise_for_status(self, response: _http.Response, *statuses: int) -> None:
+    def _raise_for_status(self, response: http_client.Response, *statuses: int) -> None:
         codes = _connection.codes(response)
         lost = {'BLOB_UPLOAD_UNKNOWN', 'BLOB_UPLOAD_INVALID', 'RANGE_INVALID'}
         if response.status in (404, 416) or (response.status == 400 and lost.intersection(codes)):
             raise NotReachableError(
-                f'{_addresses.host(response.url)} lost the upload of {self._image}'
+                f'{addresses.host(response.url)} lost the upload of {self._image}'
             )
         self._connection.raise_for_status(response, self._image, *statuses)
 

@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from container_image import _addresses, registry
+from container_image import addresses, registry
 from support import registry_case as case
 
 
@@ -204,7 +204,7 @@ def test_an_address_that_only_the_registry_named_is_checked_and_its_fault(name, 
     ],
 )
 def test_an_address_is_a_name_or_an_ip_address_and_a_port(address, is_one):
-    assert _addresses.is_address(address) is is_one
+    assert addresses.is_address(address) is is_one
 
 
 @pytest.mark.parametrize('status', [301, 302, 303])
@@ -235,4 +235,4 @@ def test_an_upload_is_not_sent_on_by_what_would_make_a_get_of_it(status):
     ],
 )
 def test_credentials_are_for_one_scheme_host_and_port_and_a_default_port_is_one(one, other, same):
-    assert (_addresses.origin(one) == _addresses.origin(other)) is same
+    assert (addresses.origin(one) == addresses.origin(other)) is same

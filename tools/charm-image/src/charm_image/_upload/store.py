@@ -18,7 +18,7 @@ from typing import BinaryIO
 from charm_image import _errors
 from charm_image._upload import credentials as credentials_
 from charm_image._upload import multipart, store_connection
-from container_image import _http
+from container_image import http_client
 
 API_URL = 'https://api.charmhub.io'
 STORAGE_URL = 'https://storage.snapcraftcontent.com'
@@ -183,7 +183,7 @@ class Store:
             lost = error
         # The request may have succeeded although its response was lost, and repeating it could
         # create a second revision. So check first.
-        for delay in _http.DELAYS:
+        for delay in http_client.DELAYS:
             self._on_retry(f'{lost.message} Checking in {delay:g} s whether it succeeded.')
             time.sleep(delay)
             if self.review(charm, upload_id):

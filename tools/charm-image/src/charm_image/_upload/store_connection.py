@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from charm_image import _errors
 from charm_image._upload import credentials as credentials_
-from container_image import _addresses, _http, _http_failures
+from container_image import addresses, http_client, http_problems
 
 _T = TypeVar('_T')
 
@@ -44,7 +44,7 @@ class Connection:
         self._credentials = credentials
         self._on_retry = on_retry
         self._secrets = list(credentials.secrets)
-        self._http = _http.Http(
+        self._http = http_client.Http(
             _describe,
             timeouts=_TIMEOUTS,
             user_agent=f'charm-upload-resource python/{sys.version.split()[0]}',
@@ -63,7 +63,7 @@ class Connection:
         """Return the JSON object at `path` of the API."""
         return self.content(self.request('GET', self.api_url + path))
 
-    def content(self, response: _http.Response) -> dict[str, Any]:
+    def content(self, response: http_client.Response) -> dict[str, Any]:
         """Return the JSON object in `response`."""
         with self.reading():
             content = json.loads(response.content)
@@ -79,10 +79,12 @@ class Connection:
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             # not chained: the cause may contain the response, with a password
             raise _errors.UnavailableError(
-                f"{_addresses.host(self.api_url)} sent a response that is not Charmhub's.", _PROXY
+                f"{addresses.host(self.api_url)} sent a response that is not Charmhub's.", _PROXY
             ) from None
 
-    def post(self, url: str, content: Mapping[str, Any], *, repeat: bool = True) -> _http.Response:
+    def post(
+        self, url: str, content: Mapping[str, Any], *, repeat: bool = True
+    ) -> http_client.Response:
         """Send a JSON object; if `repeat`, retry it after server errors."""
         body = json.dumps(content).encode()
         headers = {'Content-Type': 'application/json'}
@@ -97,7 +99,7 @@ class Connection:
         headers: Mapping[str, str] | None = None,
         body: Callable[[], Any] | None = None,
         timeouts: tuple[float, float] | None = None,
-    ) -> _http.Response:
+    ) -> http_client.Response:
         """Send a request; if `repeat`, retry it after server errors.
 
         `body` returns a new body for each attempt; what its attribute `failure` has afterwards is
@@ -106,7 +108,7 @@ class Connection:
         if not self._token:
             self._token = self._exchange()
 
-        def attempt() -> _http.Response:
+        def attempt() -> http_client.Response:
             authorization = f'Macaroon {self._token}'
             return self._once(method, url, authorization, headers, body, timeouts)
 
@@ -120,7 +122,7 @@ class Connection:
         def on_wait(error: _errors.UnavailableError, seconds: float) -> None:
             self._on_retry(f'{error.message} Retrying in {seconds:g} s.')
 
-        return _http.retry(attempt, is_temporary, on_wait, lambda: _MAX_WAIT)
+        return http_client.retry(attempt, is_temporary, on_wait, lambda: _MAX_WAIT)
 
     def _once(
         self,
@@ -130,12 +132,12 @@ class Connection:
         headers: Mapping[str, str] | None = None,
         body: Callable[[], Any] | None = None,
         timeouts: tuple[float, float] | None = None,
-    ) -> _http.Response:
+    ) -> http_client.Response:
         response = self._http.send(
             method,
             url,
-            _http.Authorization(authorization),
-            _addresses.origin(url),
+            http_client.Authorization(authorization),
+            addresses.origin(url),
             {'Accept': 'application/json', **(headers or {})},
             body,
             _MAX_BYTES,
@@ -169,7 +171,7 @@ class Connection:
         self._secrets.append(token)
         return token
 
-    def _refusal(self, response: _http.Response) -> _errors.StoreError:
+    def _refusal(self, response: http_client.Response) -> _errors.StoreError:
         status = response.status
         try:
             content = json.loads(response.content)
@@ -180,7 +182,7 @@ class Connection:
             codes, reason = [], ''
         fields: Any = {'status': status, 'codes': codes}
         reason = reason or f'{status} {http.client.responses.get(status, "")}'.strip()
-        host = _addresses.host(response.url)
+        host = addresses.host(response.url)
         # check the code first: a missing permission is returned as 401 or 403
         if 'permission-required' in codes or status == 403:
             return _errors.NotAllowedError(
@@ -220,10 +222,10 @@ class Connection:
         )
 
 
-def _describe(problem: _http_failures.Problem) -> _errors.StoreError:
+def _describe(problem: http_problems.Problem) -> _errors.StoreError:
     """Return the error for a problem of a request."""
     kind, url, proxy, detail = problem
-    host = _addresses.host(url)
+    host = addresses.host(url)
     if kind in ('bundle', 'no-bundle'):  # before anything is sent
         return _errors.StoreError(*_BUNDLE)
     if kind == 'large':
@@ -264,7 +266,7 @@ def secure(url: str) -> str:
         raise _errors.InsecureURLError(
             f'{public} is not a valid server URL.', 'Use a form such as https://HOST.'
         )
-    if parts.scheme == 'http' and not _addresses.is_loopback(url):
+    if parts.scheme == 'http' and not addresses.is_loopback(url):
         raise _errors.InsecureURLError(
             f'{public} would send your credentials unencrypted.', 'Use an https:// URL.'
         )

@@ -19,7 +19,7 @@ import requests.auth
 import requests.utils
 import urllib3.util.retry
 
-from container_image import _addresses, _http_failures, messages
+from container_image import addresses, http_problems, messages
 
 Proxies = typing.Mapping[str, str]
 
@@ -49,13 +49,13 @@ for _logger in ('urllib3.connectionpool', 'urllib3.connection'):
 
 
 #: Returns the error to raise for a problem.
-Describe = typing.Callable[[_http_failures.Problem], Exception]
+Describe = typing.Callable[[http_problems.Problem], Exception]
 
 
 class _ProblemError(Exception):
     """A problem on its way to where it is put into words; it refers to no request."""
 
-    def __init__(self, problem: _http_failures.Problem) -> None:
+    def __init__(self, problem: http_problems.Problem) -> None:
         super().__init__(problem.kind)
         self.problem = problem
 
@@ -76,7 +76,7 @@ class Stream:
         try:
             return typing.cast(bytes, self._response.raw.read(size, decode_content=False))
         except Exception as exc:
-            problem = _http_failures.find_problem(exc, self._url, self._proxy)
+            problem = http_problems.find_problem(exc, self._url, self._proxy)
         raise self._describe(problem)
 
     def close(self) -> None:
@@ -118,6 +118,7 @@ class Authorization(requests.auth.AuthBase):
         self._value = value
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Set the header."""
         if self._value:
             request.headers['Authorization'] = self._value
         return request
@@ -187,7 +188,7 @@ class Http:
         may be one. `timeouts` replace those of all requests. Raise what `describe` returns.
         """
         for left in range(redirects, -1, -1):
-            allowed = authorization if _addresses.origin(url) == trusted_origin else None
+            allowed = authorization if addresses.origin(url) == trusted_origin else None
             response = self._send_once(
                 method, url, allowed, headers, body, max_bytes, stream, timeouts or self._timeouts
             )
@@ -195,10 +196,10 @@ class Http:
                 return response
             location = response.headers.get('Location')
             if not location or (method not in ('GET', 'HEAD') and response.status < 307):
-                raise self._describe(_http_failures.Problem('redirect', url, detail=method))
+                raise self._describe(http_problems.Problem('redirect', url, detail=method))
             if left:
-                url = _addresses.resolve(url, location)
-        raise self._describe(_http_failures.Problem('redirects', url))
+                url = addresses.resolve(url, location)
+        raise self._describe(http_problems.Problem('redirects', url))
 
     def speaks_tls(self, netloc: str) -> bool:
         """Return whether a server on loopback speaks TLS, with a trusted certificate or not."""
@@ -212,7 +213,7 @@ class Http:
             ):
                 return True
         except Exception as exc:
-            return _http_failures.is_distrust(exc)
+            return http_problems.is_distrust(exc)
 
     def _send_once(
         self,
@@ -250,18 +251,18 @@ class Http:
                 return Response(received.status_code, received.headers, b'', url, opened)
             with received:
                 response = self._read(method, received, url, max_bytes)
-            _log.debug('%s at %s: %s', method, _addresses.host(url), response.status)
+            _log.debug('%s at %s: %s', method, addresses.host(url), response.status)
             return response
         except _ProblemError as exc:
             problem = exc.problem
         except Exception as exc:  # with a bad proxy or address, requests raises nearly anything
-            problem = _http_failures.find_problem(exc, url, proxy)
+            problem = http_problems.find_problem(exc, url, proxy)
         # Not inside `except`: what requests raises refers to the request and its headers.
         failure = getattr(content, 'failure', None)
         if failure:
             raise failure
         error = self._describe(problem)
-        _log.debug('%s at %s: %s', method, _addresses.host(url), error)
+        _log.debug('%s at %s: %s', method, addresses.host(url), error)
         raise error
 
     def _request(self, method: str, url: str, **arguments: typing.Any) -> requests.Response:
@@ -308,7 +309,7 @@ class Http:
         return Response(status, received.headers, content, url)
 
     def _problem(self, kind: str, url: str, proxy: str = '', detail: str = '') -> _ProblemError:
-        return _ProblemError(_http_failures.Problem(kind, url, proxy, detail))
+        return _ProblemError(http_problems.Problem(kind, url, proxy, detail))
 
     def _proxy(self, url: str) -> str:
         """Return the host of the proxy before the server at `url`, or ''."""
@@ -333,7 +334,7 @@ class Http:
         proxies = urllib.request.getproxies_environment()
         proxies['no_proxy'] = proxies.pop('no', '')
         proxies.update(self._proxies)
-        if _addresses.is_loopback(url) or _bypasses(url, proxies.pop('no_proxy')):
+        if addresses.is_loopback(url) or _bypasses(url, proxies.pop('no_proxy')):
             return {}
         return proxies
 
