@@ -60,7 +60,7 @@ class Store:
             for name in states:
                 self._records[name] = records.adopt(self._records[name], states[name])
             self.queue += [name for name in values.get(_PENDING) or () if name not in self.queue]
-        self.apply_flags()
+        self._apply(states)
 
     def all(self) -> records.Records:
         """Return the records by name."""
@@ -94,9 +94,7 @@ class Store:
 
     def apply_flags(self) -> None:
         """Apply to the records what the charm did to flags."""
-        states = _states(reactive.get_flags())
-        for name, record in self._records.items():
-            self._records[name] = records.apply_flags(record, states.get(name, ()))
+        self._apply(_states(reactive.get_flags()))
 
     def set_pending(self) -> None:
         """Have the handler called that reads what `fetch` was called for."""
@@ -144,6 +142,10 @@ class Store:
         if memory != self._memory:
             unitdata.kv().set(_MEMORY, memory)
             self._memory = memory
+
+    def _apply(self, states: typing.Mapping[str, typing.Set[str]]) -> None:
+        for name, record in self._records.items():
+            self._records[name] = records.apply_flags(record, states.get(name, ()))
 
     def _load(
         self, memory: typing.Dict[str, typing.Any], states: typing.Dict[str, typing.Set[str]]
