@@ -413,4 +413,4 @@ def test_without_the_cache_all_steps_are_done_again(build, build_engine):
     again = build(*made, no_cache=True)
     assert 'cached' not in {each.state for each in again.progress}
     notes = [each.text for each in again.progress if each.state == 'note']
-    assert notes[0].startswith(f'{build_engine.busybox} is the local image ')
+    assert notes[0].startswith(f'{build_engine.busybox} is ')

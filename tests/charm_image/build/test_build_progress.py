@@ -211,7 +211,7 @@ def test_what_a_builder_of_buildx_sends_is_reported_as_it_comes(impatient, tmp_p
     (tmp_path / 'docker').chmod(0o755)
     monkeypatch.setenv('PATH', f'{tmp_path}:/usr/bin:/bin')
     target = mock.Mock(platform=None, network=None)
-    target.plan = mock.Mock(instructions=lambda settings: [(None, 'FROM scratch')])
+    target.plan = mock.Mock(instructions=lambda settings: [(None, 'FROM scratch')], secrets={})
     target.settings = mock.Mock(arguments={})
     with buildx.BuildxBuild(target, 'my-cluster') as build:
         progress = build.build()
