@@ -169,7 +169,11 @@ class Connection:
                 NotReachableError,
                 f'{via} did not respond in time: check host and firewall',
             ),
-            'broken': (NotReachableError, f'the connection to {via} broke: check the network'),
+            'broken': (
+                NotReachableError,
+                f'the connection to {via} broke: check the {"proxy and the " if proxy else ""}'
+                f'network',
+            ),
             'limit': (
                 NotReachableError,
                 f'{where} was not asked: the limit of {detail} s was reached',

@@ -171,7 +171,7 @@ def test_a_proxy_that_is_not_there_is_named_without_its_password(proxy):
 def test_a_proxy_whose_address_is_invalid_is_to_be_checked(proxy):
     error = case.failure_of(case.ask, 'registry.test', proxies={'https': proxy})
     assert type(error) is registry.NotReachableError
-    assert str(error).endswith('cannot be reached: check the proxy')
+    assert 'check the proxy' in str(error)
 
 
 def test_a_proxy_that_wants_other_credentials_is_named_so():
