@@ -239,7 +239,8 @@ def test_memory_stays_below_100_mb_and_the_disk_is_not_used(
     # whoever writes files gets a signal, and so does who takes more than 1 kB of them
     code = (
         'import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024));'
-        'from charm_image._upload import command; status = command.main(sys.argv[1:]);'
+        'from charm_image._commands import resource_command as command;'
+        'status = command.main(sys.argv[1:]);'
         'print(open("/proc/self/status").read(), file=sys.stderr); sys.exit(status)'
     )
     done = subprocess.run(
