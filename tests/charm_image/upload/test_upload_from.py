@@ -244,7 +244,7 @@ def test_memory_stays_below_100_mb_and_the_disk_is_not_used(
         'print(open("/proc/self/status").read(), file=sys.stderr); sys.exit(status)'
     )
     done = subprocess.run(
-        [sys.executable, '-c', code, 'my-charm', 'my-image', f'--from={name}'],
+        [sys.executable, '-B', '-c', code, 'my-charm', 'my-image', f'--from={name}'],
         env=environment,
         cwd=tmp_path,
         stdin=subprocess.DEVNULL,
