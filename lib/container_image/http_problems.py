@@ -30,11 +30,11 @@ class Problem(typing.NamedTuple):
 
 def find_problem(error: BaseException, url: str, proxy: str) -> Problem:
     """Return the problem in an exception of requests or urllib3, without its text."""
-    kind, detail = _kind(_causes(error))
+    kind, detail = _kind(_causes(error), bool(proxy))
     return Problem(kind, url, proxy, detail)
 
 
-def _kind(causes: typing.List[BaseException]) -> typing.Tuple[str, str]:
+def _kind(causes: typing.List[BaseException], has_proxy: bool) -> typing.Tuple[str, str]:
     def has(*types: typing.Type[BaseException]) -> bool:
         return any(isinstance(cause, types) for cause in causes)
 
@@ -47,7 +47,8 @@ def _kind(causes: typing.List[BaseException]) -> typing.Tuple[str, str]:
         return 'certificate', distrust
     if any('Tunnel connection failed: 407' in str(cause) for cause in causes):
         return 'proxy-login', ''
-    if has(requests.exceptions.ProxyError):
+    # Hosts are checked before a request is sent: what is invalid here is the proxy's URL.
+    if has(requests.exceptions.ProxyError) or (has_proxy and has(ValueError)):
         return 'proxy', ''
     if has(ssl.SSLError):
         return 'tls', ''
