@@ -88,11 +88,11 @@ class Unit:
         if folder is None:
             folder = tempfile.mkdtemp(prefix='charm-unit-')
             self._finalizer = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-        self.folder = pathlib.Path(folder).resolve()
+        self.folder: pathlib.Path = pathlib.Path(folder).resolve()
         """Where the unit has its files."""
         if (self.folder / 'agents').exists():
             raise errors.UsageError(f'{self.folder} is the folder of another unit: pass a new one')
-        self.check = check
+        self.check: bool = check
         """Whether a hook that fails raises HookFailedError."""
         self._juju = juju_version.JujuVersion(juju)
         found = charm.BuiltCharm(built)
