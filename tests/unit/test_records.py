@@ -505,7 +505,7 @@ class Model:
         assert 'fetched' in flags or 'failed' not in flags
         if 'changed' in flags:
             assert 'available' in flags
-            assert self.taken is not None
+            assert (self.taken or self.taking) is not None
         if self.taken is None and self.taking is None:
             assert 'changed' not in flags
         if self.record.is_fetched:  # what is not available, some hook will read
