@@ -7,7 +7,9 @@ import pytest
 from charm_unit._check import observations, scenarios
 from charm_unit._unit import runs
 
-_RUN = runs.Run('install', 1, '', ('', ''), [], [], [], set(), set(), set(), None, {}, 0, 0)
+_RUN = runs.Run(
+    'install', 'small/0', 1, '', ('', ''), [], [], [], set(), set(), set(), None, {}, 0, 0
+)
 _STARTED = '  File "/usr/lib/python3.8/subprocess.py", line 1702, in _execute_child\n'
 
 
