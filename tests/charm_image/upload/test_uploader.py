@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import subprocess
 
 import pytest
 
@@ -230,6 +231,34 @@ def test_each_upload_has_its_own_progress(hub, uploader, tmp_path, monkeypatch):
     uploader.upload_file('my-charm', 'my-file', 'data', progress=second.append)
     assert len(first) == count
     assert any('Retrying in' in event.text for event in second)
+
+
+FABFILE = """
+from charm_image import upload
+from fabric import task
+
+
+@task
+def release(context):
+    with upload.Uploader() as uploader:
+        result = uploader.upload_image('my-charm', 'my-image', 'my.rock', progress=print)
+    print(f'revision {result.revision}')
+"""
+
+
+def test_a_task_of_fabric_uploads_without_starting_a_program(hub, environment, archive, tmp_path):
+    (tmp_path / 'fabfile.py').write_text(FABFILE)
+    done = subprocess.run(
+        [uploads.PROGRAM.with_name('fab'), 'release'],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, '')
+    lines = done.stdout.splitlines()
+    assert "Remote image not found, uploading from 'my.rock'" in lines
+    assert lines[-1] == 'revision 1'
 
 
 def test_a_result_is_frozen():

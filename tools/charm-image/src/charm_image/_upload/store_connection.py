@@ -229,7 +229,9 @@ def _describe(problem: http_problems.Problem) -> _errors.StoreError:
     if kind in ('bundle', 'no-bundle'):  # before anything is sent
         return _errors.StoreError(*_BUNDLE)
     if kind == 'large':
-        return _errors.StoreError(f'{host} sent more than {detail} bytes.', _PROXY)
+        return _errors.StoreError(
+            f'{host} sent a response over the limit of {detail} bytes.', _PROXY
+        )
     return _errors.UnavailableError(
         *{
             'certificate': (
