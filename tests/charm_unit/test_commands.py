@@ -137,3 +137,10 @@ def test_help_answers(typed):
     done = typed('run', '--help')
     assert done.returncode == 0
     assert 'attach my-resource nginx:1.28' in done.stdout
+
+
+def test_help_has_examples_and_there_is_a_version(typed):
+    assert 'charm-unit check ./my-charm' in typed('--help').stdout
+    assert 'charm-unit run ./my-charm' in typed('run', '--help').stdout
+    done = typed('--version')
+    assert (done.returncode, done.stdout.split()[0]) == (0, 'charm-unit')

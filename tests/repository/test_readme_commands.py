@@ -65,6 +65,7 @@ NOT_TYPED = {
     'charm-unit check': 'needs a built charm; tests/charm_unit/check has several',
     'charm-unit explore': 'runs for a minute; tests/charm_unit/explore has shorter ones',
     'charm-unit run': 'reads from a terminal; tests/charm_unit/test_commands.py runs it',
+    '~/charm-unit/bin/pip install pytest-cov': 'tests/charm_unit/test_debugging.py uses it',
     'pytest --charm': 'needs a charm with tests; tests/each_example.py runs those of the examples',
 }
 """Beginnings of commands that are not typed, and why."""

@@ -16,11 +16,12 @@ import itertools
 import os
 import pathlib
 import shutil
+import sys
 import typing
 
 import pytest
 
-from charm_unit._unit import charm, errors, source, unit
+from charm_unit._unit import charm, errors, process, source, unit
 
 MakeUnit = typing.Callable[..., unit.Unit]
 """What `make_unit` is: it takes the keywords of charm_unit.Unit; the unit lives as the test."""
@@ -102,6 +103,8 @@ def make_unit(
             given[keyword] = pytestconfig.getoption(option)
     if pytestconfig.getoption('charm_no_preload'):
         given['preload'] = False
+    if pytestconfig.getoption('capture') == 'no' and sys.stdin.isatty():
+        process.terminal = os.ttyname(sys.stdin.fileno())
     numbers = itertools.count()
 
     def make(**options: typing.Any) -> unit.Unit:

@@ -16,11 +16,20 @@ from charm_unit._unit import errors
 
 _COMMANDS: dict[str, types.ModuleType] = {'check': check, 'explore': explore, 'run': prompt}
 
+_EXAMPLES = """examples:
+  charm-unit check ./my-charm
+  charm-unit run ./my-charm
+  charm-unit check --help
+"""
+
 
 def main(arguments: 'typing.Sequence[str] | None' = None) -> int:
     """Run the command; return the exit status: 2 is wrong usage."""
     parser = argparse.ArgumentParser(
-        prog='charm-unit', description='Run a built charm in a simulated Juju unit.'
+        prog='charm-unit',
+        description='Run a built charm in a simulated Juju unit.',
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument('--version', action='version', version=f'charm-unit {_version()}')
     commands = parser.add_subparsers(title='commands', metavar='COMMAND', required=True)

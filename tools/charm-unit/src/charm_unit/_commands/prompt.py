@@ -1,8 +1,12 @@
 """The command `charm-unit run`: an operator's prompt for a charm, or a script on stdin."""
 
 import argparse
+import atexit
+import contextlib
 import inspect
 import math
+import os
+import pathlib
 import re
 import shlex
 import sys
@@ -14,7 +18,7 @@ import yaml
 
 from charm_unit._commands import console as consoles
 from charm_unit._commands import display, unit_options
-from charm_unit._unit import errors, runs, unit
+from charm_unit._unit import environment, errors, process, runs, unit
 
 HELP = 'run operator commands (attach, config, relate) at a prompt or from a script on stdin'
 DESCRIPTION = """Run a built charm in a simulated unit, with an operator's commands.
@@ -27,6 +31,15 @@ triggers. `help` lists the commands:
     relate mysql host=10.1.0.9 port=3306
     idle
     status
+
+For example:
+
+    charm-unit run ./my-charm
+    charm-unit run --juju 3.6 --python python3.8 ./my-charm
+    echo 'attach my-resource nginx:1.28' | charm-unit run ./my-charm
+
+Tab completes commands, resources and options; the lines that were typed are kept in
+~/.cache/charm-unit/history. breakpoint() in a handler opens the debugger here.
 
 The exit status of a script is 1 if a hook failed, 2 if a command was invalid.
 """
@@ -48,6 +61,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(arguments: argparse.Namespace) -> int:
     """Read commands until there are no more; return the exit status."""
     console = consoles.output()
+    if sys.stdin.isatty():
+        process.terminal = os.ttyname(sys.stdin.fileno())
     with unit.Unit(
         arguments.built_charm,
         deploy=False,
@@ -64,7 +79,7 @@ def main(arguments: argparse.Namespace) -> int:
 def _read(commands: 'Commands', name: str, console: rich.console.Console) -> int:
     interactive = sys.stdin.isatty()
     if interactive:
-        _complete_with(commands)
+        _edit_lines(commands)
         console.print(rich.text.Text('Type `help` to list the commands, Ctrl-D to quit.', 'dim'))
     while not commands.quit:
         try:
@@ -85,11 +100,16 @@ def _read(commands: 'Commands', name: str, console: rich.console.Console) -> int
     return 1 if commands.seen_failure and not interactive else 0
 
 
-def _complete_with(commands: 'Commands') -> None:
+def _edit_lines(commands: 'Commands') -> None:
+    """Complete words with Tab, and keep lines for the next time."""
     try:
         import readline
     except ImportError:  # some Pythons are built without
         return
+    history = environment.cache() / 'history'
+    with contextlib.suppress(OSError):
+        readline.read_history_file(history)
+    atexit.register(_keep_history, history)
     words = sorted([*commands.commands, *commands.unit.built.resources, *commands.unit.config])
 
     def complete(text: str, number: int) -> 'str | None':
@@ -99,6 +119,16 @@ def _complete_with(commands: 'Commands') -> None:
     readline.set_completer_delims(' =')
     readline.set_completer(complete)
     readline.parse_and_bind('tab: complete')
+
+
+def _keep_history(file: pathlib.Path) -> None:
+    import readline
+
+    readline.set_history_length(1000)
+    with contextlib.suppress(OSError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch(mode=0o600)  # a password may have been typed
+        readline.write_history_file(file)
 
 
 class Commands:

@@ -13,6 +13,7 @@ from charm_unit._unit import (
     calls,
     charm,
     context,
+    coverage,
     environment,
     errors,
     host,
@@ -298,6 +299,7 @@ class Agent:
         file = self.folders.charm / ('actions' if now.action else 'hooks') / now.hook
         python = self.folders.environment / 'bin' / 'python3'
         given = process.variables(self.folders, now, self.record_processes)
+        given.update(coverage.variables(self.folders))
         if self._bootstrap:
             # What the charm makes itself knows nothing of us, and needs a virtualenv to be made.
             python = python if python.exists() else self._found.python
@@ -311,7 +313,10 @@ class Agent:
         if self.preload and not self._bootstrap and words == [str(python), str(file)]:
             start = self._preloaded(start, python, file, given)
         with calls.Server(self.folders.root, now):
-            return process.run(start, words[0], self.folders.root / 'output', self.timeout)
+            output = self.folders.root / 'output'
+            result = process.run(start, words[0], output, self.timeout, self.folders.debugged)
+        coverage.collect(self.folders, self.built.folder)
+        return result
 
     def _preloaded(
         self,

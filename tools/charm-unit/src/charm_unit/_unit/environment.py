@@ -120,8 +120,7 @@ def _kept(
     recipe += [[file.name, _digest(file)] for file in wheelhouse.archives(charm)]
     recipe += [[file.name, _digest(file)] for file in sorted(_IN_HOOKS.rglob('*.py'))]
     name = hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:32]
-    cache = pathlib.Path(os.environ.get('XDG_CACHE_HOME') or pathlib.Path.home() / '.cache')
-    home = cache / 'charm-unit' / name
+    home = cache() / name
     if (home / 'made').exists():
         (home / 'made').touch()
         return Environment(home)
@@ -138,6 +137,12 @@ def _kept(
                 shutil.rmtree(home, ignore_errors=True)
                 making.rename(home)
     return Environment(home)
+
+
+def cache() -> pathlib.Path:
+    """Return the folder in which charm-unit keeps what it can make again."""
+    home = pathlib.Path(os.environ.get('XDG_CACHE_HOME') or pathlib.Path.home() / '.cache')
+    return home / 'charm-unit'
 
 
 def _forget_unused(cache: pathlib.Path) -> None:

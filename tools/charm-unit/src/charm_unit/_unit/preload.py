@@ -61,7 +61,7 @@ class Server:
             self._process = subprocess.Popen(
                 [python, script, str(theirs.fileno()), root],
                 cwd=charm,
-                env={k: v for k, v in variables.items() if k != 'CHARM_UNIT_PROCESSES'},
+                env={k: v for k, v in variables.items() if not k.startswith('CHARM_UNIT_')},
                 stdin=subprocess.DEVNULL,
                 stdout=printed,
                 stderr=subprocess.STDOUT,

@@ -53,6 +53,11 @@ class Folders:
         """Return the file in which hooks note the processes that they start."""
         return self.root / 'processes'
 
+    @property
+    def debugged(self) -> pathlib.Path:
+        """The file that exists once a hook has stopped at a breakpoint()."""
+        return self.root / 'debugged'
+
     def make(self) -> None:
         """Make the folders that exist before any hook, for this user only."""
         for name in ('home', 'tmp'):
@@ -114,6 +119,9 @@ def variables(folders: Folders, hook: context.HookContext, record: bool) -> dict
         given['JUJU_STORAGE_LOCATION'] = str(hook.storage.location)
     if record:
         given['CHARM_UNIT_PROCESSES'] = str(folders.processes)
+    if terminal:
+        given['CHARM_UNIT_TERMINAL'] = terminal
+        given['CHARM_UNIT_DEBUGGED'] = str(folders.debugged)
     return given
 
 
@@ -135,6 +143,9 @@ def command(file: pathlib.Path, python: pathlib.Path) -> list[str]:
                 return [str(python), *words[number + 1 :], str(file)]
     return [str(file)]
 
+
+terminal: 'str | None' = None
+"""The terminal at which breakpoint() in a hook asks; set by a program that has one to spare."""
 
 _running: set[int] = set()
 """The process groups of commands that run now, in any thread."""
@@ -183,8 +194,12 @@ class _Command(subprocess.Popen[bytes]):
         return status, usage.ru_utime + usage.ru_stime
 
 
-def run(start: Start, program: str, output: pathlib.Path, timeout: float) -> Result:
+def run(
+    start: Start, program: str, output: pathlib.Path, timeout: float, debugged: pathlib.Path
+) -> Result:
     """Run what `start` starts; end it, and all that it started, after `timeout` seconds.
+
+    A process that has made the file `debugged` waits for a person, and is not ended.
 
     A `program` that cannot be started has ended with 126, or 127 if a file is missing, as in a
     shell.
@@ -194,9 +209,11 @@ def run(start: Start, program: str, output: pathlib.Path, timeout: float) -> Res
     started: list[Started] = []
 
     def end() -> None:
-        timed_out.set()
-        _end(started[0].pid)
+        if not debugged.exists():
+            timed_out.set()
+            _end(started[0].pid)
 
+    debugged.unlink(missing_ok=True)
     timer = threading.Timer(timeout, end)
     timer.daemon = True
     with open(output, 'w+', errors='replace') as file:

@@ -157,7 +157,63 @@ def _hear():
     sys.addaudithook(hear)
 
 
+def _debug_at(terminal):
+    """Have breakpoint() ask at a terminal; the program that runs the hook stops timing it."""
+
+    def breakpointhook(*_, **__):
+        import pdb
+
+        with open(os.environ['CHARM_UNIT_DEBUGGED'], 'w'):
+            pass
+        # Not as the controlling terminal: the hook leads a session of its own.
+        descriptor = os.open(terminal, os.O_RDWR | os.O_NOCTTY)
+        source, target = os.fdopen(descriptor), os.fdopen(os.dup(descriptor), 'w')
+        pdb.Pdb(stdin=source, stdout=target).set_trace(sys._getframe(1))
+
+    sys.breakpointhook = breakpointhook
+
+
+def _measure_coverage(settings):
+    """Note which lines of the charm are run, with the coverage.py of who runs the hook."""
+    import atexit
+    import json
+
+    settings = json.loads(settings)
+    sys.path.append(settings['packages'])
+    try:
+        import coverage
+    except ImportError:  # it is for another version of Python
+        return
+    finally:
+        sys.path.remove(settings['packages'])
+    measured = coverage.Coverage(
+        data_file=settings['file'],
+        data_suffix=True,
+        branch=settings['branch'],
+        include=[settings['charm'] + '/*'],
+        config_file=False,
+        messages=False,
+    )
+    measured.start()
+
+    def save():
+        measured.stop()
+        measured.save()
+
+    atexit.register(save)
+
+
+def prepare():
+    """Do what the program that runs the hook asks for, in variables of the environment."""
+    for name, function in (
+        ('CHARM_UNIT_PROCESSES', note_processes),
+        ('CHARM_UNIT_TERMINAL', _debug_at),
+        ('CHARM_UNIT_COVERAGE', _measure_coverage),
+    ):
+        if os.environ.get(name):
+            function(os.environ[name])
+
+
 _imitate_ubuntu()
 _restore_removed_names()
-if os.environ.get('CHARM_UNIT_PROCESSES'):
-    note_processes(os.environ['CHARM_UNIT_PROCESSES'])
+prepare()

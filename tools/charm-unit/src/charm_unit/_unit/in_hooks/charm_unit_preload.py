@@ -365,8 +365,7 @@ def _become(preloaded, request, output, reply):
         sys.orig_argv[:] = [request['python'], script]
     sys.path[0] = os.path.dirname(os.path.realpath(script))
     sys.meta_path.insert(0, _Finder(preloaded.modules))
-    if environ.get('CHARM_UNIT_PROCESSES'):
-        charm_unit_hook.note_processes(environ['CHARM_UNIT_PROCESSES'])
+    charm_unit_hook.prepare()
     main = types.ModuleType('__main__')
     main.__file__ = script
     main.__builtins__ = __builtins__
