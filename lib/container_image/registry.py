@@ -180,6 +180,8 @@ class Client:
         timeouts: the connect and read time-outs of requests, in seconds
         on_retry: is called with a sentence before each wait for a retry
         user_agent: names the program to the registry, as in RFC 7231 (User-Agent)
+        identity_token: what OAuth2 exchanges for a token, instead of username and password
+        login_advice: how to give credentials, for messages
     """
 
     def __init__(
@@ -194,6 +196,8 @@ class Client:
         timeouts: typing.Tuple[float, float] = (10, 60),
         on_retry: typing.Callable[[str], None] = lambda sentence: None,
         user_agent: str = USER_AGENT,
+        identity_token: str = '',
+        login_advice: str = 'add username and password',
     ) -> None:
         self._registry = _connection.Connection(
             host,
@@ -205,6 +209,8 @@ class Client:
             timeouts=timeouts,
             on_retry=on_retry,
             user_agent=user_agent,
+            identity_token=identity_token,
+            login_advice=login_advice,
         )
         self._name = messages.printable(host)
 

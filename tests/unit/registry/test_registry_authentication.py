@@ -1,5 +1,6 @@
 """How the registry client proves who it is: Basic, tokens, and to whom."""
 
+import json
 import time
 import urllib.parse
 
@@ -258,3 +259,51 @@ def test_an_image_to_look_up_shows_no_password():
     assert image.password == case.PASSWORD
     assert case.PASSWORD not in f'{image} {image!r} {[image]}'
     assert 'r.test' in repr(image)
+
+
+def oauth(exchange):
+    realm = f'Bearer realm="http://{exchange.headers["Host"]}/token",service="ours"'
+    if exchange.headers.get('Authorization') == f'Bearer {case.TOKEN}':
+        case.has(exchange)
+    elif exchange.path != '/token':
+        exchange.reply(401, WWW_Authenticate=realm)
+    elif b'refresh_token=hunter2' in exchange.body():
+        exchange.reply(401)
+    else:
+        exchange.reply(200, json.dumps({'access_token': case.TOKEN}).encode())
+
+
+def test_an_identity_token_is_exchanged_for_a_token():
+    forms = []
+
+    def answer(exchange):
+        if exchange.path == '/token':
+            forms.append((exchange.command, urllib.parse.parse_qs(exchange.body().decode())))
+        oauth(exchange)
+
+    with case.registry_that(answer) as (host, asked):
+        assert case.ask(host, identity_token='an identity') == case.DIGEST
+    assert [authorization for _, _, authorization in asked] == [
+        *(None, None),
+        f'Bearer {case.TOKEN}',
+    ]
+    form = {
+        'grant_type': ['refresh_token'],
+        'service': ['ours'],
+        'client_id': ['charm-image'],
+        'scope': ['repository:team/app:pull'],
+        'refresh_token': ['an identity'],
+    }
+    assert forms == [('POST', form)]
+
+
+def test_an_identity_token_that_is_refused_is_not_shown():
+    with case.registry_that(oauth) as (host, _):
+        error = case.failure_of(case.ask, host, identity_token='hunter2')
+    assert type(error) is registry.BadCredentialsError
+
+
+def test_a_program_says_itself_how_to_give_credentials():
+    with case.registry_that(case.wants_basic) as (host, _):
+        error = case.failure_of(case.ask, host, login_advice='log in')
+    assert str(error).endswith('needs credentials: check the name, or log in')

@@ -9,7 +9,7 @@ import contextlib
 import dataclasses
 import io
 import json
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from typing import Any, BinaryIO, cast
 
 from charm_image import _errors
@@ -110,11 +110,17 @@ class Source:
     """
 
     def __init__(self, reference: references.Reference, **options: Any) -> None:
-        login, self._login_error = _login(reference)
+        login, self._login_error = registry_logins.find_usable(reference)
         self.reference = reference
         self.repository = reference.path
         self.client = registry.Client(
-            reference.domain, login.username, login.password, user_agent='charm-image', **options
+            reference.domain,
+            login.username,
+            login.password,
+            user_agent='charm-image',
+            identity_token=login.identity_token,
+            login_advice='log in with `docker login` or `podman login`',
+            **options,
         )
 
     def __enter__(self) -> Source:
@@ -125,29 +131,24 @@ class Source:
 
     def read(self) -> RemoteImage:
         """Read the image without its layers. Raises InvalidImageError if it is not an image."""
-        try:
+        with self._explained():
             manifest = self.client.get_manifest(self.repository, self.reference.digest)
-        except registry.AccessDeniedError as error:
-            raise _refused(error, self._login_error) from None
         return read(self.client, self.repository, manifest, attestations=True)
 
+    def resolve(self) -> str:
+        """Return the digest that the tag, or `latest`, has now."""
+        with self._explained():
+            return self.client.head_manifest(self.repository, self.reference.tag or 'latest')
 
-def _login(
-    reference: references.Reference,
-) -> tuple[registry_logins.Login, _errors.LoginError | None]:
-    login, error = registry_logins.find_usable(reference)
-    if login.identity_token:
-        return registry_logins.Login(), _errors.LoginError(
-            f'the login for {reference.domain} is an identity token, which is not supported: log '
-            'in with a username and password, or with a token as the password'
-        )
-    return login, error
-
-
-def _refused(
-    error: registry.AccessDeniedError, login_error: _errors.LoginError | None
-) -> Exception:
-    return _errors.LoginError(f'{error} ({login_error})') if login_error else error
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Raise a LoginError for a refusal that a login which cannot be used may explain."""
+        try:
+            yield
+        except registry.AccessDeniedError as error:
+            if self._login_error is None:
+                raise
+            raise _errors.LoginError(f'{error} ({self._login_error})') from None
 
 
 def resolve(reference: references.Reference, limit: float = 20) -> references.Reference:
@@ -160,14 +161,8 @@ def resolve(reference: references.Reference, limit: float = 20) -> references.Re
         RegistryError: the registry did not return the digest.
     """
     if not reference.digest:
-        login, login_error = _login(reference)
-        asked = {'': (reference, login.username, login.password)}
-        answer = registry.look_up(asked, limit)['']
-        if isinstance(answer, registry.AccessDeniedError):
-            raise _refused(answer, login_error)
-        if isinstance(answer, registry.RegistryError):
-            raise answer
-        return reference.pinned(answer)
+        with Source(reference, limit=limit) as source:
+            return reference.pinned(source.resolve())
     return reference.pinned(reference.digest)
 
 
