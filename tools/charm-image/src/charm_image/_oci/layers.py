@@ -128,13 +128,9 @@ class _Hashed:
 def _parts(tar: images.Content) -> Iterator[bytes]:
     """Split the tar into parts, at least one; each becomes a gzip member."""
     part = tar.read(_MEMBER_SIZE)
-    while True:
+    yield part
+    while len(part) == _MEMBER_SIZE and (part := tar.read(_MEMBER_SIZE)):
         yield part
-        if len(part) < _MEMBER_SIZE:
-            return
-        part = tar.read(_MEMBER_SIZE)
-        if not part:
-            return
 
 
 def is_compressed(head: bytes) -> bool:
