@@ -8,10 +8,13 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from charm_image import _errors
 from charm_image._oci import images
+
+if TYPE_CHECKING:
+    from container_image import registry
 
 #: The maximum nesting of indexes.
 MAX_NESTING = 4
@@ -122,23 +125,11 @@ def valid(name: str) -> Iterator[None]:
         ) from None
 
 
-class Manifest(NamedTuple):
-    """A manifest or manifest list, as bytes."""
-
-    content: bytes
-    media_type: str
-
-    @property
-    def digest(self) -> str:
-        """The sha256 digest of the content."""
-        return images.digest(self.content)
-
-
 def make(
     configs: Sequence[images.Config],
     blobs: Mapping[str, images.Blob],
     sources: Mapping[str, str] | None = None,
-) -> list[Manifest]:
+) -> list[registry.Manifest]:
     """Return the manifests of an image, one for each platform; for several, the list comes last.
 
     `blobs`, and `sources`, the digests of layers at the image's source, are by diff ID.
@@ -151,14 +142,14 @@ def make(
 
 def _manifest(
     config: images.Config, blobs: Mapping[str, images.Blob], sources: Mapping[str, str]
-) -> Manifest:
+) -> registry.Manifest:
     content = {
         'schemaVersion': 2,
         'mediaType': _MANIFEST,
         'config': {'mediaType': _CONFIG, 'size': len(config.data), 'digest': config.digest},
         'layers': [_layer(blobs[d], sources.get(d, d), d) for d in config.diff_ids],
     }
-    return Manifest(_json(content), _MANIFEST)
+    return _encoded(content, _MANIFEST)
 
 
 def _layer(blob: images.Blob, source: str, diff_id: str) -> dict[str, Any]:
@@ -168,19 +159,9 @@ def _layer(blob: images.Blob, source: str, diff_id: str) -> dict[str, Any]:
     return {**descriptor, 'annotations': {SOURCE: source}}
 
 
-class Leaf(Protocol):
-    """The manifest of an image for one platform."""
-
-    @property
-    def content(self) -> bytes:
-        """The manifest, as it is stored."""
-
-    @property
-    def media_type(self) -> str:
-        """The type of its content."""
-
-
-def make_list(configs: Sequence[images.Config], leaves: Sequence[Leaf]) -> Manifest:
+def make_list(
+    configs: Sequence[images.Config], leaves: Sequence[registry.Manifest]
+) -> registry.Manifest:
     """Return the manifest list of images, each with its configuration."""
     content = {
         'schemaVersion': 2,
@@ -189,14 +170,17 @@ def make_list(configs: Sequence[images.Config], leaves: Sequence[Leaf]) -> Manif
             {
                 'mediaType': leaf.media_type,
                 'size': len(leaf.content),
-                'digest': images.digest(leaf.content),
+                'digest': leaf.digest,
                 'platform': config.platform,
             }
             for config, leaf in zip(configs, leaves, strict=True)
         ],
     }
-    return Manifest(_json(content), _MANIFEST_LIST)
+    return _encoded(content, _MANIFEST_LIST)
 
 
-def _json(content: object) -> bytes:
-    return json.dumps(content, separators=(',', ':')).encode()
+def _encoded(content: object, media_type: str) -> registry.Manifest:
+    from container_image import registry  # takes a tenth of a second, and reading needs none
+
+    data = json.dumps(content, separators=(',', ':')).encode()
+    return registry.Manifest(images.digest(data), media_type, data)

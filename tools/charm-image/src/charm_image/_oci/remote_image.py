@@ -37,6 +37,7 @@ class PlatformImage:
     `sources` has '' where that is the diff ID, or is not known.
     """
 
+    manifest: registry.Manifest
     config: images.Config
     layers: tuple[images.Blob, ...]
     sources: tuple[str, ...]
@@ -68,16 +69,6 @@ class RemoteImage:
     def diff_ids_by_platform(self) -> tuple[tuple[str, ...], ...]:
         """Diff IDs of the layers of each platform, from the lowest up."""
         return tuple(platform.config.diff_ids for platform in self.platforms)
-
-    @property
-    def leaves(self) -> tuple[registry.Manifest, ...]:
-        """The manifest of each platform, in the order of `platforms`."""
-        by_config = {}
-        for manifest in self.manifests:
-            content = images.parse_json(manifest.content, 'the manifest')
-            if 'manifests' not in content:
-                by_config[content['config']['digest']] = manifest
-        return tuple(by_config[platform.config.digest] for platform in self.platforms)
 
     def contents(self) -> images.Contents:
         """Return its configurations."""
@@ -250,6 +241,7 @@ class _Reader:
         self._documents[config['digest']] = data
         self._platforms.append(
             PlatformImage(
+                self._manifests[digest],
                 images.Config.parse(data),
                 tuple(map(_blob, layers)),
                 tuple(map(manifests.source_of, layers)),

@@ -27,19 +27,12 @@ def combine(client: registry.Client, repository: str, digests: Sequence[str]) ->
 
     It is the same whatever the order of the images. Raises as `check`, and RegistryError.
     """
-    found = []
+    parts: list[remote_image.PlatformImage] = []
     for digest in dict.fromkeys(digests):
         manifest = client.get_manifest(repository, digest)
-        found.append(remote_image.read(client, repository, manifest))
-    check(config.platform for image in found for config in image.contents().configs)
-    leaves = sorted(
-        (
-            (config, manifest)
-            for image in found
-            for config, manifest in zip(image.contents().configs, image.leaves, strict=True)
-        ),
-        key=lambda leaf: str(Platform.of(leaf[0].platform)),
-    )
-    made = manifests.make_list([config for config, _ in leaves], [leaf for _, leaf in leaves])
+        parts += remote_image.read(client, repository, manifest).platforms
+    check(part.config.platform for part in parts)
+    parts.sort(key=lambda part: str(Platform.of(part.config.platform)))
+    made = manifests.make_list([part.config for part in parts], [part.manifest for part in parts])
     client.put_manifest(repository, made.digest, made.content, made.media_type)
     return made.digest

@@ -80,7 +80,7 @@ def _put_manifests(
     repository: str,
     report: _progress.Reporter,
 ) -> str:
-    def put(manifest: manifests.Manifest, name: str) -> None:
+    def put(manifest: registry.Manifest, name: str) -> None:
         client.put_manifest(repository, name, manifest.content, manifest.media_type)
 
     # one at a time: while docker-registry 2.8 stores a manifest under one name, it may return
