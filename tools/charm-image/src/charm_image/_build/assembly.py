@@ -479,14 +479,14 @@ class Memory:
 
     Args:
         parts: all that decides the image
-        environ: has XDG_CACHE_HOME (XDG Base Directory Specification) or HOME
+        environ: may have XDG_CACHE_HOME (XDG Base Directory Specification)
     """
 
     def __init__(self, *parts: str, environ: Mapping[str, str] = os.environ):
         # another version may assemble another image
         digest = hashlib.sha256(pathlib.Path(__file__).read_bytes())
         digest.update('\n'.join(parts).encode())
-        home = environ.get('XDG_CACHE_HOME') or f'{environ.get("HOME") or "/nowhere"}/.cache'
+        home = environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')
         self._path = pathlib.Path(home, 'charm-image', 'images', digest.hexdigest())
 
     def recall(self) -> str:
