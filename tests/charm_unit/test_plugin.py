@@ -52,7 +52,32 @@ def test_a_plugin_that_is_installed_too_is_registered_once(charm, tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_what_is_no_charm_is_told(tmp_path):
-    done = _pytest(tmp_path)
-    assert 'does not hold a built charm' in done.stdout
+def test_what_is_no_charm_is_told_once_and_how_to_name_one(tmp_path):
+    done = _pytest(tmp_path, '-p', 'no:cacheprovider')
+    assert done.stdout.count('does not hold a built charm') <= 2  # in the error and the summary
+    assert 'During handling' not in done.stdout
+    assert '--charm' in done.stdout
     assert 'Traceback' not in done.stdout
+
+
+def test_the_older_name_of_the_fixture_still_works(charm, tmp_path):
+    (tmp_path / 'test_older.py').write_text(
+        'def test_it(charm_unit, make_unit):\n    assert charm_unit is make_unit\n'
+    )
+    done = _pytest(tmp_path, '--charm', charm(), 'test_older.py')
+    assert '1 passed' in done.stdout
+
+
+def test_pytest_shows_that_it_builds_a_charm(tmp_path):
+    (tmp_path / 'layer.yaml').write_text('includes: [layer:nowhere]\n')
+    done = _pytest(tmp_path, '--charm', tmp_path)
+    assert f'charm-unit: building {tmp_path} with charm-build' in done.stdout
+
+
+def test_no_preload_is_an_option_of_pytest(charm, tmp_path):
+    (tmp_path / 'test_it.py').write_text('')
+    (tmp_path / 'test_preload.py').write_text(
+        'def test_it(make_unit):\n    assert not make_unit()._agent.preload\n'
+    )
+    done = _pytest(tmp_path, '--charm', charm(), '--charm-no-preload', 'test_preload.py')
+    assert '1 passed' in done.stdout

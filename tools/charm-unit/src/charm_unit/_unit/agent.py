@@ -1,4 +1,4 @@
-"""Juju's agent of a unit: it keeps the charm's files, and runs hooks one after the other."""
+"""Juju's agent of a unit: it keeps the charm's files and runs hooks one after the other."""
 
 import json
 import pathlib
@@ -47,9 +47,9 @@ class Agent:
         self.folders = process.Folders(folder)
         self.runs: list[runs.Run] = []
         self.failed: str | None = None
-        """The hook to be tried again, if the last one failed."""
+        """The hook that will be retried, if the last one failed."""
         self.pending: list[tuple[str, dict[str, typing.Any]]] = []
-        """The hooks that are still to run, the one that failed first, each with its relation."""
+        """The hooks that have yet to run, the failed one first, each with the options of `run`."""
         self.options: dict[str, typing.Any] = {}
         self.is_deployed = False
         self.is_dying = False
@@ -127,14 +127,17 @@ class Agent:
                 hook.chmod(hook.stat().st_mode | stat.S_IXUSR)
 
     def _mark_bootstrapped(self) -> None:
-        """Tell layer:basic that its environment is made, which an upgrade would make anew."""
+        """Tell layer:basic that its environment exists; it would create it again in an upgrade."""
         folder = self.folders.charm / 'wheelhouse'
         if folder.is_dir() and not self._bootstrap:
             for name in ('.bootstrapped', '.upgraded'):
                 (folder / name).touch()
 
     def resource(self, name: str) -> model.Attached:
-        """Return what the controller knows of a resource, to change it; raise UsageError."""
+        """Return what the controller knows of a resource, to be changed.
+
+        Raises UsageError if the charm does not declare it.
+        """
         declared = self._declared_resources()
         if name not in declared:
             raise errors.UsageError(errors.unknown('resource', name, declared))
@@ -147,7 +150,7 @@ class Agent:
         return self.model.resources.setdefault(name, model.Attached(None))
 
     def _place_resources(self) -> None:
-        """Tell where resource-get puts each resource that the charm declares now."""
+        """Set where resource-get puts each resource that the charm declares now."""
         declared = self._declared_resources()
         for name in {*declared, *self.model.resources}:
             self._resource(name).file = resources.place(
@@ -161,7 +164,7 @@ class Agent:
         return (self.folders.charm / 'hooks' / hook).exists()
 
     def queue(self, *hooks: str, **options: typing.Any) -> None:
-        """Have these hooks run in turn, with the options of `run`."""
+        """Append hooks to those that have yet to run, with the options of `run`."""
         if self.is_dying:
             raise errors.UsageError(f'{self.model.unit} is removed')
         self.pending += [(hook, options) for hook in hooks]
@@ -172,7 +175,7 @@ class Agent:
             self.queue(hook)
 
     def run_pending(self, check: bool) -> list[runs.Run]:
-        """Run the hooks that wait, until one fails: raise HookFailedError, if to `check`."""
+        """Run the pending hooks until one fails; then raise HookFailedError if `check`."""
         done: list[runs.Run] = []
         while self.pending:
             hook, options = self.pending[0]
@@ -224,7 +227,7 @@ class Agent:
         self.install_charm(self.built)
 
     def run_first(self, hook: str, check: bool) -> runs.Run:
-        """Run a hook before those that wait; raise HookFailedError, if to `check`."""
+        """Run a hook before the pending ones; raise HookFailedError if it fails and `check`."""
         if self.failed:
             self.pending.pop(0)
         done = self.run(hook)
@@ -251,7 +254,7 @@ class Agent:
         action: 'context.Action | None' = None,
         storage: 'model.Storage | None' = None,
     ) -> runs.Run:
-        """Run a hook, or an action, now; return what it did."""
+        """Run a hook or an action now and return what it did."""
         self.model.options = self.config
         self.model.bindings = charm.BuiltCharm(self.folders.charm).bindings
         self._place_resources()
@@ -349,7 +352,7 @@ def _update_members(
     remote_unit: str = '',
     **_: typing.Any,
 ) -> None:
-    """Let a remote unit be a member of its relation from the hook of its joining on."""
+    """Make a remote unit a member of its relation from its -relation-joined hook on."""
     if relation and hook.endswith('-relation-joined'):
         relation.members.add(remote_unit)
     elif relation and hook.endswith('-relation-departed'):

@@ -1,8 +1,8 @@
-"""How hook tools reach the unit: what Juju's jujuc socket is to its hooks.
+"""How hook tools reach the unit, as they reach Juju through the socket of jujuc.
 
-Every tool on a hook's PATH is the same few lines of shell. They leave the call in a file that
-they made first, name it in a pipe, and run the lines that come back. So a call costs the hook a
-shell, not an interpreter. As in Juju, one call is answered at a time.
+Each tool on a hook's PATH is the same few lines of shell. They write the call to a file, write its
+name to a pipe, and run the line that they read from another pipe. So a call costs a shell and not
+an interpreter. As in Juju, one call is answered at a time.
 """
 
 import contextlib
@@ -49,7 +49,7 @@ send "${answer##*/}"
 """
 _FREE = 8
 _INLINE_CHARACTERS = 4096
-"""What of an answer goes through the pipe, which holds more, but not without end."""
+"""The longest answer that goes through the pipe; a longer one is left in a file."""
 
 
 def install(folder: pathlib.Path, juju: juju_version.JujuVersion) -> None:
@@ -62,7 +62,7 @@ def install(folder: pathlib.Path, juju: juju_version.JujuVersion) -> None:
 
 
 ALIVE = 'alive'
-"""A pipe in the folder $calls that a unit holds open: reading it waits for the unit's end."""
+"""A pipe in the folder $calls that the unit keeps open: reading from it waits for its end."""
 
 
 class Server:
@@ -111,7 +111,7 @@ class Server:
             self._make_pipe(f'{next(self._numbers):08}')
 
     def _make_pipe(self, name: str) -> None:
-        """Make the pipe for an answer; it is open before any tool can find it."""
+        """Create the pipe for an answer; it is open before a tool can find it."""
         making = self._folder / f'.{name}'
         _make_pipe(making)
         self._pipes[name] = _open(making)
@@ -161,7 +161,7 @@ class Server:
         self._reply(name, f'cat >"$calls/taken/{again}.in"; send {again}')
 
     def _reply(self, name: str, script: str) -> None:
-        """Give a tool its line; if it is gone, nobody reads that."""
+        """Send a tool its line; nobody reads it if the tool has ended."""
         descriptor = self._pipes.pop(name, None)
         if descriptor is None:  # answered already
             return
@@ -171,17 +171,17 @@ class Server:
 
 
 def _make_pipe(path: pathlib.Path) -> None:
-    """Make a pipe for this user only: a hook tool runs what it reads from it."""
+    """Create a pipe for this user only: a hook tool runs what it reads from it."""
     os.mkfifo(path, 0o600)
 
 
 def _open(pipe: pathlib.Path) -> int:
-    """Open a pipe for both: it does not end while this process lives, and nothing blocks."""
+    """Open a pipe for reading and writing: it stays open with this process, and nothing blocks."""
     return os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
 
 
 def _script(answer: tool.Answer, file: pathlib.Path) -> str:
-    """Return the line of shell that is this answer."""
+    """Return the line of shell that gives this answer."""
     if answer.script:
         words = ' '.join(shlex.quote(word) for word in answer.words)
         # A line must not have line ends in it.
@@ -201,7 +201,7 @@ def _script(answer: tool.Answer, file: pathlib.Path) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Return a text as printf's %b wants it, within single quotes."""
+    """Return a text as `printf %b` reads it, within single quotes."""
     return ''.join(
         character
         if 32 <= ord(character) < 127 and character not in "\\'"

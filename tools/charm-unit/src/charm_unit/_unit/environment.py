@@ -26,7 +26,7 @@ _IN_HOOKS = pathlib.Path(__file__).resolve().parent / 'in_hooks'
 _NEEDED = ('charmhelpers', 'charms.reactive', 'yaml')
 _KEPT_DAYS = 60
 _LAYOUT = 2
-"""Changes when environments that are kept must be made anew."""
+"""Changes when the environments in the cache must be created again."""
 
 _ABOUT = """
 import importlib.util, json, os, site, sys, sysconfig
@@ -58,7 +58,7 @@ class Environment:
 
 
 def find(charm: pathlib.Path, python: 'str | os.PathLike[str] | None' = None) -> Environment:
-    """Return an environment for the built charm in a folder; make it if there is none.
+    """Return an environment for the built charm in a folder; create it if there is none.
 
     `python` is the interpreter: a path, or a name on PATH; else the one that runs this. Raises
     CharmEnvironmentError.
@@ -115,7 +115,7 @@ def _brings(charm: pathlib.Path, name: str) -> bool:
 def _kept(
     charm: pathlib.Path, program: str, about: dict[str, typing.Any], paths: list[str]
 ) -> Environment:
-    """Return the environment of this recipe, made only once."""
+    """Return the environment for this charm and interpreter, which is created only once."""
     recipe = [_LAYOUT, about['executable'], about['version'], paths]
     recipe += [[file.name, _digest(file)] for file in wheelhouse.archives(charm)]
     recipe += [[file.name, _digest(file)] for file in sorted(_IN_HOOKS.rglob('*.py'))]
@@ -140,13 +140,13 @@ def _kept(
 
 
 def cache() -> pathlib.Path:
-    """Return the folder in which charm-unit keeps what it can make again."""
+    """Return the folder in which charm-unit keeps environments and the history of its prompt."""
     home = pathlib.Path(os.environ.get('XDG_CACHE_HOME') or pathlib.Path.home() / '.cache')
     return home / 'charm-unit'
 
 
 def _forget_unused(cache: pathlib.Path) -> None:
-    """Remove the environments that nobody has used for long."""
+    """Remove the environments that have not been used for a long time."""
     for made in cache.glob('*/made'):
         with contextlib.suppress(OSError):
             if time.time() - made.stat().st_mtime > _KEPT_DAYS * 24 * 3600:

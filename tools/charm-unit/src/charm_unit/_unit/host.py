@@ -1,4 +1,4 @@
-"""Programs with which a charm would change the machine: a simulated unit has others.
+"""Programs that would change the machine: a simulated unit has stand-ins for them.
 
 A charm on layer:basic, or one that calls charmhelpers.fetch, installs packages and starts
 services. On an author's machine that is nobody's wish, and without root it fails.
@@ -21,7 +21,7 @@ echo "charm-unit: not run: ${0##*/} $*" >&2
 
 
 def install(folder: pathlib.Path) -> None:
-    """Put the programs into a unit's folder."""
+    """Put the stand-ins into a unit's folder."""
     programs = folder / 'host'
     programs.mkdir()
     for name in PROGRAMS:

@@ -1,4 +1,4 @@
-"""What Juju's controller knows of the unit and its application."""
+"""What Juju's controller knows about the unit and its application."""
 
 import dataclasses
 import pathlib
@@ -43,12 +43,12 @@ class Relation:
         return f'{self.endpoint}:{self.number}'
 
     def enter(self, unit: str, settings: dict[str, str]) -> None:
-        """Have a remote unit in it, which says this."""
+        """Add a remote unit, or replace its data."""
         self.departed.pop(unit, None)
         self.units[unit] = settings
 
     def leave(self, unit: str) -> None:
-        """Have a remote unit out of it."""
+        """Remove a remote unit; hooks can still read its data."""
         self.members.discard(unit)
         if unit in self.units:
             self.departed[unit] = self.units.pop(unit)
@@ -56,10 +56,10 @@ class Relation:
 
 @dataclasses.dataclass
 class Attached:
-    """A resource, as `resource-get` delivers it."""
+    """A resource as `resource-get` delivers it."""
 
     file: 'pathlib.Path | None'
-    """Where it is put, absolute; None if the charm does not declare it."""
+    """The absolute path of its file; None if the charm does not declare it."""
     content: 'bytes | None' = None
     script: 'str | None' = None
     """A shell script that runs instead, with the resource's name as $1."""
@@ -79,14 +79,14 @@ class Storage:
 
 @dataclasses.dataclass
 class Model:
-    """All of it."""
+    """Everything that the controller knows."""
 
     application: str
     unit: str
     """Its name, such as my-charm/0."""
     leader: bool
     charmhub: bool
-    """Whether the store is Charmhub, and not the charm store that was before."""
+    """Whether the store is Charmhub, not the charm store that it replaced."""
     bindings: typing.Collection[str] = ()
     """What it can be bound to: its endpoints, and extra bindings."""
     options: dict[str, typing.Any] = dataclasses.field(default_factory=dict)
@@ -98,7 +98,7 @@ class Model:
     """What is attached, by id."""
     opened_ports: ports.Opened = dataclasses.field(default_factory=set)
     pod_spec: 'str | None' = None
-    """The text that the charm sent last."""
+    """The last pod spec that the charm sent, as text."""
     raw_spec: 'str | None' = None
     status: Status = ('waiting', 'installing agent')
     application_status: 'Status | None' = None

@@ -1,7 +1,7 @@
-"""Processes of hooks that share what they import, by in_hooks/charm_unit_preload.py.
+"""Hooks that share what they import, through in_hooks/charm_unit_preload.py.
 
-A `Server` is the interpreter that has imported it, and forks for each hook. It serves any unit of
-this program that has the same environment and, in its charm, the same files of what was imported.
+A `Server` is an interpreter that has imported it and forks for each hook. It serves every unit of
+this program that has the same environment and, in its charm, the same files of these modules.
 """
 
 import array
@@ -17,7 +17,7 @@ import threading
 import typing
 
 _MOST = 4
-"""Servers that are kept; the one that was used least recently ends first."""
+"""The servers that run at most; the least recently used one ends first."""
 
 _servers: 'list[Server]' = []
 _lock = threading.Lock()
@@ -31,7 +31,7 @@ class Process:
         self._reply = reply
 
     def wait(self) -> tuple[int, float]:
-        """Wait for its end; return the wait status, and seconds of CPU."""
+        """Wait for its end; return the wait status and seconds of CPU."""
         with self._reply:
             told = b''
             while part := self._reply.recv(4096):

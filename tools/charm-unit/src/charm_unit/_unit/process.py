@@ -1,4 +1,4 @@
-"""Runs a hook as a fresh process of the charm's own file, in Juju's environment."""
+"""Runs a hook as a new process of the charm's own file, in Juju's environment."""
 
 import contextlib
 import dataclasses
@@ -29,7 +29,7 @@ class Result:
 
 @dataclasses.dataclass
 class Folders:
-    """Where a unit lives."""
+    """The folders and files of a unit."""
 
     root: pathlib.Path
 
@@ -45,7 +45,7 @@ class Folders:
 
     @property
     def environment(self) -> pathlib.Path:
-        """Return the virtual environment: where layer:basic has it."""
+        """Return the virtual environment, where layer:basic has it."""
         return self.agent / '.venv'
 
     @property
@@ -126,7 +126,7 @@ def variables(folders: Folders, hook: context.HookContext, record: bool) -> dict
 
 
 def command(file: pathlib.Path, python: pathlib.Path) -> list[str]:
-    """Return the command that runs a hook's file, with our interpreter if it asks for a Python.
+    """Return the command that runs a hook's file, with `python` if it asks for a Python.
 
     What an older layer:basic asks for (/usr/local/sbin/charm-env) is on no author's machine.
     """
@@ -145,14 +145,14 @@ def command(file: pathlib.Path, python: pathlib.Path) -> list[str]:
 
 
 terminal: 'str | None' = None
-"""The terminal at which breakpoint() in a hook asks; set by a program that has one to spare."""
+"""The terminal for breakpoint() in a hook; set by the prompt and by pytest's plugin."""
 
 _running: set[int] = set()
 """The process groups of commands that run now, in any thread."""
 
 
 def end_all() -> None:
-    """End all commands that run now: the program is interrupted."""
+    """Stop all commands that run now, since the program is interrupted."""
     for group in tuple(_running):
         _end(group)
 
@@ -197,11 +197,11 @@ class _Command(subprocess.Popen[bytes]):
 def run(
     start: Start, program: str, output: pathlib.Path, timeout: float, debugged: pathlib.Path
 ) -> Result:
-    """Run what `start` starts; end it, and all that it started, after `timeout` seconds.
+    """Run a process; stop it, and all that it started, after `timeout` seconds.
 
-    A process that has made the file `debugged` waits for a person, and is not ended.
+    A process that has created the file `debugged` waits for a person and is not stopped.
 
-    A `program` that cannot be started has ended with 126, or 127 if a file is missing, as in a
+    If the `program` cannot be started, the exit code is 126, or 127 if a file is missing, as in a
     shell.
     """
     begun = time.monotonic()
@@ -244,7 +244,7 @@ def run(
 
 
 def _start(started: list[Started], start: Start, output: int) -> None:
-    """Start a process, and append it to `started`, whatever signal comes meanwhile.
+    """Start a process and append it to `started`, even if a signal arrives meanwhile.
 
     Python handles signals in the main thread, where one would be lost that has just begun.
     """

@@ -1,4 +1,4 @@
-"""Unpacks a charm's wheelhouse: what its Python dependencies are without network or compiler.
+"""Unpacks a charm's wheelhouse: its Python dependencies, without network or compiler.
 
 `charm-build` fills wheelhouse/ with source archives. A unit builds these with pip; here, they are
 unpacked, and only what then cannot be imported is built. So what setuptools of today no longer
@@ -15,7 +15,7 @@ import zipfile
 from charm_unit._unit import errors
 
 _BUILDERS = ('pip', 'setuptools', 'setuptools_scm', 'wheel', 'pbr')
-"""What only builds the others."""
+"""Distributions that are only needed to build others."""
 _NOT_PACKAGES = (
     'tests',
     'test',
@@ -43,7 +43,7 @@ def archives(charm: pathlib.Path) -> list[pathlib.Path]:
 def install(charm: pathlib.Path, packages: pathlib.Path, python: pathlib.Path) -> None:
     """Unpack a charm's wheelhouse into the folder `packages` of the interpreter `python`.
 
-    Raises CharmEnvironmentError if a package can neither be imported so, nor built.
+    Raises CharmEnvironmentError if a package can neither be imported nor built.
     """
     modules: dict[str, pathlib.Path] = {}
     for archive in archives(charm):
@@ -124,7 +124,7 @@ def _move_modules(root: pathlib.Path, packages: pathlib.Path) -> list[str]:
 
 
 def _merge(source: pathlib.Path, target: pathlib.Path) -> None:
-    """Move a file or a folder; into a folder that is there, as namespace packages share one."""
+    """Move a file or a folder; merge it into an existing folder, for namespace packages."""
     if source.is_dir() and target.is_dir():
         for path in source.iterdir():
             _merge(path, target / path.name)
@@ -161,7 +161,7 @@ for name in sys.argv[1:]:
 def _not_importable(
     modules: dict[str, pathlib.Path], python: pathlib.Path
 ) -> dict[str, pathlib.Path]:
-    """Return those that lack a part of their own."""
+    """Return the modules that cannot import a part of themselves, such as an extension."""
     if not modules:
         return {}
     done = subprocess.run(
