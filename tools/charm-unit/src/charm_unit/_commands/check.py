@@ -14,7 +14,7 @@ import rich.console
 from charm_unit._check import charm_setup, report, scenarios, verdicts
 from charm_unit._commands import console as consoles
 from charm_unit._commands import display, unit_options
-from charm_unit._unit import charm, environment, errors, process
+from charm_unit._unit import charm, errors, process
 
 HELP = 'check what a charm does with its images'
 DESCRIPTION = """Run a built charm in simulated units and check what it does with its images.
@@ -63,24 +63,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     """Run the scenarios, check them, print the report; return the exit status."""
-    built = charm.BuiltCharm(arguments.built_charm)
-    older = unit_options.older_build(arguments.older, built)
-    if not built.image_resources:
-        raise errors.UsageError(
-            f'{built.name} declares no image resources in metadata.yaml: there is nothing to '
-            'check. To run its hooks, use `charm-unit run`'
-        )
-    setup = charm_setup.from_arguments(arguments)
-    setup.check(built)
     for file in (arguments.junit, arguments.svg):
         if file and not file.parent.is_dir():
             raise errors.UsageError(
                 f'cannot write {file}: the folder {file.parent} does not exist'
             )
+    built, older, setup = unit_options.charm_with_images(arguments, 'check')
     keywords = unit_options.keywords(arguments)
-    for build in (built, older):
-        if build:
-            environment.find(build.folder, arguments.python)
     start = time.monotonic()
     console = consoles.output(quiet=arguments.format == 'json')
     results = _check(

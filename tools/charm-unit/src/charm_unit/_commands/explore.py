@@ -11,7 +11,6 @@ from charm_unit._check import charm_setup
 from charm_unit._commands import console as consoles
 from charm_unit._commands import unit_options
 from charm_unit._explore import prepare, report, search, sequences, world
-from charm_unit._unit import charm, environment, errors
 
 HELP = 'search for an order of events in which a charm does something wrong with its images'
 DESCRIPTION = """Run random sequences of events in simulated units of a built charm.
@@ -59,19 +58,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     """Search, shrink, print the report; return the exit status."""
-    built = charm.BuiltCharm(arguments.built_charm)
-    older = unit_options.older_build(arguments.older, built)
-    if not built.image_resources:
-        raise errors.UsageError(
-            f'{built.name} declares no image resources in metadata.yaml: there is nothing to '
-            'explore. To run its hooks, use `charm-unit run`'
-        )
-    setup = charm_setup.from_arguments(arguments)
-    setup.check(built)
+    built, older, setup = unit_options.charm_with_images(arguments, 'explore')
     keywords = unit_options.keywords(arguments)
-    for build in (built, older):
-        if build:
-            environment.find(build.folder, arguments.python)
     seed = secrets.randbelow(10**6) if arguments.seed is None else arguments.seed
     console = consoles.output()
     juju = keywords.pop('juju')

@@ -3,7 +3,8 @@
 import argparse
 import typing
 
-from charm_unit._unit import charm, errors, unit
+from charm_unit._check import charm_setup
+from charm_unit._unit import charm, environment, errors, unit
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -61,14 +62,28 @@ def seconds(text: str) -> float:
     return number
 
 
-def older_build(folder: 'str | None', built: charm.BuiltCharm) -> 'charm.BuiltCharm | None':
-    """Return the build that --from names, if any; raise UsageError for another charm."""
-    if folder is None:
-        return None
-    older = charm.BuiltCharm(folder)
-    if older.name != built.name:
+def charm_with_images(
+    arguments: argparse.Namespace, verb: str
+) -> 'tuple[charm.BuiltCharm, charm.BuiltCharm | None, charm_setup.Setup]':
+    """Return the charm, the older build of --from and what else is given; raise CharmUnitError.
+
+    `verb` is what the command does to a charm, for a message.
+    """
+    built = charm.BuiltCharm(arguments.built_charm)
+    older = None if arguments.older is None else charm.BuiltCharm(arguments.older)
+    if older and older.name != built.name:
         raise errors.UsageError(
-            f'{folder} is a build of {older.name}, not of {built.name}: pass a build of '
+            f'{arguments.older} is a build of {older.name}, not of {built.name}: pass a build of '
             'the same charm to --from'
         )
-    return older
+    if not built.image_resources:
+        raise errors.UsageError(
+            f'{built.name} declares no image resources in metadata.yaml: there is nothing to '
+            f'{verb}. To run its hooks, use `charm-unit run`'
+        )
+    setup = charm_setup.from_arguments(arguments)
+    setup.check(built)
+    for build in (built, older):
+        if build:
+            environment.find(build.folder, arguments.python)
+    return built, older, setup
