@@ -60,7 +60,7 @@ def subject(charms, live):
 
 
 def _upgraded(subject):
-    subject._deployed = True  # by the charm before
+    subject._agent.is_deployed = True  # by the charm before
     return subject.upgrade()
 
 

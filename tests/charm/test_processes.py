@@ -30,7 +30,7 @@ def _counts(run):
 
 @pytest.mark.parametrize('number', [1, 10, 100])
 def test_install_starts_at_most_five_processes_a_resource(charms, live, number):
-    with_layer = _counts(_unit(charms, live, number).run('install'))
+    with_layer = _counts(_unit(charms, live, number).run('install')[-1])
     assert with_layer['resource-get'] == number
     assert with_layer['status-set'] <= number
     charm = charms.make(reactive='from charms import reactive\n', includes=WITHOUT, layer=None)
