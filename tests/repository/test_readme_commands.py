@@ -63,7 +63,6 @@ NOT_TYPED = {
     'pytest tests/unit': 'is what ./dev lib runs on each Python',
     'fab app-server --platform=': 'needs a base of both; test_build_several.py builds on one',
     'charm-unit check': 'needs a built charm; tests/charm_unit/check has several',
-    'charm-unit explore': 'runs for a minute; tests/charm_unit/explore has shorter ones',
     'charm-unit run': 'reads from a terminal; tests/charm_unit/test_commands.py runs it',
     '~/charm-unit/bin/pip install pytest-cov': 'tests/charm_unit/test_debugging.py uses it',
     'pytest --charm': 'needs a charm with tests; tests/each_example.py runs those of the examples',
