@@ -4,6 +4,8 @@ import signal
 import subprocess
 import sys
 
+import pytest
+
 PROGRAM = """
 import os, signal, sys
 
@@ -13,6 +15,7 @@ class Interrupting:
             os.kill(os.getpid(), signal.SIGINT)
 
 sys.meta_path.insert(0, Interrupting())
+sys.argv = ['charm-upload-resource', 'my-charm', 'my-file', '--filepath=data']
 from charm_image import _programs
 sys.exit(_programs.upload())
 """
@@ -21,3 +24,22 @@ sys.exit(_programs.upload())
 def test_ctrl_c_while_a_program_is_imported_ends_it_without_a_word():
     done = subprocess.run([sys.executable, '-c', PROGRAM], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (-signal.SIGINT, '')
+
+
+@pytest.mark.parametrize('program', ['upload', 'upload_all'])
+@pytest.mark.parametrize(('argument', 'status'), [('--help', 0), ('--version', 0), ('--hlep', 2)])
+def test_what_needs_no_upload_imports_none_of_its_libraries(program, argument, status):
+    code = f"""
+import sys
+from charm_image import _programs
+sys.argv = ['x', {argument!r}]
+try:
+    _programs.{program}()
+finally:
+    print(*sys.modules, file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert done.returncode == status
+    *_, modules = done.stderr.splitlines()
+    assert 'charm_image' in modules.split()
+    assert not {'requests', 'urllib3', 'yaml', 'rich', 'docker', 'keyring'} & {*modules.split()}

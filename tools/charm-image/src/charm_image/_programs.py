@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import signal
+import sys
 from typing import NoReturn
 
 
@@ -27,19 +28,21 @@ def _terminate(*args: object) -> NoReturn:
 
 def upload() -> int:
     """Run charm-upload-resource and return its exit status."""
-    return _run('charm_image._commands.resource_command')
+    return _run('charm_image._commands.arguments', 'charm_image._commands.resource_command')
 
 
 def upload_all() -> int:
     """Run charm-upload-resources and return its exit status."""
-    return _run('charm_image._commands.charm_command')
+    return _run('charm_image._commands.charm_arguments', 'charm_image._commands.charm_command')
 
 
-def _run(module: str) -> int:
+def _run(arguments: str, module: str) -> int:
     interrupt = signal.getsignal(signal.SIGINT)
     if interrupt is signal.default_int_handler:
         # until it can be handled, Ctrl-C ends the program without a traceback
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # --help, --version and wrong usage end here, without the imports of an upload
+    importlib.import_module(arguments).parse(sys.argv[1:])
     program = importlib.import_module(module)
     signal.signal(signal.SIGINT, interrupt)
     return int(program.main())
