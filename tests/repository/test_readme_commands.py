@@ -61,6 +61,7 @@ NOT_TYPED = {
     './dev examples': 'is part of ./dev tests',
     'pip install -r tests/requirements.txt': 'tests/each_python.py makes environments with these',
     'pytest tests/unit': 'is what ./dev lib runs on each Python',
+    'fab app-server --check-reproducible': 'finds a difference; test_reproducible.py runs it',
     'fab app-server --platform=': 'needs a base of both; test_build_several.py builds on one',
     'charm-unit check': 'needs a built charm; tests/charm_unit/check has several',
     'charm-unit run': 'reads from a terminal; tests/charm_unit/test_commands.py runs it',
@@ -197,7 +198,9 @@ def test_the_commands_of_the_tools_readme_build_its_images(type_commands, docker
     shown = [
         '\n'.join(line[4:] for line in block if not line.startswith('    $ '))
         for _, block in _blocks((ROOT / 'tools/charm-image/README.md').read_text())
-        if re.match(r' {4}(from charm_image.fabric|@docker_container|from fabric)', block[0])
+        if re.search(
+            r'(?m)^ {4}(from charm_image.fabric|@docker_container|@task)', '\n'.join(block)
+        )
     ]
     assert len(shown) == 4
     (images / 'fabfile.py').write_text('\n\n'.join(shown))
