@@ -21,7 +21,7 @@ def tools(tmp_path_factory):
     # in a copy, since pip builds where the source is
     clone = tmp_path_factory.mktemp('author') / 'clone'
     building.check_out(clone)
-    source = f'{clone}/tools[fabric]'
+    source = f'{clone}/tools/charm-image[fabric]'
     each_python.make_environment(sys.executable, folder)
     done = subprocess.run(
         [folder / 'bin/pip', 'install', '--quiet', '--disable-pip-version-check', source],

@@ -34,7 +34,7 @@ def image(pushing):
 
 def push(engine, image, known):
     kind = engine_push.kind_of(engine.client.api, engine.host)
-    return engine_push.files(engine.client.api, image, kind, known)
+    return engine_push.files(engine.client.api, engine.host, image, kind, known)
 
 
 def read(members):
@@ -108,10 +108,11 @@ def end(*_):
 signal.signal(signal.SIGTERM, end)
 client = docker.APIClient(sys.argv[1], version='auto')
 kind = engine_push.kind_of(client, sys.argv[1])
-for file in engine_push.files(client, sys.argv[2], kind, {}.get):
+for file in engine_push.files(client, *sys.argv[1:], kind, {}.get):
     file.content.read(10)
     print('reads', flush=True)
-    time.sleep(60)
+    for _ in range(600):  # a signal just before a sleep does not end it
+        time.sleep(0.1)
 """
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import http.client
 import io
 import json
 import re
@@ -97,17 +98,22 @@ class _Document(io.BytesIO):
 
 
 def files(
-    client: docker.APIClient, image: str, kind: str, known: Callable[[str], int | None]
+    client: docker.APIClient,
+    host: str,
+    image: str,
+    kind: str,
+    known: Callable[[str], int | None],
 ) -> Generator[images.File]:
     """Yield the layers of an image that are not known, then its documents, as an OCI layout.
 
-    `image` is its ID, `kind` that of `kind_of`. `known` returns the size in bytes of the blob of a
-    layer that need not be sent, by its diff ID or the digest of its blob at the source; None if it
-    must be sent. The size of a layer is not known before it was read. Nothing stays in the engine,
-    not even if this ends early. Raises EngineError if the engine cannot push it.
+    `host` is the engine's address, `image` its ID, `kind` that of `kind_of`. `known` returns the
+    size in bytes of the blob of a layer that need not be sent, by its diff ID or the digest of its
+    blob at the source; None if it must be sent. The size of a layer is not known before it was
+    read. Nothing stays in the engine, not even if this ends early. Raises EngineError if the
+    engine cannot push it.
     """
     with receiver.Receiver(known) as registry:
-        push = _Push(client, image, kind, registry)
+        push = _Push(client, host, image, kind, registry)
         try:
             for upload in registry.uploads():
                 head = upload.read(_HEAD_BYTES)
@@ -117,6 +123,9 @@ def files(
                     name = _name(upload.digest) if upload.digest else ''
                     content = _Layer(head, upload)
                     yield images.File(name, images.MAX_DOCUMENT_BYTES + 1, content)
+        except BaseException:
+            push.cancel()
+            raise
         finally:
             registry.stop()
             push.wait()
@@ -125,15 +134,17 @@ def files(
         yield from _documents(registry.manifests, image if kind == 'containerd' else '')
 
 
-def documents(client: docker.APIClient, image: str) -> Generator[images.File]:
+def documents(client: docker.APIClient, host: str, image: str) -> Generator[images.File]:
     """Yield only the documents of an image in containerd's store. Raises as `files`."""
-    manifests = list(files(client, image, 'containerd', lambda digest: 1))
+    manifests = list(files(client, host, image, 'containerd', lambda digest: 1))
     configs = set()
     for manifest in manifests:
         content = images.parse_json(manifest.content.read(manifest.size), 'a manifest')
         with contextlib.suppress(KeyError, TypeError):  # an index has none
             configs.add(content['config']['digest'])
-    yield from files(client, image, 'containerd', lambda digest: None if digest in configs else 1)
+    yield from files(
+        client, host, image, 'containerd', lambda digest: None if digest in configs else 1
+    )
 
 
 def _documents(manifests: list[receiver.Manifest], digest: str) -> Iterator[images.File]:
@@ -159,13 +170,37 @@ def _document(data: bytes, name: str = '') -> images.File:
     return images.File(name or _name(images.digest(data)), len(data), _Document(data))
 
 
+class _EngineConnection(http.client.HTTPConnection):
+    """A connection to an engine on this machine that a different thread can end."""
+
+    def __init__(self, path: str):
+        super().__init__('localhost', timeout=_SILENCE_SECONDS)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+    def cancel(self) -> None:
+        """Hang up: the engine then ends what it does."""
+        with contextlib.suppress(OSError, AttributeError):
+            self.sock.shutdown(socket.SHUT_RDWR)
+
+
 class _Push:
     """A push that the engine is asked for in a thread; `error` is '' if it succeeded."""
 
     def __init__(
-        self, client: docker.APIClient, image: str, kind: str, registry: receiver.Receiver
+        self,
+        client: docker.APIClient,
+        host: str,
+        image: str,
+        kind: str,
+        registry: receiver.Receiver,
     ):
         self._client = client
+        self._connection = _EngineConnection(host.removeprefix('unix://'))
         self._image = image
         self._kind = kind
         self._registry = registry
@@ -173,8 +208,12 @@ class _Push:
         self._thread = threading.Thread(target=self._run, name='push', daemon=True)
         self._thread.start()
 
+    def cancel(self) -> None:
+        """End the push early."""
+        self._connection.cancel()
+
     def wait(self) -> None:
-        """Wait until the engine is done, which it is soon if the registry refuses everything."""
+        """Wait until the engine is done, and has no name of the push any more."""
         self._thread.join(_END_SECONDS)
         if self._thread.is_alive():
             self.error = 'the engine does not end its push'
@@ -185,8 +224,13 @@ class _Push:
 
         try:
             self.error = self._by_podman() if self._kind == 'podman' else self._by_docker()
-        except (docker.errors.DockerException, requests.RequestException, OSError) as error:
-            self.error = str(error)
+        except (
+            docker.errors.DockerException,
+            requests.RequestException,
+            http.client.HTTPException,
+            OSError,
+        ) as error:
+            self.error = str(error) or type(error).__name__
         finally:
             self._registry.stop()
 
@@ -210,18 +254,17 @@ class _Push:
         """Ask the engine to push; return what went wrong."""
         login = {'username': self._registry.username, 'password': self._registry.password}
         header = base64.urlsafe_b64encode(json.dumps(login).encode()).decode()
-        response = self._client.post(
-            f'{self._client.base_url}{path}',
-            params=parameters,
-            headers={'X-Registry-Auth': header},
-            stream=True,
-            timeout=(_CONNECT_SECONDS, _SILENCE_SECONDS),
-        )
-        with response:
-            if not response.ok:
-                return f'HTTP {response.status_code}'
+        with contextlib.closing(self._connection):
+            self._connection.request(
+                'POST',
+                f'{path}?{urllib.parse.urlencode(parameters)}',
+                headers={'X-Registry-Auth': header, 'Content-Length': '0'},
+            )
+            response = self._connection.getresponse()
+            if response.status >= 400:
+                return f'HTTP {response.status}'
             error = ''
-            for line in response.iter_lines():
+            for line in response:
                 with contextlib.suppress(ValueError, AttributeError):
                     error = str(json.loads(line).get('error') or '') or error
             return error

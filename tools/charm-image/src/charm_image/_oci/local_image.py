@@ -67,7 +67,7 @@ class LocalImage:
         with contextlib.suppress(_errors.ImageError, *sdk_errors()):
             # to remove the last name of an image is to remove the image
             if self.names and engine_push.kind_of(self._client, self._host) == 'containerd':
-                return documents.read(engine_push.documents(self._client, self.id))
+                return documents.read(engine_push.documents(self._client, self._host, self.id))
         return documents.read(self.files())
 
     def files(self) -> Generator[images.File]:
@@ -111,7 +111,7 @@ class LocalImage:
             blob = known(digest)
             return blob.size if blob else None
 
-        return size, engine_push.files(self._client, self.id, kind, size_of)
+        return size, engine_push.files(self._client, self._host, self.id, kind, size_of)
 
     def _export(self) -> Generator[bytes]:
         import requests
