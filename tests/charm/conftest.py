@@ -111,7 +111,9 @@ def live(tmp_path):
         folder = tmp_path / f'unit-{next(numbers)}'
         if charm not in _compared:
             _compared.add(charm)
-            assert _first_hook(charm, tmp_path, True) == _first_hook(charm, tmp_path, False)
+            compared = tmp_path / f'compared-{len(_compared)}'
+            compared.mkdir()
+            assert _first_hook(charm, compared, True) == _first_hook(charm, compared, False)
         return charm_unit.Unit(charm, folder, deploy=False, **circumstances)
 
     return begin
@@ -119,7 +121,7 @@ def live(tmp_path):
 
 def _first_hook(charm, folder, preload):
     """Return what a charm's first hook does, but for what is another in each unit and process."""
-    folder = folder / f'compared-{preload}'
+    folder = folder / str(preload)
     with charm_unit.Unit(charm, folder, deploy=False, check=False, preload=preload) as unit:
         (run,) = unit.run('install')
         found = dataclasses.asdict(run)

@@ -27,7 +27,8 @@ ALL_SAID = {'host': 'a', 'port': '1', 'database': 'd', 'user': 'u', 'password': 
 
 
 def _told(runs):
-    return [message for run in runs for _, message in run.log if message[:4] in ('join', 'depa')]
+    messages = (message.removeprefix('db:0: ') for run in runs for _, message in run.log)
+    return [message for message in messages if message[:4] in ('join', 'depa')]
 
 
 @pytest.fixture

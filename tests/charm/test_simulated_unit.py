@@ -152,5 +152,5 @@ def told():
     subject = live(charms.make(reactive=reactive, metadata=metadata, includes=ALONE, layer=None))
     subject.run('install')
     changed = subject.relate('db', 'db/3', {'host': 'h', 'port': '1'})[-1]
-    assert json.dumps({'host': 'h', 'port': '1'}) in _logged(changed)
-    assert json.dumps([['db:0'], ['db/3']]) in _logged(changed)
+    assert 'db:0: ' + json.dumps({'host': 'h', 'port': '1'}) in _logged(changed)
+    assert 'db:0: ' + json.dumps([['db:0'], ['db/3']]) in _logged(changed)

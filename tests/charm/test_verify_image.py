@@ -77,7 +77,7 @@ def test_an_image_that_is_there_is_available_and_a_tag_that_moves_is_a_change(ch
     assert states(subject.flags, 'image') == GOOD
     assert images(start.pod_spec) == {'image': (f'{host}/team/web:2.1', 'deployer', SECRET)}
     digest = _push(host, 'moved')
-    moved, idle = subject.configure()[0], subject.idle()[-1]
+    moved, idle = subject.run('config-changed')[0], subject.idle()[-1]
     assert 'layer.docker-resource.image.changed' in moved.flags_transient
     assert _pinned(moved) == _pinned(idle) == [f'{host}/team/web@{digest}']
     assert not any(SECRET in run.public_output for run in subject.runs)
