@@ -111,7 +111,9 @@ def test_a_newer_base_is_pulled_if_asked_and_its_digest_told(build, build_engine
     api.remove_image(f'{repository}:1.0', noprune=True)
     api.tag(build_engine.busybox, repository, '1.0')
     older = build(*made, from_image=f'{repository}:1.0')
-    assert '/newer' not in older.files
+    # BuildKit on containerd's store asks the registry in any case, as for `docker build`
+    asks = build_engine.kind.containerd and build_engine.builder == 'BuildKit'
+    assert asks or '/newer' not in older.files
     newer = build(*made, from_image=f'{repository}:1.0', pull=True)
     assert '/newer' in newer.files
     [told] = [each.text for each in newer.progress if f'{repository}:1.0 is ' in each.text]
