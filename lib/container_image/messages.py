@@ -11,10 +11,12 @@ def printable(value: object, limit: int = MAX_CHARACTERS) -> str:
     """Return `value` as one line of printable text, at most `limit` characters long.
 
     Characters that a terminal might obey are escaped as in `repr`, line breaks and surrogates
-    among them; an ellipsis stands for the rest of a longer text. Of a list or a mapping, only the
-    type is named: with YAML aliases, a few bytes stand for gigabytes of text.
+    among them; an ellipsis stands for the rest of a longer text. Of a list, a mapping or a huge
+    integer, only the type is named: with YAML aliases, a few bytes stand for gigabytes of text.
     """
-    if not isinstance(value, _SCALARS):
+    # Python does not turn an integer of thousands of digits to text
+    is_huge = isinstance(value, int) and value.bit_length() > 4 * limit
+    if is_huge or not isinstance(value, _SCALARS):
         return f'<{type(value).__name__}>'
     text = str(value)
     shown = ''.join(map(_escaped, text[: limit + 1]))

@@ -55,3 +55,8 @@ def test_printable_never_looks_into_an_alias_bomb():
 def test_printable_leaves_the_longest_reference_whole():
     longest = 'r' * 255 + ':' + 't' * 128
     assert messages.printable(longest) == longest
+
+
+def test_a_huge_integer_is_named_by_its_type():
+    assert messages.printable(10**5000) == '<int>'
+    assert messages.printable(10**20) == '1' + 20 * '0'
