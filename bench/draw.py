@@ -111,7 +111,7 @@ def hooks(content):
     """The hooks of a charm with and without the layer."""
     groups, runs = {}, []
     for case, images, heading in (
-        ('idle hook', 3, 'A hook with nothing to do, 3 images'),
+        ('idle hook', 10, 'A hook with nothing to do, 10 images'),
         ('install hook', 1, 'The install hook, which reads 1 image'),
         ('install hook', 10, 'The install hook, which reads 10 images'),
     ):

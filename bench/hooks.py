@@ -78,17 +78,20 @@ class _Charm:
         self._units += 1
         home = self._folder / f'unit-{self._units}'
         home.mkdir()
-        subject = charm_unit.Unit(self._charm, home, deploy=False, record_processes=record)
+        # as in a real unit, where each hook imports everything itself
+        subject = charm_unit.Unit(
+            self._charm, home, deploy=False, record_processes=record, preload=False
+        )
         for index in range(self._number):
             subject.attach(f'image-{index}', f'registry.example.com/team/image-{index}:1')
         return subject
 
 
-def _idle(folder, console, runs):
-    """Print what an idle hook costs; return it."""
+def _idle(folder, console, runs, number):
+    """Print what an idle hook of a charm with `number` images costs; return it."""
     charms = {
-        'without': _Charm(folder / 'idle-without', 3, _BASE),
-        'with': _Charm(folder / 'idle-with', 3, [*_BASE, 'layer:docker-resource']),
+        'without': _Charm(folder / f'idle-{number}-without', number, _BASE),
+        'with': _Charm(folder / f'idle-{number}-with', number, [*_BASE, 'layer:docker-resource']),
     }
     processes = {}
     units = {}
@@ -104,7 +107,9 @@ def _idle(folder, console, runs):
         for name, subject in units.items():
             seconds[name].append(subject.idle()[-1].cpu_seconds)
     counts = {name: _instructions(subject) for name, subject in units.items()}
-    table = rich.table.Table(title=f'An idle hook (update-status, 3 images, {runs} runs each)')
+    table = rich.table.Table(
+        title=f'An idle hook (update-status, images: {number}, {runs} runs each)'
+    )
     for heading in ('', 'processes', 'CPU, lowest', 'median', 'instructions'):
         table.add_column(heading, justify='right' if heading else 'left')
     for name, values in seconds.items():
@@ -126,7 +131,7 @@ def _idle(folder, console, runs):
     console.print(table)
     console.print('Limits for the layer: no processes, and 1.02 times the CPU.\n')
     return [
-        _row('idle hook', 3, name, seconds[name], processes[name], instructions=counts[name])
+        _row('idle hook', number, name, seconds[name], processes[name], instructions=counts[name])
         for name in charms
     ]
 
@@ -228,7 +233,9 @@ def main():
     console = rich.console.Console(highlight=False)
     with tempfile.TemporaryDirectory() as temporary:
         folder = pathlib.Path(temporary)
-        costs = _idle(folder, console, arguments.runs)
+        costs = []
+        for number in (1, 10, 100):
+            costs += _idle(folder, console, arguments.runs, number)
         costs += _install(folder, console, arguments.install_runs)
     reactive = f'charms.reactive {importlib.metadata.version("charms.reactive")}'
     figures.write(arguments.json, [reactive], costs=costs)
