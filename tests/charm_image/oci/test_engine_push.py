@@ -86,6 +86,13 @@ def test_a_push_leaves_out_what_is_known(pushing, image):
 
 
 @pytest.mark.scripts
+def test_a_layer_that_is_not_read_keeps_nobody_waiting(pushing, image):
+    names = [file.name for file in push(pushing, image.id, {}.get)]
+    assert len(names) == 3 + 2 + 1  # layers, configuration and manifest, index.json
+    assert names[-1] == 'index.json'
+
+
+@pytest.mark.scripts
 def test_a_push_that_is_given_up_leaves_nothing(pushing, image):
     before, threads = names(pushing), set(threading.enumerate())
     members = push(pushing, image.id, {}.get)

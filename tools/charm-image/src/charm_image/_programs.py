@@ -42,7 +42,7 @@ def _run(arguments: str, module: str) -> int:
         # until it can be handled, Ctrl-C ends the program without a traceback
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     # --help, --version and wrong usage end here, without the imports of an upload
-    importlib.import_module(arguments).parse(sys.argv[1:])
+    parsed = importlib.import_module(arguments).parse(sys.argv[1:])
     program = importlib.import_module(module)
     signal.signal(signal.SIGINT, interrupt)
-    return int(program.main())
+    return int(program.run(parsed))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from charm_image import _concurrently, _errors
 from charm_image._build import events, pull_progress
-from charm_image._oci import local_image, platforms, registry_logins
+from charm_image._oci import engine_push, local_image, platforms, registry_logins
 from container_image import reference as references
 from container_image import reference
 
@@ -88,7 +88,7 @@ class Base:
         """
         if self.name == 'scratch' or self.name.startswith('sha256:'):
             return self.name
-        if self._has_containerds_store():
+        if engine_push.has_containerds_store(self._client):
             return self.name
         platform = str(self._platform).replace('/', '-')
         tag = f'{platform}-{hashlib.sha256(self.name.encode()).hexdigest()[:12]}'
@@ -131,7 +131,8 @@ class Base:
             found = self._inspect(platform=self._platform)
             is_it = found is not None and self._is_for_platform(found)
             return (found or {}).get('Config') or {} if is_it else None
-        return self._configuration_of_container() if self._has_containerds_store() else None
+        has_store = engine_push.has_containerds_store(self._client)
+        return self._configuration_of_container() if has_store else None
 
     def _is_for_platform(self, image: Mapping[str, Any]) -> bool:
         return platforms.Platform.of(image) == self._platform
@@ -148,10 +149,6 @@ class Base:
         except docker.errors.NotFound:
             return None
         return content
-
-    def _has_containerds_store(self) -> bool:
-        status = self._client.info().get('DriverStatus') or []
-        return ['driver-type', 'io.containerd.snapshotter.v1'] in status
 
     def _configuration_of_container(self) -> dict[str, Any] | None:
         """Return the configuration of a container for the platform; None if the image lacks it."""

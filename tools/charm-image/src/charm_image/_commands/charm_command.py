@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
+import argparse
 
 from charm_image import _errors, _programs
 from charm_image._commands import charm_arguments, messages, summary, terminal
 from charm_image._upload import charm_resources
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit status."""
-    args = charm_arguments.parse(sys.argv[1:] if argv is None else argv)
+def run(args: argparse.Namespace) -> int:
+    """Run the command with arguments of `charm_arguments.parse`, and return its exit status."""
     _programs.unwind_on_sigterm()
     with terminal.Terminal(
         charm_arguments.PROGRAM, quiet=args.quiet, as_json=args.format == 'json'

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,9 +10,13 @@ from charm_image import _errors, _programs, upload
 from charm_image._commands import arguments, messages, terminal
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit status."""
-    args = arguments.parse(sys.argv[1:] if argv is None else argv)
+def main(argv: Sequence[str]) -> int:
+    """Parse the arguments, run the command and return its exit status."""
+    return run(arguments.parse(argv))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command with arguments of `arguments.parse`, and return its exit status."""
     _programs.unwind_on_sigterm()
     with terminal.Terminal(
         arguments.PROGRAM, quiet=args.quiet, as_json=args.format == 'json'

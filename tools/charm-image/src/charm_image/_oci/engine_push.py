@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _TAG = 'charm-upload'
 _LEFT = re.compile(rf'127\.0\.0\.1:([0-9]+)/[0-9a-f]{{32}}:{_TAG}')
 _HEAD_BYTES = 1 << 10
+_BLOCK_BYTES = 1 << 16
 _SNAPSHOTTER = 'io.containerd.snapshotter.v1'
 _CONNECT_SECONDS, _SILENCE_SECONDS = 10, 120
 _END_SECONDS = 10
@@ -67,8 +68,12 @@ def kind_of(client: docker.APIClient, host: str) -> str:
         return ''
     if _podman_version(client):
         return 'podman'
-    status = client.info().get('DriverStatus') or []
-    return 'containerd' if ['driver-type', _SNAPSHOTTER] in status else ''
+    return 'containerd' if has_containerds_store(client) else ''
+
+
+def has_containerds_store(client: docker.APIClient) -> bool:
+    """Return whether Docker keeps images in containerd's store. Raises the errors of the SDK."""
+    return ['driver-type', _SNAPSHOTTER] in (client.info().get('DriverStatus') or [])
 
 
 def _podman_version(client: docker.APIClient) -> str:
@@ -123,6 +128,8 @@ def files(
                     name = _name(upload.digest) if upload.digest else ''
                     content = _Layer(head, upload)
                     yield images.File(name, images.MAX_DOCUMENT_BYTES + 1, content)
+                while upload.read(_BLOCK_BYTES):  # whoever leaves a rest would wait for ever
+                    pass
         except BaseException:
             push.cancel()
             raise

@@ -65,8 +65,7 @@ class LocalImage:
     def contents(self) -> images.Contents:
         """Return its configurations, from a push or an export. Raises ImageError."""
         with contextlib.suppress(_errors.ImageError, *sdk_errors()):
-            # to remove the last name of an image is to remove the image
-            if self.names and engine_push.kind_of(self._client, self._host) == 'containerd':
+            if self._push_kind() == 'containerd':
                 return documents.read(engine_push.documents(self._client, self._host, self.id))
         return documents.read(self.files())
 
@@ -89,9 +88,8 @@ class LocalImage:
         where `files` would not; those of `known` are raised, too.
         """
         try:
-            kind = engine_push.kind_of(self._client, self._host)
-            # to remove the last name of an image is to remove the image
-            if not kind or not self.diff_ids or (kind == 'containerd' and not self.names):
+            kind = self._push_kind()
+            if not kind or not self.diff_ids:
                 return None
             first = next(
                 (n for n, diff_id in enumerate(self.diff_ids) if not known(diff_id)),
@@ -112,6 +110,12 @@ class LocalImage:
             return blob.size if blob else None
 
         return size, engine_push.files(self._client, self._host, self.id, kind, size_of)
+
+    def _push_kind(self) -> str:
+        """Return how the engine can push it, as `engine_push.kind_of`."""
+        kind = engine_push.kind_of(self._client, self._host)
+        # a push names it in Docker, and to remove the last name of an image is to remove the image
+        return kind if self.names or kind != 'containerd' else ''
 
     def _export(self) -> Generator[bytes]:
         import requests
