@@ -10,7 +10,7 @@ from hypothesis import strategies
 
 import support
 from charm_image import resources
-from charm_image.resources import scripts
+from charm_image.resources import _scripts
 
 
 @pytest.fixture(scope='session', params=['dash', 'busybox', 'bash'])
@@ -35,7 +35,7 @@ def shell(request, tmp_path_factory):
             path.write_bytes(content)
             return str(path)
 
-        script = scripts.Script({}, bring)
+        script = _scripts.Script({}, bring)
         script.apply(resource)
         lines = [*(line for each in script.functions.values() for line in each), *script.lines]
         done = subprocess.run(
@@ -155,7 +155,7 @@ def test_a_sensitive_line_is_not_in_the_script(shell, path):
     line = resources.Line(name=str(path), match='^token', line=' s3cr$t\\ ', sensitive=True)
     assert shell(line) == (0, '')
     assert path.read_text() == ' s3cr$t\\ \n'
-    script = scripts.Script({}, lambda content: '/staged')
+    script = _scripts.Script({}, lambda content: '/staged')
     script.apply(line)
     assert 's3cr' not in '\n'.join(script.lines)
 

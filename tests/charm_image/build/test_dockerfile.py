@@ -9,7 +9,7 @@ from hypothesis import strategies
 import charm_image
 from charm_image import resources
 from charm_image._build import dockerfile, plan
-from charm_image.resources import scripts as resource_scripts
+from charm_image.resources import _scripts as resource_scripts
 from support.bundles import dockerfile_of
 
 NEWLINE = dockerfile.NEWLINE

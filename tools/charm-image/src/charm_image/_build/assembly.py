@@ -21,7 +21,7 @@ from typing import IO, Any, NamedTuple, NoReturn
 from charm_image import _errors, _progress, resources
 from charm_image._build import context, dockerfile, plan
 from charm_image._oci import oci_archive, platforms
-from charm_image.resources import copied, ownership, tree
+from charm_image.resources import _copied, _ownership, _tree
 
 _CHUNK = 1 << 20
 _WHITEOUT = '.wh.'
@@ -193,9 +193,9 @@ class Assembly:
     # owners
 
     def _owner(
-        self, resource: copied.Copied | resources.Link, primary_groups: Mapping[str, str]
+        self, resource: _copied.Copied | resources.Link, primary_groups: Mapping[str, str]
     ) -> tuple[int, int]:
-        user, group = ownership.resolve(resource.owner, resource.group, primary_groups)
+        user, group = _ownership.resolve(resource.owner, resource.group, primary_groups)
         fields = self._entry('passwd', user, 'user')
         uid = int(user) if user.isdigit() else int(fields[2])
         if group is None:
@@ -333,7 +333,7 @@ class Assembly:
                 self._put(path, _Node('5', entry.mode, *owner))
             elif node and node.kind == '5':
                 raise _StopError(f'{parent}/{entry.path} is a directory')
-            elif isinstance(entry.content, tree.Link):
+            elif isinstance(entry.content, _tree.Link):
                 self._put(path, _Node('2', 0o777, *owner, link=entry.content.to))
             else:
                 self._put(path, _Node('0', entry.mode, *owner, entry.content))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from charm_image import _errors, resources
-from charm_image.resources.resource import caller, location
+from charm_image.resources._resource import caller, location
 
 
 class ResourceBundle:

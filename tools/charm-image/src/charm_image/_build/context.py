@@ -9,12 +9,12 @@ import tarfile
 from collections.abc import Iterator, Mapping
 from typing import IO, TypeAlias
 
-from charm_image.resources import tree
+from charm_image.resources import _tree
 
 #: The modification time of files, in seconds: 1980-01-01, which every archive format supports.
 MTIME = 315532800
 
-Content: TypeAlias = bytes | str | tree.Link | None
+Content: TypeAlias = bytes | str | _tree.Link | None
 """The content of a file, the path of a file that has it, a link, or None for a directory."""
 
 Files: TypeAlias = Mapping[str, tuple[Content, int]]
@@ -37,7 +37,7 @@ def write(files: Files, dockerfile: str, directory: str | os.PathLike[str]) -> N
         if content is None:
             path.mkdir(exist_ok=True)
             directories.append((path, mode))
-        elif isinstance(content, tree.Link):
+        elif isinstance(content, _tree.Link):
             path.symlink_to(content.to)
         else:
             opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -59,9 +59,9 @@ def archive(files: Files, dockerfile: str, output: IO[bytes]) -> None:
         info.mode, info.mtime = mode, MTIME
         if content is None:
             info.type = tarfile.DIRTYPE
-        elif isinstance(content, tree.Link):
+        elif isinstance(content, _tree.Link):
             info.type, info.linkname = tarfile.SYMTYPE, content.to
-        if not info.isreg() or content is None or isinstance(content, tree.Link):
+        if not info.isreg() or content is None or isinstance(content, _tree.Link):
             written += output.write(info.tobuf(tarfile.PAX_FORMAT))
             continue
         with _opened(content) as source:

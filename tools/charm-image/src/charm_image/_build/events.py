@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from charm_image import _errors, _progress, resources
 from charm_image._progress import Progress
 from charm_image._build import builder_reports, plan
-from charm_image.resources import shell
+from charm_image.resources import _shell
 
 _LAST_LINES = 20
 INTERVAL = 10
@@ -83,7 +83,7 @@ class Follower:
         )
 
     def _applied(self, step: plan.Step) -> resources.Resource:
-        named = (r for r in step.resources if shell.one_line(repr(r)) == self._resource)
+        named = (r for r in step.resources if _shell.one_line(repr(r)) == self._resource)
         return next(named, step.resources[0])
 
     def _fail(self, event: builder_reports.Event) -> None:
@@ -112,4 +112,4 @@ def _commands(resource: resources.Resource) -> list[str]:
 
 
 def _titles(step: plan.Step) -> set[str]:
-    return {shell.one_line(repr(each)) for each in step.resources} | {step.title}
+    return {_shell.one_line(repr(each)) for each in step.resources} | {step.title}

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from charm_image import _errors, _progress, resources
 from charm_image._build import bundle, context, dockerfile
-from charm_image.resources import copied, ownership, package_managers, scripts, shell, tree
+from charm_image.resources import _copied, _ownership, _package_managers, _scripts, _shell, _tree
 
 # overlayfs supports about 125 layers, including those of the base
 _MOST_INSTRUCTIONS = 90
@@ -28,7 +28,7 @@ class Step:
     @property
     def title(self) -> str:
         """Its resources, as one line."""
-        return ', '.join(shell.one_line(repr(each)) for each in self.resources)
+        return ', '.join(_shell.one_line(repr(each)) for each in self.resources)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Plan:
         """Whether all resources are files, directories and links, not out of other images."""
         return bool(self.steps) and all(
             isinstance(each, resources.Link)
-            or (isinstance(each, copied.Copied) and each.from_image is None)
+            or (isinstance(each, _copied.Copied) and each.from_image is None)
             for each in self._bundle
         )
 
@@ -133,7 +133,7 @@ class Plan:
 
     def _own_groups(self, resource: resources.Resource) -> Iterator[_Group]:
         part = [_Part(resource)]
-        if isinstance(resource, copied.Copied) and resource.always_changes:
+        if isinstance(resource, _copied.Copied) and resource.always_changes:
             parent = resource.name.rpartition('/')[0]
             chown = self._chowns[resource.typed_id]
             alone = isinstance(resource, resources.Directory) or resource.from_image is not None
@@ -159,8 +159,8 @@ class Plan:
             if isinstance(resource, (resources.User, resources.Group)):
                 names = {resource.name, *_first_group(resource)}
                 made = made - names if resource.removes else made | names
-            elif isinstance(resource, copied.Copied):
-                owner, group = ownership.resolve(resource.owner, resource.group, self.primary_groups)
+            elif isinstance(resource, _copied.Copied):
+                owner, group = _ownership.resolve(resource.owner, resource.group, self.primary_groups)
                 sure = [
                     each is not None and (each in made or each.isdigit())
                     for each in (owner, group)
@@ -172,7 +172,7 @@ class Plan:
 
     # copy a directory, not the file, which would go into an existing directory of its name
     def _copy(self, group: _Group) -> list[Step]:
-        parts = [each.resource for each in group.parts if isinstance(each.resource, copied.Copied)]
+        parts = [each.resource for each in group.parts if isinstance(each.resource, _copied.Copied)]
         first = parts[0]
         parent = first.name.rpartition('/')[0] + '/'
         chown = self._chowns[first.typed_id] or ''
@@ -193,29 +193,29 @@ class Plan:
             instructions.append(dockerfile.copy(source, parent, chown))
         return [Step(tuple(parts), tuple(instructions))]
 
-    def _add(self, directory: str, entries: Iterable[tree.Entry]) -> None:
+    def _add(self, directory: str, entries: Iterable[_tree.Entry]) -> None:
         """Add entries below `directory` to the files that are copied."""
         for path, content, mode in entries:
             self.files[f'{directory}/{path}'.rstrip('/')] = (content, mode & 0o1777)
 
     def _run(self, group: _Group) -> list[Step]:
         directory = f'stage/{_key(group.parts[0].resource)}'
-        staged: list[scripts.Staged] = []
+        staged: list[_scripts.Staged] = []
 
-        def stage(content: scripts.Staged) -> str:
+        def stage(content: _scripts.Staged) -> str:
             staged.append(content)
-            return f'{scripts.STAGE}/{len(staged)}'
+            return f'{_scripts.STAGE}/{len(staged)}'
 
         lines = self._script(group, stage)
         instructions = []
         if staged:
-            if any(not isinstance(each, scripts.FromImage) for each in staged):
-                instructions.append(dockerfile.copy(directory, scripts.STAGE + '/'))
+            if any(not isinstance(each, _scripts.FromImage) for each in staged):
+                instructions.append(dockerfile.copy(directory, _scripts.STAGE + '/'))
             for number, content in enumerate(staged, 1):
-                if isinstance(content, scripts.FromImage):
-                    path = f'{scripts.STAGE}/{number}'
+                if isinstance(content, _scripts.FromImage):
+                    path = f'{_scripts.STAGE}/{number}'
                     instructions.append(dockerfile.copy_from(content.image, content.path, path))
-            lines.append(f'rm -rf {scripts.STAGE}')
+            lines.append(f'rm -rf {_scripts.STAGE}')
         size = len('\n'.join(lines).encode())
         if size > _LONGEST_SCRIPT:
             if len(group.parts) > 1 and not group.watched_together:
@@ -233,7 +233,7 @@ class Plan:
         for number, content in enumerate(staged, 1):
             if isinstance(content, list):
                 self._add(f'{directory}/{number}', content)
-            elif not isinstance(content, scripts.FromImage):
+            elif not isinstance(content, _scripts.FromImage):
                 self.files[f'{directory}/{number}'] = (content, 0o600)
         secrets: dict[str, str] = {}
         for part in group.parts:
@@ -251,7 +251,7 @@ class Plan:
                     execute.location,
                 )
 
-    def _script(self, group: _Group, stage: Callable[[scripts.Staged], str]) -> list[str]:
+    def _script(self, group: _Group, stage: Callable[[_scripts.Staged], str]) -> list[str]:
         changed_flags: dict[str, str] = {}
         if group.watched_together:
             for part in group.parts:
@@ -262,7 +262,7 @@ class Plan:
         bodies = list(self._bodies(group, stage, changed_flags, functions))
         for title, watched_by, body in bodies:
             if len(bodies) > 1:
-                lines.append(shell.say(f'=> {title}'))
+                lines.append(_shell.say(f'=> {title}'))
             if watched_by:
                 condition = ''.join(f'${changed_flags[each.typed_id]}' for each in watched_by)
                 body = [f'if [ -n "{condition}" ]; then', *(f'    {each}' for each in body), 'fi']
@@ -273,7 +273,7 @@ class Plan:
     def _bodies(
         self,
         group: _Group,
-        stage: Callable[[scripts.Staged], str],
+        stage: Callable[[_scripts.Staged], str],
         changed_flags: Mapping[str, str],
         functions: dict[str, list[str]],
     ) -> Iterator[tuple[str, list[resources.Resource], list[str]]]:
@@ -289,16 +289,16 @@ class Plan:
                 each.resource for each in parts if isinstance(each.resource, resources.Package)
             ]
             if len(packages) > 1:
-                yield ', '.join(map(repr, packages)), [], package_managers.script(packages)
+                yield ', '.join(map(repr, packages)), [], _package_managers.script(packages)
                 continue
             for part in parts:
                 resource = part.resource
-                if part.finish and isinstance(resource, copied.Copied):
+                if part.finish and isinstance(resource, _copied.Copied):
                     chown = self._chowns[resource.typed_id] is None
                     yield repr(resource), [], resource.finish(self.primary_groups, chown)
                     continue
                 own_flag = changed_flags.get(resource.typed_id, '')
-                script = scripts.Script(self.primary_groups, stage, own_flag)
+                script = _scripts.Script(self.primary_groups, stage, own_flag)
                 script.apply(resource)
                 functions.update(script.functions)
                 yield repr(resource), self.watched(resource), script.lines
@@ -330,7 +330,7 @@ class Plan:
         return '\n'.join(lines) + '\n'
 
 
-def _copy_from(image: str, resource: copied.Copied, chown: str) -> str:
+def _copy_from(image: str, resource: _copied.Copied, chown: str) -> str:
     if isinstance(resource, resources.Directory):
         return dockerfile.copy_from(image, f'{resource.source}/', f'{resource.name}/', chown)
     return dockerfile.copy_from(image, resource.source or '', resource.name, chown)

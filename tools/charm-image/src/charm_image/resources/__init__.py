@@ -8,16 +8,16 @@ changed something.
 Each kind of resource is a module here: its arguments, and its shell script.
 """
 
-from charm_image.resources.directory import Directory
-from charm_image.resources.execute import Execute
-from charm_image.resources.file import File
-from charm_image.resources.group import Group
-from charm_image.resources.line import Line
-from charm_image.resources.link import Link
-from charm_image.resources.package import Package
-from charm_image.resources.resource import Resource as Resource
-from charm_image.resources.unsupported import Checkout, Mount, Patch, Service, Special
-from charm_image.resources.user import User
+from charm_image.resources._directory import Directory
+from charm_image.resources._execute import Execute
+from charm_image.resources._file import File
+from charm_image.resources._group import Group
+from charm_image.resources._line import Line
+from charm_image.resources._link import Link
+from charm_image.resources._package import Package
+from charm_image.resources._resource import Resource as Resource
+from charm_image.resources._unsupported import Checkout, Mount, Patch, Service, Special
+from charm_image.resources._user import User
 
 __all__ = [
     'Checkout',

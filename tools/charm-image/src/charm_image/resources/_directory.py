@@ -7,15 +7,15 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from charm_image.resources import copied, ownership, scripts, tree
-from charm_image.resources.resource import Common
-from charm_image.resources.shell import quote, stop
+from charm_image.resources import _copied, _ownership, _scripts, _tree
+from charm_image.resources._resource import Common
+from charm_image.resources._shell import quote, stop
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 
-class Directory(copied.Copied):
+class Directory(_copied.Copied):
     """A directory, empty or with the content of a tree; it keeps other files that it has.
 
     Without `source`, owner, group and mode are also set if it already exists, and its parent must
@@ -89,26 +89,26 @@ class Directory(copied.Copied):
             self._refuse(f'source {path} does not exist or is not a directory')
         return path
 
-    def _read(self) -> list[tree.Entry]:
+    def _read(self) -> list[_tree.Entry]:
         patterns = list(self.exclude)
         try:
             if self.dockerignore:
                 ignored = pathlib.Path(self.source or '', '.dockerignore')
                 text = ignored.read_text(encoding='utf-8') if ignored.exists() else ''
-                patterns[:0] = tree.patterns_of(text)
-            entries = tree.read(self.source or '', patterns)
+                patterns[:0] = _tree.patterns_of(text)
+            entries = _tree.read(self.source or '', patterns)
         except (OSError, ValueError) as error:
             self._refuse(f'source: {error}')
         return [entry._replace(mode=self._entry_mode(entry)) for entry in entries]
 
-    def _entry_mode(self, entry: tree.Entry) -> int:
-        if isinstance(entry.content, tree.Link):
+    def _entry_mode(self, entry: _tree.Entry) -> int:
+        if isinstance(entry.content, _tree.Link):
             return entry.mode
         given = self.directory_mode if entry.content is None else self.mode
         return entry.mode if given is None else given
 
     @property
-    def entries(self) -> list[tree.Entry]:
+    def entries(self) -> list[_tree.Entry]:
         top = self.name.rpartition('/')[2]
         return [each._replace(path=f'{top}/{each.path}'.rstrip('/')) for each in self._tree]
 
@@ -124,9 +124,9 @@ class Directory(copied.Copied):
         name = quote(self.name)
         listed = f"find {name} -exec ls -ldn {{}} + | awk '{{ print $1, $3, $4, $9 }}'"
         summed = f'find {name} -type f -exec cksum {{}} +'
-        return ownership.snapshot(self.name, f'{{ {listed}; {summed}; }}' if self.source else ':')
+        return _ownership.snapshot(self.name, f'{{ {listed}; {summed}; }}' if self.source else ':')
 
-    def write(self, script: scripts.Script) -> None:
+    def write(self, script: _scripts.Script) -> None:
         name = quote(self.name)
         if self.removes:
             remove = 'rm -rf' if self.policy == 'remove-recursive' else 'rmdir'
@@ -141,7 +141,7 @@ class Directory(copied.Copied):
         mode = 0o755 if self.mode is None else self.mode
 
         def own(path: str) -> str:
-            return ownership.chown(self.owner, self.group, script.primary_groups, path)
+            return _ownership.chown(self.owner, self.group, script.primary_groups, path)
 
         if self.parents:
             parts = self.name.split('/')
@@ -151,10 +151,10 @@ class Directory(copied.Copied):
                 script.add(f'[ -d {quote(parent)} ] || {{ {make}; }}')
         script.add(f'[ -d {name} ] || mkdir {name}', own(self.name), f'chmod {mode:04o} {name}')
 
-    def _write_tree(self, script: scripts.Script) -> None:
+    def _write_tree(self, script: _scripts.Script) -> None:
         name, staged = quote(self.name), self._stage(script)
         script.add(
-            ownership.chown(self.owner, self.group, script.primary_groups, staged, '-hR'),
+            _ownership.chown(self.owner, self.group, script.primary_groups, staged, '-hR'),
             f'if [ -e {name} ] && ! [ -d {name} ]; then',
             f'    {stop(self.name + " is not a directory")}',
             'fi',
@@ -163,7 +163,7 @@ class Directory(copied.Copied):
             *self.finish({}, False),
         )
 
-    def _stage(self, script: scripts.Script) -> str:
+    def _stage(self, script: _scripts.Script) -> str:
         if self.from_image is not None:
             return super()._stage(script)
         return script.stage(self._tree)

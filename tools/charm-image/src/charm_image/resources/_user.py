@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from charm_image.resources import accounts, ownership, scripts
-from charm_image.resources.resource import Common, Resource
-from charm_image.resources.shell import quote, stop
+from charm_image.resources import _accounts, _ownership, _scripts
+from charm_image.resources._resource import Common, Resource
+from charm_image.resources._shell import quote, stop
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -104,11 +104,11 @@ class User(Resource):
     @property
     def snapshot(self) -> str:
         if not self.home:
-            return accounts.SNAPSHOT
-        return f'{accounts.SNAPSHOT}; {ownership.describe(self.home)}'
+            return _accounts.SNAPSHOT
+        return f'{_accounts.SNAPSHOT}; {_ownership.describe(self.home)}'
 
-    def write(self, script: scripts.Script) -> None:
-        script.functions['accounts'] = accounts.FUNCTIONS
+    def write(self, script: _scripts.Script) -> None:
+        script.functions['accounts'] = _accounts.FUNCTIONS
         if self.removes:
             self._write_removal(script)
             return
@@ -131,10 +131,10 @@ class User(Resource):
         if self.groups and not self.append:
             script.add(f"members {name} ''")
         for each in self.groups:
-            script.add(accounts.group_exists(each), f'members {name} {each}')
+            script.add(_accounts.group_exists(each), f'members {name} {each}')
         self._write_home(script)
 
-    def _write_removal(self, script: scripts.Script) -> None:
+    def _write_removal(self, script: _scripts.Script) -> None:
         name = self.name
         script.add(
             f'entry /etc/passwd {name}',
@@ -146,9 +146,9 @@ class User(Resource):
             'fi',
         )
 
-    def _write_ids(self, script: scripts.Script) -> None:
+    def _write_ids(self, script: _scripts.Script) -> None:
         name = self.name
-        first, last = accounts.first_and_last(self.system)
+        first, last = _accounts.first_and_last(self.system)
         if self.uid is None:
             script.add(f'[ -z "$_new" ] || _uid=$(unused {first} {last})')
         else:
@@ -158,7 +158,7 @@ class User(Resource):
         if self.gid is not None:
             script.add(f'_gid={self.gid}')
         elif self.group is not None:
-            script.add(accounts.group_exists(self.group))
+            script.add(_accounts.group_exists(self.group))
             script.add(f'_gid=$(field /etc/group {self.group} 3)')
         else:
             script.add(
@@ -174,7 +174,7 @@ class User(Resource):
                 'fi',
             )
 
-    def _write_password(self, script: scripts.Script) -> None:
+    def _write_password(self, script: _scripts.Script) -> None:
         if self.password is not None:
             staged = quote(script.stage(self.password.encode()))
             script.add(f'password {self.name} "$(cat {staged})"')
@@ -183,7 +183,7 @@ class User(Resource):
         else:
             script.add(f'[ -z "$_new" ] || password {self.name} \'!\'')
 
-    def _write_home(self, script: scripts.Script) -> None:
+    def _write_home(self, script: _scripts.Script) -> None:
         if self.home is None:
             return
         path = quote(self.home)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, NoReturn, TypedDict
 
 from charm_image import _errors
-from charm_image.resources import scripts, shell
+from charm_image.resources import _scripts, _shell
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _ACCOUNT = re.compile(r'[A-Za-z_][A-Za-z0-9_.-]{0,31}')
@@ -98,7 +98,7 @@ class Resource:
     @property
     def title(self) -> str:
         """What it does, as one line without control characters."""
-        return f'{"rm" if self.removes else self.verb} {shell.one_line(self.name)}'
+        return f'{"rm" if self.removes else self.verb} {_shell.one_line(self.name)}'
 
     @property
     def always_changes(self) -> bool:
@@ -113,7 +113,7 @@ class Resource:
         """
         return ''
 
-    def write(self, script: scripts.Script) -> None:
+    def write(self, script: _scripts.Script) -> None:
         """Append the lines that apply it to `script`."""
         raise NotImplementedError
 

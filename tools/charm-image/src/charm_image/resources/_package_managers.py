@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from charm_image.resources.shell import quote, stop
+from charm_image.resources._shell import quote, stop
 
 if TYPE_CHECKING:
-    from charm_image.resources.package import Package
+    from charm_image.resources._package import Package
 
 #: The supported package managers, in the order in which an image is searched for them.
 NAMES = ('apt', 'apk', 'dnf', 'microdnf', 'yum')

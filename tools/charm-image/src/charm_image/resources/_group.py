@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from charm_image.resources import accounts, scripts
-from charm_image.resources.resource import Common, Resource
+from charm_image.resources import _accounts, _scripts
+from charm_image.resources._resource import Common, Resource
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -40,10 +40,10 @@ class Group(Resource):
 
     @property
     def snapshot(self) -> str:
-        return accounts.SNAPSHOT
+        return _accounts.SNAPSHOT
 
-    def write(self, script: scripts.Script) -> None:
-        script.functions['accounts'] = accounts.FUNCTIONS
+    def write(self, script: _scripts.Script) -> None:
+        script.functions['accounts'] = _accounts.FUNCTIONS
         name = self.name
         if self.removes:
             script.add(
@@ -53,7 +53,7 @@ class Group(Resource):
             return
         script.add('touch /etc/passwd /etc/group', f'_gid=$(field /etc/group {name} 3)')
         if self.gid is None:
-            first, last = accounts.first_and_last(self.system)
+            first, last = _accounts.first_and_last(self.system)
             script.add(f'[ -n "$_gid" ] || _gid=$(unused {first} {last})')
         else:
             script.add(

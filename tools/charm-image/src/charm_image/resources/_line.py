@@ -7,9 +7,9 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from charm_image.resources import scripts
-from charm_image.resources.resource import Common, Resource
-from charm_image.resources.shell import quote, stop
+from charm_image.resources import _scripts
+from charm_image.resources._resource import Common, Resource
+from charm_image.resources._shell import quote, stop
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -90,7 +90,7 @@ class Line(Resource):
         # $() strips trailing newlines, so print one more character
         return f'cat {quote(self.name)} 2>/dev/null || :; echo x'
 
-    def write(self, script: scripts.Script) -> None:
+    def write(self, script: _scripts.Script) -> None:
         name = quote(self.name)
         temporary = quote(self.name + '.charm-image~')
         marked = quote(self.name + '.charm-image~~')

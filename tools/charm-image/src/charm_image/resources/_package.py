@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from charm_image.resources import package_managers, scripts
-from charm_image.resources.resource import Common, Resource
+from charm_image.resources import _package_managers, _scripts
+from charm_image.resources._resource import Common, Resource
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -56,9 +56,9 @@ class Package(Resource):
         if self.version is not None and not _VERSION.fullmatch(self.version):
             self._refuse(f'{self.version!r} is not a valid package version')
         self.purge: bool = self._flag('purge', purge)
-        if backend not in (None, *package_managers.NAMES):
+        if backend not in (None, *_package_managers.NAMES):
             self._refuse(
-                f'backend must be one of {", ".join(package_managers.NAMES)}, not {backend!r}'
+                f'backend must be one of {", ".join(_package_managers.NAMES)}, not {backend!r}'
             )
         self.backend = backend
         super().__init__(**common)
@@ -70,7 +70,7 @@ class Package(Resource):
 
     @property
     def snapshot(self) -> str:
-        return package_managers.INSTALLED
+        return _package_managers.INSTALLED
 
-    def write(self, script: scripts.Script) -> None:
-        script.add(*package_managers.script([self]))
+    def write(self, script: _scripts.Script) -> None:
+        script.add(*_package_managers.script([self]))

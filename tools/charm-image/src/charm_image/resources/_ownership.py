@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from charm_image.resources.shell import quote
+from charm_image.resources._shell import quote
 
 
 def resolve(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from charm_image.resources import ownership, scripts
-from charm_image.resources.resource import Common, Resource
-from charm_image.resources.shell import quote, stop
+from charm_image.resources import _ownership, _scripts
+from charm_image.resources._resource import Common, Resource
+from charm_image.resources._shell import quote, stop
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -49,9 +49,9 @@ class Link(Resource):
 
     @property
     def snapshot(self) -> str:
-        return ownership.snapshot(self.name, f'readlink {quote(self.name)}')
+        return _ownership.snapshot(self.name, f'readlink {quote(self.name)}')
 
-    def write(self, script: scripts.Script) -> None:
+    def write(self, script: _scripts.Script) -> None:
         name = quote(self.name)
         if self.removes:
             script.add(
@@ -59,7 +59,7 @@ class Link(Resource):
                 f'elif [ -e {name} ]; then {stop(self.name + " is not a symbolic link")}; fi',
             )
             return
-        own = ownership.chown(self.owner, self.group, script.primary_groups, self.name, '-h')
+        own = _ownership.chown(self.owner, self.group, script.primary_groups, self.name, '-h')
         script.add(
             f'if [ -d {name} ] && ! [ -L {name} ]; then {stop(self.name + " is a directory")}; fi',
             # $() strips trailing newlines, so print one more character

@@ -6,15 +6,15 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from charm_image.resources import copied, ownership, scripts, tree
-from charm_image.resources.resource import Common, kind
-from charm_image.resources.shell import quote, stop
+from charm_image.resources import _copied, _ownership, _scripts, _tree
+from charm_image.resources._resource import Common, kind
+from charm_image.resources._shell import quote, stop
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 
-class File(copied.Copied):
+class File(_copied.Copied):
     """A file, with the given contents or those of a file on this machine or in another image.
 
     With neither, an existing file keeps its contents, and a missing one is created empty. Missing
@@ -90,11 +90,11 @@ class File(copied.Copied):
         return self.source is not None or self.contents is not None
 
     @property
-    def entries(self) -> list[tree.Entry]:
+    def entries(self) -> list[_tree.Entry]:
         if self.from_image is not None or not self.has_content:
             return []
         content = self.contents if self.source is None else self.source
-        return [tree.Entry(self.name.rpartition('/')[2], content, self.permissions)]
+        return [_tree.Entry(self.name.rpartition('/')[2], content, self.permissions)]
 
     @property
     def permissions(self) -> int:
@@ -103,9 +103,9 @@ class File(copied.Copied):
 
     @property
     def snapshot(self) -> str:
-        return ownership.snapshot(self.name, f'cat {quote(self.name)}')
+        return _ownership.snapshot(self.name, f'cat {quote(self.name)}')
 
-    def write(self, script: scripts.Script) -> None:
+    def write(self, script: _scripts.Script) -> None:
         name = quote(self.name)
         script.add(f'[ ! -d {name} ] || {{ {stop(self.name + " is a directory")}; }}')
         if self.removes:
@@ -118,11 +118,11 @@ class File(copied.Copied):
             script.add(f'rm -f {name}', f'cp {quote(self._stage(script))} {name}')
         else:
             script.add(f'[ -e {name} ] || : >{name}')
-        script.add(ownership.chown(self.owner, self.group, script.primary_groups, self.name))
+        script.add(_ownership.chown(self.owner, self.group, script.primary_groups, self.name))
         if self.from_image is None or self.mode is not None:
             script.add(f'chmod {self.permissions:04o} {name}')
 
-    def _stage(self, script: scripts.Script) -> str:
+    def _stage(self, script: _scripts.Script) -> str:
         if self.from_image is not None:
             return super()._stage(script)
         content = self.contents if self.source is None else self.source

@@ -1,6 +1,6 @@
 """Edits the files of users and groups in an image, with a shell and awk."""
 
-from charm_image.resources.shell import stop
+from charm_image.resources._shell import stop
 
 # passwd(5), group(5), shadow(5), gshadow(5). Bases have different programs to edit them, or none,
 # and those of shadow write the current date into their entries

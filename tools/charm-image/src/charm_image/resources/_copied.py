@@ -6,9 +6,9 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from charm_image.resources import ownership, scripts, tree
-from charm_image.resources.resource import Resource, kind
-from charm_image.resources.shell import quote
+from charm_image.resources import _ownership, _scripts, _tree
+from charm_image.resources._resource import Resource, kind
+from charm_image.resources._shell import quote
 from container_image import reference
 
 
@@ -27,7 +27,7 @@ class Copied(Resource):
         return self.source is not None
 
     @property
-    def entries(self) -> list[tree.Entry]:
+    def entries(self) -> list[_tree.Entry]:
         """What to copy into the parent directory, with paths from there; [] with `from_image`."""
         raise NotImplementedError
 
@@ -41,19 +41,19 @@ class Copied(Resource):
         if owned:
             option = self._chown_option
             lines.append(
-                ownership.chown(self.owner, self.group, primary_groups, self.name, option)
+                _ownership.chown(self.owner, self.group, primary_groups, self.name, option)
             )
         parent = self.name.rpartition('/')[0]
         for entry in self.entries:
-            if entry.mode & 0o6000 and not isinstance(entry.content, tree.Link):
+            if entry.mode & 0o6000 and not isinstance(entry.content, _tree.Link):
                 # only BuildKit copies these bits, and chown clears them
                 lines.append(f'chmod {entry.mode:04o} {quote(f"{parent}/{entry.path}")}')
         return lines
 
-    def _stage(self, script: scripts.Script) -> str:
+    def _stage(self, script: _scripts.Script) -> str:
         """Return the path of the content where the script runs."""
         if self.from_image is not None:
-            return script.stage(scripts.FromImage(self.from_image, self.source or ''))
+            return script.stage(_scripts.FromImage(self.from_image, self.source or ''))
         raise NotImplementedError
 
     def _from(self, image: Any, source: Any) -> tuple[str | None, str | None]:

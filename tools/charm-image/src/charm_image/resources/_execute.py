@@ -8,9 +8,9 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from charm_image.resources import scripts, shell
-from charm_image.resources.resource import Common, Resource, kind
-from charm_image.resources.shell import quote, say
+from charm_image.resources import _scripts, _shell
+from charm_image.resources._resource import Common, Resource, kind
+from charm_image.resources._shell import quote, say
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -163,7 +163,7 @@ class Execute(Resource):
                 words = shlex.split(self._text(argument, value))
             except ValueError as error:
                 self._refuse(f'{argument} {value!r}: {error}')
-            if found := shell.needs_shell(value):
+            if found := _shell.needs_shell(value):
                 self._refuse(
                     f'{argument} is run without a shell, which {found!r} needs: write '
                     f"{argument}=['sh', '-c', {value!r}]; or, if the program shall get it, quote "
@@ -180,7 +180,7 @@ class Execute(Resource):
     @property
     def titles(self) -> list[str]:
         """Each of its commands, as one line."""
-        return [shell.one_line(shlex.join(words)) for words in self.commands]
+        return [_shell.one_line(shlex.join(words)) for words in self.commands]
 
     @property
     def title(self) -> str:
@@ -190,7 +190,7 @@ class Execute(Resource):
     def always_changes(self) -> bool:
         return not self.watches and not self.conditional
 
-    def write(self, script: scripts.Script) -> None:
+    def write(self, script: _scripts.Script) -> None:
         conditions = [
             f'! [ -e {quote(path)} ]' for path in (self.creates, self.touch) if path is not None
         ]
@@ -219,7 +219,7 @@ class Execute(Resource):
         if conditions:
             script.add('fi')
 
-    def _run(self, script: scripts.Script, words: Iterable[str]) -> str:
+    def _run(self, script: _scripts.Script, words: Iterable[str]) -> str:
         """Return the shell command that runs `words` as its user, in its directory."""
         setting = [f'umask {self.umask:04o}']
         setting += [f'export {key}={quote(value)}' for key, value in self.env.items()]

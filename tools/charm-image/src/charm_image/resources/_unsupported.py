@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from charm_image.resources.resource import Resource, caller
+from charm_image.resources._resource import Resource, caller
 
 
 class Unsupported(Resource):

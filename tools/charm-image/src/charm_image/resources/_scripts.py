@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from charm_image.resources import tree
+from charm_image.resources import _tree
 
 if TYPE_CHECKING:
     from charm_image.resources import Resource
@@ -24,7 +24,7 @@ class FromImage(NamedTuple):
     path: str
 
 
-Staged: TypeAlias = 'bytes | str | list[tree.Entry] | FromImage'
+Staged: TypeAlias = 'bytes | str | list[_tree.Entry] | FromImage'
 """Contents, the path of a file on this machine, a tree, or a path in another image."""
 
 
