@@ -74,7 +74,7 @@ def test_the_commands_in_the_documents_are_environments_of_tox():
     tox.read(building.ROOT / 'tox.ini')
     documents = README.read_text() + CONTRIBUTING.read_text()
     commands = set(re.findall(r'\./dev ([a-z-]+)', documents))
-    assert {'life', 'tests', 'lint', 'docs'} < commands
+    assert {'demo', 'tests', 'lint', 'docs'} < commands
     assert {f'testenv:{name}' for name in commands - {'tests', 'engines'}} <= set(tox.sections())
 
 

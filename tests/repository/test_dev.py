@@ -88,7 +88,7 @@ def test_without_a_python_that_is_new_enough_it_says_in_one_line_what_it_needs(
 ):
     if version:
         _python(programs, 'python3', version, good=False)
-    done = _run([checkout / 'dev', 'life'], programs)
+    done = _run([checkout / 'dev', 'demo'], programs)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert 'Python 3.10 or later' in line
@@ -102,7 +102,7 @@ def test_a_python_that_is_too_old_first_on_path_is_passed_over_for_a_better_one(
 ):
     _python(programs, 'python3', '3.6.15', good=False)
     _python(programs, 'python3.12', '3.12.1', good=True)
-    done = _run([checkout / 'dev', 'life'], programs)
+    done = _run([checkout / 'dev', 'demo'], programs)
     assert done.returncode == 9
     assert (programs / 'asked').read_text() == 'python3.12 -m venv --clear .tox/tox\n'
 
@@ -113,7 +113,7 @@ def test_a_python_without_ensurepip_makes_its_environment_with_pip(checkout, pro
     without = '-c) case "$2" in "import ensurepip") exit 1 ;; esac;'
     text = script.read_text().replace('-c)', without)
     script.write_text(text)
-    assert _run([checkout / 'dev', 'life'], programs).returncode == 9
+    assert _run([checkout / 'dev', 'demo'], programs).returncode == 9
     assert '-m pip install' in (programs / 'asked').read_text()
     assert '--target .tox/virtualenv' in (programs / 'asked').read_text()
 
@@ -135,9 +135,10 @@ def asks_tox(checkout, programs, tmp_path):
     return ask
 
 
+@pytest.mark.parametrize('name', ['demo', 'life'])
 @pytest.mark.parametrize('arguments', [['--svg'], ['--', '--svg']])
-def test_options_after_life_are_the_programs(asks_tox, arguments):
-    assert asks_tox('life', *arguments) == ['run', '-e', 'life', '--', '--svg']
+def test_options_after_demo_are_the_programs_and_life_is_its_older_name(asks_tox, name, arguments):
+    assert asks_tox(name, *arguments) == ['run', '-e', 'demo', '--', '--svg']
 
 
 def test_all_tests_run_two_environments_at_a_time(asks_tox):

@@ -48,7 +48,7 @@ NOT_TYPED = {
     'cat private.yaml': 'shows a file of the reader',
     'docker run --rm --tty': 'runs until it is stopped; test_examples.py runs this image',
     '../.tox/tools/bin/python -m support.charmhub': 'runs until Ctrl-C; test_upload.py uses it',
-    './dev life': 'is a step of .ci/run',
+    './dev demo': 'is a step of .ci/run',
     './dev tests': 'is a step of .ci/run, and runs this test',
     './dev lint': 'is part of ./dev tests',
     './dev lib': 'is part of ./dev tests',

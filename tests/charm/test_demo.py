@@ -14,14 +14,14 @@ from support import building
 @pytest.fixture(scope='module')
 def picture(tmp_path_factory):
     """Return where the program draws its picture."""
-    return tmp_path_factory.mktemp('docs') / 'life.svg'
+    return tmp_path_factory.mktemp('docs') / 'demo.svg'
 
 
 @pytest.fixture(scope='module')
 def told(picture):
     """Return how the program ended and what it printed, for a dumb terminal of 80 columns."""
     return subprocess.run(
-        [sys.executable, building.ROOT / 'examples' / 'life.py', f'--svg={picture}'],
+        [sys.executable, building.ROOT / 'examples' / 'demo.py', f'--svg={picture}'],
         env={
             **os.environ,
             'PYTHONPATH': os.pathsep.join(
@@ -35,7 +35,7 @@ def told(picture):
     )
 
 
-def test_life_goes_as_it_must(told):
+def test_demo_goes_as_expected(told):
     assert told.returncode == 0, told.stdout + told.stderr
     assert told.stderr == ''
     assert '✗' not in told.stdout
@@ -65,17 +65,17 @@ def test_plain_text_of_80_columns_is_told_to_a_pipe(told):
 
 
 def test_the_picture_in_the_readme_is_what_is_drawn_today(told, picture):
-    committed = building.ROOT / 'docs' / 'life.svg'
+    committed = building.ROOT / 'docs' / 'demo.svg'
     drawn = picture.read_text()
-    assert drawn == committed.read_text(), 'it is out of date: run `./dev life --svg`'
+    assert drawn == committed.read_text(), 'it is out of date: run `./dev demo --svg`'
 
 
-def test_a_life_that_goes_wrong_is_told_and_fails(tmp_path, monkeypatch, capsys):
+def test_demo_that_goes_wrong_says_so_and_fails(tmp_path, monkeypatch, capsys):
     monkeypatch.syspath_prepend(building.ROOT / 'examples')
-    life = importlib.import_module('life')
+    demo = importlib.import_module('demo')
     lazy = tmp_path / 'my-charm'
-    shutil.copytree(life._CHARM, lazy)
+    shutil.copytree(demo._CHARM, lazy)
     (lazy / 'reactive' / 'my_charm.py').write_text('# sets no pod spec\n')
-    monkeypatch.setattr(life, '_CHARM', lazy)
-    assert life.main([]) == 1
+    monkeypatch.setattr(demo, '_CHARM', lazy)
+    assert demo.main([]) == 1
     assert '✗ Check failed: The image is available and in the pod' in capsys.readouterr().out

@@ -10,6 +10,7 @@ changed something.
 """
 
 import argparse
+import concurrent.futures
 import contextlib
 import http.server
 import pathlib
@@ -28,7 +29,7 @@ from charm_unit._commands import display
 from support import building, terminal_picture
 
 _CHARM = building.ROOT / 'examples' / 'charms' / 'my-charm'
-_PICTURE = building.ROOT / 'docs' / 'life.svg'
+_PICTURE = building.ROOT / 'docs' / 'demo.svg'
 _RESOURCE = 'my-resource'
 _PREFIX = f'layer.docker-resource.{_RESOURCE}.'
 _FIRST = 'docker.io/library/nginx:1.27'
@@ -75,7 +76,7 @@ class _Wrong(Exception):
     """A hook did something other than expected; says what was expected."""
 
 
-class _Life:
+class _Demo:
     """What an operator does to a unit, on a console; the main scenes also in a picture."""
 
     def __init__(self, console, subject):
@@ -121,20 +122,20 @@ def _path(run):
     return run.pod_spec and run.pod_spec['containers'][0]['imageDetails']['imagePath']
 
 
-def _live(life):
+def _run(demo):
     """Run the hooks until the charm's next release; raise _Wrong."""
-    _first_image(life)
-    _another_image(life)
-    _broken_image(life)
-    _broken_store(life)
+    _first_image(demo)
+    _another_image(demo)
+    _broken_image(demo)
+    _broken_store(demo)
 
 
-def _first_image(life):
-    subject = life.unit
-    life.chapter(
+def _first_image(demo):
+    subject = demo.unit
+    demo.chapter(
         'Deploy without the image', 'juju deploy ./my-charm', subject.deploy, pictured=True
     )
-    life.must(
+    demo.must(
         'The unit is blocked, and says which resource is missing and how to attach it.',
         _flags(subject) == {'fetched', 'failed'},
         subject.status[0] == 'blocked',
@@ -142,21 +143,21 @@ def _first_image(life):
         subject.pod_spec is None,
     )
 
-    upgrade, *_ = life.chapter(
+    upgrade, *_ = demo.chapter(
         'Attach an image',
         f'juju attach-resource my-charm {_RESOURCE}={_FIRST}',
         lambda: subject.attach(_RESOURCE, _FIRST),
         pictured=True,
     )
-    life.must(
+    demo.must(
         'The image is available and in the pod spec, and the unit is active.',
         _flags(subject) == {'fetched', 'available'},
         _path(upgrade) == _FIRST,
         subject.status[0] == 'active',
     )
 
-    runs = life.chapter('Upgrade with nothing new', 'juju refresh my-charm', subject.upgrade)
-    life.must(
+    runs = demo.chapter('Upgrade with nothing new', 'juju refresh my-charm', subject.upgrade)
+    demo.must(
         'Nothing happens: no flag, no pod spec.',
         not any(run.flags_set | run.flags_cleared | run.flags_transient for run in runs),
         not any(run.pod_spec for run in runs),
@@ -164,33 +165,33 @@ def _first_image(life):
     )
 
 
-def _another_image(life):
-    subject = life.unit
-    upgrade, *_ = life.chapter(
+def _another_image(demo):
+    subject = demo.unit
+    upgrade, *_ = demo.chapter(
         'Attach another image, a private one',
         f'juju attach-resource my-charm {_RESOURCE}=./private.yaml',
         lambda: subject.attach(_RESOURCE, _SECOND, _USERNAME, _PASSWORD),
         pictured=True,
     )
-    life.must(
+    demo.must(
         'It has changed, and there is a new pod spec.',
         f'{_PREFIX}changed' in upgrade.flags_transient,
         _path(upgrade) == _SECOND,
     )
 
-    (idle,) = life.chapter('Let five minutes pass', 'juju status --watch 5s', subject.idle)
-    life.must('The pod spec is not sent again.', not idle.pod_spec)
+    (idle,) = demo.chapter('Let five minutes pass', 'juju status --watch 5s', subject.idle)
+    demo.must('The pod spec is not sent again.', not idle.pod_spec)
 
 
-def _broken_image(life):
-    subject = life.unit
-    upgrade, *_ = life.chapter(
+def _broken_image(demo):
+    subject = demo.unit
+    upgrade, *_ = demo.chapter(
         'Attach a broken image',
         f'juju attach-resource my-charm {_RESOURCE}=./broken.yaml',
         lambda: subject.attach(_RESOURCE, b'registrypath: https://registry.example.com/web\n'),
         pictured=True,
     )
-    life.must(
+    demo.must(
         'It is blocked, and says why; the pod spec stays as it was.',
         _flags(subject) == {'fetched', 'failed'},
         subject.status[0] == 'blocked',
@@ -198,13 +199,13 @@ def _broken_image(life):
         upgrade.pod_spec is None,
     )
 
-    upgrade, *_ = life.chapter(
+    upgrade, *_ = demo.chapter(
         'Repair it',
         f'juju attach-resource my-charm {_RESOURCE}=./private.yaml',
         lambda: subject.attach(_RESOURCE, _SECOND, _USERNAME, _PASSWORD),
         pictured=True,
     )
-    life.must(
+    demo.must(
         'The image is available again, the same as before, so `changed` is not set.',
         _flags(subject) == {'fetched', 'available'},
         f'{_PREFIX}changed' not in upgrade.flags_transient,
@@ -212,35 +213,35 @@ def _broken_image(life):
     )
 
 
-def _broken_store(life):
-    subject = life.unit
+def _broken_store(demo):
+    subject = demo.unit
     subject.fail_resource_get(_RESOURCE)
-    life.chapter('Upgrade while the store is down', 'juju refresh my-charm', subject.upgrade)
-    life.must(
+    demo.chapter('Upgrade while the store is down', 'juju refresh my-charm', subject.upgrade)
+    demo.must(
         'It is waiting: the next hook will try again.',
         subject.status[0] == 'waiting',
         'will be retried' in subject.status[1],
     )
 
     subject.repair_resource_get(_RESOURCE)
-    life.chapter('Let five minutes pass', 'juju status --watch 5s', subject.idle)
-    life.must(
+    demo.chapter('Let five minutes pass', 'juju status --watch 5s', subject.idle)
+    demo.must(
         'It has recovered by itself.',
         _flags(subject) == {'fetched', 'available'},
         subject.status[0] == 'active',
     )
 
 
-def _live_with_a_registry(life, charm):
+def _run_with_a_registry(demo, charm):
     """Run the hooks from the release `charm` on, which verifies images; raise _Wrong."""
-    subject = life.unit
+    subject = demo.unit
     with _serving_registry() as (host, stop):
-        life.chapter(
+        demo.chapter(
             'Refresh to a release with verify-image, and a wrong tag',
             f'juju refresh my-charm --path ./my-charm --resource {_RESOURCE}={host}/team/web:2.11',
             lambda: subject.upgrade(charm, {_RESOURCE: f'{host}/team/web:2.11'}),
         )
-        life.must(
+        demo.must(
             'It says that the image does not exist, before Kubernetes tries to pull it.',
             _flags(subject) == {'fetched', 'failed'},
             subject.status[0] == 'blocked',
@@ -248,34 +249,41 @@ def _live_with_a_registry(life, charm):
             not any(run.pod_spec for run in subject.runs[-2:]),
         )
 
-        upgrade, *_ = life.chapter(
+        upgrade, *_ = demo.chapter(
             'Attach the right tag',
             f'juju attach-resource my-charm {_RESOURCE}={host}/team/web:2.1',
             lambda: subject.attach(_RESOURCE, f'{host}/team/web:2.1'),
         )
-        life.must(
+        demo.must(
             'The registry has confirmed it, and a new pod spec is sent.',
             _flags(subject) == {'fetched', 'available'},
             _path(upgrade) == f'{host}/team/web:2.1',
         )
 
         stop()
-        life.chapter(
+        demo.chapter(
             'Attach another image while the registry is down',
             f'juju attach-resource my-charm {_RESOURCE}={host}/team/web:2.2',
             lambda: subject.attach(_RESOURCE, f'{host}/team/web:2.2'),
         )
-        life.must(
+        demo.must(
             'It waits, and will retry in the next hook.',
             _flags(subject) == {'fetched'},
             subject.status[0] == 'waiting',
             host in subject.status[1],
         )
 
-    life.must(
+    demo.must(
         'The password was in no log line, status, flag or argument of all these hooks.',
         not any(_PASSWORD in run.public_output for run in subject.runs),
     )
+
+
+def _build_releases(folder):
+    """Build the charm, and its next release; return their folders."""
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        release = pool.submit(_build_verifying, folder / 'verifying')
+        return building.build(_CHARM, folder), release.result()
 
 
 def _build_verifying(folder):
@@ -290,7 +298,7 @@ def _build_verifying(folder):
 def main(arguments=None):
     """Build the charm and run its hooks; return the exit code."""
     parser = argparse.ArgumentParser(
-        prog='./dev life', description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+        prog='./dev demo', description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument(
         '--folder', type=pathlib.Path, help='build and run the unit in this folder, and keep it'
@@ -301,7 +309,7 @@ def main(arguments=None):
         nargs='?',
         const=_PICTURE,
         metavar='PATH',
-        help='also draw the main scenes (default: docs/life.svg)',
+        help='also draw the main scenes (default: docs/demo.svg)',
     )
     args = parser.parse_args(arguments)
     console = rich.console.Console(highlight=False)
@@ -309,19 +317,17 @@ def main(arguments=None):
     with tempfile.TemporaryDirectory() as temporary:
         folder = (args.folder or pathlib.Path(temporary)).resolve()
         try:
-            with console.status('charm build'):
-                charm = building.build(_CHARM, folder)
+            with console.status('charm build, of two releases at once'):
+                charm, release = _build_releases(folder)
             console.print(
                 f'Built my-charm with `charm build`: {len(list(charm.rglob("*")))} files'
             )
             subject = charm_unit.Unit(charm, folder / 'unit', deploy=False)
-            life = _Life(console, subject)
-            _live(life)
-            with console.status('charm build'):
-                release = _build_verifying(folder / 'verifying')
-            _live_with_a_registry(life, release)
+            demo = _Demo(console, subject)
+            _run(demo)
+            _run_with_a_registry(demo, release)
             if args.svg:
-                terminal_picture.write(life.picture, args.svg, './dev life')
+                terminal_picture.write(demo.picture, args.svg, './dev demo')
         except (_Wrong, building.BuildError, charm_unit.CharmUnitError, OSError) as error:
             said = 'Check failed: ' if isinstance(error, _Wrong) else ''
             console.print(rich.text.Text(f'\n✗ {said}{error}', 'bold red'))
