@@ -14,11 +14,13 @@ import json
 import pathlib
 import re
 import secrets
+import shutil
 import signal
+import sys
 import tempfile
 import threading
 
-from support import charmhub_http, charmhub_records, faulty_proxy
+from support import charmhub_http, charmhub_records, charmhub_releases, faulty_proxy
 from support import registry as registry_
 
 _KEPT = 1 << 20  # bytes of an upload kept for the tests to look at; of larger ones only the hash
@@ -27,8 +29,8 @@ _KEPT = 1 << 20  # bytes of an upload kept for the tests to look at; of larger o
 class Charmhub:
     """Charmhub at `url`. `running` runs one.
 
-    Change what it holds while it runs: `charms`, `tokens` (token: account), `permissions` and
-    `packages` of every token (None: not restricted), `faults`, and the review:
+    Change what it holds while it runs: `charms`, `tokens` (token: account), `permissions`,
+    `packages` and `channels` of every token (None: not restricted), `faults`, and the review:
     `looks_until_reviewed` and `review_errors`.
     """
 
@@ -49,6 +51,7 @@ class Charmhub:
         self.sso_macaroons = {}  # 'root=…, discharge=…': account
         self.permissions = None
         self.packages = None
+        self.channels = None
         self.uploads = {}
         self.looks_until_reviewed = 0
         self.review_errors = []
@@ -115,7 +118,7 @@ class Charmhub:
                 'username': account,
                 'validation': 'unproven',
             },
-            'channels': None,
+            'channels': self.channels,
             'packages': self.packages,
             'permissions': self.permissions
             or ['account-register-package', 'account-view-packages']
@@ -178,12 +181,30 @@ class Charmhub:
                 {
                     'name': resource,
                     'optional': False,
-                    'revision': 1,  # the charm's, not the resource's
-                    'type': type_,
+                    'revision': revision,  # the charm's, not the resource's
+                    'type': charm.resources.get(resource, 'file'),
                 }
-                for resource, type_ in charm.resources.items()
+                for revision in sorted(charm.builds)
+                for resource in charm.declared(revision)
             ]
         }
+
+    def charm_revisions(self, account, name):
+        """https://api.charmhub.io/docs/default.html#list-revisions"""
+        return charmhub_releases.revisions(self._charm(account, name, 'package-view-revisions'))
+
+    def releases(self, account, name):
+        """https://api.charmhub.io/docs/default.html#list-releases"""
+        return charmhub_releases.listed(self._charm(account, name, 'package-view-releases'))
+
+    def release(self, account, name, body):
+        charm = self._charm(account, name, 'package-manage-releases')
+
+        def known(resource):
+            return {upload.revision for upload in self.revisions(name, resource)}
+
+        with self._lock:
+            return charmhub_releases.release(charm, body, known)
 
     def resource_revisions(self, account, name, resource):
         self._resource(account, name, resource, 'package-view-revisions')
@@ -371,6 +392,8 @@ def main():
         help='TYPE is file or oci-image (default: my-file=file and my-image=oci-image)',
     )
     args = parser.parse_args()
+    if not shutil.which('docker-registry'):
+        sys.exit('docker-registry is not installed: apt install docker-registry')
     resources = args.resource or ['my-file=file', 'my-image=oci-image']
     signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with tempfile.TemporaryDirectory() as directory, running(directory) as hub:

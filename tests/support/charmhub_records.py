@@ -6,14 +6,46 @@ import threading
 
 
 @dataclasses.dataclass
+class Build:
+    """A revision of a charm: an uploaded file."""
+
+    status: str = 'approved'
+    resources: tuple = None  # the names that it declares; None: all of the charm
+    architecture: str = 'amd64'
+
+    @property
+    def bases(self):
+        """What it runs on."""
+        return [{'architecture': self.architecture, 'channel': '24.04', 'name': 'ubuntu'}]
+
+
+@dataclasses.dataclass
+class Release:
+    """What is in a channel."""
+
+    revision: int
+    resources: dict  # resource name: revision
+    when: str = ''
+
+
+@dataclasses.dataclass
 class Charm:
-    """A charm's name, as its publisher registered it."""
+    """A charm's name, as its publisher registered it, with its revisions and channels."""
 
     name: str
     resources: dict  # resource name: 'file' or 'oci-image'
     publisher: str = 'author'
     collaborators: tuple = ()
     id: str = dataclasses.field(default_factory=lambda: secrets.token_hex(16))
+    tracks: tuple = ('latest',)
+    builds: dict = dataclasses.field(default_factory=lambda: {1: Build()})  # by revision
+    releases: dict = dataclasses.field(default_factory=dict)  # channel: Release
+    count: int = 0  # of releases so far
+
+    def declared(self, revision):
+        """Return the names of the resources that a revision declares."""
+        names = self.builds[revision].resources
+        return list(self.resources) if names is None else list(names)
 
 
 @dataclasses.dataclass

@@ -19,6 +19,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from charm_image import _errors, _progress
 from charm_image._progress import Progress
 from charm_image._upload import (
+    charm_release,
     charm_resources,
     charm_upload,
     credentials,
@@ -28,8 +29,9 @@ from charm_image._upload import (
     values,
 )
 from charm_image._upload.resource_upload import Result
+from charm_image._upload.store import Release
 
-__all__ = ['Progress', 'Result', 'Uploader']
+__all__ = ['Progress', 'Release', 'Result', 'Uploader']
 
 #: The seconds that an upload waits for Charmhub's review.
 _REVIEW_TIMEOUT = 300.0
@@ -252,11 +254,7 @@ class Uploader:
             StoreError: what concerns all resources, such as a wrong name of the charm.
         """
         charm = charm_resources.read(os.fspath(path))
-        choices = [
-            charm_upload.Choice(resource, kind, value)
-            for kind, given in (('image', images), ('source', sources), ('file', files))
-            for resource, value in (given or {}).items()
-        ]
+        choices = charm_upload.choices(files or {}, images or {}, sources or {})
         charm_upload.check(charm, choices, only, self._spell)
         reporter = _progress.Reporter(progress)
         settings = self._settings(
@@ -264,6 +262,56 @@ class Uploader:
         )
         with _errors.translated():
             return charm_upload.upload(charm, choices, only, settings, reporter)
+
+    def release(
+        self,
+        charm: str,
+        channels: Sequence[str],
+        resources: Mapping[str, int | None] | None = None,
+        *,
+        charm_revision: int | None = None,
+        dry_run: bool = False,
+        progress: _Callback | None = None,
+    ) -> list[Release]:
+        """Release a revision of a charm to channels, as `charmcraft release` does.
+
+        Resources that are not named keep the revision that was released before. If a response of
+        Charmhub is lost, the channels are compared before it is asked again, so that no release of
+        somebody else is overwritten.
+
+        Args:
+            charm: the name of the charm
+            channels: their names, as [TRACK/]RISK[/BRANCH]
+            resources: the revisions of its resources, by their names; None is for a dry run, where
+                the revision is not known yet
+            charm_revision: the revision of the charm; default: the newest one
+            dry_run: check everything, without a release
+            progress: see the class
+
+        Returns:
+            what each channel has now, the resources that were not named included; in a dry run,
+            what would be released.
+
+        Raises:
+            ArgumentError: a channel is not valid.
+            NotFoundError: there is no such charm, revision or track, or the revision does not
+                declare a resource.
+            StoreError: Charmhub did not release it.
+        """
+        values.parse_name(charm, self._spell)
+        names = values.parse_channels(','.join(channels), self._spell)
+        resources = resources or {}
+        numbers = {name: number for name, number in resources.items() if number is not None}
+        if not dry_run and len(numbers) < len(resources):
+            raise _errors.ArgumentError('a resource is released with a revision: give its number')
+        self._reporter = _progress.Reporter(progress)
+        client = self._connect()
+        planned = charm_release.check(
+            client, charm, names, charm_revision, resources, self._reporter.note
+        )
+        if dry_run:
+            return planned
+        return charm_release.release(client, charm, names, planned[0].revision, numbers)
 
     @contextlib.contextmanager
     def _uploading(

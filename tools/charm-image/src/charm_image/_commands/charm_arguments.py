@@ -20,6 +20,7 @@ architectures. For the others use --image, --from and --filepath, or they are le
 examples:
   charm-upload-resources .
   charm-upload-resources my-charm_ubuntu-22.04-amd64.charm --dry-run
+  charm-upload-resources . --release=latest/edge --charm-revision=14
   charm-upload-resources . --image app=app_1.0_amd64.rock --filepath data=data.tar.gz
 
 environment:
@@ -54,6 +55,12 @@ def _pair_type(parse: Callable[[str, values.Spell], object]) -> Callable[[str], 
 def _parse_path(value: str, spell: values.Spell) -> None:
     if not os.path.exists(value):
         raise _errors.ArgumentError(f'{value!r} does not exist')
+
+
+def _number(value: str) -> int:
+    if not (value.isascii() and value.isdecimal()) or len(value) > 9:
+        raise argparse.ArgumentTypeError(f'{value!r} is not the number of a revision')
+    return int(value)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -102,6 +109,21 @@ def parser() -> argparse.ArgumentParser:
         help='upload only this resource; repeatable',
     )
     made.add_argument(
+        '--release',
+        metavar='CHANNEL[,CHANNEL]',
+        action='append',
+        default=[],
+        type=arguments.argument_type(values.parse_channels),
+        help='then release the charm with these revisions to channels such as latest/edge, unless '
+        'one failed; repeatable',
+    )
+    made.add_argument(
+        '--charm-revision',
+        metavar='NUMBER',
+        type=_number,
+        help='the revision of the charm to release (default: the newest one)',
+    )
+    made.add_argument(
         '--dry-run', action='store_true', help='resolve and check everything, without sending it'
     )
     arguments.add_common(made, 'each review', 'the result')
@@ -121,4 +143,6 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         for name in names:
             if names.count(name) > 1:
                 parser().error(f'{option}: {name!r} is given twice')
+    if args.charm_revision is not None and not args.release:
+        parser().error('--charm-revision is only for --release')
     return args

@@ -2,30 +2,79 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
-from charm_image import upload
+from charm_image import _errors, upload
 from charm_image._commands import messages, terminal
 
 _NOTHING = '-'
 
 
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What became of a release: `releases` are those to each channel, [] without any.
+
+    `status` is `released`, or `checked` (a dry run), `skipped` or `failed`, with an `error`.
+    """
+
+    status: Literal['released', 'checked', 'skipped', 'failed']
+    releases: Sequence[upload.Release]
+    error: _errors.Error | None = None
+
+
 def show(
-    charm: str, results: Sequence[upload.Result], output: terminal.Terminal, *, released: bool
+    charm: str,
+    results: Sequence[upload.Result],
+    output: terminal.Terminal,
+    release: Outcome,
+    *,
+    is_dry_run: bool,
 ) -> None:
-    """Print the results, and the command to release the charm if it can be `released`."""
-    command = _release(charm, results) if released else ''
+    """Print the results, and what was released, or else the command to release the charm."""
+    is_released = release.status == 'released'
+    command = '' if is_released or is_dry_run else _command(charm, results, release.releases)
     failed = [result.resource for result in results if result.error]
-    if command and failed:
+    if release.status == 'skipped':
+        output.tell(f'Nothing is released, because the upload failed: {", ".join(failed)}')
+    elif command and failed:
         output.tell(f'Not in the release command, because the upload failed: {", ".join(failed)}')
     lines = [_table(results), *(['', command] if command else [])]
-    document = {
+    if release.releases and release.status in ('released', 'checked'):
+        lines += ['', *(_sentence(charm, each, release.status) for each in release.releases)]
+    document: dict[str, Any] = {
         'charm': charm,
         'resources': [_document(result) for result in results],
         'release': command or None,
+        'releases': [_release_document(each, release.status) for each in release.releases],
     }
+    if release.error:
+        message, errors = messages.describe(release.error)
+        document['errors'] = list(errors)
+        output.error(message, ())
     output.result('\n'.join(lines), document)
+
+
+def _sentence(charm: str, release: upload.Release, status: str) -> str:
+    """Return a line in charmcraft's words."""
+    resources = ', '.join(f'{name!r} r{number}' for name, number in release.resources.items())
+    if status == 'checked':
+        return f'Revision {release.revision} of {charm!r} would be released to {release.channel}'
+    return f'Revision {release.revision} of {charm!r} released to {release.channel}' + (
+        f' (attaching resources: {resources})' if resources else ''
+    )
+
+
+def _release_document(release: upload.Release, status: str) -> dict[str, Any]:
+    return {
+        'channel': release.channel,
+        'charm-revision': release.revision,
+        'status': status,
+        'resources': [
+            {'name': name, 'revision': number} for name, number in release.resources.items()
+        ],
+    }
 
 
 def _row(result: upload.Result) -> tuple[str, str, str, str]:
@@ -63,7 +112,9 @@ def _table(results: Iterable[upload.Result]) -> str:
     return '\n'.join(lines)
 
 
-def _release(charm: str, results: Iterable[upload.Result]) -> str:
+def _command(
+    charm: str, results: Iterable[upload.Result], releases: Sequence[upload.Release]
+) -> str:
     """Return the command that releases the charm with these revisions; '' without any."""
     options = [
         f'--resource={result.resource}:{result.revision}'
@@ -72,4 +123,6 @@ def _release(charm: str, results: Iterable[upload.Result]) -> str:
     ]
     if not options:
         return ''
-    return f'charmcraft release {charm} --revision=… --channel=… {" ".join(options)}'
+    revision = releases[0].revision if releases else '…'
+    channels = [f'--channel={release.channel}' for release in releases] or ['--channel=…']
+    return ' '.join([f'charmcraft release {charm} --revision={revision}', *channels, *options])

@@ -55,13 +55,13 @@ class Terminal:
         self._print(json.dumps(content) if self._as_json else sentence, sys.stdout)
 
     def error(self, sentence: str, errors: Sequence[Mapping[str, str]]) -> None:
-        """Print why the command failed, and `errors` as JSON if that is asked for.
+        """Print why the command failed, and `errors`, if any, as JSON if that is asked for.
 
         No progress is shown after it.
         """
         self._end()
         self._print(f'{self._program}: {sentence}', sys.stderr)
-        if self._as_json:
+        if self._as_json and errors:
             self._print(json.dumps({'errors': list(errors)}), sys.stdout)
 
     def show(self, progress: Progress) -> None:

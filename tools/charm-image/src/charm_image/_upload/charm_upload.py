@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from charm_image import _concurrently, _errors, _progress
 from charm_image._oci import remote_image
@@ -22,6 +22,30 @@ class Choice:
     resource: str
     kind: str
     value: str
+
+
+def choices(
+    files: Mapping[str, str], images: Mapping[str, str], sources: Mapping[str, str]
+) -> list[Choice]:
+    """Return the choices for resources, from what is chosen by their names."""
+    return [
+        Choice(resource, kind, value)
+        for kind, chosen in (('image', images), ('source', sources), ('file', files))
+        for resource, value in chosen.items()
+    ]
+
+
+def names(
+    charm: charm_resources.Charm, choices: Collection[Choice], only: Collection[str]
+) -> list[str]:
+    """Return the names of the resources that an upload does not leave out."""
+    chosen = {choice.resource for choice in choices}
+    return [
+        name
+        for name, declared in charm.resources.items()
+        if (not only or name in only)
+        and (name in chosen or declared.upstream_source or declared.error)
+    ]
 
 
 def check(

@@ -11,6 +11,30 @@ from charm_image._upload import values
 _WAYS = {'file': ('file', 'PATH'), 'oci-image': ('image', 'DIGEST')}
 
 
+def permitted(store: stores.Store, charm: str, permission: str, action: str) -> stores.Account:
+    """Return the account, whose credentials have the permission for `charm`.
+
+    Raises:
+        NotAllowedError: they do not; `action` is what they do not allow, such as `uploads to`.
+    """
+    account = store.whoami()
+    if not account.permits(permission) or (
+        account.packages is not None and charm not in account.packages
+    ):
+        raise _errors.NotAllowedError(
+            f'The credentials are restricted: they do not allow {action} {charm!r}.', export(charm)
+        )
+    return account
+
+
+def export(charm: str) -> str:
+    """Return how to get credentials that are not too restricted, in the imperative."""
+    return (
+        f'Export new ones with `charmcraft login --export=FILE --charm={charm} '
+        '--permission=package-manage --permission=package-view`.'
+    )
+
+
 def types(store: stores.Store, charm: str, note: Callable[[str], None]) -> dict[str, str] | None:
     """Return the type of each resource of `charm`; None if the credentials do not allow it.
 
@@ -18,15 +42,7 @@ def types(store: stores.Store, charm: str, note: Callable[[str], None]) -> dict[
         NotAllowedError: the credentials do not allow uploads to the charm.
         NotFoundError: the charm does not exist.
     """
-    account = store.whoami()
-    if not account.permits('package-manage-revisions') or (
-        account.packages is not None and charm not in account.packages
-    ):
-        raise _errors.NotAllowedError(
-            f'The credentials are restricted: they do not allow uploads to {charm!r}.',
-            f'Export new ones with `charmcraft login --export=FILE --charm={charm} '
-            '--permission=package-manage --permission=package-view`.',
-        )
+    account = permitted(store, charm, 'package-manage-revisions', 'uploads to')
     try:
         return store.resources(charm)
     except _errors.NotAllowedError as error:

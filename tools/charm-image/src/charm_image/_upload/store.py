@@ -9,11 +9,12 @@ blocks, and takes longer to import than a small upload takes.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
 import urllib.parse
 from collections.abc import Callable, Mapping, Sequence
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from charm_image import _errors
 from charm_image._upload import credentials as credentials_
@@ -34,6 +35,7 @@ class Account:
     username: str
     permissions: frozenset[str] | None
     packages: frozenset[str] | None
+    channels: tuple[str, ...] | None = None
 
     def permits(self, permission: str) -> bool:
         """Return whether the token has a permission, or the one that includes it."""
@@ -51,6 +53,35 @@ class UploadCredentials:
     repository: str
     username: str
     password: str = dataclasses.field(repr=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class Release:
+    """What is in a channel.
+
+    Attributes:
+        channel: the full name of the channel, such as `latest/edge`
+        revision: the revision of the charm
+        resources: the revisions of its resources, by their names; None where it is not known
+        time: when it was released, in ISO 8601; '' if it is not known
+    """
+
+    channel: str
+    revision: int
+    resources: Mapping[str, int | None]
+    time: str = ''
+
+
+@dataclasses.dataclass(frozen=True)
+class Channels:
+    """The channels of a charm by their full names, and what is released to them."""
+
+    names: tuple[str, ...]
+    releases: tuple[Release, ...]
+
+    def of(self, names: Sequence[str]) -> list[Release]:
+        """Return what is released to these channels."""
+        return [release for release in self.releases if release.channel in names]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,15 +132,97 @@ class Store:
                 permissions=frozenset(answer.get('permissions') or ()) or None,
                 # packages may be restricted by ID, without their names
                 packages=None if None in names else frozenset(names) or None,
+                channels=tuple(map(str, answer.get('channels') or ())) or None,
             )
 
     def resources(self, charm: str) -> dict[str, str]:
         """Return the type of each resource that `charm` declares, by name."""
-        answer = self._connection.get(f'/v1/charm/{_quoted(charm)}/resources')
+        # listed for each revision of the charm that declares it: use the last one
+        return {
+            name: type_
+            for _, types in sorted(self.declared(charm).items())
+            for name, type_ in types.items()
+        }
+
+    def declared(self, charm: str) -> dict[int, dict[str, str]]:
+        """Return the types of the resources that each revision of `charm` declares, by name."""
+        answer = self._connection.get(f'{_charm_path(charm)}/resources')
+        types: dict[int, dict[str, str]] = {}
         with self._connection.reading():
-            # listed for each revision of the charm that declares it: use the last one
-            declared = sorted(answer['resources'], key=lambda entry: entry.get('revision') or 0)
-            return {str(entry['name']): str(entry['type']) for entry in declared}
+            for entry in answer['resources']:
+                of_revision = types.setdefault(int(entry.get('revision') or 0), {})
+                of_revision[str(entry['name'])] = str(entry['type'])
+        return types
+
+    def charm_revisions(self, charm: str) -> dict[int, str]:
+        """Return the status of each revision of `charm`, such as approved or rejected."""
+        answer = self._connection.get(f'{_charm_path(charm)}/revisions')
+        with self._connection.reading():
+            return {
+                int(entry['revision']): str(entry.get('status')) for entry in answer['revisions']
+            }
+
+    def channels(self, charm: str) -> Channels:
+        """Return the channels of `charm`, and what is released to them now."""
+        answer = self._connection.get(f'{_charm_path(charm)}/releases')
+        with self._connection.reading():
+            names = tuple(str(channel['name']) for channel in answer['package']['channels'])
+            return Channels(names, tuple(map(_release, answer['channel-map'])))
+
+    def release(
+        self, charm: str, revision: int, channels: Sequence[str], resources: Mapping[str, int]
+    ) -> list[Release]:
+        """Release a revision of `charm` to channels, with these revisions of its resources.
+
+        Charmhub adds the revisions of other resources that were released before. The release is
+        requested again only if the channels are as they were before the request.
+
+        Returns:
+            what is in the channels now.
+        """
+        url = f'{self._connection.api_url}{_charm_path(charm)}/releases'
+        attached = [{'name': name, 'revision': number} for name, number in resources.items()]
+        content = [
+            {'channel': channel, 'revision': revision, 'resources': attached}
+            for channel in channels
+        ]
+        before: list[Release] | None = None
+        with contextlib.suppress(_errors.NotAllowedError):
+            before = self.channels(charm).of(channels)
+        lost: _errors.UnavailableError | None = None
+        for delay in (0, *http_client.DELAYS):
+            if lost:
+                if before is None:
+                    break
+                self._on_retry(f'{lost.message} Checking in {delay:g} s whether it succeeded.')
+                time.sleep(delay)
+                now = self.channels(charm).of(channels)
+                released = {
+                    release.channel: release
+                    for release in now
+                    if release.revision == revision
+                    and resources.items() <= release.resources.items()
+                }
+                if len(released) == len(channels):
+                    return list(released.values())
+                if now != before:
+                    break  # by a different release, which must not be overwritten
+            try:
+                answer = self._connection.content(
+                    self._connection.post(url, content, repeat=False)
+                )
+                with self._connection.reading():
+                    return [
+                        _release({'resources': attached, **entry}) for entry in answer['released']
+                    ]
+            except _errors.UnavailableError as error:
+                lost = error
+        raise _errors.UnavailableError(
+            f'{lost.message if lost else ""} It is not known whether revision {revision} was '
+            'released.',
+            f'Run `charmcraft status {charm}`.',
+            status=lost.status if lost else None,
+        )
 
     def revisions(self, charm: str, resource: str) -> dict[tuple[int, str], int]:
         """Return the revisions of a resource by size in bytes and SHA-256 in hex digits."""
@@ -203,7 +316,7 @@ class Store:
         path = self._status_paths.get(upload_id, '')
         if not path.startswith('/'):
             query = urllib.parse.urlencode({'upload-id': upload_id})
-            path = f'/v1/charm/{_quoted(charm)}/revisions/review?{query}'
+            path = f'{_charm_path(charm)}/revisions/review?{query}'
         try:
             answer = self._connection.get(path)
         except _errors.NotFoundError:
@@ -262,9 +375,27 @@ class Store:
             time.sleep(min(next(delays, 3), left))
 
 
+def _release(entry: Mapping[str, Any]) -> Release:
+    return Release(
+        str(entry['channel']),
+        int(entry['revision']),
+        {
+            str(resource['name']): None
+            if resource.get('revision') is None
+            else int(resource['revision'])
+            for resource in entry.get('resources') or ()
+        },
+        str(entry.get('when') or ''),
+    )
+
+
 def _quoted(name: str) -> str:
     return urllib.parse.quote(name, safe='')
 
 
+def _charm_path(charm: str) -> str:
+    return f'/v1/charm/{_quoted(charm)}'
+
+
 def _resource_path(charm: str, resource: str) -> str:
-    return f'/v1/charm/{_quoted(charm)}/resources/{_quoted(resource)}'
+    return f'{_charm_path(charm)}/resources/{_quoted(resource)}'

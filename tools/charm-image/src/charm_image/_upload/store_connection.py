@@ -82,10 +82,8 @@ class Connection:
                 f"{addresses.host(self.api_url)} sent a response that is not Charmhub's.", _PROXY
             ) from None
 
-    def post(
-        self, url: str, content: Mapping[str, Any], *, repeat: bool = True
-    ) -> http_client.Response:
-        """Send a JSON object; if `repeat`, retry it after server errors."""
+    def post(self, url: str, content: object, *, repeat: bool = True) -> http_client.Response:
+        """Send a JSON document; if `repeat`, retry it after server errors."""
         body = json.dumps(content).encode()
         headers = {'Content-Type': 'application/json'}
         return self.request('POST', url, repeat=repeat, headers=headers, body=lambda: body)

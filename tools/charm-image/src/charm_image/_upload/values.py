@@ -16,6 +16,7 @@ from container_image import reference as references
 #: Charmhub's names of architectures; `all` is for files that are for all of them.
 ARCHITECTURES = ('all', 'amd64', 'arm64', 'armhf', 'i386', 'ppc64el', 'riscv64', 's390x')
 
+_RISKS = ('stable', 'candidate', 'beta', 'edge')
 _ENDINGS = ('.rock', '.oci', '.tar', '.tar.gz', '.tgz', '.tar.zst', '.tar.xz', '.tar.bz2')
 
 
@@ -98,6 +99,24 @@ def parse_architectures(value: str, spell: Spell = as_method) -> list[str]:
                 f'{name!r} is not an architecture of Charmhub: {", ".join(ARCHITECTURES)}'
             )
     return names
+
+
+def parse_channels(value: str, spell: Spell = as_method) -> list[str]:
+    """Return the full names of channels, with commas between them: latest/edge for edge."""
+    return list(dict.fromkeys(map(_parse_channel, value.split(','))))
+
+
+def _parse_channel(name: str) -> str:
+    parts = name.split('/')
+    if parts[0] in _RISKS:
+        parts.insert(0, 'latest')
+    is_valid = len(parts) in (2, 3) and parts[1] in _RISKS
+    if not is_valid or not all(re.fullmatch('[A-Za-z0-9][A-Za-z0-9_.+-]*', p) for p in parts):
+        raise _errors.ArgumentError(
+            f'{name!r} is not a channel: use [TRACK/]RISK[/BRANCH], such as latest/edge; '
+            f'RISK is {", ".join(_RISKS[:-1])} or {_RISKS[-1]}'
+        )
+    return '/'.join(parts)
 
 
 def _parse_pinned(value: str) -> references.Reference | None:
