@@ -14,6 +14,7 @@ import urllib.parse
 
 from container_image import addresses, challenges, http_client, http_problems, messages
 from container_image.registry_errors import (
+    IS_REGISTRY,
     AccessDeniedError,
     BadCredentialsError,
     BlobUnknownError,
@@ -71,7 +72,7 @@ class Connection:
         self._address = _HUB if hub else host
         if not addresses.is_address(self._address):
             raise RejectedError(
-                f'the registry {self._name} is not a valid address: check host and port'
+                f'the registry {self._name} is not a valid address', 'check host and port'
             )
         # On loopback plain HTTP goes first: a server that speaks it may wait for ever for the end
         # of a TLS hello, and the first request never has credentials.
@@ -143,66 +144,84 @@ class Connection:
         kind, url, proxy, detail = problem
         where = self._where(url)
         via = f'{where} (through the proxy {proxy})' if proxy else where
-        problems: typing.Dict[str, typing.Tuple[typing.Type[UnavailableError], str]] = {
-            'resolve': (NotResolvedError, f'cannot resolve {via}: check the name and the network'),
+        problems: typing.Dict[str, typing.Tuple[typing.Type[UnavailableError], str, str]] = {
+            'resolve': (
+                NotResolvedError,
+                f'cannot resolve {via}',
+                'check the name and the network',
+            ),
             'bundle': (
                 CertificateNotTrustedError,
                 f'the bundle of CA certificates for {via} cannot be read',
+                '',
             ),
             'no-bundle': (
                 CertificateNotTrustedError,
-                f'{detail}, which does not exist: it must name a bundle of CA certificates',
+                f'{detail}, which does not exist',
+                'it must name a bundle of CA certificates',
             ),
             'certificate': (
                 CertificateNotTrustedError,
-                f'the certificate of {via} is not trusted ({detail}): it must be valid, and its '
-                f'CA must be public, or in the bundle that REQUESTS_CA_BUNDLE names',
+                f'the certificate of {via} is not trusted ({detail})',
+                'it must be valid, and its CA must be public, or in the bundle that '
+                'REQUESTS_CA_BUNDLE names',
             ),
-            'proxy': (NotReachableError, f'{via} cannot be reached: check the proxy'),
+            'proxy': (NotReachableError, f'{via} cannot be reached', 'check the proxy'),
             'proxy-login': (
                 NotReachableError,
-                f'{via} cannot be reached, because the proxy requires valid credentials: check '
-                f'its URL',
+                f'{via} cannot be reached, because the proxy requires valid credentials',
+                'check its URL',
             ),
-            'tls': (NotReachableError, f'TLS with {via} failed: check the port'),
+            'tls': (NotReachableError, f'TLS with {via} failed', 'check the port'),
             'refused': (
                 NotReachableError,
-                f'{via} refused the connection: check host and port',
+                f'{via} refused the connection',
+                'check host and port',
             ),
             'timeout': (
                 NotReachableError,
-                f'{via} did not respond in time: check host and firewall',
+                f'{via} did not respond in time',
+                'check host and firewall',
             ),
             'broken': (
                 NotReachableError,
-                f'the connection to {via} broke: check the {"proxy and the " if proxy else ""}'
-                f'network',
+                f'the connection to {via} broke',
+                f'check the {"proxy and the " if proxy else ""}network',
             ),
             'limit': (
                 NotReachableError,
                 f'{where} was not asked: the limit of {detail} s was reached',
+                '',
             ),
-            'late': (NotReachableError, f'{where} did not finish its response within {detail} s'),
+            'late': (
+                NotReachableError,
+                f'{where} did not finish its response within {detail} s',
+                '',
+            ),
             'unfinished': (
                 NotReachableError,
                 f'{where} closed the connection before the end of its response',
+                '',
             ),
             'compressed': (
                 ProtocolError,
-                f'{where} sent a compressed response, which was not requested: check for a proxy',
+                f'{where} sent a compressed response, which was not requested',
+                'check for a proxy',
             ),
-            'large': (ProtocolError, f'{where} sent a response over the limit of {detail} bytes'),
+            'large': (
+                ProtocolError,
+                f'{where} sent a response over the limit of {detail} bytes',
+                '',
+            ),
             'redirect': (
                 ProtocolError,
-                f'{where} sent an invalid redirect for {detail}: check that it is a registry',
+                f'{where} sent an invalid redirect for {detail}',
+                IS_REGISTRY,
             ),
-            'redirects': (
-                ProtocolError,
-                f'{where} redirected too many times: check that it is a registry',
-            ),
+            'redirects': (ProtocolError, f'{where} redirected too many times', IS_REGISTRY),
         }
-        error, text = problems[kind]
-        return error(text)
+        error, message, resolution = problems[kind]
+        return error(message, resolution)
 
     def _where(self, url: str) -> str:
         """Return what messages call the server at `url`: the registry, or one that it named."""
@@ -217,7 +236,8 @@ class Connection:
         if status in (408, 429) or (status >= 500 and status != 501):
             trouble = 'is rate-limiting requests' if status == 429 else 'is unavailable'
             error = OverloadedError(
-                f'{self._where(response.url)} {trouble} (HTTP {status})', response.retry_after
+                f'{self._where(response.url)} {trouble} (HTTP {status})',
+                retry_after=response.retry_after,
             )
             error.status = status
             raise error
@@ -244,36 +264,37 @@ class Connection:
                 f'a blob that it references is missing'
             )
         if response.status == 404:
-            return NotFoundError(f'{image} is not in the registry: check its name and tag')
+            return NotFoundError(f'{image} is not in the registry', 'check its name and tag')
         if response.status in (401, 403):
             return self._access_denied(image, response)
         if 400 <= response.status < 500:
             listed = ''.join(f', {code}' for code in codes(response))
             return RejectedError(f'{self._name} rejected {image} (HTTP {response.status}{listed})')
         return ProtocolError(
-            f'{where} returned an unexpected response (HTTP {response.status}) for {image}: check '
-            f'that it is a registry'
+            f'{where} returned an unexpected response (HTTP {response.status}) for {image}',
+            IS_REGISTRY,
         )
 
     def _bad_credentials(self, image: str) -> BadCredentialsError:
         return BadCredentialsError(
-            f'the registry rejected the username or password for {image}: check both'
+            f'the registry rejected the username or password for {image}', 'check both'
         )
 
     def _access_denied(self, image: str, response: http_client.Response) -> AccessDeniedError:
         # A firewall says 403 as well, and a registry that does not like the client or its country.
         if response.status == 403 and not {'DENIED', 'UNAUTHORIZED'}.intersection(codes(response)):
             return AccessDeniedError(
-                f'{addresses.host(response.url)} denied access to {image} (HTTP 403): check the '
-                f'name, the permissions and any firewall'
+                f'{addresses.host(response.url)} denied access to {image} (HTTP 403)',
+                'check the name, the permissions and any firewall',
             )
         if self._basic or self._identity_token:
             return AccessDeniedError(
-                f'{image} does not exist or this account has no access: check the name and '
-                f'permissions'
+                f'{image} does not exist or this account has no access',
+                'check the name and permissions',
             )
         return AccessDeniedError(
-            f'{image} does not exist or needs credentials: check the name, or {self._login_advice}'
+            f'{image} does not exist or needs credentials',
+            f'check the name, or {self._login_advice}',
         )
 
     def request(
@@ -325,7 +346,8 @@ class Connection:
             elif bearer is None and 'basic' not in required:
                 raise ProtocolError(
                     f'{self._name} requires an authentication scheme other than Basic or Bearer '
-                    f'for {image}: check that it is a registry'
+                    f'for {image}',
+                    IS_REGISTRY,
                 )
             elif bearer is not None or not self._basic:
                 raise self._access_denied(image, response)
@@ -405,8 +427,8 @@ class Connection:
         # requests would repeat a value with a line break in its exception.
         if not isinstance(value, str) or not re.match(r'[\x21-\x7e]+\Z', value):
             raise ProtocolError(
-                f'{addresses.host(url)} returned no token for {image} (HTTP {response.status}): '
-                f'check that {self._name} is a registry'
+                f'{addresses.host(url)} returned no token for {image} (HTTP {response.status})',
+                f'check that {self._name} is a registry',
             )
         lifetime = document.get('expires_in')
         if not isinstance(lifetime, (int, float)) or lifetime <= 0:

@@ -59,7 +59,7 @@ class Download:
             self.close()
             if f'{self._algorithm}:{self._hash.hexdigest()}' != self._digest:
                 raise ProtocolError(
-                    f'the registry returned content that does not match {self._image}: {CHECK}'
+                    f'the registry returned content that does not match {self._image}', CHECK
                 )
         return block
 

@@ -3,7 +3,12 @@
 import typing
 
 from container_image import _connection, addresses, http_client
-from container_image.registry_errors import NotReachableError, ProtocolError, RegistryError
+from container_image.registry_errors import (
+    IS_REGISTRY,
+    NotReachableError,
+    ProtocolError,
+    RegistryError,
+)
 
 _BLOCK_BYTES = 1 << 20
 
@@ -63,8 +68,8 @@ class Upload:
         location = response.headers.get('Location')
         if not location:
             raise ProtocolError(
-                f'{addresses.host(response.url)} returned no upload location for {self._image}: '
-                f'check that it is a registry'
+                f'{addresses.host(response.url)} returned no upload location for {self._image}',
+                IS_REGISTRY,
             )
         return addresses.resolve(response.url, location)
 

@@ -44,12 +44,11 @@ def check_url(url: str, source: str) -> str:
         valid = False
     if not valid:
         raise errors.ProtocolError(
-            f'{host(source)} returned an invalid address: check that it is a registry'
+            f'{host(source)} returned an invalid address', errors.IS_REGISTRY
         )
     if parts.scheme == 'http' and not (is_loopback(url) and is_loopback(source)):
         raise errors.ProtocolError(
-            f'{host(source)} returned an address without HTTPS, {host(url)}: check that it is a '
-            f'registry'
+            f'{host(source)} returned an address without HTTPS, {host(url)}', errors.IS_REGISTRY
         )
     return url
 

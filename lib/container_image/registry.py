@@ -34,6 +34,7 @@ from container_image import reference as references
 from container_image._download import Download
 from container_image.registry_errors import (
     CHECK,
+    IS_REGISTRY,
     AccessDeniedError,
     BadCredentialsError,
     BlobUnknownError,
@@ -151,7 +152,7 @@ def look_up(
         lookup = Lookup(*image)
         domain = messages.printable(lookup.reference.domain)
         results[name] = NotReachableError(
-            f'the registry {domain} did not respond within {limit:.0f} s: check the network'
+            f'the registry {domain} did not respond within {limit:.0f} s', 'check the network'
         )
         threading.Thread(target=look_up_one, args=(name, lookup), daemon=True).start()
     for _ in images:
@@ -276,7 +277,7 @@ class Client:
             self._registry.raise_for_status(response, image, 200)
             if _digest_of(response.content, digest) != digest:
                 raise ProtocolError(
-                    f'{self._name} returned content that does not match {image}: {CHECK}'
+                    f'{self._name} returned content that does not match {image}', CHECK
                 )
             return response.content
 
@@ -348,11 +349,11 @@ class Client:
         self._registry.raise_for_status(response, image, 200)
         algorithm = digest.partition(':')[0]
         if not references.is_digest(digest):
-            raise ProtocolError(f'{self._name} returned an invalid digest for {image}: {CHECK}')
+            raise ProtocolError(f'{self._name} returned an invalid digest for {image}', CHECK)
         if ':' in tag_or_digest and tag_or_digest != digest:
             if tag_or_digest.startswith(algorithm + ':'):
                 raise ProtocolError(
-                    f'{self._name} returned a different digest for {image}, {digest}: {CHECK}'
+                    f'{self._name} returned a different digest for {image}, {digest}', CHECK
                 )
             return self._get_manifest(repository, tag_or_digest).digest
         return digest
@@ -373,20 +374,19 @@ class Client:
         requested = tag_or_digest if ':' in tag_or_digest else ''
         if media_type.startswith('application/vnd.docker.distribution.manifest.v1+'):
             raise RejectedError(
-                f'{image} has a manifest of schema 1, which is no longer supported: push it again '
-                f'with a current tool'
+                f'{image} has a manifest of schema 1, which is no longer supported',
+                'push it again with a current tool',
             )
         if media_type not in MEDIA_TYPES:
             kind = 'a web page' if media_type == 'text/html' else 'unexpected content'
             raise ProtocolError(
-                f'{self._name} returned {kind} instead of a manifest for {image}: check that it '
-                f'is a registry'
+                f'{self._name} returned {kind} instead of a manifest for {image}', IS_REGISTRY
             )
         for digest in filter(None, (stated, requested)):
             if references.is_digest(digest) and _digest_of(response.content, digest) != digest:
                 raise ProtocolError(
-                    f'{self._name} returned a manifest that does not match the digest of {image}: '
-                    f'{CHECK}'
+                    f'{self._name} returned a manifest that does not match the digest of {image}',
+                    CHECK,
                 )
         digest = (
             requested

@@ -6,20 +6,27 @@ it nor anything that the error refers to contains credentials, tokens or signed 
 
 import typing
 
-CHECK = 'check that it is a registry, and check for a proxy that changes responses'
+IS_REGISTRY = 'check that it is a registry'
+CHECK = f'{IS_REGISTRY}, and check for a proxy that changes responses'
 
 
 class RegistryError(Exception):
     """A registry did not do what it was asked.
 
-    `status` is the HTTP status of its response, None without one; `codes` are the error codes in
-    it; `registry` is its host, and `reference` the image, '' where they are not known.
+    `message` says what is wrong, and `resolution` what to do, '' where nobody can say. `status` is
+    the HTTP status of its response, None without one; `codes` are the error codes in it;
+    `registry` is its host, and `reference` the image, '' where they are not known.
     """
 
     status: typing.Optional[int] = None
     codes: typing.Tuple[str, ...] = ()
     registry = ''
     reference = ''
+
+    def __init__(self, message: str, resolution: str = '') -> None:
+        super().__init__(f'{message}: {resolution}' if resolution else message)
+        self.message = message
+        self.resolution = resolution
 
 
 class RejectedError(RegistryError):
@@ -48,8 +55,10 @@ class UnavailableError(RegistryError):
     `retry_after` is the number of seconds after which the registry asks to be retried, or None.
     """
 
-    def __init__(self, message: str, retry_after: typing.Optional[float] = None) -> None:
-        super().__init__(message)
+    def __init__(
+        self, message: str, resolution: str = '', retry_after: typing.Optional[float] = None
+    ) -> None:
+        super().__init__(message, resolution)
         self.retry_after = retry_after
 
 

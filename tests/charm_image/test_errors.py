@@ -6,13 +6,13 @@ import re
 import pytest
 
 import charm_image
-from charm_image import _errors
+from charm_image import _errors, resources
 from container_image import registry_errors
 
 ERRORS = {
     name: error
     for name, error in vars(_errors).items()
-    if isinstance(error, type) and error.__module__ == _errors.__name__
+    if isinstance(error, type) and issubclass(error, Exception)
 }
 
 
@@ -44,8 +44,9 @@ def test_each_kind_has_a_code_of_its_own():
 
 def test_what_container_image_raises_is_raised_as_an_error_of_this_package():
     with pytest.raises(charm_image.RegistryError) as caught, _errors.translated():
-        raise registry_errors.OverloadedError('hub.example is unavailable', 7)
-    assert str(caught.value) == caught.value.message == 'hub.example is unavailable'
+        raise registry_errors.OverloadedError('hub.example is busy', 'wait', retry_after=7)
+    assert str(caught.value) == 'hub.example is busy: wait'
+    assert (caught.value.message, caught.value.resolution) == ('hub.example is busy', 'wait')
     assert (caught.value.code, caught.value.retry_after) == ('overloaded', 7)
     assert caught.value.__cause__ is None
 
@@ -62,6 +63,22 @@ def test_what_container_image_raises_is_raised_as_an_error_of_this_package():
 )
 def test_the_code_of_an_error_of_a_registry_outlives_the_name_of_its_class(error, code):
     assert _errors.RegistryError.of(getattr(registry_errors, error)('no')).code == code
+
+
+@pytest.mark.parametrize(
+    ('message', 'resolution', 'text'),
+    [('no', '', 'no'), ('no', 'do it', 'no: do it'), ('No.', 'Do it.', 'No. Do it.')],
+)
+def test_the_text_of_an_error_is_its_message_and_its_resolution(message, resolution, text):
+    assert str(charm_image.Error(message, resolution)) == text
+
+
+def test_the_message_of_a_resource_has_no_advice_which_is_the_resolution():
+    with pytest.raises(charm_image.ResourceError) as caught:
+        resources.File(name='/a', mode=644)
+    assert caught.value.message == f'{caught.value.line}: File[/a]: mode 644 is 0o1204 in octal'
+    assert caught.value.resolution == "write 0o644 or '644'"
+    assert str(caught.value) == f'{caught.value.message}: {caught.value.resolution}'
 
 
 def test_an_error_of_the_store_has_the_code_of_the_store_if_it_gave_one():

@@ -37,8 +37,12 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, TypedDict
 
 from container_image import registry_errors
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 # the kinds of errors of a registry, where they are not called as their classes are
 _REGISTRY_CODES = {
@@ -48,12 +52,23 @@ _REGISTRY_CODES = {
 }
 
 
+class Fields(TypedDict, total=False):
+    """What an error can be asked for; see `Error`."""
+
+    status: int | None
+    codes: Iterable[str]
+    registry: str
+    reference: str
+    resource: str
+    line: str
+
+
 class Error(Exception):
-    """The root of all errors of this package.
+    """The root of all errors of this package; its `str()` is the message and the resolution.
 
     Attributes:
         message: what is wrong
-        resolution: what to do about it, '' if the message says so
+        resolution: what to do about it, '' if nobody can say, or the message does
         code: the kind of error in a word, as in the JSON output of the commands
         status: the HTTP status of a response, or the exit status of a command; None without one
         codes: the codes of the errors in a response of Charmhub or a registry
@@ -65,27 +80,22 @@ class Error(Exception):
 
     code: str = 'error'
 
-    def __init__(
-        self,
-        message: str,
-        resolution: str = '',
-        *,
-        status: int | None = None,
-        codes: Iterable[str] = (),
-        registry: str = '',
-        reference: str = '',
-        resource: str = '',
-        line: str = '',
-    ) -> None:
-        super().__init__(f'{message} {resolution}'.strip())
+    def __init__(self, message: str, resolution: str = '', **fields: Unpack[Fields]) -> None:
+        super().__init__(message, resolution)
         self.message = message
         self.resolution = resolution
-        self.status = status
-        self.codes: tuple[str, ...] = tuple(filter(None, codes))
-        self.registry = registry
-        self.reference = reference
-        self.resource = resource
-        self.line = line
+        self.status: int | None = fields.get('status')
+        self.codes: tuple[str, ...] = tuple(filter(None, fields.get('codes', ())))
+        self.registry: str = fields.get('registry', '')
+        self.reference: str = fields.get('reference', '')
+        self.resource: str = fields.get('resource', '')
+        self.line: str = fields.get('line', '')
+
+    def __str__(self) -> str:
+        if not self.resolution:
+            return self.message
+        colon = '' if self.message.endswith('.') else ':'
+        return f'{self.message}{colon} {self.resolution}'
 
 
 class BuildError(Error):
@@ -99,8 +109,8 @@ class ResourceError(BuildError, ValueError):
 
     code: str = 'resource-error'
 
-    def __init__(self, reason: str, line: str = '', *, resource: str = '') -> None:
-        super().__init__(f'{line}: {reason}' if line else reason, resource=resource, line=line)
+    def __init__(self, reason: str, resolution: str = '', *, line: str = '') -> None:
+        super().__init__(f'{line}: {reason}' if line else reason, resolution, line=line)
 
 
 class StepError(BuildError):
@@ -147,8 +157,8 @@ class AmbiguousImageError(ImageError):
 
     code: str = 'ambiguous-error'
 
-    def __init__(self, message: str, candidates: Iterable[str]) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, resolution: str, candidates: Iterable[str]) -> None:
+        super().__init__(message, resolution)
         self.candidates: tuple[str, ...] = tuple(candidates)
 
 
@@ -184,37 +194,24 @@ class RegistryError(Error):
 
     code: str = 'registry-error'
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        code: str = '',
-        status: int | None = None,
-        codes: Iterable[str] = (),
-        registry: str = '',
-        reference: str = '',
-        retry_after: float | None = None,
-    ) -> None:
-        super().__init__(
-            message, status=status, codes=codes, registry=registry, reference=reference
-        )
-        self.code = code or self.code
-        self.retry_after = retry_after
+    retry_after: float | None = None
 
     @classmethod
     def of(cls, error: registry_errors.RegistryError) -> RegistryError:
         """Return the error of this package for one of container_image."""
         kind = type(error)
         name = kind.__name__.removesuffix('Error')
-        return cls(
-            str(error),
-            code=_REGISTRY_CODES.get(kind) or re.sub(r'\B[A-Z]', r'-\g<0>', name).lower(),
+        made = cls(
+            error.message,
+            error.resolution,
             status=error.status,
             codes=error.codes,
             registry=error.registry,
             reference=error.reference,
-            retry_after=getattr(error, 'retry_after', None),
         )
+        made.code = _REGISTRY_CODES.get(kind) or re.sub(r'\B[A-Z]', r'-\g<0>', name).lower()
+        made.retry_after = getattr(error, 'retry_after', None)
+        return made
 
 
 class UploadError(Error):
@@ -250,16 +247,8 @@ class StoreError(UploadError):
 
     code: str = 'store-error'
 
-    def __init__(
-        self,
-        message: str,
-        resolution: str = '',
-        *,
-        status: int | None = None,
-        codes: Iterable[str] = (),
-        resource: str = '',
-    ) -> None:
-        super().__init__(message, resolution, status=status, codes=codes, resource=resource)
+    def __init__(self, message: str, resolution: str = '', **fields: Unpack[Fields]) -> None:
+        super().__init__(message, resolution, **fields)
         self.code = self.codes[0] if self.codes else self.code
 
 
@@ -314,13 +303,12 @@ class UnavailableError(StoreError):
     def __init__(
         self,
         message: str,
-        resolution: str,
+        resolution: str = '',
         *,
-        status: int | None = None,
-        codes: Iterable[str] = (),
         retry_after: float | None = None,
+        **fields: Unpack[Fields],
     ) -> None:
-        super().__init__(message, resolution, status=status, codes=codes)
+        super().__init__(message, resolution, **fields)
         self.retry_after = retry_after
 
 

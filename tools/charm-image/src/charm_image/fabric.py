@@ -224,7 +224,8 @@ def _filled(function: _Function[Any], values: Mapping[str, Any]) -> bundle.Resou
     except _errors.ResourceError as error:
         if error.line:
             raise
-        raise _errors.ResourceError(str(error), _where(function)) from error
+        line = _where(function)
+        raise _errors.ResourceError(error.message, error.resolution, line=line) from error
     return contents
 
 

@@ -151,8 +151,8 @@ class ApiBuilder:
         copies = any(each.startswith('COPY ') for each in instructions)
         if wanted and copies and platforms.parse(wanted) != emulation.engines_own(self._client):
             raise _errors.BuildError(
-                f'{_UNREADING}, and its classic builder cannot copy files for {wanted}: upgrade '
-                f'Docker, or use a different engine with --engine {wanted}=CONTEXT_OR_URL'
+                f'{_UNREADING}, and its classic builder cannot copy files for {wanted}',
+                f'upgrade Docker, or use a different engine with --engine {wanted}=CONTEXT_OR_URL',
             )
 
     def _events(

@@ -46,9 +46,9 @@ def check_client(value: Any) -> docker.APIClient:
 
     if isinstance(value, docker.APIClient):
         return value
-    advice = ': pass its .api' if isinstance(value, docker.DockerClient) else ''
     raise _errors.ResourceError(
-        f'client must be a docker.APIClient, not {type(value).__name__}{advice}'
+        f'client must be a docker.APIClient, not {type(value).__name__}',
+        'pass its .api' if isinstance(value, docker.DockerClient) else '',
     )
 
 
@@ -128,7 +128,7 @@ def variables(value: Any) -> dict[str, str]:
     for name in value:
         if not _VARIABLE.fullmatch(text('env', name)):
             raise _errors.ResourceError(
-                f'env: {name!r:.80} is not a valid variable name: use letters, digits, _ . and -'
+                f'env: {name!r:.80} is not a valid variable name', 'use letters, digits, _ . and -'
             )
     return {name: text(f'env {name}', each) for name, each in value.items()}
 
@@ -147,7 +147,7 @@ def read_labels(value: Any, maintainer: Any) -> dict[str, str]:
     if maintainer is not None:
         if _AUTHORS in labels:
             raise _errors.ResourceError(
-                f'maintainer sets the label {_AUTHORS}: give only one of them'
+                f'maintainer sets the label {_AUTHORS}', 'give only one of them'
             )
         labels = {_AUTHORS: text('maintainer', maintainer), **labels}
     return labels
@@ -248,7 +248,7 @@ def _known(platform: platforms.Platform) -> platforms.Platform:
         names = [f'linux/{each}' for each in _ARCHITECTURES]
         close = difflib.get_close_matches(str(platform), names, 1)
         hint = f'did you mean {close[0]}?' if close else f'use one of {", ".join(names)}'
-        raise _errors.ResourceError(f'platform {platform} does not exist for images: {hint}')
+        raise _errors.ResourceError(f'platform {platform} does not exist for images', hint)
     if platform.variant and platform.variant not in variants:
         raise _errors.ResourceError(
             f'platform {platform} does not exist for images: {platform.architecture} '
@@ -271,7 +271,8 @@ def parse_engines(value: Any, wanted: list[platforms.Platform]) -> dict[platform
         if platform not in wanted:
             known = ', '.join(map(str, wanted)) or 'none'
             raise _errors.ResourceError(
-                f'engines: {platform} is not a platform to build for ({known}): add it to platform'
+                f'engines: {platform} is not a platform to build for ({known})',
+                'add it to platform',
             )
         if not text(f'engines {name}', engine).strip() or not engine.isprintable():
             raise _errors.ResourceError(
@@ -291,5 +292,5 @@ def make_bundles(
         return dict.fromkeys(wanted, same) if wanted else {None: same}
     made: Callable[[str], Any] = value
     if not wanted:
-        raise _errors.ResourceError('bundle is a function, which needs a platform: set platform')
+        raise _errors.ResourceError('bundle is a function, which needs a platform', 'set platform')
     return {platform: check_bundle(made(str(platform))) for platform in wanted}

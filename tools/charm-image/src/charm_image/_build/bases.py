@@ -228,7 +228,7 @@ def user_of(name: str, config: Mapping[str, Any]) -> str:
     user = str(config.get('User') or '')
     if not user.isprintable():
         raise _errors.BuildError(
-            f'{name} runs as user {user!r:.80}, whose name contains an unprintable character: '
-            'use a different base image'
+            f'{name} runs as user {user!r:.80}, whose name contains an unprintable character',
+            'use a different base image',
         )
     return '' if user.partition(':')[0] in ('', '0', 'root') else user

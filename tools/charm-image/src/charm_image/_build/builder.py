@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 _Settings = dockerfile.Settings
 _MOST_DIFFERENCES = 50
+_SET_OUTPUT = 'set output=PATH (--output=PATH)'
 
 
 class DockerBuilder:
@@ -133,11 +134,10 @@ class DockerBuilder:
         self._check_reproducible = arguments.flag('check_reproducible', check_reproducible)
         if len(self._platforms) > 1 and self.output is None and not dry_run:
             raise _errors.ResourceError(
-                'an image for several platforms must be written to a file: '
-                'set output=PATH (--output=PATH)'
+                'an image for several platforms must be written to a file', _SET_OUTPUT
             )
         if len(self._platforms) > 1 and check_reproducible:
-            raise _errors.ResourceError('check_reproducible needs a single platform: set platform')
+            raise _errors.ResourceError('check_reproducible needs a single platform', 'set platform')
         self._bundles = arguments.make_bundles(bundle, self._platforms)
 
     @property
@@ -191,7 +191,7 @@ class DockerBuilder:
             else:
                 yield from self._build_one()
         except _errors.ImageError as error:
-            raise _errors.BuildError(str(error)) from None
+            raise _errors.BuildError(error.message, error.resolution) from None
 
     def _build_one(self) -> Iterator[Progress]:
         epoch = timestamps.epoch()
@@ -199,9 +199,7 @@ class DockerBuilder:
         with contextlib.ExitStack() as stack:
             build = self._open(target, stack)
             if isinstance(build, buildx.BuildxBuild) and self.output is None:
-                raise _errors.BuildError(
-                    'a buildx builder does not store images: set output=PATH (--output=PATH)'
-                )
+                raise _errors.BuildError('a buildx builder does not store images', _SET_OUTPUT)
             yield from build.prepare()
             yield from build.build()
             self.image_id = build.image_id
@@ -290,7 +288,7 @@ class DockerBuilder:
         settings = dataclasses.replace(self._settings, base_user=self.base_user)
         first, *others = self._targets(settings)
         if any(_context(each) != _context(first) for each in others):
-            raise _errors.BuildError('the Dockerfile differs by platform: set one platform')
+            raise _errors.BuildError('the Dockerfile differs by platform', 'set one platform')
         return first
 
     def _planned(self) -> Iterator[Progress]:

@@ -95,12 +95,12 @@ class BuildxBuild:
             _errors.BuildError: buildx is not installed, or the base does not exist
         """
         if not self.installed():
-            raise _errors.BuildError(f'{self._builder} is a buildx builder: {INSTALL}')
+            raise _errors.BuildError(f'{self._builder} is a buildx builder', INSTALL)
         name = self.target.settings.from_image
         if name.startswith('sha256:'):
             raise _errors.BuildError(
-                f'the builder {self._builder} does not store images: use a reference for '
-                'from_image, not an ID'
+                f'the builder {self._builder} does not store images',
+                'use a reference for from_image, not an ID',
             )
         if name != 'scratch':
             yield _progress.Progress('pull', f'{name}: reading its configuration from the registry')

@@ -43,19 +43,19 @@ class ResourceBundle:
     def _add(self, resource: resources.Resource, where: str) -> resources.Resource:
         if not isinstance(resource, resources.Resource):
             kind = getattr(resource, '__name__', type(resource).__name__)
-            raise _errors.ResourceError(f'a bundle can contain only resources, not {kind}', where)
+            raise _errors.ResourceError(f'a bundle can contain only resources, not {kind}', line=where)
         there = self._by_id.get(resource.typed_id)
         if there is not None:
             raise _errors.ResourceError(
-                f'{resource} is already in the bundle ({there.location}): to keep both, give one '
-                'its own id',
-                resource.location,
+                f'{resource} is already in the bundle ({there.location})',
+                'to keep both, give one its own id',
+                line=resource.location,
             )
         for watched in resource.watches:
             if not self.named(watched):
                 raise _errors.ResourceError(
                     f'{resource} watches {watched!r}, which is not the id of an earlier resource',
-                    resource.location,
+                    line=resource.location,
                 )
         self._resources.append(resource)
         self._by_id[resource.typed_id] = resource
@@ -73,8 +73,8 @@ class ResourceBundle:
             source = iter(iterator)
         except TypeError:
             raise _errors.ResourceError(
-                f'a bundle needs a generator or a list of resources, not '
-                f'{type(iterator).__name__}: does the function yield them?'
+                f'a bundle needs a generator or a list of resources, not {type(iterator).__name__}',
+                'does the function yield them?',
             ) from None
         throw = getattr(source, 'throw', None)
         error: Exception | None = None

@@ -34,8 +34,8 @@ def check(client: docker.APIClient, image: str, platform: platforms.Platform, en
         return
     if engine_name:
         raise _errors.BuildError(
-            f'the engine {engine_name} is for {native} and cannot run {platform}: '
-            'install qemu-user-static there (apt install qemu-user-static)'
+            f'the engine {engine_name} is for {native} and cannot run {platform}',
+            'install qemu-user-static there (apt install qemu-user-static)',
         )
     raise _errors.BuildError(
         f'building for {platform} needs qemu-user-static (apt install qemu-user-static), or a '

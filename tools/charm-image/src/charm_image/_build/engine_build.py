@@ -123,14 +123,14 @@ class EngineBuild:
             components = self._client.version().get('Components') or []
         if any(each.get('Name') == 'Podman Engine' for each in components):
             raise _errors.BuildError(
-                f'podman cannot mount secrets ({names}) in a build through its API: use Docker '
-                'with buildx'
+                f'podman cannot mount secrets ({names}) in a build through its API',
+                'use Docker with buildx',
             )
         builder = buildx.builder_of_engine(self._environ)
         with buildx.BuildxBuild(target, builder, self._environ) as build:
             if not build.installed():
                 raise _errors.BuildError(
-                    f'only buildx can mount secrets ({names}) in a build: {buildx.INSTALL}'
+                    f'only buildx can mount secrets ({names}) in a build', buildx.INSTALL
                 )
             self._with_buildx = build
             yield from build.build()

@@ -30,14 +30,14 @@ def connect(name: str = '', environ: Mapping[str, str] = os.environ) -> engine.E
         return engine.connect(engine.environment(name, environ))
     except _errors.ContextNotFoundError as error:
         if not name:
-            raise _errors.BuildError(str(error)) from None
+            raise _errors.BuildError(error.message, error.resolution) from None
         raise _errors.BuildError(
-            f'no docker context or buildx builder is named {name!r}: check with '
-            '`docker context ls` and `docker buildx ls`. If buildx is missing, '
-            f'{buildx.INSTALL}, then create the builder with `docker buildx create`'
+            f'no docker context or buildx builder is named {name!r}',
+            'check with `docker context ls` and `docker buildx ls`. If buildx is missing, '
+            f'{buildx.INSTALL}, then create the builder with `docker buildx create`',
         ) from None
     except _errors.ImageError as error:
-        raise _errors.BuildError(str(error)) from None
+        raise _errors.BuildError(error.message, error.resolution) from None
 
 
 @contextlib.contextmanager

@@ -130,7 +130,7 @@ def _of(
         for progress in steps():
             yield dataclasses.replace(progress, platform=str(platform))
     except (_errors.BuildError, _errors.ImageError) as error:
-        error.args = (f'{platform}: {error}', *error.args[1:])
+        error.message = f'{platform}: {error.message}'
         raise
 
 

@@ -225,8 +225,9 @@ class Plan:
             first = group.parts[0].resource
             raise _errors.ResourceError(
                 f'{_progress.shorten(repr(first))} needs a script of {size} bytes, above the limit of '
-                f'{_LONGEST_SCRIPT}: put large content into a File',
-                first.location,
+                f'{_LONGEST_SCRIPT}',
+                'put large content into a File',
+                line=first.location,
             )
         if staged:
             self.files[directory] = (None, 0o700)
@@ -248,7 +249,7 @@ class Plan:
             if self.secrets.setdefault(name, path) != path:
                 raise _errors.ResourceError(
                     f'{_progress.shorten(repr(execute))}: the secret {name} is also a different file',
-                    execute.location,
+                    line=execute.location,
                 )
 
     def _script(self, group: _Group, stage: Callable[[_scripts.Staged], str]) -> list[str]:

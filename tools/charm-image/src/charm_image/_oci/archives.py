@@ -73,7 +73,9 @@ def open(path: str | os.PathLike[str], tag: str = '') -> Archive:
     if not place.exists():
         raise _errors.ImageNotFoundError(f'{name} does not exist')
     if not (place.is_file() or place.is_dir()):  # a pipe cannot be read twice
-        raise _errors.InvalidImageError(f'{name} is not a regular file: copy its content into one')
+        raise _errors.InvalidImageError(
+            f'{name} is not a regular file', 'copy its content into one'
+        )
     read, size = documents.Documents(), 0
     try:
         for file in _files(place):
@@ -81,7 +83,8 @@ def open(path: str | os.PathLike[str], tag: str = '') -> Archive:
             read.add_file(file)
         contents = read.contents(tag)
     except _errors.InvalidImageError as error:
-        raise _errors.InvalidImageError(f'{name} cannot be used: {error}') from None
+        message = f'{name} cannot be used: {error.message}'
+        raise _errors.InvalidImageError(message, error.resolution) from None
     return Archive(place, size, contents)
 
 

@@ -184,10 +184,8 @@ def _check_platforms(
     if len(set(platforms)) != len(platforms):
         shown = _shown(named)
         raise _errors.InvalidImageError(
-            'the archive contains several images for the same platform: '
-            + (
-                f'choose one by its tag, as in PATH:TAG, of {shown}'
-                if ', ' in shown
-                else f'save only one of {", ".join(config.digest for config in configs)}'
-            )
+            'the archive contains several images for the same platform',
+            f'choose one by its tag, as in PATH:TAG, of {shown}'
+            if ', ' in shown
+            else f'save only one of {", ".join(config.digest for config in configs)}',
         )

@@ -97,7 +97,8 @@ class Engine:
             )
         if len(candidates) > 1:
             raise _errors.AmbiguousImageError(
-                f'{full or digest} matches several images: give more digits. Candidates: '
+                f'{full or digest} matches several images',
+                'give more digits. Candidates: '
                 + ', '.join(_called(summary) for summary in candidates.values()),
                 candidates,
             )
@@ -238,8 +239,8 @@ def _context(config: pathlib.Path, name: str) -> tuple[str, docker.tls.TLSConfig
         host, skip = str(endpoint['Host']), bool(endpoint.get('SkipTLSVerify'))
     except (KeyError, TypeError):
         raise _errors.ContextNotFoundError(
-            f'no docker context {name!r} in {config}: choose one of `docker context ls` '
-            'with DOCKER_CONTEXT or `docker context use`'
+            f'no docker context {name!r} in {config}',
+            'choose one of `docker context ls` with DOCKER_CONTEXT or `docker context use`',
         ) from None
     tls = config / 'contexts/tls' / key / 'docker'
     ca, certificate, private = (tls / f'{part}.pem' for part in ('ca', 'cert', 'key'))
@@ -290,7 +291,7 @@ def _refuse(host: str, error: Exception) -> NoReturn:
         advice = found
     else:
         advice = 'check that the engine is running, and check DOCKER_HOST or the docker context'
-    raise _errors.EngineError(f'no engine responds at {host} ({reason}): {advice}') from None
+    raise _errors.EngineError(f'no engine responds at {host} ({reason})', advice) from None
 
 
 def _podman_sockets() -> list[str]:

@@ -71,8 +71,8 @@ class LocalImage:
 
     def files(self) -> Generator[images.File]:
         """Export the image and yield its files as they arrive. Raises ImageError."""
-        # an export without a blob ends like this
-        hint = f". If a part of the image's content is missing in the engine, {self.hint}"
+        # an export without a blob ends early
+        hint = f"If a part of the image's content is missing in the engine, {self.hint}"
         # read in a thread, so that no processor waits for another
         with contextlib.closing(_concurrently.with_ticks(_blocks(self._export()))) as blocks:
             chunks = (chunk for block in blocks if block for chunk in block)
@@ -129,8 +129,8 @@ class LocalImage:
             ) from None
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise _errors.EngineError(
-                f'the engine stopped during the export of the image ({explain(error)}): '
-                'check its log'
+                f'the engine stopped during the export of the image ({explain(error)})',
+                'check its log',
             ) from None
 
 

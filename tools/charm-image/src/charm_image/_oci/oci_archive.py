@@ -274,7 +274,7 @@ def _named(what: str) -> Iterator[None]:
     try:
         yield
     except _errors.ImageError as error:
-        raise _errors.ImageError(f'{what}: {error}') from None
+        raise _errors.ImageError(f'{what}: {error.message}', error.resolution) from None
     except (OSError, ValueError) as error:
         raise _errors.ImageError(f'{what} cannot be read or written: {error}') from None
 

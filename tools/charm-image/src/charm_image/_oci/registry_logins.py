@@ -157,7 +157,7 @@ def _decoded(entry: dict[str, Any], server: str, path: pathlib.Path) -> Login | 
         username, colon, password = text.partition(':')
         if not colon:
             raise _errors.LoginError(
-                f'the login for {server} in {path} cannot be read: log in again'
+                f'the login for {server} in {path} cannot be read', 'log in again'
             )
         password = password.rstrip('\0')
     return Login(str(username), str(password)) if password else None

@@ -21,7 +21,7 @@ def read(stream: images.Content, hint: str = '') -> Generator[images.File]:
     """Yield the regular files of a tar (POSIX.1-2001 pax, or GNU) while reading it.
 
     Python's tarfile keeps all headers, and reads extended headers of any size into memory.
-    `hint` is appended to the message about a truncated archive.
+    `hint` says what to do about a truncated archive.
 
     Raises:
         InvalidImageError: the stream is not a tar, is damaged, or is truncated.
@@ -30,10 +30,8 @@ def read(stream: images.Content, hint: str = '') -> Generator[images.File]:
     for number in itertools.count():
         header = stream.read(_BLOCK)
         if len(header) < _BLOCK and header.strip(b'\0'):
-            raise _errors.InvalidImageError(
-                f'the archive is truncated: it ends within a header{hint}'
-                if number
-                else _NO_ARCHIVE
+            raise (
+                _truncated('a header', hint) if number else _errors.InvalidImageError(_NO_ARCHIVE)
             )
         if not header.strip(b'\0'):
             # the end is two blocks of zeros and padding, which must be read from an engine
@@ -111,6 +109,12 @@ def _number(text: str) -> int:
     return int(text)
 
 
+def _truncated(place: str, hint: str) -> _errors.InvalidImageError:
+    end = '.' if hint else ''
+    message = f'the archive is truncated: it ends within {place}{end}'
+    return _errors.InvalidImageError(message, hint)
+
+
 class Part:
     """The next `size` bytes of a stream, as the content of a file."""
 
@@ -138,7 +142,5 @@ class Part:
 
     def _took(self, size: int, wanted: int) -> None:
         if size < wanted:
-            raise _errors.InvalidImageError(
-                f'the archive is truncated: it ends within {self._name!r}{self._hint}'
-            )
+            raise _truncated(repr(self._name), self._hint)
         self._left -= wanted

@@ -29,7 +29,7 @@ def of(image: images.Image) -> tuple[str, ...]:
         return of_configs(image.contents().configs)
     if image.platform == ('', ''):
         raise _errors.InvalidImageError(
-            f'the engine has the image {image.id}, but its content is missing: {image.hint}'
+            f'the engine has the image {image.id}, but its content is missing', image.hint
         )
     return (_name(*image.platform),)
 
@@ -65,7 +65,7 @@ def _name(system: str, architecture: str) -> str:
     if system != 'linux' or name is None:
         known = ', '.join(sorted(_NAMES))
         raise _errors.InvalidImageError(
-            f'the image is for {system}/{architecture}, which charms do not support: '
-            f'build it for linux on one of {known}'
+            f'the image is for {system}/{architecture}, which charms do not support',
+            f'build it for linux on one of {known}',
         )
     return name

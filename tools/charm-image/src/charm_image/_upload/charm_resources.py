@@ -116,7 +116,7 @@ def _declared(name: str, entry: Any) -> Declared:
         kind = 'oci-image'
     if kind not in ('file', 'oci-image'):
         raise _errors.CharmError(
-            f'the resource {name!r} is of type {kind!r}: use file or oci-image'
+            f'the resource {name!r} is of type {kind!r}', 'use file or oci-image'
         )
     upstream = entry.get('upstream-source')
     if kind != 'oci-image' or not upstream:

@@ -143,7 +143,7 @@ def _upload_one(
         one.copy_image(values.parse_source(choice.value, spell))
     elif declared.error:
         elsewhere = f'{spell("image")} or {spell("source", "…", declared.name)}'
-        raise _errors.CharmError(f'{declared.error}: correct it, or use {elsewhere}')
+        raise _errors.CharmError(declared.error, f'correct it, or use {elsewhere}')
     elif declared.upstream_source:
         reference = remote_image.resolve(declared.upstream_source)
         if not declared.upstream_source.digest:

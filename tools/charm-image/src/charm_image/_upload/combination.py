@@ -17,7 +17,7 @@ def check(platforms: Iterable[Mapping[str, Any]]) -> None:
     for platform in map(Platform.of, platforms):
         if platform in seen:
             raise _errors.InvalidImageError(
-                f'two of the images are for {platform}: give one image for each platform'
+                f'two of the images are for {platform}', 'give one image for each platform'
             )
         seen.add(platform)
 

@@ -61,8 +61,8 @@ def find(host: str, environment: Mapping[str, str] = os.environ) -> Credentials:
     if value:
         if os.path.isfile(value):
             raise _errors.CredentialsError(
-                f'{VARIABLE} contains the name of a file: it must contain the content. '
-                f'Set it with {VARIABLE}="$(cat FILE)".'
+                f'{VARIABLE} contains the name of a file: it must contain the content.',
+                f'Set it with {VARIABLE}="$(cat FILE)".',
             )
         return parse(value, VARIABLE)
     return parse(_from_keyring(host), _KEYRING)
@@ -79,7 +79,7 @@ def parse(value: str, origin: str = 'the argument') -> Credentials:
     """
     text = _decoded(value) or value
     unreadable = _errors.CredentialsError(
-        f'The credentials in {origin} are not in a format that charmcraft writes. {_LOG_IN}'
+        f'The credentials in {origin} are not in a format that charmcraft writes.', _LOG_IN
     )
     try:
         content = json.loads(text)
@@ -134,7 +134,7 @@ def _signature(macaroon: str) -> tuple[bytes, int]:
     if end < 32:
         # not chained: the traceback would contain the macaroon
         raise _errors.CredentialsError(
-            f'The credentials do not contain a valid macaroon. {_LOG_IN}'
+            'The credentials do not contain a valid macaroon.', _LOG_IN
         ) from None
     return raw, end
 
@@ -162,11 +162,13 @@ def _from_keyring(host: str) -> str:
     except Exception as error:  # noqa: BLE001  # backends raise any error of their systems
         raise _errors.CredentialsError(
             f'Not logged in to {host}: {VARIABLE} is not set and the keyring '
-            f'cannot be read ({type(error).__name__}). {_LOG_IN}'
+            f'cannot be read ({type(error).__name__}).',
+            _LOG_IN,
         ) from None
     if not value:
         raise _errors.CredentialsError(
             f'Not logged in to {host}: {VARIABLE} is not set and charmcraft has '
-            f'no credentials in the keyring. {_LOG_IN}'
+            'no credentials in the keyring.',
+            _LOG_IN,
         )
     return value

@@ -60,8 +60,8 @@ def push(
         configs = [c for c in contents.configs if reader.blobs.keys() >= set(c.diff_ids)]
         if not configs or not comparison.is_same(image, configs):
             raise _errors.InvalidImageError(
-                f'the export is not the image {image.id}, or is incomplete: '
-                + comparison.hint(image)
+                f'the export is not the image {image.id}, or is incomplete',
+                comparison.hint(image),
             )
         for config in configs:
             uploads.add_bytes(config.digest, config.data)
@@ -177,8 +177,8 @@ class _Reader:
     def _check_layers(self) -> None:
         for diff_id in sorted(self._diff_ids - self.blobs.keys()):
             raise _errors.InvalidImageError(
-                f'the layer {diff_id} of the image is missing or damaged: '
-                + comparison.hint(self._image)
+                f'the layer {diff_id} of the image is missing or damaged',
+                comparison.hint(self._image),
             )
 
     def _add(self, file: images.File, content: _CountingContent) -> None:

@@ -306,19 +306,19 @@ class ResourceUpload:
             environ = engine.environment(self._settings.engine)
             return stack.enter_context(engine.connect(environ)).find(name.long or name.short)
         except (_errors.ImageNotFoundError, _errors.EngineError) as error:
-            message = (
-                f"{error}. If the image is only in Canonical's registry, give its full digest."
-            )
-            if name.long:
-                reference = str(name.reference or '')
-                elsewhere = reference or f'REGISTRY/NAME@{name.long}'
-                message = (
-                    f"The image is not in Canonical's registry for resource {self._resource!r} of "
-                    f'charm {self._charm!r}, and {error}. To copy it from '
-                    f'{"its" if reference else "a different"} registry, use '
-                    f'{self._settings.spell("source", elsewhere)}.'
-                )
-            raise _errors.UploadError(message) from None
+            if not name.long:
+                raise _errors.UploadError(
+                    f'{error}.',
+                    "If the image is only in Canonical's registry, give its full digest.",
+                ) from None
+            reference = str(name.reference or '')
+            elsewhere = reference or f'REGISTRY/NAME@{name.long}'
+            raise _errors.UploadError(
+                f"The image is not in Canonical's registry for resource {self._resource!r} of "
+                f'charm {self._charm!r}, and {error}.',
+                f'To copy it from {"its" if reference else "a different"} registry, use '
+                f'{self._settings.spell("source", elsewhere)}.',
+            ) from None
 
     def _find_revision(self, file: BinaryIO, size: int) -> bool:
         """With `skip_known_content`, find the revision that already has this content."""
@@ -377,7 +377,7 @@ def open_file(path: str) -> Iterator[BinaryIO]:
         os.close(descriptor)
         if stat.S_ISDIR(mode):
             raise _errors.UploadError(
-                f'{path!r} is a directory: give a file, such as an archive of it.'
+                f'{path!r} is a directory', 'give a file, such as an archive of it.'
             )
         raise _errors.UploadError(f'{path!r} is not a regular file: copy its content into one.')
     with open(descriptor, 'rb', buffering=0) as file:

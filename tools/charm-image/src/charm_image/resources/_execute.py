@@ -109,7 +109,7 @@ class Execute(Resource):
         for key, value in (env or {}).items():
             if not isinstance(key, str) or not _VARIABLE.fullmatch(key):
                 self._refuse(
-                    f'env: {key!r} is not a valid variable name: use letters, digits and _'
+                    f'env: {key!r} is not a valid variable name', 'use letters, digits and _'
                 )
             self.env[key] = self._text(f'env {key}', value, empty=True)
         if not isinstance(returncode, int) or not 0 <= returncode <= 255:
@@ -138,7 +138,7 @@ class Execute(Resource):
         for name, source in (value or {}).items():
             if not isinstance(name, str) or not _SECRET.fullmatch(name):
                 self._refuse(
-                    f'secrets: {name!r} is not a valid name: use letters, digits, _ . and -'
+                    f'secrets: {name!r} is not a valid name', 'use letters, digits, _ . and -'
                 )
             try:
                 path = os.path.abspath(os.path.expanduser(os.fsdecode(source)))
@@ -165,9 +165,9 @@ class Execute(Resource):
                 self._refuse(f'{argument} {value!r}: {error}')
             if found := _shell.needs_shell(value):
                 self._refuse(
-                    f'{argument} is run without a shell, which {found!r} needs: write '
-                    f"{argument}=['sh', '-c', {value!r}]; or, if the program shall get it, quote "
-                    f'it, or give the words: {argument}={words!r}'
+                    f'{argument} is run without a shell, which {found!r} needs',
+                    f"write {argument}=['sh', '-c', {value!r}]; or, if the program shall get it, "
+                    f'quote it, or give the words: {argument}={words!r}',
                 )
         elif isinstance(value, Sequence) and not isinstance(value, bytes):
             words = [self._text(argument, word, empty=True) for word in value]

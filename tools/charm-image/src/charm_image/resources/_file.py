@@ -63,7 +63,7 @@ class File(_copied.Copied):
             try:
                 self.contents = contents.encode()
             except UnicodeEncodeError:
-                self._refuse('contents cannot be encoded as UTF-8: give bytes')
+                self._refuse('contents cannot be encoded as UTF-8', 'give bytes')
         elif contents is not None:
             self.contents = contents
         self.from_image: str | None
@@ -78,7 +78,7 @@ class File(_copied.Copied):
     def _local(self, source: Any) -> str | None:
         path = super()._local(source)
         if path is not None and os.path.isdir(path):
-            self._refuse(f'source {path} is a directory: use Directory(source=…)')
+            self._refuse(f'source {path} is a directory', 'use Directory(source=…)')
         if path is not None and not os.path.isfile(path):
             self._refuse(f'source {path} does not exist or is not a file')
         if path is not None and not os.access(path, os.R_OK):

@@ -77,9 +77,9 @@ class Line(Resource):
         end = same.end() if same else 0
         if end < len(self.match):
             text = self.match[end : end + 2]
-            instead = f': write {_INSTEAD[text]}' if text in _INSTEAD else ''
             self._refuse(
-                f'match {self.match!r}: {text!r} at {end} has no equivalent in `sed -E`{instead}'
+                f'match {self.match!r}: {text!r} at {end} has no equivalent in `sed -E`',
+                f'write {_INSTEAD[text]}' if text in _INSTEAD else '',
             )
 
     def _implicit_id(self) -> str:

@@ -48,7 +48,7 @@ class Package(Resource):
         **common: Unpack[Common],
     ):
         if isinstance(name, (list, tuple)):
-            self._refuse('name must be one package: make a Package of each')
+            self._refuse('name must be one package', 'make a Package of each')
         self.name: str = self._text('name', name)
         if not _NAME.fullmatch(self.name) or self.name.endswith('-'):
             self._refuse(f'{self.name!r} is not a valid package name')

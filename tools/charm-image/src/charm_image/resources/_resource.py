@@ -54,12 +54,12 @@ class Resource:
         for argument in kwargs:
             if argument not in accepted:
                 close = difflib.get_close_matches(argument, accepted, 1) or [', '.join(accepted)]
-                self._refuse(f'unknown argument {argument}: did you mean {close[0]}?')
+                self._refuse(f'unknown argument {argument}', f'did you mean {close[0]}?')
         try:
             signature.bind(self, *args, **kwargs)
         except TypeError as error:
             several = 'too many positional' in str(error)
-            self._refuse(f'{error}{": give all but the first by name" if several else ""}')
+            self._refuse(str(error), 'give all but the first by name' if several else '')
         return self
 
     def __init__(
@@ -73,7 +73,7 @@ class Resource:
         self.policy: str = default if policy is None else policy
         if not isinstance(self.policy, str) or self.policy not in self.policies:
             known = ', '.join(self.policies)
-            self._refuse(f'unknown policy {policy!r}: use one of {known}')
+            self._refuse(f'unknown policy {policy!r}', f'use one of {known}')
         self.id: str = self._text('id', id) if id is not None else self._implicit_id()
         self.watches = tuple(
             self._text('watches', watched) for watched in self._several('watches', 'ids', watches)
@@ -120,10 +120,10 @@ class Resource:
     def _implicit_id(self) -> str:
         return self.name
 
-    def _refuse(self, reason: str) -> NoReturn:
+    def _refuse(self, reason: str, resolution: str = '') -> NoReturn:
         name = getattr(self, 'name', None)
         what = f'{type(self).__name__}[{name}]' if isinstance(name, str) else type(self).__name__
-        raise _errors.ResourceError(f'{what}: {reason}', self.location)
+        raise _errors.ResourceError(f'{what}: {reason}', resolution, line=self.location)
 
     def _text(self, argument: str, value: Any, *, empty: bool = False) -> str:
         if not isinstance(value, str):
@@ -160,7 +160,9 @@ class Resource:
         if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 0o7777:
             self._refuse(f"mode must be an octal number such as 0o644 or '644', not {value!r}")
         if value > 0o777 and re.fullmatch('[0-7]{3}', str(value)):
-            self._refuse(f'mode {value} is {value:#o} in octal: write 0o{value} or {str(value)!r}')
+            self._refuse(
+                f'mode {value} is {value:#o} in octal', f'write 0o{value} or {str(value)!r}'
+            )
         return int(value)
 
     def _account(self, argument: str, value: Any) -> str | None:
@@ -174,8 +176,8 @@ class Resource:
         text = self._text(argument, value)
         if not _ACCOUNT.fullmatch(text):
             self._refuse(
-                f'{argument} {text!r} is not a valid account name: use up to 32 letters, digits, '
-                '_ . and -, and begin with a letter or _'
+                f'{argument} {text!r} is not a valid account name',
+                'use up to 32 letters, digits, _ . and -, and begin with a letter or _',
             )
         return text
 
