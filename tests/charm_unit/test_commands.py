@@ -68,6 +68,31 @@ def test_a_script_of_operators_commands_is_obeyed(charm, typed, tmp_path):
         assert line in done.stdout
 
 
+def test_several_units_are_told_apart_and_chosen(charm, typed):
+    built = charm({'cluster-relation-joined': 'status-set active x'}, peers={'cluster': {}})
+    done = typed('run', built, '--peers', 1, script='unit\nunit tested/1\nidle\nlead\nunit\n')
+    assert (done.returncode, done.stderr) == (0, '')
+    lines = done.stdout.splitlines()
+    assert 'tested/0 (leader)  active  x' in lines
+    assert 'tested/1 (leader)  active  x' in lines[-2:]
+    start = [line.split()[:2] for line in lines]
+    assert ['tested/1', 'cluster-relation-joined'] in start
+    assert start.count(['tested/1', 'update-status']) == 1
+
+
+@pytest.mark.parametrize('number', ['x', '1.5', '1000'])
+def test_a_number_of_units_is_one(charm, typed, number):
+    done = typed('run', charm(), f'--peers={number}')
+    assert (done.returncode, done.stdout) == (2, '')
+    assert f"'{number}' is not a number of units" in done.stderr
+
+
+def test_a_unit_that_does_not_exist_is_named(charm, typed):
+    done = typed('run', charm(), script='unit tested/1\n')
+    assert done.returncode == 2
+    assert 'tested/1 is not a unit of the application: it has tested/0' in done.stderr
+
+
 @pytest.mark.parametrize(
     ('script', 'error'),
     [
@@ -77,7 +102,7 @@ def test_a_script_of_operators_commands_is_obeyed(charm, typed, tmp_path):
         ('detach wbe', 'the charm has no resource wbe'),
         ('break wbe', 'the charm has no resource wbe'),
         ('repair wbe', 'the charm has no resource wbe'),
-        ('config port', 'port must be of the form KEY=VALUE'),
+        ('config port', 'expected "key=value", got "port"'),
         ('attach "web', 'No closing quotation'),
         ('attach data no-file', 'data is of type file, and no-file is not an existing file'),
         # which is a file, and cannot be read even by root

@@ -1,7 +1,9 @@
 """What Juju refuses at a deployment is refused, with its file and line.
 
-metadata.yaml, config.yaml and actions.yaml are held against meta.go, resources.go,
-extra_bindings.go, config.go and actions.go of juju/charm v8, of Juju 2.9.31.
+metadata.yaml, manifest.yaml, config.yaml and actions.yaml are held against meta.go, resources.go,
+extra_bindings.go, payloads.go, assumes/parser.go, manifest.go, base.go, channel.go, config.go and
+actions.go of juju/charm v8, of Juju 2.9, and what they use of juju/schema, juju/names, juju/utils
+and juju/version.
 """
 
 import re
@@ -38,15 +40,19 @@ METADATA = [
     ('resources:\n  web: {type: oci-image}\n  data: {type: file}', 6, 'resource missing filename'),
     ('resources:\n  data:\n    filename: a/b', 6, 'filename cannot contain "/" (got "a/b")'),
     ('resources:\n  data: {}', 5, 'resource data: resource missing filename'),
-    ('resources: {web: {type: 5}}', 4, 'metadata: resources.web.type: expected string, got 5'),
-    ('resources: [web]', 4, 'metadata: resources: expected map, got ["web"]'),
+    (
+        'resources: {web: {type: 5}}',
+        4,
+        'metadata: resources.web.type: expected string, got int(5)',
+    ),
+    ('resources: [web]', 4, 'resources: expected map, got []interface {}([]interface {}{"web"})'),
     ('requires: {juju-info: {interface: x}}', 4, 'using a reserved relation name: "juju-info"'),
     ('provides: {a: {interface: juju-x}}', 4, 'relation "a" using a reserved interface: "juju-x"'),
     ('requires: {db: {}}', 4, 'metadata: requires.db.interface: expected string, got nothing'),
     ('requires: {db: {interface: x, scope: z}}', 4, 'requires.db.scope: unexpected value "z"'),
     ('peers: {a: x}\nprovides:\n  a: x', 4, 'using a duplicated relation name: "a"'),
     ('series: [Xenial]', 4, 'charm "tested" declares invalid series: "Xenial"'),
-    ('tags: misc', 4, 'metadata: tags: expected list, got "misc"'),
+    ('tags: misc', 4, 'metadata: tags: expected list, got string("misc")'),
     ('extra-bindings: {}', 4, 'extra bindings cannot be empty when specified'),
     ('extra-bindings: {a: }\nrequires: {a: x}', 4, 'relation names (a) cannot be used in extra'),
     ('storage: {data: {type: nfs}}', 4, 'metadata: storage.data.type: unexpected value "nfs"'),
@@ -56,6 +62,79 @@ METADATA = [
     ('series: [kubernetes]\ndeployment: {type: x}', 5, 'deployment.type: unexpected value "x"'),
     ('min-juju-version: 3.0.0', 4, "charm's min version (3.0.0) is higher than this juju model's"),
     ('min-juju-version: new', 4, 'invalid min-juju-version: invalid version "new"'),
+    ('min-juju-version: "2.9"', 4, 'invalid min-juju-version: invalid version "2.9"'),
+    ('min-juju-version: 2.9', 4, 'min-juju-version: expected string, got float64(2.9)'),
+    ('requires:', 4, 'metadata: requires: expected map, got nothing'),
+    ('requires: {5: x}', 4, 'metadata: requires: expected string, got int(5)'),
+    ('requires: {db: {interface: x, limit: z}}', 4, 'requires.db.limit: unexpected value "z"'),
+    ('requires: {db: {interface: x, optional: z}}', 4, 'optional: expected bool, got string("z")'),
+    ('requires: {db: [x]}', 4, 'metadata: requires.db: expected map, got []interface {}('),
+    ('subordinate: maybe', 4, 'metadata: subordinate: expected bool, got string("maybe")'),
+    ('subordinate: true\nrequires: {a: x}', 4, 'lacks "requires" relation with container scope'),
+    ('extra-bindings: {a: b}', 4, 'extra-bindings.a: expected empty value, got string("b")'),
+    (
+        'extra-bindings: {"": }',
+        4,
+        'extra-bindings: expected non-empty binding name, got string(""',
+    ),
+    ('storage: {d: }', 4, 'metadata: storage.d: expected map, got nothing'),
+    ('storage: {d: {type: block, shared: 5}}', 4, 'storage.d.shared: expected bool, got int(5)'),
+    ('storage: {d: {type: block, multiple: {range: x}}}', 4, 'value "x" does not match \'m\', '),
+    ('storage: {d: {type: block, multiple: {}}}', 4, 'd.multiple.range: unexpected value <nil>'),
+    ('storage: {d: {type: block, multiple: {range: 0-0}}}', 4, 'invalid maximum count 0'),
+    (
+        'storage: {d: {type: block, minimum-size: 1}}',
+        4,
+        'minimum-size: expected string, got int(1',
+    ),
+    ('storage: {d: {type: block, minimum-size: 1K}}', 4, 'invalid multiplier suffix "K", expecte'),
+    ('storage: {d: {type: block, minimum-size: x}}', 4, 'expected a non-negative number, got "x"'),
+    ('storage: {d: {type: block, properties: [x]}}', 4, 'properties[0]: unexpected value "x"'),
+    (
+        'series: [kubernetes]\nstorage:\n  d: {type: block}',
+        6,
+        'block storage "d" is not supported',
+    ),
+    ('devices: {gpu: {}}', 4, 'metadata: devices.gpu.type: expected string, got nothing'),
+    ('devices: {gpu: {type: ""}}', 4, 'charm "tested" device "gpu": type must be specified'),
+    ('devices: {gpu: {type: x, countmin: -1}}', 4, 'metadata: invalid device count -1'),
+    ('devices: {gpu: {type: x, countmin: 2}}', 4, '1 can not be smaller than minimum count 2'),
+    ('payloads: {vm: {}}', 4, 'metadata: payloads.vm.type: expected string, got nothing'),
+    ('payloads: {vm: {type: ""}}', 4, 'payload class missing type'),
+    ('payloads: {v_m: {type: kvm}}', 4, 'invalid payload class "v_m"'),
+    ('terms: [A]', 4, 'wrong term name format "A"'),
+    ('terms: [a/b/c/d]', 4, 'unknown term id format "a/b/c/d"'),
+    (
+        'terms: [a/bb/c]',
+        4,
+        'invalid revision number "c" strconv.Atoi: parsing "c": invalid syntax',
+    ),
+    ('terms: [-/bb]', 4, 'wrong owner format "-"'),
+    ('terms:\n- bb/1\n- aa:bb\n- A:bb', 7, 'wrong term tenant format "A"'),
+    ('terms: [bb/-1]', 4, 'negative term revision'),
+    ('containers: {web: {resource: x}}', 4, 'containers without a manifest.yaml not valid'),
+    ('containers: {web: {resource: x}}', 4, 'parsing containers: referenced resource "x" not fo'),
+    ('containers: {web: {mounts: [{}]}}', 4, 'container "web": storage must be specifed on mount'),
+    ('containers: {w: {mounts: [{storage: d, location: /x}]}}', 4, 'storage "d" not valid'),
+    ('assumes: [juju]', 4, 'assumes in metadata v1 not valid'),
+    ('assumes: juju', 4, 'metadata: assumes: expected list, got string("juju")'),
+    (
+        'assumes: [juju > 2]',
+        4,
+        'top level "assumes" block: malformed feature expression "juju > 2',
+    ),
+    ('assumes:\n- juju\n- any: [x]', 6, 'malformed composite expression; expected an "any-of"'),
+    (
+        'assumes: [all-of: [any-of: [5]]]',
+        4,
+        'parsing "all-of" expression: parsing "any-of" expres',
+    ),
+    (
+        'series: [bionic]\nassumes: [x]',
+        4,
+        'ambiguous metadata: keys "series" cannot be used with "',
+    ),
+    ('series: [kubernetes]\ndeployment: {min-version: x}', 5, 'invalid version "x"'),
     ('requires: {db: [', 4, 'yaml: '),
 ]
 
@@ -76,7 +155,11 @@ def test_metadata_yaml_that_juju_refuses_is_refused(built, text, line, reason):
     [
         ('summary: a\ndescription: b', 1, 'metadata: name: expected string, got nothing'),
         ('name: tested\nsummary: a', 1, 'metadata: description: expected string, got nothing'),
-        ('name: a\nsummary: 5\ndescription: b', 2, 'metadata: summary: expected string, got 5'),
+        (
+            'name: a\nsummary: 5\ndescription: b',
+            2,
+            'metadata: summary: expected string, got int\\(5\\)',
+        ),
         ('summary: a\nname: Bad_Name\ndescription: b', 2, 'charm name "Bad_Name" not valid'),
     ],
 )
@@ -92,7 +175,7 @@ def test_a_charm_has_a_name_a_summary_and_a_description(built, text, line, reaso
         ('default: 80', 3, 'invalid config default: option "a" expected string, got 80'),
         ('default: yes', 3, 'invalid config default: option "a" expected string, got true'),
         ('default: y', 3, 'invalid config default: option "a" expected string, got true'),
-        ('type: int\n    default: 1.0', 4, 'option "a" expected int, got 1.0'),
+        ('type: int\n    default: 1.0', 4, 'option "a" expected int, got 1'),
         ('type: int\n    default: ""', 4, 'option "a" expected int, got ""'),
         ('type: int\n    default: true', 4, 'option "a" expected int, got true'),
         ('type: boolean\n    default: "no"', 4, 'option "a" expected boolean, got "no"'),
@@ -165,6 +248,70 @@ def test_actions_yaml_that_juju_refuses_is_refused(built, text, line, reason):
         charm_unit.Unit(folder, deploy=False)
 
 
+MANIFEST = [
+    ('', 1, 'invalid base in manifest'),
+    ('{}', 1, 'manifest: coerce: expected list, got nothing'),
+    ('bases: [{channel: "18.04"}]', 1, 'manifest: base without name not valid'),
+    ('bases: [{name: Ubuntu, channel: "18.04"}]', 1, 'manifest: os "Ubuntu" not valid'),
+    ('bases: [{name: ubuntu}]', 1, 'manifest: channel not valid'),
+    (
+        'bases:\n- {name: ubuntu, channel: 18.04}',
+        2,
+        '[0].channel: expected string, got float64(18.',
+    ),
+    (
+        'bases:\n- {name: ubuntu, channel: a/b}',
+        2,
+        'parsing channel "a/b": risk in channel "a/b" no',
+    ),
+    (
+        'bases:\n- {name: ubuntu, channel: a/b/c/d}',
+        2,
+        'channel is malformed and has too many compo',
+    ),
+    (
+        'bases:\n- {name: ubuntu, channel: "1", architectures: [vax]}',
+        2,
+        'architecture "vax" not va',
+    ),
+]
+
+
+@pytest.mark.parametrize(('text', 'line', 'reason'), MANIFEST)
+def test_manifest_yaml_that_juju_refuses_is_refused(built, text, line, reason):
+    folder = built('metadata', '')
+    (folder / 'manifest.yaml').write_text(text)
+    with pytest.raises(charm_unit.InvalidCharmError) as caught:
+        charm_unit.Unit(folder, deploy=False)
+    assert str(caught.value).splitlines()[1].startswith(f'{folder}/manifest.yaml:{line}: ')
+    assert reason in str(caught.value)
+
+
+@pytest.mark.parametrize('channel', ['18.04', '20.04/stable', 'edge', 'latest/beta/fix'])
+def test_a_charm_may_have_bases_and_an_older_one_series(built, channel):
+    folder = built('metadata', 'resources: {a: {type: oci-image}}\ncontainers: {w: {resource: a}}')
+    text = f'bases: [{{name: ubuntu, channel: "{channel}", architectures: [x86_64, arm64]}}]'
+    (folder / 'manifest.yaml').write_text(text)
+    charm_unit.Unit(folder, deploy=False)
+    folder = built('metadata', 'min-juju-version: 2.9-beta1\nseries: [kubernetes]\n')
+    charm_unit.Unit(folder, deploy=False)
+
+
+def test_a_charm_with_bases_has_no_key_of_those_with_series(built):
+    folder = built('metadata', 'min-juju-version: 2.9.0')
+    (folder / 'manifest.yaml').write_text('bases: [{name: ubuntu, channel: "18.04"}]')
+    with pytest.raises(
+        charm_unit.InvalidCharmError, match='min-juju-version in metadata v2 not va'
+    ):
+        charm_unit.Unit(folder, deploy=False)
+
+
+def test_juju_before_2_9_knows_nothing_of_containers(built):
+    folder = built('metadata', 'assumes: x\ncontainers: {w: {mounts: x}}')
+    (folder / 'manifest.yaml').write_text('[')
+    charm_unit.Unit(folder, deploy=False, juju='2.8.0')
+
+
 def test_all_that_is_wrong_is_told_at_once(built):
     folder = built('metadata', 'resources: {a: {}}\nseries: [X]')
     (folder / 'config.yaml').write_text('options: {a: {type: integer}}')
@@ -188,6 +335,30 @@ def test_an_upgrade_that_lacks_an_endpoint_with_a_relation_is_refused(charm):
         unit.relate('db', 'mysql/0')
         with pytest.raises(charm_unit.UsageError, match='would break relation "tested:db mysql:'):
             unit.upgrade(second)
+
+
+@pytest.mark.parametrize(
+    'more',
+    [
+        {'deployment': {'type': 'stateful'}},
+        {'storage': {'data': {'type': 'filesystem'}}},
+        {'devices': {'gpu': {'type': 'nvidia.com/gpu'}}},
+    ],
+)
+def test_an_upgrade_on_kubernetes_keeps_its_deployment_storage_and_devices(charm, more):
+    """SetCharm in apiserver/facades/client/application/application.go of juju/juju 2.9.31"""
+    first = charm(series=['kubernetes'])
+    second = charm(series=['kubernetes'], folder='second', **more)
+    unit = charm_unit.Unit(first, deploy=False)
+    with pytest.raises(charm_unit.UsageError, match='does not support updating'):
+        unit.upgrade(second)
+
+
+def test_an_upgrade_on_a_machine_may_have_new_storage(charm):
+    first, storage = charm(series=['bionic']), {'data': {'type': 'filesystem'}}
+    with charm_unit.Unit(first, deploy=False) as unit:
+        unit.upgrade(charm(series=['bionic'], folder='second', storage=storage))
+        assert 'storage' in unit.metadata
 
 
 def test_an_upgrade_drops_what_is_set_and_no_longer_accepted(charm):

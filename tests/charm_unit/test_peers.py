@@ -4,6 +4,8 @@ worker/uniter/relation/resolver.go, worker/uniter/resolver.go and
 apiserver/facades/agent/uniter/uniter.go of juju/juju 2.9.31.
 """
 
+import json
+
 import pytest
 import yaml
 
@@ -86,6 +88,35 @@ def test_goal_state_lists_peers_as_units(built, say):
         state = yaml.safe_load(say('goal-state', unit=unit).output)
         assert list(state['units']) == ['tested/0', 'tested/1']
         assert state['relations'] == {}
+        assert say('goal-state --format smart', unit=unit).output.startswith(
+            'ERROR invalid value '
+        )
+
+
+def test_the_leader_knows_the_statuses_of_all_units(built):
+    """jujuc/status-get.go, and DeriveStatus in core/status/status.go"""
+    show = 'status-get --application --include-data --format=json; goal-state --format=json'
+    start = 'status-set active "on $JUJU_UNIT_NAME"'
+    settings_changed = 'status-set waiting "for db"'
+    hooks = built(start=start, share=show, leader_settings_changed=settings_changed)
+    with charm_unit.Unit(hooks, peers=2, check=False) as unit:
+        unit.peers[0].run('leader-settings-changed')
+        (unit.peers[1].charm / 'hooks' / 'update-status').write_text('#!/bin/sh\nexit 1\n')
+        unit.peers[1].run('update-status')
+
+        def shown():
+            told, goal = map(json.loads, unit.run_action('share')[0].output.splitlines())
+            states = {name: entry['status'] for name, entry in goal['units'].items()}
+            told = told['application-status']
+            assert states == {name: entry['status'] for name, entry in told['units'].items()}
+            return (told['status'], told['message']), list(states.values())
+
+        failed = ('error', 'hook failed: "update-status"')
+        assert shown() == (failed, ['active', 'waiting', 'error'])
+        unit.peers[1].resolve()
+        assert shown() == (('waiting', 'for db'), ['active', 'waiting', 'active'])
+        unit.peers[0].remove()
+        assert shown() == (('active', 'on tested/0'), ['active', 'active'])
 
 
 def test_an_upgrade_brings_and_drops_relations_of_peers(built, charm):

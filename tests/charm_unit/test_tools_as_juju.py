@@ -135,7 +135,40 @@ def test_ports_are_opened_for_endpoints(unit, say):
     say('close-port 80 --endpoints web; open-port 443 --endpoints db', unit=unit)
     assert say(list_them, unit=unit).output == '80/tcp (db)\n443/tcp (*)\n'
     say('close-port 443 --endpoints db; close-port 80', unit=unit)
-    assert say(list_them, unit=unit).output == '443/tcp (juju-info, public, web)\n'
+    assert say(list_them, unit=unit).output == '443/tcp (public, web)\n'
+
+
+@pytest.mark.parametrize('verb', ['open', 'close'])
+@pytest.mark.parametrize('endpoint', ['x', 'juju-info'])
+def test_ports_of_an_unknown_endpoint_fail_the_hook_that_has_ended(unit, say, verb, endpoint):
+    """state/machine_ports_ops.go, validatePendingChanges"""
+    script = f'relation-set -r 0 a=b; {verb}-port 80 --endpoints db,{endpoint}; echo $?'
+    run = say(script, unit=unit)
+    told = 'ERROR cannot apply changes: cannot open/close ports: '
+    told += f'{verb} port range: endpoint "{endpoint}" for unit "tested/0" not found\n'
+    assert (run.exit_code, run.output, run.relation_data) == (1, f'0\n{told}', {})
+    assert (unit.failed, unit.opened_ports) == ('install', [])
+    assert 'a' not in unit.relation('db').data
+
+
+def test_juju_before_2_9_opens_no_ports_of_endpoints(say):
+    """jujuc/ports.go of juju/juju 2.8.13"""
+    run = say('open-port 80 --endpoints db || opened-ports --endpoints', juju='2.8.13')
+    assert run.output == 'ERROR option provided but not defined: --endpoints\n' * 2
+
+
+@pytest.mark.parametrize(('juju', 'listed'), [('2.9.31', ''), ('3.1.1', '80/tcp\n')])
+def test_ports_of_this_hook_are_listed_by_juju_3(say, juju, listed):
+    """context/ports.go of juju/juju 3.6, mergeWithPendingChanges"""
+    assert say('open-port 80; opened-ports', juju=juju).output == listed
+
+
+def test_a_hook_sets_one_kind_of_spec(say):
+    """context/context.go, addCommitHookChangesForCAAS"""
+    spec = '{containers: [{name: c, image: a/b}]}'
+    run = say(f'echo "{spec}" | k8s-spec-set; echo "{spec}" | k8s-raw-set')
+    told = 'either k8s-spec-set or k8s-raw-set can be run for each application, but not both'
+    assert (run.exit_code, run.output) == (1, f'ERROR {told}\n')
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def test_reports_for_machines_say_the_same(check, tmp_path):
     ('options', 'says'),
     [
         (('--config', 'colour=red'), 'the charm has no option colour'),
-        (('--config', 'port'), "--config: 'port' must be of the form NAME=VALUE"),
+        (('--config', 'port'), '--config: expected "key=value", got "port"'),
         (('--config', 'port=many'), 'option "port" expected int, got "many"'),
         (('--relate', 'cache:host=x'), 'the charm has no endpoint cache'),
         (('--image', 'db=postgres'), 'the charm has no image resource db: it has web'),

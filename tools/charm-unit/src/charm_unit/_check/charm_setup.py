@@ -22,7 +22,7 @@ import typing
 
 import yaml
 
-from charm_unit._unit import charm, errors, resources, runs, unit
+from charm_unit._unit import charm, errors, key_values, resources, runs, unit
 
 _IMAGES = 'registry.example.com/charm-unit'
 
@@ -145,13 +145,10 @@ def from_arguments(arguments: argparse.Namespace) -> Setup:
 
 
 def _pairs(option: str, words: typing.Iterable[str]) -> dict[str, str]:
-    pairs = {}
-    for word in words:
-        name, equals, value = word.partition('=')
-        if not equals or not name:
-            raise errors.UsageError(f'{option}: {word!r} must be of the form NAME=VALUE')
-        pairs[name] = value
-    return pairs
+    try:
+        return key_values.parse(words)
+    except key_values.InvalidPairError as error:
+        raise errors.UsageError(f'{option}: {error}') from None
 
 
 def _existing(file: pathlib.Path) -> pathlib.Path:

@@ -94,12 +94,14 @@ class Hooks:
 
     runs: typing.Sequence[runs.Run]
     hook_columns: int = _HOOK_COLUMNS
+    with_units: bool = False
+    """Whether to print the unit of each hook."""
 
     def __rich_console__(
         self, console: rich.console.Console, options: rich.console.ConsoleOptions
     ) -> rich.console.RenderResult:
         rows = [
-            (run.hook if number == 0 else '', kind, change)
+            (_name(run, self.with_units) if number == 0 else '', kind, change)
             for run in self.runs
             for number, (kind, change) in enumerate(list(changes(run)) or [_nothing('no changes')])
         ] or [('', *_nothing('no hooks run'))]
@@ -113,6 +115,10 @@ class Hooks:
                 line.rstrip()
                 yield first + line
                 first = rich.text.Text(' ' * len(first))
+
+
+def _name(run: runs.Run, with_unit: bool) -> str:
+    return f'{run.unit} {run.hook}' if with_unit else run.hook
 
 
 def _nothing(words: str) -> Change:

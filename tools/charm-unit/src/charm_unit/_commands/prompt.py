@@ -18,7 +18,7 @@ import yaml
 
 from charm_unit._commands import console as consoles
 from charm_unit._commands import display, unit_options
-from charm_unit._unit import environment, errors, process, runs, unit
+from charm_unit._unit import environment, errors, key_values, process, runs, unit
 
 HELP = 'run operator commands (attach, config, relate) at a prompt or from a script on stdin'
 DESCRIPTION = """Run a built charm in a simulated unit, with an operator's commands.
@@ -38,7 +38,7 @@ For example:
     charm-unit run --juju 3.6 --python python3.8 ./my-charm
     echo 'attach my-resource nginx:1.28' | charm-unit run ./my-charm
 
-Tab completes commands, resources and options; the lines that were typed are kept in
+Tab completes commands and the charm's names; the lines that were typed are kept in
 ~/.cache/charm-unit/history. breakpoint() in a handler opens the debugger here.
 
 The exit status of a script is 1 if a hook failed, 2 if a command was invalid.
@@ -50,6 +50,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
     parser.add_argument(
         '--not-leader', action='store_true', help='start as a unit that is not the leader'
+    )
+    parser.add_argument(
+        '--peers',
+        metavar='N',
+        type=_count,
+        default=0,
+        help='have N more units of the application, each with hooks of its own (default: 0); '
+        'the command `unit` chooses the one for what follows',
     )
     parser.add_argument(
         '--no-deploy',
@@ -67,23 +75,26 @@ def main(arguments: argparse.Namespace) -> int:
         arguments.built_charm,
         deploy=False,
         leader=not arguments.not_leader,
+        peers=arguments.peers,
         check=False,
         **unit_options.keywords(arguments),
     ) as subject:
         commands = Commands(subject, console)
         if not arguments.no_deploy:
             commands.execute('deploy')
-        return _read(commands, subject.name, console)
+        return _read(commands, console)
 
 
-def _read(commands: 'Commands', name: str, console: rich.console.Console) -> int:
+def _read(commands: 'Commands', console: rich.console.Console) -> int:
     interactive = sys.stdin.isatty()
     if interactive:
         _edit_lines(commands)
         console.print(rich.text.Text('Type `help` to list the commands, Ctrl-D to quit.', 'dim'))
     while not commands.quit:
         try:
-            line = input(_PROMPT.format(name)) if interactive else sys.stdin.readline()
+            line = (
+                input(_PROMPT.format(commands.unit.name)) if interactive else sys.stdin.readline()
+            )
         except EOFError:
             console.print()
             break
@@ -110,7 +121,17 @@ def _edit_lines(commands: 'Commands') -> None:
     with contextlib.suppress(OSError):
         readline.read_history_file(history)
     atexit.register(_keep_history, history)
-    words = sorted([*commands.commands, *commands.unit.built.resources, *commands.unit.config])
+    built = commands.unit.built
+    words = sorted(
+        {
+            *commands.commands,
+            *commands.units,
+            *built.resources,
+            *built.options,
+            *built.endpoints,
+            *built.actions,
+        }
+    )
 
     def complete(text: str, number: int) -> 'str | None':
         found = [word for word in words if word.startswith(text)]
@@ -136,6 +157,8 @@ class Commands:
 
     def __init__(self, subject: unit.Unit, console: rich.console.Console) -> None:
         self.unit = subject
+        """The one for which the commands are."""
+        self.units = {one.name: one for one in (subject, *subject.peers)}
         self.quit = False
         self.seen_failure = False
         self._console = console
@@ -163,7 +186,11 @@ class Commands:
         done = command(*words[1:])
         if done is not None:
             self.seen_failure |= any(run.exit_code for run in done)
-            self._console.print(display.Hooks(done))
+            with_units = len(self.units) > 1
+            columns = display.hook_columns(
+                [f'{name} leader-settings-changed' for name in self.units] if with_units else ()
+            )
+            self._console.print(display.Hooks(done, columns, with_units))
             if done:
                 self._console.print(display.status(*self.unit.status))
 
@@ -284,6 +311,20 @@ class Commands:
 
     # What shows something
 
+    def do_unit(self, name: 'str | None' = None) -> None:
+        """Choose the unit for the next commands, or list all: unit [UNIT]"""
+        if name is not None and name not in self.units:
+            raise errors.UsageError(
+                f'{name} is not a unit of the application: it has {", ".join(self.units)}'
+            )
+        if name is not None:
+            self.unit = self.units[name]
+            return
+        for one in self.units.values():
+            leads = ' (leader)' if one.leader else ''
+            words = rich.text.Text(f'{one.name}{leads}  ')
+            self._console.print(words + display.status(*one.status))
+
     def do_status(self) -> None:
         """Show the status: status"""
         self._console.print(display.status(*self.unit.status))
@@ -327,6 +368,12 @@ class Commands:
         self.quit = True
 
 
+def _count(text: str) -> int:
+    if not re.fullmatch('[0-9]{1,2}', text):
+        raise argparse.ArgumentTypeError(f'{text!r} is not a number of units')
+    return int(text)
+
+
 def _usage(method: typing.Callable[..., typing.Any]) -> str:
     return (method.__doc__ or '').rpartition(': ')[2]
 
@@ -348,10 +395,7 @@ def _value(key: str, text: str) -> typing.Any:
 
 
 def _split(pairs: typing.Iterable[str]) -> dict[str, str]:
-    found = {}
-    for pair in pairs:
-        key, equals, value = pair.partition('=')
-        if not equals or not key:
-            raise errors.UsageError(f'{pair} must be of the form KEY=VALUE')
-        found[key] = value
-    return found
+    try:
+        return key_values.parse(pairs)
+    except key_values.InvalidPairError as error:
+        raise errors.UsageError(str(error)) from None

@@ -72,6 +72,13 @@ class Agent:
         """All options as the charm sees them."""
         return {**charm.BuiltCharm(self.folders.charm).defaults, **self.options}
 
+    @property
+    def status(self) -> model.Status:
+        """What `juju status` shows of the unit."""
+        if self.failed:
+            return ('error', f'hook failed: "{self.failed}"')
+        return self.model.status
+
     def state(self) -> dict[str, typing.Any]:
         """Return everything in the charm's key-value store."""
         return {key: json.loads(data) for key, data in self._rows('key, data')}
@@ -270,16 +277,19 @@ class Agent:
         )
         before, status_before = self.flags(), self.model.status
         result = self._start(now)
-        code = result.exit_code or (-9 if result.timed_out else 0)
+        code, output = result.exit_code or (-9 if result.timed_out else 0), result.output
         if not code:
-            now.commit()
+            try:
+                now.commit()
+            except context.ChangesRefused as refused:
+                code, output = 1, f'{output}ERROR {refused}\n'
         after = self.flags()
         noted = self.folders.processes.read_text(errors='replace').splitlines()
         done = runs.Run(
             hook=hook,
             unit=self.model.unit,
             exit_code=code,
-            output=result.output,
+            output=output,
             status_before=status_before,
             statuses=now.statuses,
             log=now.log,

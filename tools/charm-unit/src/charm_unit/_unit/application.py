@@ -16,6 +16,8 @@ class Application:
         for other in self.units:
             other.introduce(unit)
             unit.introduce(other)
+            other.agent.model.peer_statuses[unit.agent.model.unit] = unit.agent.status
+            unit.agent.model.peer_statuses[other.agent.model.unit] = other.agent.status
         self.units.append(unit)
 
     def run_pending(
@@ -49,6 +51,7 @@ class Application:
         others = [other for other in self.units if other is not unit]
         for other in others:
             other.hear_peer(unit)
+            other.agent.model.peer_statuses[known.unit] = unit.agent.status
             if known.leader:
                 told = other.agent.model
                 told.pod_spec, told.raw_spec = known.pod_spec, known.raw_spec

@@ -10,6 +10,11 @@ import typing
 
 from charm_unit._unit import juju_version, model, ports
 
+
+class ChangesRefused(Exception):
+    """The controller refuses what a hook has changed, and so the hook fails; in its words."""
+
+
 RESTRICTED = ('collect-metrics', 'meter-status-changed')
 
 
@@ -79,13 +84,23 @@ class HookContext:
         return self.state
 
     def commit(self) -> None:
-        """Hand it all to the controller."""
+        """Hand it all to the controller, or nothing: raise ChangesRefused."""
         known = self.model
+        if self.pod_spec is not None and self.raw_spec is not None:
+            raise ChangesRefused(
+                'either k8s-spec-set or k8s-raw-set can be run for each application, but not both'
+            )
+        endpoints = known.bindings - {'juju-info'}
+        for verb, endpoint in self.ports.unknown_endpoints(endpoints):
+            raise ChangesRefused(
+                f'cannot apply changes: cannot open/close ports: {verb} port range: '
+                f'endpoint "{endpoint}" for unit "{known.unit}" not found'
+            )
         for rid, data in self.data.items():
             known.relations[rid].data = data
         for rid, data in self.app_data.items():
             known.relations[rid].app_data = data
-        known.opened_ports = self.ports.apply(known.bindings)
+        known.opened_ports = self.ports.apply(endpoints)
         if self.state is not None:
             known.charm_state = self.state
         known.pod_spec = self.pod_spec or known.pod_spec

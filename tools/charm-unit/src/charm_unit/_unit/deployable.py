@@ -1,7 +1,8 @@
 """What Juju refuses to deploy: files of a charm that it cannot read, or does not accept.
 
-meta.go, resources.go, extra_bindings.go, config.go and actions.go of juju/charm v8, which Juju
-2.9.31 has; their messages, with the file and the line before them. All that is wrong is told.
+meta.go, resources.go, extra_bindings.go, payloads.go, assumes/parser.go, manifest.go, base.go,
+channel.go, config.go and actions.go of juju/charm v8, which Juju 2.9 has; their messages, with the
+file and the line before them. Juju stops at the first: here, all that is wrong is told.
 """
 
 import json
@@ -11,39 +12,91 @@ import typing
 
 import yaml
 
-from charm_unit._unit import charm, errors, go_yaml, json_schema, juju_version, options
+from charm_unit._unit import (
+    charm,
+    errors,
+    go_fmt,
+    go_yaml,
+    json_schema,
+    juju_version,
+    options,
+    schema,
+)
 
 _NAME = re.compile('[a-z][a-z0-9]*(?:-[a-z0-9]*[a-z][a-z0-9]*)*')
 _ACTION = re.compile('[a-z0-9](?:[a-z0-9-]*[a-z0-9])?')
 _SERIES = re.compile('[a-z]+(?:[a-z0-9]+)?')
-_COUNT = re.compile(r'([0-9]+)(?:[-+]|-[0-9]+)')
-_SIZE = re.compile(r'[0-9]+(?:\.[0-9]+)?[MGTPEZY]?(?:i?B)?', re.IGNORECASE)
-_SERVICES = ('cluster', 'loadbalancer', 'external', 'omit')
+_PAYLOAD = re.compile('[a-zA-Z](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?')
+_TERM = re.compile('[a-z](?:-?[a-z0-9]+)+')
+_USER = re.compile('{0}(?:@{0})?'.format('[a-zA-Z0-9][a-zA-Z0-9.+-]*[a-zA-Z0-9]'))
+_INTEGER = re.compile('[+-]?[0-9]+')
+_NUMBER = '[0-9]{1,9}'
+_VERSION = re.compile(
+    rf'({_NUMBER})\.({_NUMBER})(?:\.({_NUMBER})|-[a-z]+{_NUMBER})(?:\.{_NUMBER})?'
+)
+_FEATURE = re.compile(
+    r'[a-z][a-z0-9-]*?[a-z0-9]+'
+    rf'(?:\s*(?:>=|<)\s*{_NUMBER}(?:\.{_NUMBER}(?:-[a-z]+(?:{_NUMBER})?|\.{_NUMBER})?(?:\.{_NUMBER})?)?)?'
+)
+_SYSTEMS = ('ubuntu', 'centos', 'windows', 'osx', 'opensuse', 'genericlinux')
+_ARCHITECTURES = re.compile(
+    'amd64|x86_64|i?[3-9]86|armhf|arm$|armv|aarch64|arm64|ppc64|s390x|riscv64|risc$|risc-[vV]64'
+)
 
 _Problems = typing.Iterator[tuple[int, str]]
+_Entry = dict[str, typing.Any]
+
+
+class _File(typing.NamedTuple):
+    path: pathlib.Path
+    document: go_yaml.Document
+
+    @property
+    def value(self) -> _Entry:
+        """Its mapping; an empty one if it is something else."""
+        return _entry(self.document.value)
 
 
 def check(built: charm.BuiltCharm, juju: juju_version.JujuVersion) -> None:
     """Raise InvalidCharmError if that Juju would refuse to deploy the charm."""
     found: list[str] = []
     about = _read(built.folder / 'metadata.yaml', found)
+    manifest = _read(built.folder / 'manifest.yaml', found) if juju.has_containers else None
     config = _read(built.folder / 'config.yaml', found)
     actions = _read(built.folder / 'actions.yaml', found)
     if about:
-        found += _told(about, _of_metadata(about.document, juju))
+        found += _told(about, _of_metadata(about.document, juju, manifest))
+    if manifest:
+        found += _told(manifest, _of_manifest(manifest.document))
     if config:
         found += _told(config, _of_config(config.document))
     if actions:
-        mapping = about.document.value if about else {}
-        name = str(mapping.get('name')) if isinstance(mapping, dict) else ''
+        name = str(about.value.get('name')) if about else ''
         found += _told(actions, _of_actions(actions.document, name))
     if found:
         raise errors.InvalidCharmError('Juju would refuse this charm:\n' + '\n'.join(found))
 
 
-class _File(typing.NamedTuple):
-    path: pathlib.Path
-    document: go_yaml.Document
+_FIXED_ON_KUBERNETES = {
+    'deployment': 'deployment info for services',
+    'storage': 'storage on a statefulset',
+    'devices': 'node selectors (configured from charm devices)',
+}
+
+
+def check_upgrade(built: charm.BuiltCharm, refreshed: charm.BuiltCharm) -> None:
+    """Raise UsageError if Juju would refuse to refresh a charm to another build of it.
+
+    applicationSetCharm in apiserver/facades/client/application/application.go.
+    """
+    if not _is_of_kubernetes(built.metadata):
+        return
+    for key, what in _FIXED_ON_KUBERNETES.items():
+        if (built.metadata.get(key) or {}) != (refreshed.metadata.get(key) or {}):
+            raise errors.UsageError(
+                f'Juju on containers does not support updating {what}: deploy a new charm instead '
+                f'(metadata.yaml: {key})'
+            )
 
 
 def _read(path: pathlib.Path, found: list[str]) -> '_File | None':
@@ -65,84 +118,145 @@ def _told(file: _File, problems: _Problems) -> list[str]:
 # metadata.yaml
 
 
-def _of_metadata(read: go_yaml.Document, juju: juju_version.JujuVersion) -> _Problems:
+def _of_metadata(
+    read: go_yaml.Document, juju: juju_version.JujuVersion, manifest: '_File | None'
+) -> _Problems:
     about = read.value
+    form = schema.METADATA if juju.has_containers else schema.METADATA_BEFORE_2_9
+    for path, what in form(about, ()):
+        yield read.line(*path), f'metadata: {what}'
     if not isinstance(about, dict):
-        yield 1, 'metadata: expected map, got nothing'
         return
-    yield from _of_fields(read, about)
+    for path, what in (
+        *_of_format(about, juju, manifest),
+        *_of_name(about),
+        *_of_endpoints(about),
+        *_of_bindings(about),
+        *_of_resources(about),
+        *_of_storage(about),
+        *_of_devices(about),
+        *_of_payloads(about),
+        *_of_terms(about),
+        *_of_deployment(about),
+        *_of_version(about, juju),
+    ):
+        yield read.line(*path), what
+
+
+_Wrong = typing.Iterator[tuple[go_yaml.Path, str]]
+"""What is wrong with a mapping, after the keys that lead there."""
+
+
+def _of_format(about: _Entry, juju: juju_version.JujuVersion, manifest: '_File | None') -> _Wrong:
+    """Hold the metadata against its version: 2 has bases in manifest.yaml, 1 has series."""
+    if not juju.has_containers:
+        return
+    has_bases = bool(manifest and _list(manifest.value.get('bases')))
+    newer = sorted({'assumes', 'containers'} & about.keys())
+    older = sorted({'series', 'deployment', 'min-juju-version'} & about.keys())
+    if newer and older:
+        first = min(newer + older)
+        ours, others = (newer, older) if first in newer else (older, newer)
+        listed = ', '.join(map(_quoted, others)), ', '.join(map(_quoted, ours))
+        what = 'ambiguous metadata: keys {} cannot be used with {}'.format(*listed)
+        yield (others[0],), what
+    elif newer and not has_bases:
+        if about.get('assumes') is not None:
+            yield ('assumes',), 'assumes in metadata v1 not valid'
+        if about.get('containers'):
+            where = 'in metadata v1' if manifest else 'without a manifest.yaml'
+            yield ('containers',), f'containers {where} not valid'
+    elif older and has_bases and not _list(about.get('series')):
+        for key in ('min-juju-version', 'deployment'):
+            if key in about:
+                yield (key,), f'{key} in metadata v2 not valid'
+    resources, storage = (dict(_entries(about.get(key))) for key in ('resources', 'storage'))
+    for container, entry in _entries(about.get('containers')):
+        path = ('containers', container)
+        for what in _of_container(entry, resources, storage):
+            yield path, f'parsing containers: {what}'
+        for index, mount in enumerate(_list(_entry(entry).get('mounts'))):
+            for what in _of_mount(_entry(mount), storage):
+                yield (
+                    (*path, 'mounts', index),
+                    f'parsing containers: container "{container}": {what}',
+                )
+    for index, expression in enumerate(_list(about.get('assumes'))):
+        for what in _of_expression(expression):
+            where = f'parsing expression {index + 1} in top level "assumes" block'
+            yield ('assumes', index), f'{where}: {what}'
+
+
+def _of_container(entry: typing.Any, resources: _Entry, storage: _Entry) -> typing.Iterator[str]:
+    resource = _entry(entry).get('resource')
+    if resource and resource not in resources:
+        yield f'referenced resource {_quoted(resource)} not found'
+    elif resource and _entry(resources[resource]).get('type') != 'oci-image':
+        yield f'referenced resource {_quoted(resource)} is not a oci-image'
+
+
+def _of_mount(mount: _Entry, storage: _Entry) -> typing.Iterator[str]:
+    if not mount.get('storage'):
+        yield 'storage must be specifed on mount'  # codespell:ignore (Juju's)
+    elif not mount.get('location'):
+        yield 'location must be specifed on mount'  # codespell:ignore (Juju's)
+    elif mount['storage'] not in storage:
+        yield f'storage {_quoted(mount["storage"])} not valid'
+
+
+def _of_expression(expression: typing.Any) -> typing.Iterator[str]:
+    """Hold an expression against the grammar in assumes/parser.go."""
+    if isinstance(expression, str):
+        if not _FEATURE.fullmatch(expression.strip()):
+            yield f'malformed feature expression {_quoted(expression.strip())}'
+    elif not isinstance(expression, dict):
+        yield 'expected a feature, "any-of" or "all-of" expression'
+    elif len(expression) != 1:
+        yield 'malformed composite expression'
+    else:
+        ((kind, parts),) = expression.items()
+        if kind not in ('any-of', 'all-of') or parts is None:
+            yield 'malformed composite expression; expected an "any-of" or "all-of" block'
+        elif not isinstance(parts, list):
+            yield f'malformed "{kind}" expression; expected a list of sub-expressions'
+        else:
+            for part in parts:
+                yield from (
+                    f'parsing "{kind}" expression: {what}' for what in _of_expression(part)
+                )
+
+
+def _of_name(about: _Entry) -> _Wrong:
     name = about.get('name')
     if isinstance(name, str) and not _NAME.fullmatch(name):
-        yield read.line('name'), f'charm name {json.dumps(name)} not valid'
-    yield from _of_endpoints(read, about, str(name))
-    yield from _of_bindings(read, about)
+        yield ('name',), f'charm name {_quoted(name)} not valid'
     for index, series in enumerate(_list(about.get('series'))):
         if isinstance(series, str) and not _SERIES.fullmatch(series):
-            line = read.line('series', index)
-            yield line, f'charm "{name}" declares invalid series: {json.dumps(series)}'
-    yield from _of_resources(read, about)
-    for storage, entry in _entries(about.get('storage')):
-        for what in _of_storage(entry):
-            yield read.line('storage', storage), f'metadata: storage.{storage}{what}'
-    for what in _of_deployment(about):
-        yield read.line('deployment'), what
-    if about.get('containers'):
-        yield read.line('containers'), 'containers without a manifest.yaml not valid'
-    yield from _of_version(read, about, juju)
+            yield ('series', index), f'charm "{name}" declares invalid series: {_quoted(series)}'
+    if _is_true(about.get('subordinate')) and not any(
+        _entry(entry).get('scope') == 'container' for _, entry in _entries(about.get('requires'))
+    ):
+        what = f'subordinate charm "{name}" lacks "requires" relation with container scope'
+        yield ('subordinate',), what
 
 
-def _of_fields(read: go_yaml.Document, about: dict[str, typing.Any]) -> _Problems:
-    for field in ('name', 'summary', 'description'):
-        if not isinstance(about.get(field), str):
-            yield read.line(field), f'metadata: {field}: expected string, got {_got(about, field)}'
-    for field in ('tags', 'categories', 'series', 'terms'):
-        if field in about and not isinstance(about[field], list):
-            yield read.line(field), f'metadata: {field}: expected list, got {_got(about, field)}'
-        for index, value in enumerate(_list(about.get(field))):
-            if not isinstance(value, str):
-                line = read.line(field, index)
-                yield line, f'metadata: {field}[{index}]: expected string, got {_json(value)}'
-    for field in ('provides', 'requires', 'peers', 'storage', 'resources', 'deployment'):
-        if field in about and not isinstance(about[field], dict):
-            yield read.line(field), f'metadata: {field}: expected map, got {_got(about, field)}'
-
-
-def _of_endpoints(read: go_yaml.Document, about: dict[str, typing.Any], name: str) -> _Problems:
+def _of_endpoints(about: _Entry) -> _Wrong:
+    name = str(about.get('name'))
     seen: set[str] = set()
     for role in ('provides', 'requires', 'peers'):
         for endpoint, entry in _entries(about.get(role)):
-            line = read.line(role, endpoint)
-            interface = entry.get('interface') if isinstance(entry, dict) else entry
-            if not isinstance(interface, str):
-                got = _got(entry, 'interface') if isinstance(entry, dict) else _json(entry)
-                yield line, f'metadata: {role}.{endpoint}.interface: expected string, got {got}'
-            for what in _of_endpoint(entry if isinstance(entry, dict) else {}):
-                yield line, f'metadata: {role}.{endpoint}.{what}'
-            container = isinstance(entry, dict) and entry.get('scope') == 'container'
-            subordinate = about.get('subordinate') is True and role == 'requires' and container
+            path = (role, endpoint)
+            interface = entry if isinstance(entry, str) else _entry(entry).get('interface')
+            of_container = role == 'requires' and _entry(entry).get('scope') == 'container'
+            subordinate = _is_true(about.get('subordinate')) and of_container
             if not subordinate and _reserved(name, str(endpoint)):
-                yield line, f'charm "{name}" using a reserved relation name: "{endpoint}"'
+                yield path, f'charm "{name}" using a reserved relation name: "{endpoint}"'
             if role != 'requires' and _reserved(name, str(interface)):
-                yield (
-                    line,
-                    (
-                        f'charm "{name}" relation "{endpoint}" using a reserved interface: '
-                        f'"{interface}"'
-                    ),
-                )
+                what = f'relation "{endpoint}" using a reserved interface: "{interface}"'
+                yield path, f'charm "{name}" {what}'
             if endpoint in seen:
-                yield line, f'charm "{name}" using a duplicated relation name: "{endpoint}"'
+                yield path, f'charm "{name}" using a duplicated relation name: "{endpoint}"'
             seen.add(endpoint)
-
-
-def _of_endpoint(entry: dict[str, typing.Any]) -> typing.Iterator[str]:
-    limit = entry.get('limit')
-    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int)):
-        yield f'limit: unexpected value {_json(limit)}'
-    if entry.get('scope', 'global') not in ('global', 'container'):
-        yield f'scope: unexpected value {_json(entry["scope"])}'
-    if not isinstance(entry.get('optional', False), bool):
-        yield f'optional: expected bool, got {_json(entry["optional"])}'
 
 
 def _reserved(charm_name: str, name: str) -> str:
@@ -154,114 +268,193 @@ def _reserved(charm_name: str, name: str) -> str:
     return 'the "juju-" prefix is reserved' if name.startswith('juju-') else ''
 
 
-def _of_bindings(read: go_yaml.Document, about: dict[str, typing.Any]) -> _Problems:
-    if 'extra-bindings' not in about:
-        return
-    bindings, line = about['extra-bindings'], read.line('extra-bindings')
+def _of_bindings(about: _Entry) -> _Wrong:
+    bindings = about.get('extra-bindings')
     prefix = f'charm "{about.get("name")}" has invalid extra bindings: '
-    if not isinstance(bindings, dict):
-        yield line, f'metadata: extra-bindings: expected map, got {_got(about, "extra-bindings")}'
-    elif not bindings:
-        yield line, f'{prefix}extra bindings cannot be empty when specified'
-    else:
-        endpoints = {name for role in charm.ROLES for name, _ in _entries(about.get(role))}
-        for name, value in bindings.items():
-            line = read.line('extra-bindings', name)
-            if value is not None:
-                yield line, f'metadata: extra-bindings.{name}: unexpected value {_json(value)}'
-            if name in endpoints:
-                yield line, f'{prefix}relation names ({name}) cannot be used in extra bindings'
+    if bindings == {}:
+        yield ('extra-bindings',), f'{prefix}extra bindings cannot be empty when specified'
+    endpoints = {name for role in charm.ROLES for name, _ in _entries(about.get(role))}
+    for name, _ in _entries(bindings):
+        if name in endpoints:
+            what = f'{prefix}relation names ({name}) cannot be used in extra bindings'
+            yield ('extra-bindings', name), what
 
 
-def _of_resources(read: go_yaml.Document, about: dict[str, typing.Any]) -> _Problems:
+def _of_resources(about: _Entry) -> _Wrong:
     for name, entry in _entries(about.get('resources')):
-        line = read.line('resources', name)
-        if not isinstance(entry, dict):
-            yield line, f'metadata: resources.{name}: expected map, got {_json(entry)}'
-            continue
-        for field in ('type', 'filename', 'description'):
-            if not isinstance(entry.get(field, ''), str):
-                yield (
-                    read.line('resources', name, field),
-                    f'metadata: resources.{name}.{field}: expected string, '
-                    f'got {_json(entry[field])}',
-                )
-        kind, filename = entry.get('type', 'file'), entry.get('filename', '')
+        path = ('resources', name)
+        kind, filename = _entry(entry).get('type', 'file'), _entry(entry).get('filename', '')
+        prefix = f'resource {name}: '
         if isinstance(kind, str) and kind not in ('file', 'oci-image'):
-            where = read.line('resources', name, 'type')
-            yield where, f'resource {name}: unsupported resource type {json.dumps(kind)}'
-        elif kind == 'file' and not filename:
-            yield line, f'resource {name}: resource missing filename'
+            yield (*path, 'type'), f'{prefix}unsupported resource type {_quoted(kind)}'
+        elif not name:
+            yield path, 'resource missing name'
+        elif kind == 'file' and isinstance(entry, dict) and not filename:
+            yield path, f'{prefix}resource missing filename'
         elif kind == 'file' and '/' in str(filename):
-            where = read.line('resources', name, 'filename')
-            what = f'filename cannot contain "/" (got {json.dumps(filename)})'
-            yield where, f'resource {name}: {what}'
+            what = f'{prefix}filename cannot contain "/" (got {_quoted(filename)})'
+            yield (*path, 'filename'), what
 
 
-def _of_storage(entry: typing.Any) -> typing.Iterator[str]:
-    if not isinstance(entry, dict):
-        yield f': expected map, got {_json(entry)}'
-        return
-    if entry.get('type') not in ('block', 'filesystem'):
-        yield f'.type: unexpected value {_json(entry.get("type"))}'
-    elif 'location' in entry and entry['type'] != 'filesystem':
-        yield f': location may not be specified for "type: {entry["type"]}"'
-    for field in ('shared', 'read-only'):
-        if not isinstance(entry.get(field, False), bool):
-            yield f'.{field}: expected bool, got {_json(entry[field])}'
-    multiple = entry.get('multiple')
-    if multiple is not None:
-        count = multiple.get('range') if isinstance(multiple, dict) else None
-        if isinstance(count, bool) or not isinstance(count, int | str):
-            yield f'.multiple.range: unexpected value {_json(count)}'
-        elif isinstance(count, int):
-            if count <= 0:
-                yield f'.multiple.range: invalid count {count}'
-        elif not _COUNT.fullmatch(count) and not count.isdigit():
-            yield f".multiple.range: value \"{count}\" does not match 'm', 'm-n', or 'm+'"
-    size = entry.get('minimum-size')
-    if size is not None and not (isinstance(size, str) and _SIZE.fullmatch(size)):
-        yield f'.minimum-size: expected a non-negative number, got {_json(size)}'
+def _of_storage(about: _Entry) -> _Wrong:
+    for name, entry in _entries(about.get('storage')):
+        path, prefix = ('storage', name), f'charm "{about.get("name")}" storage "{name}": '
+        kind = _entry(entry).get('type')
+        if _entry(entry).get('location') and kind == 'block':
+            yield path, f'{prefix}location may not be specified for "type: {kind}"'
+        if kind == 'block' and _is_of_kubernetes(about):
+            yield path, f'block storage "{name}" is not supported for container charms'
+        count = re.fullmatch(
+            '[0-9]+-([0-9]+)', str(_entry(_entry(entry).get('multiple')).get('range'))
+        )
+        if count and int(count[1]) == 0:
+            yield path, f'{prefix}invalid maximum count 0'
 
 
-def _of_deployment(about: dict[str, typing.Any]) -> typing.Iterator[str]:
-    deployment = about.get('deployment')
-    if not isinstance(deployment, dict):
+def _of_devices(about: _Entry) -> _Wrong:
+    for name, entry in _entries(about.get('devices')):
+        path, prefix = ('devices', name), f'charm "{about.get("name")}" device "{name}": '
+        if _entry(entry).get('type') == '':
+            yield path, f'{prefix}type must be specified'
+        least, most = (
+            options.integer(_entry(entry).get(key, 1)) for key in ('countmin', 'countmax')
+        )
+        if least is not None and most is not None and least > most >= 0:
+            what = f'maximum count {most} can not be smaller than minimum count {least}'
+            yield path, f'{prefix}{what}'
+
+
+def _of_payloads(about: _Entry) -> _Wrong:
+    for name, entry in _entries(about.get('payloads')):
+        if not name:
+            yield ('payloads', name), 'payload class missing name'
+        elif not _PAYLOAD.fullmatch(str(name)):
+            yield ('payloads', name), f'invalid payload class {_quoted(name)}'
+        elif _entry(entry).get('type') == '':
+            yield ('payloads', name), 'payload class missing type'
+
+
+def _of_terms(about: _Entry) -> _Wrong:
+    for index, term in enumerate(_list(about.get('terms'))):
+        what = _of_term(term) if isinstance(term, str) else ''
+        if what:
+            yield ('terms', index), what
+
+
+def _of_term(term: str) -> str:
+    """Return what is wrong with tenant:owner/name/revision, or ''."""
+    tenant, colon, rest = term.partition(':')
+    tenant, rest = (tenant, rest) if colon else ('', term)
+    owner, revision, parts = '', '0', rest.split('/')
+    if len(parts) > 3:
+        return f'unknown term id format {_quoted(term)}'
+    if len(parts) == 3:
+        owner, name, revision = parts
+    elif len(parts) == 2 and not _INTEGER.fullmatch(parts[1]):
+        owner, name = parts
+    else:
+        name, revision = (*parts, '0')[:2]
+    if not _INTEGER.fullmatch(revision):
+        shown = _quoted(revision)
+        return f'invalid revision number {shown} strconv.Atoi: parsing {shown}: invalid syntax'
+    if tenant not in ('', 'cs') and not _TERM.fullmatch(tenant):
+        return f'wrong term tenant format {_quoted(tenant)}'
+    if owner and not _USER.fullmatch(owner):
+        return f'wrong owner format {_quoted(owner)}'
+    if not _TERM.fullmatch(name):
+        return f'wrong term name format {_quoted(name)}'
+    return 'negative term revision' if int(revision) < 0 else ''
+
+
+def _is_of_kubernetes(about: _Entry) -> bool:
+    return 'kubernetes' in _list(about.get('series'))
+
+
+def _of_deployment(about: _Entry) -> _Wrong:
+    if not isinstance(about.get('deployment'), dict):
         return
     series = _list(about.get('series'))
     if not series:
-        yield 'charm with deployment metadata must declare at least one series'
+        what = 'charm with deployment metadata must declare at least one series'
+        yield ('deployment',), what
     elif series[0] != 'kubernetes':
-        yield 'charms with deployment metadata only supported for "kubernetes"'
-    for field, allowed in (
-        ('type', ('stateful', 'stateless', 'daemon')),
-        ('mode', ('operator', 'workload')),
-        ('service', _SERVICES),
-    ):
-        if field in deployment and deployment[field] not in allowed:
-            yield f'metadata: deployment.{field}: unexpected value {_json(deployment[field])}'
+        what = 'charms with deployment metadata only supported for "kubernetes"'
+        yield ('deployment',), what
+    least = about['deployment'].get('min-version')
+    if isinstance(least, str) and least:
+        full = f'{least}.0' if least.count('.') == 1 else least
+        if not _VERSION.fullmatch(full):
+            yield ('deployment', 'min-version'), f'invalid version {_quoted(full)}'
 
 
-def _of_version(
-    read: go_yaml.Document, about: dict[str, typing.Any], juju: juju_version.JujuVersion
-) -> _Problems:
-    if 'min-juju-version' not in about:
-        return
-    least, line = about['min-juju-version'], read.line('min-juju-version')
+def _of_version(about: _Entry, juju: juju_version.JujuVersion) -> _Wrong:
+    least = about.get('min-juju-version')
     if not isinstance(least, str):
-        yield line, f'metadata: min-juju-version: expected string, got {_json(least)}'
         return
-    parts = re.fullmatch(r'(\d+)\.(\d+)(?:\.(\d+)|-[a-z]+\d+)?(?:\.\d+)?', least)
+    parts = _VERSION.fullmatch(least)
     if not parts:
-        yield line, f'invalid min-juju-version: invalid version {json.dumps(least)}'
-    elif tuple(int(part or 0) for part in parts.groups()) > juju.numbers:
-        yield (
-            line,
-            (
-                f"charm's min version ({least}) is higher than this juju model's version "
-                f'({juju.text})'
-            ),
-        )
+        what = f'invalid min-juju-version: invalid version {_quoted(least)}'
+        yield ('min-juju-version',), what
+    elif tuple(int(part or -1) for part in parts.groups()) > juju.numbers:  # 3.0-beta1 < 3.0.0
+        what = f"is higher than this juju model's version ({juju.text})"
+        yield ('min-juju-version',), f"charm's min version ({least}) {what}"
+
+
+# manifest.yaml
+
+
+def _of_manifest(read: go_yaml.Document) -> _Problems:
+    """Hold the bases against manifest.go, base.go and channel.go."""
+    about = read.value
+    if about is None:
+        yield 1, 'invalid base in manifest'
+        return
+    if not isinstance(about, dict):
+        yield 1, f'manifest: yaml: unmarshal errors: cannot unmarshal {go_fmt.kind(about)}'
+        return
+    for path, what in schema.BASES(about.get('bases'), ()):
+        yield read.line('bases', *path), f'manifest: coerce: {what}'
+    for index, base in enumerate(_list(about.get('bases'))):
+        what = _of_base(_entry(base))
+        if what:
+            yield read.line('bases', index), f'manifest: {what}'
+
+
+def _of_base(base: _Entry) -> str:
+    """Return what is wrong with a base of well-formed values, or ''."""
+    channel = base.get('channel')
+    what = _of_channel(channel) if isinstance(channel, str) else ''
+    if what:
+        return f'parsing channel {_quoted(channel)}: {what}'
+    if not base.get('name'):
+        return 'base without name not valid'
+    if base['name'] not in _SYSTEMS:
+        return f'os {_quoted(base["name"])} not valid'
+    if not channel:
+        return 'channel not valid'
+    for name in _list(base.get('architectures')):
+        if isinstance(name, str) and not _ARCHITECTURES.search(name.strip()):
+            return f'architecture {_quoted(name)} not valid'
+    return ''
+
+
+def _of_channel(channel: str) -> str:
+    """Return what is wrong with track/risk/branch, of which some may be missing, or ''."""
+    risks = ('stable', 'candidate', 'beta', 'edge')
+    parts: list[str | None] = [*channel.split('/')]
+    if not channel:
+        return 'empty channel not valid'
+    if len(parts) > 3:
+        return f'channel is malformed and has too many components {_quoted(channel)}'
+    if len(parts) < 3 and parts[0] in risks:
+        parts.insert(0, None)
+    track, risk, branch = (*parts, None, None)[:3]
+    if risk is not None and risk not in risks:
+        return f'risk in channel {_quoted(channel)} not valid'
+    for name, value in (('track', track), ('branch', branch)):
+        if value == '':
+            return f'{name} in channel {_quoted(channel)} not valid'
+    return ''
 
 
 # config.yaml
@@ -278,18 +471,18 @@ def _of_config(read: go_yaml.Document) -> _Problems:
     for name, entry in (declared or {}).items():
         entry, line = entry or {}, read.line('options', name)
         if not isinstance(entry, dict):
-            yield line, f'yaml: unmarshal errors: option {json.dumps(str(name))} must be a map'
+            yield line, f'yaml: unmarshal errors: option {_quoted(name)} must be a map'
             continue
         kind = entry.get('type') or 'string'
+        for field in ('type', 'description'):
+            if isinstance(entry.get(field), dict | list):
+                tag = '!!map' if isinstance(entry[field], dict) else '!!seq'
+                what = f'cannot unmarshal {tag} into string'
+                yield read.line('options', name, field), f'yaml: unmarshal errors: {what}'
+                kind = 'string' if field == 'type' else kind
         if kind not in options.TYPES:
-            line = read.line('options', name, 'type')
-            yield (
-                line,
-                (
-                    f'invalid config: option {json.dumps(str(name))} has unknown type '
-                    f'{json.dumps(str(kind))}'
-                ),
-            )
+            shown = f'option {_quoted(name)} has unknown type {_quoted(kind)}'
+            yield read.line('options', name, 'type'), f'invalid config: {shown}'
             continue
         try:
             options.coerce(str(name), kind, entry.get('default'))
@@ -364,13 +557,17 @@ def _entries(value: typing.Any) -> typing.Iterable[tuple[typing.Any, typing.Any]
     return value.items() if isinstance(value, dict) else ()
 
 
+def _entry(value: typing.Any) -> _Entry:
+    return value if isinstance(value, dict) else {}
+
+
 def _list(value: typing.Any) -> list[typing.Any]:
     return value if isinstance(value, list) else []
 
 
-def _got(mapping: dict[str, typing.Any], key: str) -> str:
-    return 'nothing' if mapping.get(key) is None else _json(mapping[key])
+def _is_true(value: typing.Any) -> bool:
+    return value is True or (isinstance(value, str) and options.BOOLEANS.get(value, False))
 
 
-def _json(value: typing.Any) -> str:
-    return json.dumps(value, default=str)
+def _quoted(text: typing.Any) -> str:
+    return json.dumps(str(text), ensure_ascii=False)

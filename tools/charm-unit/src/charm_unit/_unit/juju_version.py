@@ -81,6 +81,21 @@ class JujuVersion:
         return self.numbers >= (2, 8, 0)
 
     @property
+    def has_containers(self) -> bool:
+        """Whether metadata.yaml may have containers, and manifest.yaml is read (juju/charm v8)."""
+        return self.numbers >= (2, 9, 0)
+
+    @property
+    def has_ports_of_endpoints(self) -> bool:
+        """Whether ports are opened for endpoints."""
+        return self.numbers >= (2, 9, 0)
+
+    @property
+    def lists_pending_ports(self) -> bool:
+        """Whether opened-ports lists what the hook itself has opened."""
+        return self.numbers >= (3, 1, 1)
+
+    @property
     def has_ipv6_registries(self) -> bool:
         """Whether a reference may begin with an IPv6 address (its go.mod)."""
         return self.numbers >= (3, 3, 0)

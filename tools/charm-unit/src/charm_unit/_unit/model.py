@@ -87,7 +87,7 @@ class Model:
     leader: bool
     charmhub: bool
     """Whether the store is Charmhub, not the charm store that it replaced."""
-    bindings: typing.Collection[str] = ()
+    bindings: typing.AbstractSet[str] = frozenset()
     """What it can be bound to: its endpoints, and extra bindings."""
     options: dict[str, typing.Any] = dataclasses.field(default_factory=dict)
     resources: dict[str, Attached] = dataclasses.field(default_factory=dict)
@@ -102,6 +102,8 @@ class Model:
     raw_spec: 'str | None' = None
     status: Status = ('waiting', 'installing agent')
     application_status: 'Status | None' = None
+    peer_statuses: dict[str, Status] = dataclasses.field(default_factory=dict)
+    """The statuses of the other units of its application, by name."""
     workload_version: 'str | None' = None
     address: str = '10.1.0.7'
     ingress_address: str = '10.152.183.7'

@@ -4,6 +4,8 @@ import json
 import re
 import typing
 
+from charm_unit._unit import go_fmt
+
 TYPES = ('string', 'int', 'float', 'boolean')
 BOOLEANS = {
     **dict.fromkeys(('1', 't', 'T', 'TRUE', 'true', 'True'), True),
@@ -43,8 +45,8 @@ def coerce(name: str, kind: str, value: typing.Any) -> typing.Any:
     if kind == 'string' and isinstance(value, str):
         return value
     if kind == 'int':
-        found = value if isinstance(value, int) and is_number else _integer(value)
-        if found is not None and found in _INT64:
+        found = integer(value)
+        if found is not None:
             return found
     if kind == 'float' and is_number:
         return float(value)
@@ -61,10 +63,16 @@ def value(name: str, kind: str, given: typing.Any) -> typing.Any:
     return parse(name, kind, given) if isinstance(given, str) else coerce(name, kind, given)
 
 
-def _integer(text: typing.Any) -> 'int | None':
-    """Return what Go's strconv.ParseInt makes of a string with the base 0."""
-    if not isinstance(text, str):
-        return None
+def integer(value: typing.Any) -> 'int | None':
+    """Return a 64-bit integer, also of a string as Go's strconv.ParseInt reads it; else None."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        found: int | None = value
+    else:
+        found = _parse_integer(value) if isinstance(value, str) else None
+    return found if found is not None and found in _INT64 else None
+
+
+def _parse_integer(text: str) -> 'int | None':
     sign, digits = (text[:1], text[1:]) if text[:1] in ('+', '-') else ('', text)
     if re.fullmatch('0[0-7]+', digits):
         digits = f'0o{digits[1:]}'
@@ -84,5 +92,4 @@ def _float(text: str) -> 'float | None':
 
 
 def _wrong(name: str, kind: str, given: typing.Any) -> Refused:
-    shown = json.dumps(given, ensure_ascii=False, default=str)
-    return Refused(f'option {json.dumps(name)} expected {kind}, got {shown}')
+    return Refused(f'option {json.dumps(name)} expected {kind}, got {go_fmt.literal(given)}')

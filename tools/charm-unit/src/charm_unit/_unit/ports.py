@@ -1,6 +1,7 @@
 """The ports that a unit opens, for all endpoints or for some.
 
-What a hook asks for is recorded as in worker/uniter/runner/context/ports.go of juju/juju 2.9.31.
+What a hook asks for is recorded as in worker/uniter/runner/context/ports.go of juju/juju 2.9.31,
+and kept as in state/machine_ports_ops.go: the ports are those of a machine.
 """
 
 import typing
@@ -61,6 +62,15 @@ class Changes:
             return
         _is_known(endpoint, wanted, self._opened, is_pending=False)
         self._to_close.add((endpoint, wanted))
+
+    def unknown_endpoints(
+        self, endpoints: typing.Collection[str]
+    ) -> typing.Iterator[tuple[str, str]]:
+        """Yield open or close, and an endpoint that is not among those of the charm."""
+        for verb, ranges in (('open', self._to_open), ('close', self._to_close)):
+            for endpoint, _ in sorted(ranges):
+                if endpoint and endpoint not in endpoints:
+                    yield verb, endpoint
 
     def apply(self, endpoints: typing.Collection[str]) -> Opened:
         """Return the unit's ports after the hook; `endpoints` are all that the charm has."""

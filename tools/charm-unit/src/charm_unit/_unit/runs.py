@@ -15,7 +15,7 @@ class Run:
     unit: str
     """The unit in which it ran, such as my-charm/0."""
     exit_code: int
-    """0, or negative if a signal ended it, such as -9."""
+    """0, or negative if a signal ended it, such as -9; 1 if Juju refuses what it has changed."""
     output: str
     """What it printed on stdout and stderr; Juju writes it to the unit's log."""
     status_before: tuple[str, str]

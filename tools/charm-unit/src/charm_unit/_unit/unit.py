@@ -214,13 +214,12 @@ class Unit:
     @property
     def status(self) -> tuple[str, str]:
         """The (state, message) that `juju status` shows."""
-        if self.failed:
-            return ('error', f'hook failed: "{self.failed}"')
-        return self._model.status
+        return self._agent.status
 
     @status.setter
     def status(self, told: tuple[str, str]) -> None:
         self._model.status = told
+        self._application.share(self._relations)
 
     @property
     def config(self) -> dict[str, typing.Any]:
@@ -375,10 +374,11 @@ class Unit:
         """Refresh the unit to a different build, or to the same, and to `images` by resource.
 
         Raises what Unit does, and UsageError if the refreshed charm lacks an endpoint that has a
-        relation.
+        relation or, on Kubernetes, has a different deployment, storage or devices.
         """
         refreshed = self.built if built is None else charm.BuiltCharm(built)
         deployable.check(refreshed, self._juju)
+        deployable.check_upgrade(self.built, refreshed)
         self._relations.check_kept(refreshed)
         for unit in self._units:
             unit._agent.install_charm(refreshed)
@@ -476,6 +476,8 @@ class Unit:
         for peer in self.peers:
             peer._relations.leave(self.name, peer._agent.is_deployed)
         done = self._application.run_pending(self.check)
+        for peer in self.peers:
+            peer._model.peer_statuses.pop(self.name, None)
         if self.leader and self.peers:
             successor = self.peers[0]
             self._model.leader, successor.leader = False, True
@@ -535,6 +537,7 @@ class Unit:
     def resolve(self) -> list[Run]:
         """Mark the failed hook as resolved without a retry: `juju resolved --no-retry`."""
         self._agent.resolve()
+        self._application.share(self._relations)
         return self._application.run_pending(self.check)
 
     def run_action(

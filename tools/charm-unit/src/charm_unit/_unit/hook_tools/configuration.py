@@ -37,19 +37,16 @@ def _goal_state(hook: context.HookContext, call: Call, answer: Answer) -> None:
     check_empty(words)
     since = '2024-01-01 00:00:00Z'
     related: dict[str, dict[str, typing.Any]] = {}
-    units = {hook.model.unit: {'status': hook.model.status[0], 'since': since}}
+    statuses = {**hook.model.peer_statuses, hook.model.unit: hook.model.status}
     for relation in hook.model.relations.values():
         if relation.is_peer:  # listed as units, and not as a relation
-            units |= {name: {'status': 'active', 'since': since} for name in relation.units}
+            statuses = {**dict.fromkeys(relation.units, ('active', '')), **statuses}
             continue
         members = related.setdefault(relation.endpoint, {})
         for name in (relation.remote_application, *relation.units):
             members[name] = {'status': 'joined' if '/' not in name else 'active', 'since': since}
-    value = {
-        'units': units,
-        'relations': related,
-    }
-    output(answer, value, options, 'yaml')
+    units = {name: {'status': state, 'since': since} for name, (state, _) in statuses.items()}
+    output(answer, {'units': units, 'relations': related}, options, 'yaml', ('json', 'yaml'))
 
 
 TOOLS: dict[str, Tool] = {

@@ -8,8 +8,8 @@ from charm_unit._unit.hook_tools.tool import (
     Failed,
     Tool,
     check_empty,
-    key_values,
     output,
+    pairs,
     parse,
 )
 
@@ -32,10 +32,10 @@ def _leader_get(hook: context.HookContext, call: Call, answer: Answer) -> None:
 
 def _leader_set(hook: context.HookContext, call: Call, answer: Answer) -> None:
     words, _ = parse(call)
-    pairs = key_values(words)
+    given = pairs(words)
     if not hook.model.leader:
         raise Failed('cannot write leadership settings: cannot write settings: not the leader')
-    for key, value in pairs.items():
+    for key, value in given.items():
         if value:
             hook.model.leader_settings[key] = value
         else:

@@ -86,9 +86,10 @@ def _everything(
     }
 
 
-def _ports(call: Call, answer: Answer) -> tuple[ports.Range, list[str]]:
+def _ports(hook: context.HookContext, call: Call, answer: Answer) -> tuple[ports.Range, list[str]]:
     """Return the ports that are asked for, and for which endpoints, '' for all."""
-    words, asked = parse(call, valued=('format', 'endpoints'))
+    by_endpoint = ('endpoints',) if hook.juju.has_ports_of_endpoints else ()
+    words, asked = parse(call, valued=('format', *by_endpoint))
     if not words:
         raise Failed('no port or range specified', 2)
     match = _PORTS.fullmatch(words[0].lower())
@@ -116,13 +117,13 @@ def _ports(call: Call, answer: Answer) -> tuple[ports.Range, list[str]]:
 
 
 def _open_port(hook: context.HookContext, call: Call, answer: Answer) -> None:
-    wanted, endpoints = _ports(call, answer)
+    wanted, endpoints = _ports(hook, call, answer)
     for endpoint in endpoints:
         _record(hook, 'open', hook.ports.open, endpoint, wanted)
 
 
 def _close_port(hook: context.HookContext, call: Call, answer: Answer) -> None:
-    wanted, endpoints = _ports(call, answer)
+    wanted, endpoints = _ports(hook, call, answer)
     for endpoint in endpoints:
         _record(hook, 'close', hook.ports.close, endpoint, wanted)
 
@@ -145,9 +146,13 @@ def _record(
 
 
 def _opened_ports(hook: context.HookContext, call: Call, answer: Answer) -> None:
-    words, options = parse(call, flags=('endpoints',), valued=OUTPUT)
+    by_endpoint = ('endpoints',) if hook.juju.has_ports_of_endpoints else ()
+    words, options = parse(call, flags=by_endpoint, valued=OUTPUT)
     check_empty(words)
-    opened = ports.by_range(hook.model.opened_ports)
+    known = hook.model.opened_ports
+    if hook.juju.lists_pending_ports:
+        known = hook.ports.apply(hook.model.bindings)
+    opened = ports.by_range(known)
     if 'endpoints' in options:
         listed = [
             f'{known} ({"*" if "" in endpoints else ", ".join(sorted(endpoints))})'

@@ -15,8 +15,8 @@ from charm_unit._unit.hook_tools.tool import (
     Failed,
     Tool,
     check_empty,
-    key_values,
     output,
+    pairs,
     parse,
 )
 
@@ -130,18 +130,18 @@ def _remote_settings(
 def _relation_set(hook: context.HookContext, call: Call, answer: Answer) -> None:
     words, options = parse(call, flags=('app',), valued=('file', 'format', *_WHICH))
     relation = _required(hook, options)
-    pairs = key_values(words)
+    given = pairs(words)
     if 'format' in options:
         answer.stderr += '--format flag deprecated for command "relation-set"'
     if 'file' in options:
-        pairs = {**read_settings(call, options['file']), **pairs}
+        given = {**read_settings(call, options['file']), **given}
     if 'app' in options:
         if not hook.model.leader:
             raise Failed('cannot write relation settings')
         settings = hook.application_settings(relation)
     else:
         settings = hook.unit_settings(relation)
-    for key, value in pairs.items():
+    for key, value in given.items():
         if value:
             settings[key] = value
         else:

@@ -10,8 +10,8 @@ from charm_unit._unit.hook_tools.tool import (
     Failed,
     Tool,
     check_empty,
-    key_values,
     output,
+    pairs,
     parse,
 )
 
@@ -34,10 +34,10 @@ def _state_get(hook: context.HookContext, call: Call, answer: Answer) -> None:
 
 def _state_set(hook: context.HookContext, call: Call, answer: Answer) -> None:
     words, options = parse(call, valued=('file',))
-    pairs = key_values(words)
+    given = pairs(words)
     if 'file' in options:
-        pairs = {**read_settings(call, options['file']), **pairs}
-    for key, value in pairs.items():
+        given = {**read_settings(call, options['file']), **given}
+    for key, value in given.items():
         for limit, text, kind in ((_KEY_BYTES, key, 'key'), (_VALUE_BYTES, value, 'value')):
             if len(text.encode()) > limit:
                 raise Failed(f'max allowed {kind} length ({limit}) exceeded')

@@ -16,6 +16,8 @@ from charm_unit._unit.hook_tools.tool import (
 )
 
 _STATUSES = ('maintenance', 'blocked', 'waiting', 'active')
+_SEVERITIES = ('unknown', 'terminated', 'active', 'maintenance', 'waiting', 'blocked', 'error')
+"""From the least on, as core/status/status.go has them."""
 _LEVELS = {
     **{name: name for name in ('TRACE', 'DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL')},
     'WARN': 'WARNING',
@@ -24,7 +26,7 @@ _LEVELS = {
 
 
 def _status_set(hook: context.HookContext, call: Call, answer: Answer) -> None:
-    words, flags = parse(call, flags=('application', 'service'))
+    words, flags = parse(call, flags=('application',))
     if not words:
         raise Failed('invalid args, require <status> [message]', 2)
     if words[0] not in _STATUSES:
@@ -41,7 +43,7 @@ def _status_set(hook: context.HookContext, call: Call, answer: Answer) -> None:
 
 
 def _status_get(hook: context.HookContext, call: Call, answer: Answer) -> None:
-    words, options = parse(call, ('include-data', 'application', 'service'), OUTPUT)
+    words, options = parse(call, ('include-data', 'application'), OUTPUT)
     check_empty(words)
     whole = 'include-data' in options
 
@@ -50,14 +52,18 @@ def _status_get(hook: context.HookContext, call: Call, answer: Answer) -> None:
         return {**told, 'message': status[1], 'status-data': {}} if whole else told
 
     smart = not whole and options.get('format', 'smart') == 'smart'
-    if 'application' not in options and 'service' not in options:
+    if 'application' not in options:
         status = hook.model.status
         output(answer, status[0] if smart else details(status), options)
         return
     if not hook.model.leader:
         raise Failed('finding application status: this unit is not the leader')
-    status = hook.model.application_status or hook.model.status
-    units = {hook.model.unit: details(hook.model.status)}
+    statuses = {hook.model.unit: hook.model.status, **hook.model.peer_statuses}
+    # Unless the leader has set one, the worst of the units'.
+    status = hook.model.application_status or max(
+        statuses.values(), key=lambda known: _SEVERITIES.index(known[0])
+    )
+    units = {name: details(known) for name, known in statuses.items()}
     value = {'application-status': {**details(status), 'units': units}}
     output(answer, status[0] if smart else value, options)
 

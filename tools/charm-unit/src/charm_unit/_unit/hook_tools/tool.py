@@ -8,7 +8,7 @@ import typing
 
 import yaml
 
-from charm_unit._unit import context, options
+from charm_unit._unit import context, key_values, options
 
 
 class Failed(Exception):
@@ -136,17 +136,12 @@ def check_empty(words: typing.Sequence[str]) -> None:
         raise Failed(f'unrecognized args: [{listed}]', 2)
 
 
-def key_values(words: typing.Iterable[str]) -> dict[str, str]:
-    """Return the pairs of key=value words."""
-    pairs: dict[str, str] = {}
-    for word in words:
-        key, equals, value = word.partition('=')
-        if not equals or not key:
-            raise Failed(f'expected "key=value", got {json.dumps(word)}', 2)
-        if key in pairs:
-            raise Failed(f'key {json.dumps(key)} specified more than once', 2)
-        pairs[key] = value
-    return pairs
+def pairs(words: typing.Iterable[str]) -> dict[str, str]:
+    """Return the pairs of key=value words; raise Failed."""
+    try:
+        return key_values.parse(words)
+    except key_values.InvalidPairError as error:
+        raise Failed(str(error), 2) from None
 
 
 OUTPUT = ('format', 'o', 'output')
@@ -158,12 +153,13 @@ def output(
     value: typing.Any,
     asked: dict[str, str],
     default: str = 'smart',
+    formats: typing.Collection[str] = ('json', 'smart', 'yaml'),
     *,
     in_order: bool = False,
 ) -> None:
     """Print a value in the format that was asked for, keys sorted unless `in_order`."""
     form = asked.get('format', default)
-    if form not in ('smart', 'json', 'yaml'):
+    if form not in formats:
         raise Failed(f'invalid value {json.dumps(form)} for option --format: unknown format', 2)
     file = asked.get('o') or asked.get('output')
     text = _formatted(_as_go(value), form, not in_order)
