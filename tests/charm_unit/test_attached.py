@@ -3,6 +3,7 @@
 What each file becomes was read off that code with Go's encoding/json and Juju's yaml.v2.
 """
 
+import contextlib
 import pathlib
 
 import pytest
@@ -69,6 +70,13 @@ def test_json_and_then_yaml_is_read(attach, text, username, password):
         ('{"ImageName": "a/b", "username": 5}', 'json parsing: .*number into .*username.*'),
         ('{"registrypath": "a/b"}', 'docker image path "" not valid'),
         ('{"ImageName": "https://a/b"}', 'docker image path "https://a/b" not valid'),
+        ('{"ImageName": "a/b", "auth": {"value": "x"}}', 'json parsing: .*object into .*auth.*'),
+        ('{"ImageName": "a/b", "Email": 5}', 'json parsing: .*number into .*Email.*'),
+        (
+            'registrypath: a/b\nauth: eDp5',
+            'yaml: .*line 2: cannot unmarshal !!str into docker.Token',
+        ),
+        ('registrypath: a/b\nregion: [x]', 'yaml: .*line 2: cannot unmarshal !!seq into string'),
         ('registrypath: A/b', 'docker image path "A/b" not valid'),
         ('registrypath: [a]', 'yaml: unmarshal errors: line 1: cannot unmarshal !!seq .*'),
         ('- a', 'yaml: unmarshal errors: line 1: cannot unmarshal !!seq .*'),
@@ -84,6 +92,39 @@ def test_json_and_then_yaml_is_read(attach, text, username, password):
 def test_what_juju_refuses_is_refused_in_its_words(attach, text, reason):
     with pytest.raises(charm_unit.UsageError, match=f'(?s)^resource web: (?:{reason})$'):
         attach(text)
+
+
+AUTH = 'eDp5'
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        f'{{"ImageName": "a/b", "auth": "{AUTH}", "Email": null, "serveraddress": "x"}}',
+        f'registrypath: a/b\nauth: {{value: {AUTH}}}\nregistrytoken: ~\nemail: 5\nother: [x]',
+    ],
+)
+def test_other_details_are_known_and_not_kept(attach, text):
+    """docker/auth.go, and state/docker_resource.go: three columns"""
+    assert attach(text) == ('a/b', '', '')
+
+
+@pytest.mark.parametrize(
+    ('juju', 'auth', 'taken'),
+    [
+        ('2.9.12', '[x]', True),
+        ('2.9.13', '[x]', False),
+        ('2.9.13', AUTH, True),
+        ('2.9.16', AUTH, False),
+    ],
+)
+def test_other_details_are_read_as_by_that_juju(charm, tmp_path, juju, auth, taken):
+    """docker/auth.go of juju/juju 2.9.13 and 2.9.16"""
+    (tmp_path / 'details').write_text(f'registrypath: a/b\nauth: {auth}\n')
+    with charm_unit.Unit(charm(), deploy=False, juju=juju) as unit:
+        refused = contextlib.nullcontext() if taken else pytest.raises(charm_unit.UsageError)
+        with refused:
+            unit.attach('web', tmp_path / 'details')
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+import charm_unit
+
 _SOURCES = pathlib.Path(__file__).parents[2] / 'tools' / 'charm-unit' / 'src'
 _HOOK = """#!/usr/bin/env python3
 import os
@@ -109,6 +111,39 @@ def test_lines_that_hooks_run_are_counted(charm, tmp_path, preload):
     found = json.loads((tmp_path / 'found.json').read_text())['files']
     (lines,) = [about for name, about in found.items() if name.endswith('lib/mine.py')]
     assert (lines['executed_lines'], lines['missing_lines']) == ([1, 5], [2])
+
+
+@pytest.mark.parametrize('starts_itself', [True, False])
+def test_lines_are_counted_as_coverage_process_start_says(charm, tmp_path, starts_itself):
+    """coverage.py may also start with the interpreter, by a file of its own in site-packages."""
+    built = charm()
+    hook = '#!/usr/bin/env python3\nimport sys\nsys.path.insert(0, "lib")\nimport mine, other\n'
+    (built / 'hooks' / 'install').write_text(hook)
+    for name in ('mine', 'other'):
+        (built / 'lib' / f'{name}.py').write_text('def never():\n    print(1)\n\n\nprint(2)\n')
+    (tmp_path / 'coverage.ini').write_text(
+        f'[run]\nbranch = true\nparallel = true\nsource = {built}/lib\nomit = */other.py\n'
+    )
+    environ = {**os.environ, 'PYTHONPATH': str(_SOURCES)}
+    where = {'cwd': tmp_path, 'check': True}
+    start = 'import os, coverage; os.environ["COVERAGE_PROCESS_START"] = "coverage.ini"'
+    start += '; coverage.process_startup()' if starts_itself else ''
+    script = f'{start}; import charm_unit; charm_unit.Unit({str(built)!r})'
+    subprocess.run([sys.executable, '-c', script], env=environ, **where)
+    command = [sys.executable, '-m', 'coverage']
+    subprocess.run([*command, 'combine'], env=environ, **where)
+    subprocess.run([*command, 'json', '-o', 'found.json'], env=environ, **where)
+    found = json.loads((tmp_path / 'found.json').read_text())['files']
+    ((name, lines),) = found.items()
+    assert name.endswith('charm/lib/mine.py')
+    assert (lines['executed_lines'], lines['missing_lines']) == ([1, 5], [2])
+
+
+def test_coverage_process_start_without_its_file_is_told(charm, monkeypatch):
+    monkeypatch.setenv('COVERAGE_PROCESS_START', '/nowhere.ini')
+    monkeypatch.setattr('coverage.Coverage.current', lambda: None)
+    with pytest.raises(charm_unit.UsageError, match='COVERAGE_PROCESS_START: .*nowhere.ini'):
+        charm_unit.Unit(charm())
 
 
 def test_lines_that_hooks_run_are_counted_by_pytest_cov(charm, tmp_path):

@@ -231,6 +231,39 @@ def test_juju_3_tells_the_model_of_a_relation(charm, say):
         assert uuid == f'uuid: {told}'
 
 
+@pytest.mark.parametrize(
+    ('juju', 'missing'),
+    [
+        ('2.6.10', ['action-log', 'pod-spec-get', 'k8s-spec-set', 'state-get', 'secret-get']),
+        ('2.7.0', ['k8s-spec-set', 'state-get', 'secret-get']),
+        ('2.8.0', ['secret-get']),
+        ('3.6', []),
+    ],
+)
+def test_each_juju_has_its_tools(say, juju, missing):
+    """worker/uniter/runner/jujuc/server.go of these releases"""
+    tools = 'action-log action-get pod-spec-get k8s-spec-set state-get secret-get'
+    script = f'for tool in {tools}; do command -v $tool >/dev/null || echo $tool; done'
+    assert say(script, juju=juju).output.split() == missing
+
+
+def test_juju_before_2_7_has_no_data_of_applications(charm, say):
+    """jujuc/relation-get.go and context/context.go of juju/juju 2.6.10"""
+    hook = 'relation-get --app - mysql; relation-set --app a=b; relation-list --app; relation-get'
+    env = 'echo "${JUJU_REMOTE_APP-none} ${JUJU_DEPARTING_UNIT-none} ${JUJU_DISPATCH_PATH-none}"'
+    hooks = {'db-relation-joined': hook, 'db-relation-departed': env}
+    with charm_unit.Unit(charm(hooks, requires=DB), juju='2.6.10') as unit:
+        with pytest.raises(charm_unit.UsageError, match='Juju 2.6.10 has no data of applications'):
+            unit.relate('db', 'mysql/0', {}, {'a': 'b'})
+        (joined,) = unit.relate('db', 'mysql/0', {'host': 'h'})
+        undefined = 'ERROR option provided but not defined: --app\n'
+        assert joined.output == undefined * 3 + 'host: h\n'
+        (departed,) = unit.depart('db', 'mysql/0')
+        assert departed.output == 'none none none\n'
+        run = say('relation-get -r 0; echo $?', unit=unit)
+        assert run.output == 'ERROR no unit id specified\n2\n'
+
+
 def test_juju_2_9_has_none_of_these(say):
     run = say('command -v secret-get || command -v relation-model-get || echo none')
     assert run.output == 'none\n'

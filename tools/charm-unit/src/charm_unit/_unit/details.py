@@ -16,6 +16,8 @@ from charm_unit._unit import juju_version
 
 _KEYS = ('registrypath', 'username', 'password')
 _JSON_KEYS = {'imagename': 'registrypath', 'username': 'username', 'password': 'password'}
+_STRINGS = ('email', 'repository', 'serveraddress', 'region')
+_TOKENS = ('auth', 'identitytoken', 'registrytoken')
 _TAGS = 'tag:yaml.org,2002:'
 _BINARY = re.compile(rb'[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]')
 
@@ -53,10 +55,10 @@ def from_file(content: bytes, juju: juju_version.JujuVersion) -> bytes:
     """
     text = content.decode(errors='replace')
     try:
-        found = _from_json(text)
+        found = _from_json(text, juju)
     except ValueError as json_error:
         try:
-            found = _from_yaml(text)
+            found = _from_yaml(text, juju)
         except (Refused, yaml.YAMLError) as yaml_error:
             if _BINARY.search(content):
                 raise Refused(
@@ -87,8 +89,11 @@ def is_reference(text: str, juju: juju_version.JujuVersion) -> bool:
     return len(f'{domain}/{matched["path"]}') <= _NAME_CHARACTERS
 
 
-def _from_json(text: str) -> dict[str, str]:
-    """Return the strings in a JSON object, whose keys are of any case; raise ValueError."""
+def _from_json(text: str, juju: juju_version.JujuVersion) -> dict[str, str]:
+    """Return the strings in a JSON object, whose keys are of any case; raise ValueError.
+
+    The controller keeps no others than these: what else Juju knows only has to be of its type.
+    """
     mapping = json.loads(text, parse_constant=_refuse_constant)
     if not isinstance(mapping, dict):
         kind = _kind(mapping)
@@ -98,13 +103,15 @@ def _from_json(text: str) -> dict[str, str]:
     found = {}
     for name, value in mapping.items():
         key = _JSON_KEYS.get(name.lower())
-        if key and value is not None:
+        known = key or (juju.has_registry_details and name.lower() in (*_STRINGS, *_TOKENS))
+        if known and value is not None:
             if not isinstance(value, str):
                 raise Refused(
                     f'json parsing: json: cannot unmarshal {_kind(value)} into Go struct field '
                     f'DockerImageDetails.{name} of type string'
                 )
-            found[key] = value
+            if key:
+                found[key] = value
     return found
 
 
@@ -117,7 +124,7 @@ def _kind(value: typing.Any) -> str:
     return kinds.get(type(value), 'number')
 
 
-def _from_yaml(text: str) -> dict[str, str]:
+def _from_yaml(text: str, juju: juju_version.JujuVersion) -> dict[str, str]:
     """Return the scalars in a YAML mapping, as they are written; raise Refused or YAMLError."""
     loader = yaml.SafeLoader(text)
     try:
@@ -127,10 +134,12 @@ def _from_yaml(text: str) -> dict[str, str]:
         loader.dispose()
     if node is None or node.tag == f'{_TAGS}null':
         return {}
-    return _scalars(node, ())
+    return _scalars(node, (), juju)
 
 
-def _scalars(node: yaml.Node, above: tuple[yaml.Node, ...]) -> dict[str, str]:
+def _scalars(
+    node: yaml.Node, above: tuple[yaml.Node, ...], juju: juju_version.JujuVersion
+) -> dict[str, str]:
     if not isinstance(node, yaml.MappingNode):
         raise _wrong(node, 'DockerImageDetails')
     if any(node is other for other in above):
@@ -143,11 +152,18 @@ def _scalars(node: yaml.Node, above: tuple[yaml.Node, ...]) -> dict[str, str]:
                 raise Refused('yaml: map merge requires map or sequence of maps as the value')
             # Go's decoder takes keys one after the other: a merge wins over what is above it.
             for part in merged:
-                found.update(_scalars(part, (*above, node)))
+                found.update(_scalars(part, (*above, node), juju))
         elif key.value in _KEYS:
             if not isinstance(value, yaml.ScalarNode):
                 raise _wrong(value, 'string')
             found[key.value] = _scalar(value)
+        elif juju.has_registry_details and value.tag != f'{_TAGS}null':
+            is_token = juju.has_registry_tokens and key.value in _TOKENS
+            if is_token and not isinstance(value, yaml.MappingNode):
+                raise _wrong(value, 'docker.Token')
+            is_string = not is_token and key.value in (*_STRINGS, *_TOKENS)
+            if is_string and not isinstance(value, yaml.ScalarNode):
+                raise _wrong(value, 'string')
     return found
 
 

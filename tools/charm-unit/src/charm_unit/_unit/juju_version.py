@@ -51,13 +51,33 @@ class JujuVersion:
         return self.numbers >= (2, 9, 0)
 
     @property
-    def has_relation_created(self) -> bool:
-        """Whether a relation begins with the hook ENDPOINT-relation-created."""
+    def has_application_data(self) -> bool:
+        """Whether an application has data of its own in a relation, and hooks know the remote."""
+        return self.numbers >= (2, 7, 0)
+
+    @property
+    def lists_remote_application(self) -> bool:
+        """Whether relation-list has the option --app."""
+        return self.numbers >= (2, 9, 0)
+
+    @property
+    def tells_departing_unit(self) -> bool:
+        """Whether hooks know JUJU_DEPARTING_UNIT, and JUJU_DISPATCH_PATH."""
         return self.numbers >= (2, 8, 0)
 
     @property
-    def has_charm_state(self) -> bool:
-        """Whether there are the tools state-get, state-set and state-delete."""
+    def has_registry_details(self) -> bool:
+        """Whether the details of an image may have auth, email, serveraddress and the like."""
+        return self.numbers >= (2, 9, 13)
+
+    @property
+    def has_registry_tokens(self) -> bool:
+        """Whether auth and tokens in such details are no strings in YAML (docker/auth.go)."""
+        return self.numbers >= (2, 9, 16)
+
+    @property
+    def has_relation_created(self) -> bool:
+        """Whether a relation begins with the hook ENDPOINT-relation-created."""
         return self.numbers >= (2, 8, 0)
 
     @property
@@ -69,11 +89,6 @@ class JujuVersion:
     def keeps_unit_state(self) -> bool:
         """Whether the controller knows which hooks a unit has run."""
         return self.numbers >= (2, 8, 0)
-
-    @property
-    def has_secrets(self) -> bool:
-        """Whether there are the tools for secrets, and relation-model-get."""
-        return self.numbers >= (3, 0, 0)
 
     @property
     def has_spec_version_3(self) -> bool:

@@ -105,13 +105,15 @@ def variables(folders: Folders, hook: context.HookContext, record: bool) -> dict
         given['JUJU_ACTION_TAG'] = 'action-1'
     else:
         given['JUJU_HOOK_NAME'] = hook.hook
-        given['JUJU_DISPATCH_PATH'] = f'hooks/{hook.hook}'
+        if hook.juju.tells_departing_unit:
+            given['JUJU_DISPATCH_PATH'] = f'hooks/{hook.hook}'
     if hook.relation:
         given['JUJU_RELATION'] = hook.relation.endpoint
         given['JUJU_RELATION_ID'] = hook.relation.id
         given['JUJU_REMOTE_UNIT'] = hook.remote_unit
-        given['JUJU_REMOTE_APP'] = hook.relation.remote_application
-        if hook.departing_unit:
+        if hook.juju.has_application_data:
+            given['JUJU_REMOTE_APP'] = hook.relation.remote_application
+        if hook.departing_unit and hook.juju.tells_departing_unit:
             given['JUJU_DEPARTING_UNIT'] = hook.departing_unit
     if hook.storage:
         given['JUJU_STORAGE_ID'] = hook.storage.id

@@ -114,6 +114,10 @@ class Relations:
             raise errors.UsageError(errors.unknown('endpoint', endpoint, declared))
         application = unit.partition('/')[0]
         own = self.agent.model
+        if app_data and not self.agent.juju.has_application_data:
+            raise errors.UsageError(
+                f'Juju {self.agent.juju.text} has no data of applications: it exists since 2.7'
+            )
         if unit == own.unit or (declared[endpoint] == 'peers') != (application == own.application):
             raise errors.UsageError(
                 f'{unit} cannot be related to {endpoint} of {own.unit}: it is of the role '

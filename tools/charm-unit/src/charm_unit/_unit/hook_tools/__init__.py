@@ -32,16 +32,7 @@ TOOLS: dict[str, Tool] = {
     **storage.TOOLS,
 }
 
-NOT_SIMULATED = (
-    'credential-get',
-    'juju-reboot',
-    'payload-register',
-    'payload-status-set',
-    'payload-unregister',
-    'storage-add',
-)
-
-_NOT_SIMULATED_SINCE_3_0 = (
+_SECRETS = (
     'secret-add',
     'secret-get',
     'secret-grant',
@@ -51,19 +42,31 @@ _NOT_SIMULATED_SINCE_3_0 = (
     'secret-revoke',
     'secret-set',
 )
-_SINCE_3_0 = ('relation-model-get', *_NOT_SIMULATED_SINCE_3_0)
+NOT_SIMULATED = (
+    'credential-get',
+    'juju-reboot',
+    'payload-register',
+    'payload-status-set',
+    'payload-unregister',
+    'storage-add',
+    *_SECRETS,
+)
+
+_SINCE = {
+    **dict.fromkeys(('action-log', 'pod-spec-get'), (2, 7, 0)),
+    **dict.fromkeys(('k8s-raw-get', 'k8s-raw-set', 'k8s-spec-get', 'k8s-spec-set'), (2, 8, 0)),
+    **dict.fromkeys(state.TOOLS, (2, 8, 0)),
+    **dict.fromkeys(('relation-model-get', *_SECRETS), (3, 0, 0)),
+}
+"""The version of Juju that first had a tool, if it is not older than pod specs."""
 
 _ALLOWED_WHEN_RESTRICTED = ('juju-log', 'add-metric', 'resource-get')
 
 
 def names(juju: juju_version.JujuVersion) -> list[str]:
     """Return the names of all hook tools that this version of Juju has."""
-    lacking: set[str] = set()
-    if not juju.has_charm_state:
-        lacking |= {*state.TOOLS}
-    if not juju.has_secrets:
-        lacking |= {*_SINCE_3_0}
-    return sorted({*TOOLS, *NOT_SIMULATED, *_NOT_SIMULATED_SINCE_3_0} - lacking)
+    lacking = {name for name, first in _SINCE.items() if juju.numbers < first}
+    return sorted({*TOOLS, *NOT_SIMULATED} - lacking)
 
 
 def call(hook: context.HookContext, made: Call) -> Answer:

@@ -61,13 +61,19 @@ def _relation_ids(hook: context.HookContext, call: Call, answer: Answer) -> None
 
 
 def _relation_list(hook: context.HookContext, call: Call, answer: Answer) -> None:
-    words, options = parse(call, flags=('app',), valued=(*OUTPUT, *_WHICH))
+    flags = ('app',) if hook.juju.lists_remote_application else ()
+    words, options = parse(call, flags, (*OUTPUT, *_WHICH))
     relation = _required(hook, options)
     check_empty(words)
     if 'app' in options:
         output(answer, relation.remote_application, options)
     else:
         output(answer, sorted(relation.members), options)
+
+
+def _application(hook: context.HookContext) -> tuple[str, ...]:
+    """Return the flag for the data of an application, if this Juju has such data."""
+    return ('app',) if hook.juju.has_application_data else ()
 
 
 def _whose(hook: context.HookContext, words: list[str], application: bool) -> tuple[str, bool]:
@@ -82,13 +88,15 @@ def _whose(hook: context.HookContext, words: list[str], application: bool) -> tu
     remote = hook.relation.remote_application if hook.relation else ''
     if hook.remote_unit and not application:
         return hook.remote_unit, False
+    if not hook.juju.has_application_data:
+        raise Failed('no unit id specified', 2)
     if remote:
         return remote, True
     raise Failed('no unit or application specified', 2)
 
 
 def _relation_get(hook: context.HookContext, call: Call, answer: Answer) -> None:
-    words, options = parse(call, flags=('app',), valued=(*OUTPUT, *_WHICH))
+    words, options = parse(call, _application(hook), (*OUTPUT, *_WHICH))
     relation = _required(hook, options)
     key = words.pop(0) if words else '-'
     name, application = _whose(hook, words, 'app' in options)
@@ -128,7 +136,7 @@ def _remote_settings(
 
 
 def _relation_set(hook: context.HookContext, call: Call, answer: Answer) -> None:
-    words, options = parse(call, flags=('app',), valued=('file', 'format', *_WHICH))
+    words, options = parse(call, _application(hook), ('file', 'format', *_WHICH))
     relation = _required(hook, options)
     given = pairs(words)
     if 'format' in options:
