@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from support import no_skips
+from support import no_skips, short_run
 
 # engines, registries and a Charmhub, where charm-image is installed
 _TOOLS = ('charm_image', 'deflate', 'docker', 'keyring')
@@ -16,6 +16,8 @@ pytest_plugins = ['support.fixtures'] if all(map(importlib.util.find_spec, _TOOL
 
 def pytest_configure(config):
     config.pluginmanager.register(no_skips)
+    config.addinivalue_line('markers', 'slow: left out of the short run, `./dev tests`')
+    config.pluginmanager.register(short_run.ShortRun(), 'short_run')
     # a script starts `./dev tests &` with SIGINT ignored, as would be what tests start
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

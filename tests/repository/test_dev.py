@@ -1,7 +1,6 @@
 """`./dev` answers, or starts tox, wherever and with whatever Python it is called."""
 
 import configparser
-import os
 import pathlib
 import shutil
 import subprocess
@@ -141,28 +140,36 @@ def test_options_after_demo_are_the_programs_and_life_is_its_older_name(asks_tox
     assert asks_tox(name, *arguments) == ['run', '-e', 'demo', '--', '--svg']
 
 
-def test_all_tests_run_two_environments_at_a_time(asks_tox):
-    tox = configparser.ConfigParser()
-    tox.read(ROOT / 'tox.ini')
-    names = tox['tox']['env_list']
-    at_once = ['run-parallel', '--parallel', '2', '--parallel-no-spinner', '-e']
-    assert asks_tox('tests') == [*at_once, names]
-    assert asks_tox('tests', 'engines', '-v') == [*at_once, f'{names}, engines', '-v']
+AT_ONCE = ['run-parallel', '--parallel', '2', '--parallel-no-spinner', '-e']
 
 
-def test_engines_are_those_that_are_named(asks_tox):
-    assert asks_tox('engines', '--engines=podman')[-1] == '--engines=podman'
+@pytest.fixture
+def tox():
+    parser = configparser.ConfigParser()
+    parser.read(ROOT / 'tox.ini')
+    return parser['tox']
 
 
-def test_options_after_engines_go_to_pytest(asks_tox):
-    arguments = ['--', '--engines=all', '-k', 'x']
-    assert asks_tox('engines', '-k', 'x')[3:] == arguments
-    assert asks_tox('engines', '--', '-k', 'x')[3:] == arguments
+def test_all_tests_run_two_environments_at_a_time(asks_tox, tox):
+    assert asks_tox('tests', 'all') == [*AT_ONCE, tox['env_list']]
+    assert asks_tox('tests', 'all', '-v') == [*AT_ONCE, tox['env_list'], '-v']
 
 
-def test_an_environment_gets_its_arguments(asks_tox):
-    assert asks_tox('charm', '--', '-k', 'x') == ['run', '-e', 'charm', '--', '-k', 'x']
+def test_tests_without_a_word_are_the_short_run(asks_tox, tox):
+    short = tox['labels'].removeprefix('short = ')
+    assert asks_tox('tests', '-v') == [*AT_ONCE, short, '-v']
+    assert set(short.split(', ')) < set(tox['env_list'].split(', '))
 
 
-def test_ours_may_be_executed():
-    assert os.access(ROOT / 'dev', os.X_OK)
+def test_short_run_says_at_its_end_what_it_left_out(checkout, programs, asks_tox):
+    asks_tox('tests')  # makes an interpreter for tox
+    done = _run([checkout / 'dev', 'tests'], programs)
+    assert '`./dev tests all` has all Pythons, engines of other releases' in done.stdout
+    assert _run([checkout / 'dev', 'tests', 'all'], programs).stdout == ''
+
+
+def test_short_run_fails_as_tox_does(checkout, programs, asks_tox):
+    asks_tox('tests')
+    interpreter = checkout / '.tox' / 'tox' / 'bin' / 'python'
+    interpreter.write_text('#!/bin/sh\n[ "$1" = -c ] || exit 3\n')
+    assert _run([checkout / 'dev', 'tests'], programs).returncode == 3
