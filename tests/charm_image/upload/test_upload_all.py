@@ -216,6 +216,7 @@ def test_a_script_gets_json_alone_on_stdout(upload_all, charm, tagged, there):
         'status': 'uploaded',
         'revision': 1,
         'reference': f'{repository}@{digest}',
+        'platforms': [],
         'image-digest': digest,
         'architectures': ['amd64', 'arm64'],
     }

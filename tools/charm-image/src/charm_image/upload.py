@@ -15,8 +15,10 @@ import contextlib
 import os
 import urllib.parse
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Any
 
 from charm_image import _errors, _progress
+from charm_image._oci.platforms import Platform
 from charm_image._progress import Progress
 from charm_image._upload import (
     charm_release,
@@ -178,6 +180,7 @@ class Uploader:
         resource: str,
         reference: str,
         *,
+        platforms: Collection[str] = (),
         progress: _Callback | None = None,
         review_timeout: float = _REVIEW_TIMEOUT,
     ) -> Result:
@@ -187,18 +190,23 @@ class Uploader:
             charm: the name of the charm
             resource: the name of the resource, which is of type `oci-image`
             reference: the image, as REGISTRY/NAME@sha256:…
+            platforms: copy only these, such as `linux/amd64`, with their attestations. Then the
+                digest is that of an index of them, which is a different one, or for a single
+                platform without attestations that of its manifest
             progress: see the class
             review_timeout: see the class
 
         Raises:
             ArgumentError: `reference` is not valid, or has no digest; the message has the one that
                 a tag has now.
-            ImageError: it is not an image, or the login for its registry cannot be used.
+            ImageError: it is not an image, lacks a platform, or the login for its registry cannot
+                be used.
             RegistryError: one of the registries rejects a request, or is unavailable.
             UploadError: as for the other uploads
         """
         source = values.parse_source(reference, self._spell)
-        with self._uploading(charm, resource, progress, review_timeout) as one:
+        options = {'platforms': self._parse_platforms(platforms)}
+        with self._uploading(charm, resource, progress, review_timeout, **options) as one:
             one.copy_image(source)
         return one.result
 
@@ -225,6 +233,7 @@ class Uploader:
         images: Mapping[str, str] | None = None,
         sources: Mapping[str, str] | None = None,
         only: Collection[str] = (),
+        platforms: Collection[str] = (),
         dry_run: bool = False,
         progress: _Callback | None = None,
         review_timeout: float = _REVIEW_TIMEOUT,
@@ -240,6 +249,7 @@ class Uploader:
             images: images, as for `upload_image`, by the names of resources
             sources: references, as for `copy_image`, by the names of resources
             only: the resources to upload; default: all
+            platforms: as for `copy_image`, for all images that are copied from registries
             dry_run: resolve and check everything, without sending it
             progress: see the class
             review_timeout: see the class
@@ -258,7 +268,11 @@ class Uploader:
         charm_upload.check(charm, choices, only, self._spell)
         reporter = _progress.Reporter(progress)
         settings = self._settings(
-            reporter, review_timeout, skip_known_content=True, dry_run=dry_run
+            reporter,
+            review_timeout,
+            platforms=self._parse_platforms(platforms),
+            skip_known_content=True,
+            dry_run=dry_run,
         )
         with _errors.translated():
             return charm_upload.upload(charm, choices, only, settings, reporter)
@@ -315,7 +329,12 @@ class Uploader:
 
     @contextlib.contextmanager
     def _uploading(
-        self, charm: str, resource: str, progress: _Callback | None, review_timeout: float
+        self,
+        charm: str,
+        resource: str,
+        progress: _Callback | None,
+        review_timeout: float,
+        **options: Any,
     ) -> Iterator[resource_upload.ResourceUpload]:
         """Yield the upload of one resource; errors are told with its resource and its ID."""
         for name in (charm, resource):
@@ -323,7 +342,10 @@ class Uploader:
         reporter = _progress.Reporter(progress)
         with _errors.translated():
             one = resource_upload.ResourceUpload(
-                charm, resource, settings=self._settings(reporter, review_timeout), report=reporter
+                charm,
+                resource,
+                settings=self._settings(reporter, review_timeout, **options),
+                report=reporter,
             )
             try:
                 yield one
@@ -345,14 +367,13 @@ class Uploader:
             )
         return self._store
 
+    def _parse_platforms(self, platforms: Collection[str]) -> list[Platform]:
+        return values.parse_platforms(','.join(platforms), self._spell) if platforms else []
+
     def _settings(
-        self,
-        reporter: _progress.Reporter,
-        review_timeout: float,
-        *,
-        skip_known_content: bool = False,
-        dry_run: bool = False,
+        self, reporter: _progress.Reporter, review_timeout: float, **options: Any
     ) -> resource_upload.Settings:
+        """Return the settings of an upload; `options` are those that have a default."""
         self._reporter = reporter
         return resource_upload.Settings(
             store=self._connect(),
@@ -360,6 +381,5 @@ class Uploader:
             registry_url=self._registry_url,
             spell=self._spell,
             review_timeout=review_timeout,
-            skip_known_content=skip_known_content,
-            dry_run=dry_run,
+            **options,
         )

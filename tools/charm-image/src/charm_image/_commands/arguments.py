@@ -19,7 +19,8 @@ examples:
   charm-upload-resource my-charm my-image --image=70aa8983ec5c
   charm-upload-resource my-charm my-image --image=my-rock_1.0_amd64.rock
   charm-upload-resource my-charm my-image --image=amd64.rock --image=arm64.rock
-  charm-upload-resource my-charm my-image --from=docker.io/library/nginx@sha256:…
+  charm-upload-resource my-charm my-image --from=docker.io/library/nginx@sha256:… \
+      --platform=linux/amd64,linux/arm64
 
 environment:
   CHARMCRAFT_AUTH           credentials from `charmcraft login --export=FILE`;
@@ -86,6 +87,19 @@ class _Version(argparse.Action):
 
         print(parser.prog, importlib.metadata.version('charm-image'))
         raise SystemExit(0)
+
+
+def add_copying(parser: argparse.ArgumentParser, of_what: str) -> None:
+    """Add the options of both commands for copies from registries."""
+    parser.add_argument(
+        '--platform',
+        metavar='NAME',
+        action='append',
+        default=[],
+        type=argument_type(values.parse_platforms),
+        help=f'copy only this platform of {of_what}, such as linux/amd64: repeatable, or with '
+        'commas; the index is then a different one, or for one platform its manifest',
+    )
 
 
 def add_common(parser: argparse.ArgumentParser, review: str, result: str) -> None:
@@ -162,6 +176,7 @@ def _parser() -> argparse.ArgumentParser:
         help='an architecture that the file is for, as Charmhub names it: repeatable, or with '
         'commas; only with --filepath (default: all)',
     )
+    add_copying(parser, 'the image, with --from')
     add_common(parser, 'the review', 'the revision')
     return parser
 
@@ -184,4 +199,6 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         parser.error('one of --filepath, --image, --from and --resume is required')
     if args.arch and args.filepath is None:
         parser.error('--arch is only for --filepath: an image says itself what it is for')
+    if args.platform and args.source is None:
+        parser.error('--platform is only for --from')
     return args

@@ -108,6 +108,7 @@ def parser() -> argparse.ArgumentParser:
         default=[],
         help='upload only this resource; repeatable',
     )
+    arguments.add_copying(made, 'all images that are copied')
     made.add_argument(
         '--release',
         metavar='CHANNEL[,CHANNEL]',

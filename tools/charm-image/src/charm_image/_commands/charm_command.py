@@ -26,6 +26,7 @@ def run(args: argparse.Namespace) -> int:
                     images=dict(args.image),
                     sources=dict(args.source),
                     only=args.only,
+                    platforms=args.platform,
                     dry_run=args.dry_run,
                     progress=output.show,
                     review_timeout=args.review_timeout,

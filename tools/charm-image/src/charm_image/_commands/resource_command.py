@@ -58,6 +58,7 @@ def _upload(args: argparse.Namespace, **options: Any) -> upload.Result:
         if args.image is not None:
             return uploader.upload_image(args.charm, args.resource, args.image, **options)
         if args.source is not None:
+            options['platforms'] = args.platform
             return uploader.copy_image(args.charm, args.resource, args.source, **options)
         return uploader.resume(args.charm, args.resource, args.resume, **options)
 
@@ -73,6 +74,9 @@ def _document(result: upload.Result) -> dict[str, Any]:
         document['image-digest'] = result.digest
         document['architectures'] = list(result.architectures)
         document['missing-architectures'] = list(result.missing_architectures)
+    if result.reference:
+        document['reference'] = result.reference
+        document['platforms'] = list(result.platforms)
     if result.type:  # not if the ID was an argument
         document['upload-id'] = result.upload_id
     return document

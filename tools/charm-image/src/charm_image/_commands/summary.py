@@ -92,6 +92,7 @@ def _document(result: upload.Result) -> dict[str, Any]:
         'status': result.status,
         'revision': result.revision,
         'reference': result.reference or None,
+        'platforms': list(result.platforms),
         'image-digest': result.digest or None,
         'architectures': list(result.architectures),
     }

@@ -149,7 +149,7 @@ def _manifest(
         'config': {'mediaType': _CONFIG, 'size': len(config.data), 'digest': config.digest},
         'layers': [_layer(blobs[d], sources.get(d, d), d) for d in config.diff_ids],
     }
-    return _encoded(content, _MANIFEST)
+    return encode(content, _MANIFEST)
 
 
 def _layer(blob: images.Blob, source: str, diff_id: str) -> dict[str, Any]:
@@ -176,10 +176,11 @@ def make_list(
             for config, leaf in zip(configs, leaves, strict=True)
         ],
     }
-    return _encoded(content, _MANIFEST_LIST)
+    return encode(content, _MANIFEST_LIST)
 
 
-def _encoded(content: object, media_type: str) -> registry.Manifest:
+def encode(content: object, media_type: str) -> registry.Manifest:
+    """Return a manifest or index with this content."""
     from container_image import registry  # takes a tenth of a second, and reading needs none
 
     data = json.dumps(content, separators=(',', ':')).encode()

@@ -9,11 +9,12 @@ import contextlib
 import dataclasses
 import io
 import json
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Set
 from typing import Any, BinaryIO, cast
 
 from charm_image import _errors
-from charm_image._oci import images, manifests, registry_logins, tar
+from charm_image._oci import images, manifests, registry_logins, selection, tar
+from charm_image._oci.platforms import Platform
 from container_image import reference as references
 from container_image import registry
 
@@ -120,10 +121,15 @@ class Source:
     def __exit__(self, *exc_info: object) -> None:
         self.client.close()
 
-    def read(self) -> RemoteImage:
-        """Read the image without its layers. Raises InvalidImageError if it is not an image."""
+    def read(self, platforms: Set[Platform] = frozenset()) -> RemoteImage:
+        """Read the image, or only these platforms of it, without its layers.
+
+        Raises InvalidImageError if it is not an image, or lacks a platform.
+        """
         with self._explained():
             manifest = self.client.get_manifest(self.repository, self.reference.digest)
+        if platforms:
+            manifest = selection.select(self.client, self.repository, manifest, platforms)
         return read(self.client, self.repository, manifest, attestations=True)
 
     def resolve(self) -> str:

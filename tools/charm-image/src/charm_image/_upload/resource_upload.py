@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
 
 from charm_image import _errors, _progress
 from charm_image._oci import images
+from charm_image._oci.platforms import Platform
 from charm_image._upload import architectures as charmhub
 from charm_image._upload import canonical_registry, checks, combination, comparison, pushed, values
 from charm_image._upload import store as stores
@@ -43,7 +44,9 @@ class Result:
         digest: the digest of the image in Canonical's registry, or ''
         architectures: Charmhub's names of the architectures of the image
         missing_architectures: those in the index of the image that this machine does not have
-        reference: the image in the registry that it was copied from, or ''
+        reference: the image in the registry that it was copied from, or ''. If it has a different
+            digest, only some platforms were copied
+        platforms: those that were chosen, () for all
         error: why it failed
     """
 
@@ -57,18 +60,24 @@ class Result:
     architectures: tuple[str, ...] = ()
     missing_architectures: tuple[str, ...] = ()
     reference: str = ''
+    platforms: tuple[str, ...] = ()
     error: _errors.Error | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What all uploads have in common: `engine` is a docker context, a URL or ''."""
+    """What all uploads have in common.
+
+    `engine` is a docker context, a URL or ''; `platforms` are those to copy of images in other
+    registries, all if it is empty.
+    """
 
     store: stores.Store
     engine: str
     registry_url: str
     spell: values.Spell
     review_timeout: float
+    platforms: Sequence[Platform] = ()
     skip_known_content: bool = False
     dry_run: bool = False
 
@@ -159,11 +168,12 @@ class ResourceUpload:
     def copy_image(self, reference: references.Reference) -> None:
         """Copy an image from its registry, and wait for its revision."""
         self._check('oci-image')
-        self._update(reference=str(reference))
+        platforms = tuple(map(str, self._settings.platforms))
+        self._update(reference=str(reference), platforms=platforms)
         with self._registry() as remote:
-            architectures = self._find_or_copy(remote, reference)
+            digest, architectures = self._find_or_copy(remote, reference)
         self._note_architectures(architectures, ())
-        self._send_reference(reference.digest, architectures)
+        self._send_reference(digest, architectures)
 
     def wait(self, upload_id: str) -> None:
         """Wait for the revision of an upload."""
@@ -220,12 +230,45 @@ class ResourceUpload:
 
     def _find_or_copy(
         self, remote: canonical_registry.Repository, reference: references.Reference
-    ) -> tuple[str, ...]:
-        """Return the architectures of an image of another registry; copy it if needed."""
+    ) -> tuple[str, tuple[str, ...]]:
+        """Return digest and architectures of an image of another registry; copy it if needed."""
         from charm_image._oci import remote_image
         from charm_image._upload import registry_copy
 
-        digest = reference.digest
+        platforms = self._settings.platforms
+        if not platforms and (names := self._find_complete(remote, reference.digest)):
+            return reference.digest, names
+        with remote_image.Source(reference, on_retry=self._report.note) as source:
+            with self._report.step(f'Reading the manifests of {reference}'):
+                image = source.read(frozenset(platforms))
+                names = charmhub.of(image)
+            if image.id != reference.digest:
+                chosen = ', '.join(map(str, platforms))
+                self._report.note(
+                    f'Only {chosen} of {reference}: this is {image.id}, '
+                    + (
+                        'a different index, of these manifests'
+                        if len(image.manifests) > 1
+                        else 'its manifest without the index'
+                    )
+                )
+            if platforms and self._find_complete(remote, image.id):
+                return image.id, names
+            if self._settings.dry_run:
+                return image.id, names
+            self._report.report(
+                'uploading', f'Remote image not found, uploading from {reference.name}'
+            )
+            registry_copy.copy(image, remote.client, remote.repository, self._report)
+        self._report.report('uploaded', f'Image uploaded, new remote digest: {image.id}')
+        return image.id, names
+
+    def _find_complete(
+        self, remote: canonical_registry.Repository, digest: str
+    ) -> tuple[str, ...] | None:
+        """Return the architectures of an image in the registry, None if it lacks a part of it."""
+        from charm_image._oci import remote_image
+
         looking = self._report.step(f'Looking for {digest}')
         # an index of which a manifest was deleted is copied again
         with contextlib.suppress(registry.NotFoundError), looking:
@@ -236,18 +279,7 @@ class ResourceUpload:
                 )
                 self._report.report('found', _FOUND)
                 return charmhub.of(image)
-        with remote_image.Source(reference, on_retry=self._report.note) as source:
-            with self._report.step(f'Reading the manifests of {reference}'):
-                image = source.read()
-                names = charmhub.of(image)
-            if self._settings.dry_run:
-                return names
-            self._report.report(
-                'uploading', f'Remote image not found, uploading from {reference.name}'
-            )
-            registry_copy.copy(image, remote.client, remote.repository, self._report)
-        self._report.report('uploaded', f'Image uploaded, new remote digest: {digest}')
-        return names
+        return None
 
     def _find_or_push(
         self, remote: canonical_registry.Repository, name: values.ImageName

@@ -10,7 +10,7 @@ import re
 from typing import Protocol
 
 from charm_image import _errors
-from charm_image._oci import images
+from charm_image._oci import images, platforms
 from container_image import reference as references
 
 #: Charmhub's names of architectures; `all` is for files that are for all of them.
@@ -99,6 +99,14 @@ def parse_architectures(value: str, spell: Spell = as_method) -> list[str]:
                 f'{name!r} is not an architecture of Charmhub: {", ".join(ARCHITECTURES)}'
             )
     return names
+
+
+def parse_platforms(value: str, spell: Spell = as_method) -> list[platforms.Platform]:
+    """Return platforms, with commas between them, such as linux/amd64,linux/arm64."""
+    try:
+        return list(dict.fromkeys(map(platforms.parse, value.split(','))))
+    except ValueError as error:
+        raise _errors.ArgumentError(str(error)) from None
 
 
 def parse_channels(value: str, spell: Spell = as_method) -> list[str]:
