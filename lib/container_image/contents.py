@@ -11,12 +11,9 @@ import typing
 
 import yaml
 
-from container_image import reference
+from container_image import bounded_yaml, reference
 
 _MAX_BYTES = 1024 * 1024  # as Juju 4.0 has it
-# Aliases count as what they stand for: a small file can stand for an endless one.
-_MAX_NODES = 10000
-_MAX_DEPTH = 50
 
 _YAML = 'tag:yaml.org,2002:'
 _NULL = _YAML + 'null'
@@ -175,44 +172,22 @@ def _json_text(value: object) -> _Text:
     return value if value is None or isinstance(value, str) else _NotText()
 
 
-class _TooLargeError(Exception):
-    """There are more nodes, or more levels, than image details can have."""
-
-
-class _Loader(yaml.SafeLoader):
-    """Composes nodes up to a limit, with scalars as they are written."""
-
-    _depth = 0
-    _nodes = 0
-
-    def compose_node(
-        self, parent: typing.Optional[yaml.Node], index: int
-    ) -> typing.Optional[yaml.Node]:
-        self._depth += 1
-        self._nodes += 1
-        if self._depth > _MAX_DEPTH or self._nodes > _MAX_NODES:
-            raise _TooLargeError
-        node = super().compose_node(parent, index)
-        self._depth -= 1
-        return node
-
-
 def _yaml_pairs(text: str) -> _Pairs:
     """Return the pairs in `text`; raise InvalidContentsError if it is not one YAML mapping."""
     root, problem = None, None
     try:
-        root = _Loader(text).get_single_node()
-        if _size(root, {}) > _MAX_NODES:
-            raise _TooLargeError
+        root = bounded_yaml.compose(text)
+        if root is not None and not bounded_yaml.tags(root) <= _STANDARD:
+            problem = 'the attached file has a tag that is not standard YAML'
     except yaml.composer.ComposerError as error:
         has = 'more than one YAML document' if error.context else 'an undefined YAML alias'
         problem = f'the attached file has {has}'
     except yaml.MarkedYAMLError as error:
         line = f' (line {error.problem_mark.line + 1})' if error.problem_mark else ''
         problem = f'the attached file is not YAML{line}'
-    except InvalidContentsError as error:
-        problem = str(error)
-    except _TooLargeError:
+    except bounded_yaml.RecursiveAliasError:
+        problem = 'the attached file has a recursive YAML alias'
+    except bounded_yaml.TooLargeError:
         problem = 'the attached file is too large or too deeply nested for image details'
     except Exception:
         # PyYAML lets some of Python's own errors through, for impossible escapes for one.
@@ -236,24 +211,3 @@ def _yaml_text(node: yaml.Node) -> _Text:
     if node.tag in _TYPED:
         return _Typed(node.value)
     return node.value if node.tag == _STR else _NotText()
-
-
-def _size(node: typing.Optional[yaml.Node], sizes: typing.Dict[int, typing.Optional[int]]) -> int:
-    """Return how many nodes `node` stands for, aliases followed.
-
-    Raise InvalidContentsError for recursive aliases and for tags that are not standard YAML.
-    """
-    if node is None:
-        return 0
-    if id(node) not in sizes:
-        if node.tag not in _STANDARD:
-            raise InvalidContentsError('the attached file has a tag that is not standard YAML')
-        sizes[id(node)] = None
-        children = [] if isinstance(node, yaml.ScalarNode) else node.value
-        if isinstance(node, yaml.MappingNode):
-            children = [child for pair in children for child in pair]
-        sizes[id(node)] = 1 + sum(_size(child, sizes) for child in children)
-    size = sizes[id(node)]
-    if size is None:
-        raise InvalidContentsError('the attached file has a recursive YAML alias')
-    return size

@@ -18,8 +18,8 @@ def printable(value: object, limit: int = MAX_CHARACTERS) -> str:
     is_huge = isinstance(value, int) and value.bit_length() > 4 * limit
     if is_huge or not isinstance(value, _SCALARS):
         return f'<{type(value).__name__}>'
-    text = str(value)
-    shown = ''.join(map(_escaped, text[: limit + 1]))
+    text = str(value)[: limit + 1]
+    shown = text if text.isprintable() else ''.join(map(_escaped, text))
     return shown if len(shown) <= limit else shown[: limit - 1] + '…'
 
 

@@ -39,7 +39,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypedDict
 
-from container_image import registry_errors
+from container_image import messages, registry_errors
+
+_MAX_LINE = 4000  # characters
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -53,8 +55,9 @@ _REGISTRY_CODES = {
 
 
 class Fields(TypedDict, total=False):
-    """What an error can be asked for; see `Error`."""
+    """What an error can be asked for, and the `details` in its message; see `Error`."""
 
+    details: Iterable[str]
     status: int | None
     codes: Iterable[str]
     registry: str
@@ -65,6 +68,9 @@ class Fields(TypedDict, total=False):
 
 class Error(Exception):
     """The root of all errors of this package; its `str()` is the message and the resolution.
+
+    Its text is printable: one line, and one for each of the `details`, such as the output of a
+    command, which `message` includes.
 
     Attributes:
         message: what is wrong
@@ -81,11 +87,13 @@ class Error(Exception):
     code: str = 'error'
 
     def __init__(self, message: str, resolution: str = '', **fields: Unpack[Fields]) -> None:
-        super().__init__(message, resolution)
-        self.message = message
-        self.resolution = resolution
+        lines = (message, *fields.get('details', ()))
+        self.message = '\n'.join(messages.printable(line, _MAX_LINE) for line in lines)
+        self.resolution = messages.printable(resolution, _MAX_LINE)
+        super().__init__(self.message, self.resolution)
         self.status: int | None = fields.get('status')
-        self.codes: tuple[str, ...] = tuple(filter(None, fields.get('codes', ())))
+        codes = filter(None, fields.get('codes', ()))
+        self.codes: tuple[str, ...] = tuple(map(messages.printable, codes))
         self.registry: str = fields.get('registry', '')
         self.reference: str = fields.get('reference', '')
         self.resource: str = fields.get('resource', '')
@@ -135,9 +143,14 @@ class StepError(BuildError):
         self.command = command
         self.output: tuple[str, ...] = tuple(output)
         ended = f'ended with exit status {status}' if status is not None else f'failed: {reason}'
-        lines = [f'{resource} ({line}): {command!r} {ended}']
-        lines += [f'    {written}' for written in self.output]
-        super().__init__('\n'.join(lines), status=status, resource=resource, line=line)
+        super().__init__(
+            f'{messages.printable(resource)} ({line}): '
+            f'{messages.printable(repr(command))} {ended}',
+            details=[f'    {written}' for written in self.output],
+            status=status,
+            resource=resource,
+            line=line,
+        )
 
 
 class ImageError(Error):

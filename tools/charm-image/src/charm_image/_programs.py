@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import signal
 import sys
 from typing import NoReturn
@@ -26,6 +27,13 @@ def _terminate(*args: object) -> NoReturn:
     raise Terminated
 
 
+def escape_unencodable() -> None:
+    """Print escaped what the encoding of a terminal lacks, as Python's stderr does."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors='backslashreplace')
+
+
 def upload() -> int:
     """Run charm-upload-resource and return its exit status."""
     return _run('charm_image._commands.arguments', 'charm_image._commands.resource_command')
@@ -41,6 +49,7 @@ def _run(arguments: str, module: str) -> int:
     if interrupt is signal.default_int_handler:
         # until it can be handled, Ctrl-C ends the program without a traceback
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+    escape_unencodable()
     # --help, --version and wrong usage end here, without the imports of an upload
     parsed = importlib.import_module(arguments).parse(sys.argv[1:])
     program = importlib.import_module(module)

@@ -8,7 +8,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+from container_image import messages
+
 _MAX_TITLE = 200  # characters
+_MAX_TEXT = 1 << 16  # characters: a line of output is not cut
 _BETWEEN = 0.1  # seconds: no screen is faster
 
 
@@ -21,7 +24,8 @@ class Progress:
     started, running, done (of a step); found, uploading, uploaded (of the image); sent (all, with
     the `upload_id` to resume from); note.
 
-    `text` is a line of output, a detail, or the name of an upload's step. In a build, `resource`
+    `text` is a line of output, a detail, or the name of an upload's step, and printable (but for
+    the Dockerfile of a plan, which has several lines). In a build, `resource`
     names the resources of step number `step` of `steps`, from 1; for events of the whole image it
     is '', and `step` is 0. `platform` is the platform, if the image has several. In the upload of
     a charm, `resource` is the one that is uploaded. `done` and `total` are in bytes, None if they
@@ -38,6 +42,12 @@ class Progress:
     done: int | None = None
     total: int | None = None
     upload_id: str = ''
+
+    def __post_init__(self) -> None:
+        if self.state != 'plan' and not self.text.isprintable():
+            object.__setattr__(self, 'text', messages.printable(self.text, _MAX_TEXT))
+        if not self.resource.isprintable():
+            object.__setattr__(self, 'resource', messages.printable(self.resource, _MAX_TEXT))
 
     def __str__(self) -> str:
         prefix = f'{self.platform}: ' if self.platform else ''
@@ -81,7 +91,7 @@ class Reporter:
 
     def for_resource(self, name: str) -> Reporter:
         """Return one for one of several resources."""
-        return Reporter(self._function, resource=name, lock=self._lock)
+        return Reporter(self._function, resource=messages.printable(name), lock=self._lock)
 
     def report(self, state: str, text: str, *, upload_id: str = '') -> None:
         """Report an event that is not about a step."""

@@ -21,9 +21,10 @@ from typing import (
     overload,
 )
 
-from charm_image import _errors, _pairs, resources
+from charm_image import _errors, _pairs, _programs, resources
 from charm_image._build import builder, bundle, emulation, engines
 from charm_image._oci import platforms
+from container_image import messages
 
 try:
     import invoke.context
@@ -278,6 +279,7 @@ def _check_options(chosen: Mapping[str, Any]) -> None:
 def _build(
     function: _Function[Any], values: dict[str, Any], chosen: dict[str, Any], takes_platform: bool
 ) -> str | None:
+    _programs.escape_unencodable()
     contents: Any = functools.partial(_filled_for, function, values)
     try:
         if not takes_platform:
@@ -293,7 +295,7 @@ def _build(
     except KeyboardInterrupt:
         raise invoke.exceptions.Exit('Interrupted: no image was built.', code=130) from None
     if image.image_id:
-        print(image.image_id, flush=True)
+        print(messages.printable(image.image_id), flush=True)
     return image.image_id or None
 
 
@@ -440,4 +442,5 @@ def _words(name: str, text: str) -> list[str]:
 
 
 def _refuse(name: str, reason: str) -> NoReturn:
-    raise invoke.exceptions.Exit(f'--{name.replace("_", "-")}: {reason}', code=2)
+    option = name.replace('_', '-')
+    raise invoke.exceptions.Exit(messages.printable(f'--{option}: {reason}'), code=2)

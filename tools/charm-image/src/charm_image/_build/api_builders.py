@@ -21,6 +21,7 @@ from typing import IO, TYPE_CHECKING, Any
 from charm_image import _errors
 from charm_image._build import bases, builder_reports, emulation
 from charm_image._oci import images, local_image, platforms
+from container_image import messages
 
 if TYPE_CHECKING:
     import docker
@@ -73,7 +74,7 @@ class ApiBuilder:
             headers={'Content-Type': 'application/x-tar'},
         )
         if response.status_code != 200 or '"error' in response.text:
-            raise _errors.BuildError(f'the engine cannot load the image: {response.text:.500}')
+            raise _errors.BuildError(f'the engine cannot load the image: {messages.printable(response.text)}')
         if self.has(digest):
             return digest
         # with containerd's image store, the ID is the digest of the manifest
@@ -270,6 +271,6 @@ def _created(image: Mapping[str, Any]) -> float:
 
 def _message(response: Any) -> str:
     try:
-        return str(response.json()['message'])
+        return messages.printable(response.json()['message'])
     except (ValueError, KeyError, TypeError):
         return f'HTTP status {response.status_code}'

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from charm_image import _concurrently, _errors
 from charm_image._build import events, pull_progress
 from charm_image._oci import engine_push, local_image, platforms, registry_logins
+from container_image import messages, reference
 from container_image import reference as references
-from container_image import reference
 
 if TYPE_CHECKING:
     import docker
@@ -189,13 +189,13 @@ class Base:
         try:
             for report in _concurrently.with_ticks(reports()):
                 if report and 'error' in report:
-                    reason = report['error']
+                    reason = messages.printable(report['error'])
                     raise _errors.BuildError(f'{self.name} cannot be pulled: {reason}{hint}')
                 yield from progress.follow(report)
                 if report is None:
                     yield ''  # for those who may have to stop
         except docker.errors.APIError as error:
-            reason = error.explanation or error
+            reason = messages.printable(str(error.explanation or error))
             raise _errors.BuildError(f'{self.name} cannot be pulled: {reason}{hint}') from None
 
 

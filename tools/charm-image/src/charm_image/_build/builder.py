@@ -239,7 +239,7 @@ class DockerBuilder:
             listed = [f'    {each}' for each in differences[:_MOST_DIFFERENCES]]
             more = len(differences) - len(listed)
             listed += [f'    and {more} more'] if more > 0 else []
-            raise _errors.BuildError('\n'.join(['two builds of the image differ:', *listed]))
+            raise _errors.BuildError('two builds of the image differ:', details=listed)
         yield Progress('note', 'both images are the same')
 
     def _build_several(self, output: str) -> Iterator[Progress]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from charm_image import _errors
 from charm_image._build import buildx
+from container_image import messages
 
 if TYPE_CHECKING:
     from charm_image._oci import engine
@@ -49,7 +50,8 @@ def as_build_error() -> Iterator[None]:
     try:
         yield
     except docker.errors.APIError as error:
-        reason = error.explanation or error
+        reason = messages.printable(str(error.explanation or error))
         raise _errors.BuildError(f'the engine reported an error: {reason}') from None
     except (docker.errors.DockerException, requests.RequestException) as error:
-        raise _errors.BuildError(f'the engine does not respond: {error}') from None
+        reason = messages.printable(str(error))
+        raise _errors.BuildError(f'the engine does not respond: {reason}') from None

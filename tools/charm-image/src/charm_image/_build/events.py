@@ -91,7 +91,9 @@ class Follower:
         if 0 <= event.instruction < len(self._step_of):
             step = self._step_of[event.instruction]
         if step is None:
-            raise _errors.BuildError(f'the engine cannot build the image: {event.text}')
+            first, *others = event.text.splitlines() or ['no reason was given']
+            message = f'the engine cannot build the image: {first}'
+            raise _errors.BuildError(message, details=others[-_LAST_LINES:])
         resource = self._applied(step)
         status = event.status
         for line in self._output[-1:]:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from charm_image import _progress
+from container_image import messages
 
 _DOWNLOADED = ('Download complete', 'Extracting', 'Pull complete')
 
@@ -40,7 +41,7 @@ class PullProgress:
     def follow(self, report: Mapping[str, Any] | None) -> Iterator[str]:
         """Yield lines after a report, or after a second without one (None)."""
         if report is not None:
-            layer, status = str(report.get('id') or ''), str(report.get('status') or '')
+            layer, status = (messages.printable(report.get(key) or '') for key in ('id', 'status'))
             if self._told.get(layer) != status:
                 self._told[layer] = status
                 yield f'{self._name}: {f"{layer} {status}".strip()}'

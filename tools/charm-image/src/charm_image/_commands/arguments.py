@@ -7,11 +7,13 @@ import re
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from charm_image import _errors
+from charm_image import _errors, _texts
 from charm_image._upload import values
+from container_image import messages
 
 #: The name of the command.
 PROGRAM = 'charm-upload-resource'
+_MAX_ERROR = 4000  # characters
 _DESCRIPTION = 'Upload a file or an OCI image to Charmhub as a resource revision.'
 _EPILOG = """\
 examples:
@@ -41,8 +43,8 @@ def spell(kind: str, value: str = '', name: str = '') -> str:
     """Spell a way to upload as an option, of the command for one resource or, with `name`, all."""
     option = {'file': '--filepath', 'image': '--image', 'source': '--from', 'only': '--only'}[kind]
     if name:
-        return f'{option} {name}={value}'
-    return f'{option}={value}' if value else option
+        return f'{option} {_texts.word(f"{name}={value}")}'
+    return f'{option}={_texts.word(value)}' if value else option
 
 
 def argument_type(
@@ -69,6 +71,13 @@ def seconds(value: str) -> float:
     if not 0 <= seconds < float('inf'):
         raise argparse.ArgumentTypeError(f'{value!r} is not a number of seconds')
     return seconds
+
+
+class Parser(argparse.ArgumentParser):
+    """Shows wrong arguments printable, whoever made them."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(messages.printable(message, _MAX_ERROR))
 
 
 class _Description(argparse.Action):
@@ -120,7 +129,7 @@ def add_common(parser: argparse.ArgumentParser, review: str, result: str) -> Non
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=PROGRAM,
         usage='%(prog)s CHARM RESOURCE '
         '(--filepath=PATH | --image=DIGEST | --from=REFERENCE) [options]',

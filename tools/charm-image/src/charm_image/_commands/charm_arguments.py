@@ -63,9 +63,9 @@ def _number(value: str) -> int:
     return int(value)
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> arguments.Parser:
     """Return the parser of the command line."""
-    made = argparse.ArgumentParser(
+    made = arguments.Parser(
         prog=PROGRAM,
         usage='%(prog)s PATH [options]',
         description=_DESCRIPTION,

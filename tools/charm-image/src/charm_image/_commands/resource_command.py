@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from charm_image import _errors, _programs, upload
+from charm_image import _errors, _programs, _texts, upload
 from charm_image._commands import arguments, messages, terminal
 
 
@@ -85,5 +85,5 @@ def _document(result: upload.Result) -> dict[str, Any]:
 def _resumption(args: argparse.Namespace, upload_id: str) -> str:
     return (
         'Nothing needs to be sent again. To resume waiting: '
-        f'{arguments.PROGRAM} {args.charm} {args.resource} --resume={upload_id}'
+        f'{arguments.PROGRAM} {args.charm} {args.resource} --resume={_texts.word(upload_id)}'
     )

@@ -6,8 +6,9 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
-from charm_image import _errors, upload
-from charm_image._commands import messages, terminal
+from charm_image import _errors, _texts, upload
+from charm_image._commands import messages, table, terminal
+from container_image.messages import printable
 
 _NOTHING = '-'
 
@@ -35,12 +36,13 @@ def show(
     """Print the results, and what was released, or else the command to release the charm."""
     is_released = release.status == 'released'
     command = '' if is_released or is_dry_run else _command(charm, results, release.releases)
-    failed = [result.resource for result in results if result.error]
+    failed = [printable(result.resource) for result in results if result.error]
     if release.status == 'skipped':
         output.tell(f'Nothing is released, because the upload failed: {", ".join(failed)}')
     elif command and failed:
         output.tell(f'Not in the release command, because the upload failed: {", ".join(failed)}')
-    lines = [_table(results), *(['', command] if command else [])]
+    rows = [('Resource', 'Digest', 'Architectures', 'Revision'), *map(_row, results)]
+    lines = [*table.lines(rows, output.width), *(['', command] if command else [])]
     if release.releases and release.status in ('released', 'checked'):
         lines += ['', *(_sentence(charm, each, release.status) for each in release.releases)]
     document: dict[str, Any] = {
@@ -58,10 +60,14 @@ def show(
 
 def _sentence(charm: str, release: upload.Release, status: str) -> str:
     """Return a line in charmcraft's words."""
-    resources = ', '.join(f'{name!r} r{number}' for name, number in release.resources.items())
+    resources = ', '.join(
+        f'{_texts.quoted(name)} r{number}' for name, number in release.resources.items()
+    )
+    subject = f'Revision {release.revision} of {_texts.quoted(charm)}'
+    channel = printable(release.channel)
     if status == 'checked':
-        return f'Revision {release.revision} of {charm!r} would be released to {release.channel}'
-    return f'Revision {release.revision} of {charm!r} released to {release.channel}' + (
+        return f'{subject} would be released to {channel}'
+    return f'{subject} released to {channel}' + (
         f' (attaching resources: {resources})' if resources else ''
     )
 
@@ -81,7 +87,7 @@ def _row(result: upload.Result) -> tuple[str, str, str, str]:
     architectures = ' '.join(result.architectures) or _NOTHING
     revision = result.revision
     outcome = result.status.replace('-', ' ') if revision is None else str(revision)
-    return result.resource, result.digest or _NOTHING, architectures, outcome
+    return printable(result.resource), result.digest or _NOTHING, architectures, outcome
 
 
 def _document(result: upload.Result) -> dict[str, Any]:
@@ -102,28 +108,21 @@ def _document(result: upload.Result) -> dict[str, Any]:
     return document
 
 
-def _table(results: Iterable[upload.Result]) -> str:
-    rows = [('Resource', 'Digest', 'Architectures', 'Revision')]
-    rows += [_row(result) for result in results]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        '  '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
-    return '\n'.join(lines)
-
-
 def _command(
     charm: str, results: Iterable[upload.Result], releases: Sequence[upload.Release]
 ) -> str:
     """Return the command that releases the charm with these revisions; '' without any."""
     options = [
-        f'--resource={result.resource}:{result.revision}'
+        f'--resource={_texts.word(f"{result.resource}:{result.revision}")}'
         for result in results
         if result.revision is not None
     ]
     if not options:
         return ''
     revision = releases[0].revision if releases else '…'
-    channels = [f'--channel={release.channel}' for release in releases] or ['--channel=…']
-    return ' '.join([f'charmcraft release {charm} --revision={revision}', *channels, *options])
+    channels = [f'--channel={_texts.word(release.channel)}' for release in releases] or [
+        '--channel=…'
+    ]
+    return ' '.join(
+        [f'charmcraft release {_texts.word(charm)} --revision={revision}', *channels, *options]
+    )

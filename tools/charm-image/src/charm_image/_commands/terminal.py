@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -38,6 +39,13 @@ class Terminal:
 
     def __exit__(self, *exc_info: object) -> None:
         self._end()
+
+    @property
+    def width(self) -> int | None:
+        """The columns of the terminal that shows the result; None if it is not a terminal."""
+        if sys.stdout and sys.stdout.isatty():
+            return shutil.get_terminal_size().columns
+        return None
 
     def say(self, sentence: str) -> None:
         """Print a line of the command's output: on stdout, or on stderr with `as_json`."""

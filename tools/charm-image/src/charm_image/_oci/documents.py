@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from charm_image import _errors
+from charm_image import _errors, _texts
 from charm_image._oci import images, manifests
 from container_image import messages
 from container_image import reference as references
@@ -42,7 +42,7 @@ class Documents:
         name = name.removeprefix('./')
         if self._by_name.setdefault(name, data) != data:
             raise _errors.InvalidImageError(
-                f'the archive contains two different files named {name!r}'
+                f'the archive contains two different files named {_texts.quoted(name)}'
             )
         self._size += len(name) + len(data)
         if self._size > _MAX_TOTAL_BYTES:
@@ -112,14 +112,14 @@ class Documents:
         return images.Contents(configs)
 
     def _config_at(self, path: str) -> images.Config:
-        name = messages.printable(path)
+        name = _texts.quoted(path)
         if path not in self._by_name:
             raise _errors.InvalidImageError(
-                f'manifest.json names {name!r}, which is not in the archive'
+                f'manifest.json names {name}, which is not in the archive'
             )
         config = images.Config.parse(self._by_name[path])
         if images.claimed_digest(path) not in (None, config.digest):
-            raise _errors.InvalidImageError(f'{name!r} is damaged: its digest is {config.digest}')
+            raise _errors.InvalidImageError(f'{name} is damaged: its digest is {config.digest}')
         return config
 
     def _below(self, content: Any, name: str) -> images.Contents:
@@ -160,7 +160,8 @@ def _with_tag(named: Sequence[tuple[Sequence[str], _T]], tag: str) -> list[_T]:
     ]
     if named and not found:
         raise _errors.InvalidImageError(
-            f'it has no image {tag!r}: it has {_shown(named) or "images without tags"}'
+            f'it has no image {_texts.quoted(tag)}: '
+            f'it has {_shown(named) or "images without tags"}'
         )
     return found
 

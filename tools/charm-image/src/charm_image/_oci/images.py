@@ -13,6 +13,7 @@ from collections.abc import Generator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from charm_image import _errors
+from container_image import messages
 
 _DIGEST = re.compile(r'(?:sha256:)?([0-9a-f]{64})')
 _SHORT_DIGEST = re.compile(r'(?:sha256:)?([0-9a-f]{12,63})')
@@ -165,4 +166,6 @@ def parse_json(data: bytes, what: str) -> Any:
     try:
         return json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise _errors.InvalidImageError(f'{what} is not JSON: {error}') from None
+        raise _errors.InvalidImageError(
+            f'{messages.printable(what)} is not JSON: {error}'
+        ) from None

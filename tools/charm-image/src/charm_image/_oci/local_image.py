@@ -9,8 +9,9 @@ import urllib.parse
 from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from charm_image import _concurrently, _errors
+from charm_image import _concurrently, _errors, _texts
 from charm_image._oci import documents, engine_push, images, tar
+from container_image import messages
 
 if TYPE_CHECKING:
     import docker
@@ -59,7 +60,7 @@ class LocalImage:
     @property
     def hint(self) -> str:
         """What to do if some of its content is missing, as may be in containerd's store."""
-        how = f' (`docker pull {self.names[0]}`)' if self.names else ''
+        how = f' (`docker pull {_texts.word(self.names[0])}`)' if self.names else ''
         return f'pull it again{how}, or build it again'
 
     def contents(self) -> images.Contents:
@@ -198,10 +199,10 @@ def explain(error: BaseException) -> str:
     """Return a short reason, without the wrapping of libraries."""
     for cause in causes(error):
         if isinstance(cause, OSError) and cause.strerror:
-            return str(cause.strerror)
+            return messages.printable(cause.strerror)
         if explanation := getattr(cause, 'explanation', None):
-            return str(explanation).strip()
-    return str(error)
+            return messages.printable(str(explanation).strip())
+    return messages.printable(str(error))
 
 
 def explain_missing(error: BaseException, hint: str = 'pull or build it again') -> str:

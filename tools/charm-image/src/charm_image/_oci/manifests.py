@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from charm_image import _errors
 from charm_image._oci import images
+from container_image import messages
 
 if TYPE_CHECKING:
     from container_image import registry
@@ -115,6 +116,7 @@ def source_of(layer: Any) -> str:
 @contextlib.contextmanager
 def valid(name: str) -> Iterator[None]:
     """Raise InvalidImageError if the content of a manifest is not what is expected of one."""
+    name = messages.printable(name)
     try:
         yield
     except (KeyError, ValueError) as error:

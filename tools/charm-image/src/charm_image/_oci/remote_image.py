@@ -15,8 +15,8 @@ from typing import Any, BinaryIO, cast
 from charm_image import _errors
 from charm_image._oci import images, manifests, registry_logins, selection, tar
 from charm_image._oci.platforms import Platform
+from container_image import messages, registry
 from container_image import reference as references
-from container_image import registry
 
 _LAYERS = {
     f'{base}{compression}'
@@ -231,8 +231,9 @@ class _Reader:
         artifact = None if node.is_attestation else _artifact(node.content, config, layers)
         if artifact:
             # in an index with images, it is copied like an attestation
+            kind = messages.printable(artifact)
             self._artifact = self._artifact or (
-                f'{digest} is not an image but a different artifact ({artifact[:80]})'
+                f'{digest} is not an image but a different artifact ({kind})'
             )
         for descriptor in (config, *layers):
             if not _is_foreign(descriptor):

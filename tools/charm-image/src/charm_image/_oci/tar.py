@@ -6,8 +6,9 @@ import itertools
 import tarfile
 from collections.abc import Generator
 
-from charm_image import _errors
+from charm_image import _errors, _texts
 from charm_image._oci import images
+from container_image import messages
 
 _BLOCK = tarfile.BLOCKSIZE
 _MAX_EXTENSION_BYTES = 1 << 20
@@ -52,14 +53,14 @@ def read(stream: images.Content, hint: str = '') -> Generator[images.File]:
             k.startswith('GNU.sparse') for k in extended
         ):
             raise _errors.InvalidImageError(
-                f'{name!r} is a sparse file in the archive, which is not supported'
+                f'{_texts.quoted(name)} is a sparse file in the archive, which is not supported'
             )
         extended = {}
         if not member.isreg() and member.type in tarfile.SUPPORTED_TYPES:
             size = 0  # a link may have the size of its target
         if size < 0:
             raise _errors.InvalidImageError(
-                f'the archive is damaged: {name!r} has a negative size'
+                f'the archive is damaged: {_texts.quoted(name)} has a negative size'
             )
         content = Part(stream, size, name, hint)
         if member.isreg():
@@ -75,7 +76,7 @@ def _parse_header(header: bytes, otherwise: str) -> tarfile.TarInfo:
         if header.startswith(b'{"error'):  # an engine ends a failed export like this
             raise _errors.InvalidImageError(
                 'the engine could not export the image: '
-                + header.decode('utf-8', 'replace').strip('\0 \r\n')
+                + messages.printable(header.decode('utf-8', 'replace').strip('\0 \r\n'))
             ) from None
         raise _errors.InvalidImageError(otherwise) from None
 
@@ -142,5 +143,5 @@ class Part:
 
     def _took(self, size: int, wanted: int) -> None:
         if size < wanted:
-            raise _truncated(repr(self._name), self._hint)
+            raise _truncated(_texts.quoted(self._name), self._hint)
         self._left -= wanted

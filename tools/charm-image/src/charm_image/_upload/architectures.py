@@ -7,6 +7,7 @@ from typing import Any
 
 from charm_image import _errors
 from charm_image._oci import images, local_image
+from container_image import messages
 
 # Charmhub uses Debian's names, images use Go's
 _NAMES = {
@@ -64,8 +65,9 @@ def _name(system: str, architecture: str) -> str:
     name = _NAMES.get(architecture)
     if system != 'linux' or name is None:
         known = ', '.join(sorted(_NAMES))
+        platform = messages.printable(f'{system}/{architecture}')
         raise _errors.InvalidImageError(
-            f'the image is for {system}/{architecture}, which charms do not support',
+            f'the image is for {platform}, which charms do not support',
             f'build it for linux on one of {known}',
         )
     return name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from charm_image import _errors
+from charm_image import _errors, _texts
 from charm_image._upload import checks, values
 from charm_image._upload import store as stores
 
@@ -61,22 +61,24 @@ def _full_names(channel: str) -> Sequence[str]:
 
 def _check_revision(store: stores.Store, charm: str, revision: int | None) -> int:
     """Return the revision, or the newest one. Raises StoreError if it cannot be released."""
+    name, listing = _texts.quoted(charm), f'`charmcraft revisions {_texts.word(charm)}` lists'
     revisions = store.charm_revisions(charm)
     if not revisions:
         raise _errors.NotFoundError(
-            f'The charm {charm!r} has no revision.', 'Upload one with `charmcraft upload`.'
+            f'The charm {name} has no revision.',
+            'Upload one with `charmcraft upload`.',
         )
     newest = max(revisions)
     number = newest if revision is None else revision
     if number not in revisions:
         raise _errors.NotFoundError(
-            f'The charm {charm!r} has no revision {number}. The newest one is {newest}.',
-            f'`charmcraft revisions {charm}` lists them.',
+            f'The charm {name} has no revision {number}. The newest one is {newest}.',
+            f'{listing} them.',
         )
     if revisions[number] == 'rejected':
         raise _errors.StoreError(
-            f'Revision {number} of {charm!r} was rejected by the review.',
-            f'`charmcraft revisions {charm}` lists the others.',
+            f'Revision {number} of {name} was rejected by the review.',
+            f'{listing} the others.',
         )
     return number
 
@@ -87,8 +89,10 @@ def _check_tracks(charm: str, channels: Sequence[str], names: Sequence[str]) -> 
         track = channel.partition('/')[0]
         if tracks and track not in tracks:
             raise _errors.NotFoundError(
-                f'The charm {charm!r} has no track {track!r}. It has: {", ".join(tracks)}.',
-                f'To add it, run `charmcraft create-track {charm} {track}`.',
+                f'The charm {_texts.quoted(charm)} has no track {_texts.quoted(track)}. '
+                f'It has: {", ".join(tracks)}.',
+                'To add it, run `charmcraft create-track '
+                f'{_texts.word(charm)} {_texts.word(track)}`.',
             )
 
 
@@ -102,8 +106,8 @@ def _check_resources(
     for name in resources:
         if name not in names:
             raise _errors.NotFoundError(
-                f'Revision {revision} of the charm {charm!r} does not declare the resource '
-                f'{name!r}. It declares: {", ".join(map(repr, sorted(names))) or "none"}.',
+                f'Revision {revision} of the charm {_texts.quoted(charm)} does not declare the '
+                f'resource {_texts.quoted(name)}. It declares: {_texts.listed(sorted(names))}.',
                 'Upload the charm first with `charmcraft upload`, or choose a different revision.',
             )
 
@@ -128,7 +132,7 @@ def release(
         raise type(error)(
             error.message,
             f'Each resource that revision {revision} declares needs a revision, and no others: '
-            f'`charmcraft resources {charm}` lists them.',
+            f'`charmcraft resources {_texts.word(charm)}` lists them.',
             status=error.status,
             codes=error.codes,
         ) from None

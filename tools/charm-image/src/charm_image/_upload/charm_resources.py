@@ -8,9 +8,8 @@ import zipfile
 from collections.abc import Mapping
 from typing import Any, Literal
 
-import yaml
-
-from charm_image import _errors
+from charm_image import _errors, _texts
+from container_image import bounded_yaml, messages
 from container_image import reference as references
 
 _FILES = ('metadata.yaml', 'charmcraft.yaml')
@@ -54,8 +53,13 @@ def read(path: str) -> Charm:
         raise _errors.CharmError(f'{path!r}: the name of the charm is missing in {files}')
     if not isinstance(declared, dict):
         raise _errors.CharmError(f'{path!r}: resources is not a mapping')
-    resources = {str(key): _declared(str(key), value) for key, value in declared.items()}
+    resources = {_name(key): _declared(_name(key), value) for key, value in declared.items()}
     return Charm(name, resources)
+
+
+def _name(key: object) -> str:
+    # a number is what Juju takes it for
+    return key if isinstance(key, str) else messages.printable(key)
 
 
 def _documents(place: pathlib.Path) -> list[tuple[str, dict[str, Any]]]:
@@ -98,8 +102,15 @@ def _parse(place: str, name: str, text: bytes) -> dict[str, Any]:
     if len(text) > _MAX_SIZE:
         raise _errors.CharmError(f'{place!r}: {name} is larger than {_MAX_SIZE >> 20} MiB')
     try:
-        content = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        content = bounded_yaml.load(text)
+    except bounded_yaml.TooLargeError:
+        raise _errors.CharmError(
+            f'{place!r}: {name} is too large or too deeply nested, its YAML aliases followed'
+        ) from None
+    except bounded_yaml.RecursiveAliasError:
+        raise _errors.CharmError(f'{place!r}: {name} has a recursive YAML alias') from None
+    except Exception as error:
+        # PyYAML lets some of Python's own errors through, for impossible escapes for one
         line = getattr(getattr(error, 'problem_mark', None), 'line', None)
         where = '' if line is None else f' (line {line + 1})'
         raise _errors.CharmError(f'{place!r}: {name} is not valid YAML{where}') from None
@@ -109,22 +120,26 @@ def _parse(place: str, name: str, text: bytes) -> dict[str, Any]:
 
 
 def _declared(name: str, entry: Any) -> Declared:
+    shown = _texts.quoted(name)
     if not isinstance(entry, dict):
-        raise _errors.CharmError(f'the resource {name!r} is not a mapping')
+        raise _errors.CharmError(f'the resource {shown} is not a mapping')
     kind = entry.get('type', 'file')  # the default of Juju
     if kind == 'docker':  # Juju's first name for it
         kind = 'oci-image'
     if kind not in ('file', 'oci-image'):
         raise _errors.CharmError(
-            f'the resource {name!r} is of type {kind!r}', 'use file or oci-image'
+            f'the resource {shown} is of type {messages.printable(kind)!r}',
+            'use file or oci-image',
         )
     upstream = entry.get('upstream-source')
     if kind != 'oci-image' or not upstream:
         return Declared(name, kind)
-    text = str(upstream).removeprefix('docker://')
     try:
+        if not isinstance(upstream, str):
+            raise references.InvalidReferenceError('it is not a string')
+        text = upstream.removeprefix('docker://')
         return Declared(name, kind, references.Reference.parse(text))
     except references.InvalidReferenceError as error:
         # the other resources can be uploaded, and this one from somewhere else
-        reason = f'the upstream-source of {name!r} is not a valid image reference: {error}'
+        reason = f'the upstream-source of {shown} is not a valid image reference: {error}'
         return Declared(name, kind, error=reason)

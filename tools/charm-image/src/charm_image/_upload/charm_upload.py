@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection, Mapping
 
-from charm_image import _concurrently, _errors, _progress
+from charm_image import _concurrently, _errors, _progress, _texts
 from charm_image._oci import remote_image
 from charm_image._upload import charm_resources, checks, resource_upload, values
 
@@ -59,25 +59,26 @@ def check(
     Raises:
         ArgumentError: the charm has no such resource, or it is of a different type.
     """
-    names = ', '.join(map(repr, charm.resources)) or 'none'
+    names = _texts.listed(charm.resources)
     seen: set[str] = set()
     for choice in choices:
         way, name = spell(choice.kind), choice.resource
         if name not in charm.resources:
             raise _errors.ArgumentError(
-                f'{way}: the charm declares no resource {name!r}. It has: {names}'
+                f'{way}: the charm declares no resource {_texts.quoted(name)}. It has: {names}'
             )
         if charm.resources[name].type != _TYPES[choice.kind]:
             raise _errors.ArgumentError(
-                f'{way}: {name!r} is of type {charm.resources[name].type!r}'
+                f'{way}: {_texts.quoted(name)} is of type {charm.resources[name].type!r}'
             )
         if name in seen:
-            raise _errors.ArgumentError(f'{way}: {name!r} is given twice')
+            raise _errors.ArgumentError(f'{way}: {_texts.quoted(name)} is given twice')
         seen.add(name)
     for name in only:
         if name not in charm.resources:
             raise _errors.ArgumentError(
-                f'{spell("only")}: the charm declares no resource {name!r}. It has: {names}'
+                f'{spell("only")}: the charm declares no resource {_texts.quoted(name)}. '
+                f'It has: {names}'
             )
     if only and (left := sorted(seen.difference(only))):
         raise _errors.ArgumentError(
@@ -99,7 +100,7 @@ def upload(
     """
     by_name = {choice.resource: choice for choice in choices}
     chosen = [declared for name, declared in charm.resources.items() if not only or name in only]
-    with report.step(f'Checking the charm {charm.name!r}'):
+    with report.step(f'Checking the charm {_texts.quoted(charm.name)}'):
         types = checks.types(settings.store, charm.name, report.note)
 
     def upload_one(declared: charm_resources.Declared) -> Result:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from charm_image import _errors
+from charm_image import _errors, _texts
 from charm_image._upload import store as stores
 from charm_image._upload import values
 
@@ -22,7 +22,8 @@ def permitted(store: stores.Store, charm: str, permission: str, action: str) -> 
         account.packages is not None and charm not in account.packages
     ):
         raise _errors.NotAllowedError(
-            f'The credentials are restricted: they do not allow {action} {charm!r}.', export(charm)
+            f'The credentials are restricted: they do not allow {action} {_texts.quoted(charm)}.',
+            export(charm),
         )
     return account
 
@@ -30,7 +31,7 @@ def permitted(store: stores.Store, charm: str, permission: str, action: str) -> 
 def export(charm: str) -> str:
     """Return how to get credentials that are not too restricted, in the imperative."""
     return (
-        f'Export new ones with `charmcraft login --export=FILE --charm={charm} '
+        f'Export new ones with `charmcraft login --export=FILE --charm={_texts.word(charm)} '
         '--permission=package-manage --permission=package-view`.'
     )
 
@@ -43,6 +44,7 @@ def types(store: stores.Store, charm: str, note: Callable[[str], None]) -> dict[
         NotFoundError: the charm does not exist.
     """
     account = permitted(store, charm, 'package-manage-revisions', 'uploads to')
+    name, username = _texts.quoted(charm), _texts.quoted(account.username)
     try:
         return store.resources(charm)
     except _errors.NotAllowedError as error:
@@ -53,15 +55,14 @@ def types(store: stores.Store, charm: str, note: Callable[[str], None]) -> dict[
             )
             return None
         raise _errors.NotAllowedError(
-            f'{account.username!r} is not allowed to upload to the charm {charm!r}. '
-            f'{error.message}',
+            f'{username} is not allowed to upload to the charm {name}. {error.message}',
             'Ask its publisher to make you a collaborator at https://charmhub.io.',
             status=error.status,
             codes=error.codes,
         ) from None
     except _errors.NotFoundError as error:
         raise _errors.NotFoundError(
-            f'{account.username!r} has no charm {charm!r}. {error.message}',
+            f'{username} has no charm {name}. {error.message}',
             'Check the name: `charmcraft names --include-collaborations` lists your charms.',
             status=error.status,
             codes=error.codes,
@@ -79,14 +80,15 @@ def check(
     """
     if known is None:
         return
+    name = _texts.quoted(resource)
     if resource not in known:
         raise _errors.NotFoundError(
-            f'The charm {charm!r} has no resource {resource!r}. '
-            f'It has: {", ".join(map(repr, sorted(known))) or "none"}.',
+            f'The charm {_texts.quoted(charm)} has no resource {name}. '
+            f'It has: {_texts.listed(sorted(known))}.',
             'To add a resource, declare it in metadata.yaml and run `charmcraft upload`.',
         )
     if known[resource] != type_:
         raise _errors.WrongTypeError(
-            f'The resource {resource!r} is of type {known[resource]!r}, not {type_!r}.',
+            f'The resource {name} is of type {_texts.quoted(known[resource])}, not {type_!r}.',
             f'Use {spell(*_WAYS[known[resource]])}.' if known[resource] in _WAYS else '',
         )

@@ -8,7 +8,7 @@ from typing import Any
 from charm_image import _errors
 from charm_image._oci import manifests, remote_image
 from charm_image._oci.platforms import Platform
-from container_image import registry
+from container_image import messages, registry
 
 
 def check(platforms: Iterable[Mapping[str, Any]]) -> None:
@@ -16,8 +16,9 @@ def check(platforms: Iterable[Mapping[str, Any]]) -> None:
     seen: set[Platform | None] = set()
     for platform in map(Platform.of, platforms):
         if platform in seen:
+            name = messages.printable(str(platform))
             raise _errors.InvalidImageError(
-                f'two of the images are for {platform}', 'give one image for each platform'
+                f'two of the images are for {name}', 'give one image for each platform'
             )
         seen.add(platform)
 

@@ -13,14 +13,14 @@ import types
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
 
-from charm_image import _errors, _progress
+from charm_image import _errors, _progress, _texts
 from charm_image._oci import images
 from charm_image._oci.platforms import Platform
 from charm_image._upload import architectures as charmhub
 from charm_image._upload import canonical_registry, checks, combination, comparison, pushed, values
 from charm_image._upload import store as stores
+from container_image import messages, registry
 from container_image import reference as references
-from container_image import registry
 
 if TYPE_CHECKING:
     # imported when needed, like archives and push
@@ -103,11 +103,12 @@ class ResourceUpload:
         self._charm, self._resource = charm, resource
         self._settings, self._store, self._report = settings, settings.store, report
         self._types = types
+        self._title = f'resource {_texts.quoted(resource)} of charm {_texts.quoted(charm)}'
 
     def send_file(self, file: BinaryIO, name: str, architectures: Sequence[str]) -> None:
         """Upload an opened file for some architectures, and wait for its revision."""
         self._check('file')
-        name = name if name.isprintable() else repr(name)
+        name = messages.printable(name)
         before = os.fstat(file.fileno())
         if not before.st_size:
             self._report.note(f'{name} is empty: the resource will be empty too.')
@@ -190,8 +191,7 @@ class ResourceUpload:
         self._update(type=type_)
         types = self._types
         if types is None:
-            name = f'Checking resource {self._resource!r} of charm {self._charm!r}'
-            with self._report.step(name):
+            with self._report.step(f'Checking {self._title}'):
                 types = checks.types(self._store, self._charm, self._report.note)
         checks.check(types, self._charm, self._resource, type_, self._settings.spell)
 
@@ -346,8 +346,7 @@ class ResourceUpload:
             reference = str(name.reference or '')
             elsewhere = reference or f'REGISTRY/NAME@{name.long}'
             raise _errors.UploadError(
-                f"The image is not in Canonical's registry for resource {self._resource!r} of "
-                f'charm {self._charm!r}, and {error}.',
+                f"The image is not in Canonical's registry for {self._title}, and {error}.",
                 f'To copy it from {"its" if reference else "a different"} registry, use '
                 f'{self._settings.spell("source", elsewhere)}.',
             ) from None

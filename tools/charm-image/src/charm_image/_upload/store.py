@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import re
 import time
 import urllib.parse
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, BinaryIO
 
-from charm_image import _errors
+from charm_image import _errors, _texts
 from charm_image._upload import credentials as credentials_
 from charm_image._upload import multipart, store_connection
 from container_image import http_client
@@ -220,7 +221,7 @@ class Store:
         raise _errors.UnavailableError(
             f'{lost.message if lost else ""} It is not known whether revision {revision} was '
             'released.',
-            f'Run `charmcraft status {charm}`.',
+            f'Run `charmcraft status {_texts.word(charm)}`.',
             status=lost.status if lost else None,
         )
 
@@ -274,9 +275,13 @@ class Store:
             timeouts=_STORAGE_TIMEOUTS,
         )
         content = self._connection.content(answer)
-        if not content.get('successful') or not content.get('upload_id'):
+        upload_id = str(content.get('upload_id') or '')
+        # shown as a word of a command
+        if not content.get('successful') or not re.fullmatch(
+            '[A-Za-z0-9][A-Za-z0-9_.-]*', upload_id
+        ):
             raise _errors.StoreError("Charmhub's storage did not accept the upload.", 'Try again.')
-        return str(content['upload_id'])
+        return upload_id
 
     def create_revision(
         self, charm: str, resource: str, upload_id: str, type_: str, architectures: Sequence[str]
@@ -352,7 +357,8 @@ class Store:
             if review is None:
                 if upload_id not in self._status_paths:
                     raise _errors.NotFoundError(
-                        f'Charmhub has no revision of {charm!r} for upload {upload_id}.',
+                        f'Charmhub has no revision of {_texts.quoted(charm)} for upload '
+                        f'{upload_id}.',
                         'Upload again: identical content does not create a second revision.',
                     )
                 review = Review('not yet known', None, [])  # the revision was requested just now

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from charm_image import _errors
 from charm_image._upload import credentials as credentials_
-from container_image import addresses, http_client, http_problems
+from container_image import addresses, http_client, http_problems, messages
 
 _T = TypeVar('_T')
 
@@ -76,7 +76,7 @@ class Connection:
         """Raise UnavailableError if a response is not in the expected format."""
         try:
             yield
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except (ArithmeticError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             # not chained: the cause may contain the response, with a password
             raise _errors.UnavailableError(
                 f"{addresses.host(self.api_url)} sent a response that is not Charmhub's.", _PROXY
@@ -212,12 +212,10 @@ class Connection:
         return _errors.StoreError(f'Charmhub rejected the request: {reason}.', **fields)
 
     def clean(self, text: str) -> str:
-        """Return a server's message without secrets and control characters."""
+        """Return a server's message without secrets, printable."""
         for secret in self._secrets:
             text = text.replace(secret, '***')
-        return (
-            ''.join(char if char.isprintable() else ' ' for char in text)[:500].strip().rstrip('.')
-        )
+        return messages.printable(' '.join(text.split())).rstrip('.')
 
 
 def _describe(problem: http_problems.Problem) -> _errors.StoreError:

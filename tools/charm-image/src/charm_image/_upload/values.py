@@ -9,7 +9,7 @@ import dataclasses
 import re
 from typing import Protocol
 
-from charm_image import _errors
+from charm_image import _errors, _texts
 from charm_image._oci import images, platforms
 from container_image import reference as references
 
@@ -213,7 +213,7 @@ def _instead(value: str, spell: Spell) -> str:
         return 'give the digest of an image'
     advice = (
         'to get the digest of an image in your engine, run '
-        f'`docker image inspect --format={{{{.Id}}}} {value}`'
+        f'`docker image inspect --format={{{{.Id}}}} {_texts.word(value)}`'
     )
     if re.fullmatch('[0-9a-f]+', value):
         return f'{value!r} is a name, or fewer than 12 digits of a digest: {advice}'

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 import shlex
+import sys
 from collections.abc import Callable
+
+from container_image import messages
 
 quote: Callable[[str], str] = shlex.quote
 
@@ -26,9 +29,7 @@ def stop(reason: str, status: int = 1) -> str:
 
 def one_line(text: str) -> str:
     """Return `text` with newlines and control characters escaped."""
-    return ''.join(
-        each if each.isprintable() else each.encode('unicode_escape').decode() for each in text
-    )
+    return messages.printable(text, sys.maxsize)
 
 
 def needs_shell(text: str) -> str:
