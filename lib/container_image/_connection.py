@@ -12,7 +12,7 @@ import time
 import typing
 import urllib.parse
 
-from container_image import addresses, challenges, http_client, http_problems, messages
+from container_image import _tls, addresses, challenges, http_client, http_problems, messages
 from container_image.registry_errors import (
     IS_REGISTRY,
     AccessDeniedError,
@@ -43,6 +43,18 @@ _log = logging.getLogger(__name__)
 _T = typing.TypeVar('_T')
 
 
+class Advice(typing.NamedTuple):
+    """What to do, in the imperative, where that depends on the program: for messages."""
+
+    login: str = 'add username and password'
+    https: str = 'set up HTTPS there'
+    authority: str = 'add its CA to the certificates of the system'
+    client: str = 'a unit has none to show'
+
+
+ADVICE = Advice()
+
+
 class Connection:
     """Sends requests to one registry; safe to use from several threads.
 
@@ -62,11 +74,12 @@ class Connection:
         on_retry: typing.Callable[[str], None],
         user_agent: str,
         identity_token: str,
-        login_advice: str,
+        certificates: _tls.Certificates,
+        advice: Advice,
     ) -> None:
         self._on_retry = on_retry
         self._identity_token = identity_token
-        self._login_advice = login_advice
+        self._advice = advice
         self._name = messages.printable(host)
         hub = host in ('docker.io', 'index.docker.io', _HUB)
         self._address = _HUB if hub else host
@@ -92,6 +105,7 @@ class Connection:
             user_agent=user_agent,
             limit=limit,
             proxies=proxies,
+            certificates=certificates,
         )
 
     def close(self) -> None:
@@ -99,7 +113,7 @@ class Connection:
         self._http.close()
 
     @property
-    def counts_pulls(self) -> bool:
+    def is_docker_hub(self) -> bool:
         """Return whether it is Docker Hub, which limits how many manifests are read with GET."""
         return self._address == _HUB
 
@@ -125,6 +139,9 @@ class Connection:
         def is_temporary(error: Exception) -> bool:
             if isinstance(error, RegistryError):
                 error.registry = error.registry or self._name
+            # Docker Hub limits an address or account for hours, unless it says for how long.
+            if self.is_docker_hub and getattr(error, 'status', None) == 429:
+                return getattr(error, 'retry_after', None) is not None
             return isinstance(error, (NotReachableError, OverloadedError) + also)
 
         def on_wait(error: Exception, seconds: float) -> None:
@@ -150,27 +167,27 @@ class Connection:
                 f'cannot resolve {via}',
                 'check the name and the network',
             ),
-            'bundle': (
-                CertificateNotTrustedError,
-                f'the bundle of CA certificates for {via} cannot be read',
-                '',
-            ),
-            'no-bundle': (
-                CertificateNotTrustedError,
-                f'{detail}, which does not exist',
-                'it must name a bundle of CA certificates',
-            ),
+            'bundle': (CertificateNotTrustedError, f'{via} was not asked: {detail}', ''),
             'certificate': (
                 CertificateNotTrustedError,
                 f'the certificate of {via} is not trusted ({detail})',
-                'it must be valid, and its CA must be public, or in the bundle that '
-                'REQUESTS_CA_BUNDLE names',
+                f'if it is valid, {self._advice.authority}',
             ),
             'proxy': (NotReachableError, f'{via} cannot be reached', 'check the proxy'),
             'proxy-login': (
                 NotReachableError,
                 f'{via} cannot be reached, because the proxy requires valid credentials',
                 'check its URL',
+            ),
+            'plain': (
+                ProtocolError,
+                f'{via} gave an HTTP response to an HTTPS request',
+                f'check the port, or {self._advice.https}',
+            ),
+            'client': (
+                CertificateNotTrustedError,
+                f'{via} rejected the certificate of the client, or requires one',
+                self._advice.client,
             ),
             'tls': (NotReachableError, f'TLS with {via} failed', 'check the port'),
             'refused': (
@@ -233,13 +250,22 @@ class Connection:
         """Send a request as `Http.send`; raise an error if the server is overloaded."""
         response = self._http.send(*args)
         status = response.status
-        if status in (408, 429) or (status >= 500 and status != 501):
+        # With an error code of the specification, a 5xx is about the request, and lasts.
+        unknown = set(codes(response)) <= {'TOOMANYREQUESTS'}
+        if status in (408, 429) or (status >= 500 and status != 501 and unknown):
             trouble = 'is rate-limiting requests' if status == 429 else 'is unavailable'
+            resolution = ''
+            if status == 429 and self.is_docker_hub:
+                if self._basic or self._identity_token:
+                    trouble += ' of this account'
+                else:
+                    resolution = f'{self._advice.login} to raise the limit'
             error = OverloadedError(
                 f'{self._where(response.url)} {trouble} (HTTP {status})',
+                resolution,
                 retry_after=response.retry_after,
             )
-            error.status = status
+            error.status, error.codes = status, tuple(codes(response))
             raise error
         return response
 
@@ -254,11 +280,15 @@ class Connection:
     def _error(self, response: http_client.Response, image: str) -> RegistryError:
         where = addresses.host(response.url)
         if addresses.origin(response.url) != addresses.origin(self._base):
+            hint = ''
+            if urllib.parse.urlsplit(response.url).path.startswith('/v2/'):
+                hint = f'it is a different registry, so use its name, {where}'
             return ProtocolError(
                 f'{where}, where {self._name} redirects, did not return {image} '
-                f'(HTTP {response.status})'
+                f'(HTTP {response.status})',
+                hint,
             )
-        if response.status in (400, 404) and 'MANIFEST_BLOB_UNKNOWN' in codes(response):
+        if 'MANIFEST_BLOB_UNKNOWN' in codes(response):
             return BlobUnknownError(
                 f'{self._name} rejected {image} (HTTP {response.status}, MANIFEST_BLOB_UNKNOWN): '
                 f'a blob that it references is missing'
@@ -267,7 +297,7 @@ class Connection:
             return NotFoundError(f'{image} is not in the registry', 'check its name and tag')
         if response.status in (401, 403):
             return self._access_denied(image, response)
-        if 400 <= response.status < 500:
+        if 400 <= response.status < 500 or codes(response):
             listed = ''.join(f', {code}' for code in codes(response))
             return RejectedError(f'{self._name} rejected {image} (HTTP {response.status}{listed})')
         return ProtocolError(
@@ -294,7 +324,7 @@ class Connection:
             )
         return AccessDeniedError(
             f'{image} does not exist or needs credentials',
-            f'check the name, or {self._login_advice}',
+            f'check the name, or {self._advice.login}',
         )
 
     def request(
@@ -338,7 +368,9 @@ class Connection:
                 self._renew(
                     repository,
                     token,
-                    addresses.check_url(bearer.get('realm', ''), response.url),
+                    addresses.check_url(
+                        bearer.get('realm', ''), response.url, 'names a token server'
+                    ),
                     bearer.get('service', ''),
                     challenges.merge_scopes(scopes + required_scopes),
                     image,

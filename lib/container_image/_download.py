@@ -28,6 +28,7 @@ class Download:
         self._size = size
         self._at = 0
         self._left_out = 0  # bytes that come although they were read before
+        self._has_ranges = True
         self._algorithm = digest.partition(':')[0]
         self._hash = hashlib.new(self._algorithm)
         self._stream: typing.Optional[http_client.Stream] = None
@@ -78,19 +79,35 @@ class Download:
         raise failure or self._broken()
 
     def _open(self) -> http_client.Stream:
-        response = self._connection.request(
+        response = self._request(self._at if self._has_ranges else 0)
+        begins = self._first_byte(response)
+        if self._at and self._has_ranges and begins > self._at:
+            # some storage refuses ranges, or sends a different one: read from the beginning
+            self._has_ranges = False
+            if response.stream:
+                response.stream.close()
+            response = self._request(0)
+            begins = self._first_byte(response)
+        self._connection.raise_for_status(response, self._image, 200, 206)
+        self._left_out = max(0, self._at - begins)
+        return typing.cast(http_client.Stream, response.stream)
+
+    def _request(self, first: int) -> http_client.Response:
+        return self._connection.request(
             'GET',
             self._connection.url(self._repository, 'blobs', self._digest),
             self._repository,
             self._image,
-            headers={'Range': f'bytes={self._at}-'} if self._at else None,
+            headers={'Range': f'bytes={first}-'} if first else None,
             stream=True,
         )
-        self._connection.raise_for_status(response, self._image, 200, 206)
-        first = re.match(r'bytes ([0-9]+)-', response.headers.get('Content-Range', ''))
-        begins = int(first.group(1)) if response.status == 206 and first else 0
-        self._left_out = max(0, self._at - begins)
-        return typing.cast(http_client.Stream, response.stream)
+
+    def _first_byte(self, response: http_client.Response) -> int:
+        """Return the position at which the content of a response begins; the end without any."""
+        if response.status == 200:
+            return 0
+        found = re.match(r'bytes ([0-9]{1,18})-', response.headers.get('Content-Range', ''))
+        return int(found.group(1)) if response.status == 206 and found else self._size
 
     def _skip(self) -> None:
         """Skip what was read before, if the registry does not support ranges."""

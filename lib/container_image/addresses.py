@@ -31,8 +31,8 @@ def is_address(authority: str) -> bool:
         return False
 
 
-def check_url(url: str, source: str) -> str:
-    """Return `url`, which was in a response from `source`, if it may be used.
+def check_url(url: str, source: str, use: str = 'redirects to an address') -> str:
+    """Return `url`, which was in a response from `source`, if it may be used; `use` is for what.
 
     It may if it has a valid host, and is HTTPS, or plain HTTP on loopback if the response came
     from loopback, too: a remote registry must not reach what listens on a unit's loopback.
@@ -48,7 +48,8 @@ def check_url(url: str, source: str) -> str:
         )
     if parts.scheme == 'http' and not (is_loopback(url) and is_loopback(source)):
         raise errors.ProtocolError(
-            f'{host(source)} returned an address without HTTPS, {host(url)}', errors.IS_REGISTRY
+            f'{host(source)} {use} without HTTPS, {host(url)}',
+            'its administrator must configure https:// (behind a proxy, with X-Forwarded-Proto)',
         )
     return url
 

@@ -6,8 +6,8 @@ The automatisms of requests for redirects, ~/.netrc, cookies and proxies are swi
 import http.cookiejar
 import ipaddress
 import logging
-import os
 import re
+import ssl
 import threading
 import time
 import typing
@@ -15,11 +15,12 @@ import urllib.parse
 import urllib.request
 
 import requests
+import requests.adapters
 import requests.auth
 import requests.utils
 import urllib3.util.retry
 
-from container_image import addresses, http_problems, messages
+from container_image import _tls, addresses, http_problems, messages
 
 Proxies = typing.Mapping[str, str]
 
@@ -133,12 +134,33 @@ class _Session(requests.Session):
         """Return no target: requests would read the body of a redirect that it must not follow."""
 
 
+class _Adapter(requests.adapters.HTTPAdapter):
+    """HTTPS with one context for all connections; requests would read the bundle for each."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._context = context
+        super().__init__()
+
+    def init_poolmanager(self, *args: typing.Any, **kwargs: typing.Any) -> None:
+        super().init_poolmanager(*args, ssl_context=self._context, **kwargs)
+
+    def proxy_manager_for(self, proxy: str, **kwargs: typing.Any) -> typing.Any:
+        kwargs['ssl_context'] = self._context
+        if proxy.lower().startswith('https:'):
+            kwargs['proxy_ssl_context'] = self._context
+        return super().proxy_manager_for(proxy, **kwargs)
+
+    def cert_verify(self, conn: typing.Any, *args: typing.Any) -> None:
+        """Leave the authorities to the context."""
+        conn.cert_reqs = 'CERT_REQUIRED'
+
+
 class Http:
     """Makes requests within one limit, over one session for each thread.
 
     `describe` returns the error to raise for a problem; `limit` is in seconds from now; `timeouts`
-    are requests' connect and read time-outs in seconds; `proxies` and `user_agent` are as for
-    `registry.Client`.
+    are requests' connect and read time-outs in seconds; `proxies`, `user_agent` and `certificates`
+    are as for `registry.Client`.
     """
 
     def __init__(
@@ -149,8 +171,10 @@ class Http:
         user_agent: str,
         limit: typing.Optional[float] = None,
         proxies: typing.Optional[Proxies] = None,
+        certificates: _tls.Certificates = _tls.NONE,
     ) -> None:
         self._describe = describe
+        self._certificates = certificates
         self._user_agent = user_agent
         self._limit = limit
         self._deadline = float('inf') if limit is None else time.monotonic() + limit
@@ -208,12 +232,11 @@ class Http:
                 'HEAD',
                 f'https://{netloc}/v2/',
                 timeout=max(0.01, min(2, self.seconds_left(), *self._timeouts)),
-                verify=self._ca_bundle(f'https://{netloc}'),
                 auth=_ANONYMOUS,
             ):
                 return True
         except Exception as exc:
-            return http_problems.is_distrust(exc)
+            return http_problems.is_of_tls(exc)
 
     def _send_once(
         self,
@@ -244,7 +267,6 @@ class Http:
                 auth=authorization or _ANONYMOUS,
                 timeout=(min(connect, left), min(read, left)),
                 proxies=self._proxies_for(url),
-                verify=self._ca_bundle(url),
             )
             if stream and received.status_code in (200, 206):
                 opened = Stream(received, url, proxy, self._describe)
@@ -274,6 +296,8 @@ class Http:
             # Some registries take a client with a cookie for a browser.
             session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
             self._sessions.append(session)
+        if url.startswith('https:') and not isinstance(session.get_adapter(url), _Adapter):
+            session.mount('https://', _Adapter(_tls.context(self._certificates)))
         _logging.on = True
         try:
             return typing.cast(
@@ -317,17 +341,6 @@ class Http:
         # Its password may hold a slash, so it is no use to parse this as a URL.
         host = proxy.rpartition('@')[2].rpartition('//')[2].partition('/')[0]
         return messages.printable(host) or ('?' if proxy else '')
-
-    def _ca_bundle(self, url: str) -> typing.Union[bool, str]:
-        for variable in ('REQUESTS_CA_BUNDLE', 'CURL_CA_BUNDLE'):
-            path = os.environ.get(variable)
-            if path and not os.path.exists(path):
-                raise self._problem(
-                    'no-bundle', url, detail=f'{variable} names {messages.printable(path)}'
-                )
-            if path:
-                return path
-        return True
 
     def _proxies_for(self, url: str) -> typing.Dict[str, str]:
         # requests' own way changes os.environ for a moment, under all the other threads.

@@ -8,16 +8,21 @@ import typing
 import requests
 import urllib3.exceptions
 
-from container_image import messages
+from container_image import _tls, messages
+
+# by the reasons of OpenSSL 3, 1.1 and 1.0
+_NOT_TLS = {'WRONG_VERSION_NUMBER', 'HTTP_REQUEST', 'UNKNOWN_PROTOCOL'}
+_ABOUT_CLIENT = re.compile('ALERT_(BAD_CERTIFICATE|CERTIFICATE_|UNKNOWN_CA|UNSUPPORTED_CERT)')
 
 
 class Problem(typing.NamedTuple):
     """What went wrong with a request to `url`; who sent it puts it into words.
 
     `kind` is one of these, if there is no response: resolve, certificate (`detail` says why it is
-    not trusted), bundle (of CA certificates, which cannot be read), no-bundle (`detail` says where
-    it should be), proxy, proxy-login, tls, refused, timeout, broken, limit (the time for all
-    requests is over; `detail` is in seconds). If a response is no use: late (as limit),
+    not trusted), bundle (`detail` says which file of certificates cannot be read), proxy,
+    proxy-login, plain (HTTP where HTTPS is needed), client (whose certificate is not accepted, or
+    missing), tls, refused, timeout, broken, limit (the time
+    for all requests is over; `detail` is in seconds). If a response is no use: late (as limit),
     unfinished, compressed, large (`detail` is the limit in bytes), redirect (which has no target
     for the method in `detail`), redirects (too many). `proxy` is the host of the proxy, or ''.
     """
@@ -40,8 +45,9 @@ def _kind(causes: typing.List[BaseException], has_proxy: bool) -> typing.Tuple[s
 
     if has(socket.gaierror):
         return 'resolve', ''
-    if _is_bad_bundle(causes):
-        return 'bundle', ''
+    for cause in causes:
+        if isinstance(cause, _tls.UnreadableError):
+            return 'bundle', str(cause)
     distrust = _distrust(causes)
     if distrust:
         return 'certificate', distrust
@@ -50,6 +56,12 @@ def _kind(causes: typing.List[BaseException], has_proxy: bool) -> typing.Tuple[s
     # Hosts are checked before a request is sent: what is invalid here is the proxy's URL.
     if has(requests.exceptions.ProxyError) or (has_proxy and has(ValueError)):
         return 'proxy', ''
+    reasons = _tls_reasons(causes)
+    # What a server that speaks HTTP answers is not a record of TLS.
+    if reasons & _NOT_TLS:
+        return 'plain', ''
+    if any(map(_ABOUT_CLIENT.search, reasons)):
+        return 'client', ''
     if has(ssl.SSLError):
         return 'tls', ''
     if has(ConnectionRefusedError):
@@ -59,10 +71,20 @@ def _kind(causes: typing.List[BaseException], has_proxy: bool) -> typing.Tuple[s
     return 'broken', ''
 
 
-def is_distrust(error: BaseException) -> bool:
-    """Return whether the error is about the server's certificate."""
+def is_of_tls(error: BaseException) -> bool:
+    """Return whether only a server that speaks TLS causes this error."""
     causes = _causes(error)
-    return _is_bad_bundle(causes) or _distrust(causes) is not None
+    return (
+        any(isinstance(cause, _tls.UnreadableError) for cause in causes)
+        or any('_ALERT_' in reason for reason in _tls_reasons(causes))
+        or _distrust(causes) is not None
+    )
+
+
+def _tls_reasons(causes: typing.Iterable[BaseException]) -> typing.Set[str]:
+    """Return OpenSSL's names for what went wrong."""
+    found = [getattr(cause, 'reason', None) for cause in causes if isinstance(cause, ssl.SSLError)]
+    return {reason for reason in found if isinstance(reason, str)}
 
 
 def _causes(error: BaseException) -> typing.List[BaseException]:
@@ -76,12 +98,6 @@ def _causes(error: BaseException) -> typing.List[BaseException]:
             waiting += [getattr(cause, 'reason', None), cause.__cause__, cause.__context__]
             waiting += cause.args
     return causes
-
-
-def _is_bad_bundle(causes: typing.Iterable[BaseException]) -> bool:
-    return any(
-        isinstance(cause, ssl.SSLError) and cause.library in ('PEM', 'X509') for cause in causes
-    )
 
 
 def _distrust(causes: typing.Iterable[BaseException]) -> typing.Optional[str]:

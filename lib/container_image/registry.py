@@ -16,9 +16,9 @@ succeed. Nothing is raised. To push::
         client.put_manifest(repository, 'latest', content, media_type)
 
 It always uses HTTPS, except that a registry on localhost or 127.0.0.0/8 may speak plain HTTP;
-[::1] may not. No proxy is used on loopback. The CA bundle is that of REQUESTS_CA_BUNDLE or
-CURL_CA_BUNDLE, or certifi's. Proxies are those of the caller or else of the environment.
-~/.netrc is not read.
+[::1] may not. No proxy is used on loopback. Trusted are the CAs of certifi and of the system, or
+instead those of the bundle that REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names. Proxies are those of
+the caller or else of the environment. ~/.netrc is not read.
 
 Importing it takes a tenth of a second, because of requests.
 """
@@ -29,9 +29,11 @@ import threading
 import time
 import typing
 
-from container_image import _connection, _upload, messages
+from container_image import _connection, _media_types, _tls, _upload, messages
 from container_image import reference as references
+from container_image._connection import Advice
 from container_image._download import Download
+from container_image._tls import Certificates
 from container_image.registry_errors import (
     CHECK,
     IS_REGISTRY,
@@ -51,9 +53,11 @@ from container_image.registry_errors import (
 
 __all__ = [
     'MEDIA_TYPES',
+    'Advice',
     'BadCredentialsError',
     'BlobUnknownError',
     'CertificateNotTrustedError',
+    'Certificates',
     'Client',
     'Download',
     'Lookup',
@@ -71,12 +75,7 @@ __all__ = [
     'look_up',
 ]
 
-MEDIA_TYPES = (
-    'application/vnd.oci.image.index.v1+json',
-    'application/vnd.oci.image.manifest.v1+json',
-    'application/vnd.docker.distribution.manifest.list.v2+json',
-    'application/vnd.docker.distribution.manifest.v2+json',
-)
+MEDIA_TYPES = _media_types.MANIFESTS
 
 # Some registries reject the one of requests.
 USER_AGENT = 'docker-resource'
@@ -182,7 +181,8 @@ class Client:
         on_retry: is called with a sentence before each wait for a retry
         user_agent: names the program to the registry, as in RFC 7231 (User-Agent)
         identity_token: what OAuth2 exchanges for a token, instead of username and password
-        login_advice: how to give credentials, for messages
+        certificates: files of authorities to trust, and of the client
+        advice: what to do, for messages
     """
 
     def __init__(
@@ -198,7 +198,8 @@ class Client:
         on_retry: typing.Callable[[str], None] = lambda sentence: None,
         user_agent: str = USER_AGENT,
         identity_token: str = '',
-        login_advice: str = 'add username and password',
+        certificates: Certificates = _tls.NONE,
+        advice: Advice = _connection.ADVICE,
     ) -> None:
         self._registry = _connection.Connection(
             host,
@@ -211,7 +212,8 @@ class Client:
             on_retry=on_retry,
             user_agent=user_agent,
             identity_token=identity_token,
-            login_advice=login_advice,
+            certificates=certificates,
+            advice=advice,
         )
         self._name = messages.printable(host)
 
@@ -342,7 +344,7 @@ class Client:
         digest = response.headers.get('Docker-Content-Digest', '')
         # Some servers only know GET, or redirect to storage whose signed URLs are for GET only.
         # Docker Hub knows HEAD, and counts each GET as a pull.
-        unsure = response.status in (403, 404) and not self._registry.counts_pulls
+        unsure = response.status in (403, 404) and not self._registry.is_docker_hub
         unknown = response.status in (400, 405, 501)
         if unsure or unknown or (response.status == 200 and not digest):
             return self._get_manifest(repository, tag_or_digest).digest
@@ -369,16 +371,18 @@ class Client:
             max_bytes=_MAX_MANIFEST_BYTES,
         )
         self._registry.raise_for_status(response, image, 200)
-        media_type = response.headers.get('Content-Type', '').partition(';')[0].strip().lower()
+        header = response.headers.get('Content-Type', '')
+        media_type = _media_types.of_manifest(header, response.content)
         stated = response.headers.get('Docker-Content-Digest', '')
         requested = tag_or_digest if ':' in tag_or_digest else ''
-        if media_type.startswith('application/vnd.docker.distribution.manifest.v1+'):
+        if media_type == _media_types.SCHEMA_1:
             raise RejectedError(
                 f'{image} has a manifest of schema 1, which is no longer supported',
                 'push it again with a current tool',
             )
-        if media_type not in MEDIA_TYPES:
-            kind = 'a web page' if media_type == 'text/html' else 'unexpected content'
+        if not media_type:
+            is_page = header.strip().lower().startswith('text/html')
+            kind = 'a web page' if is_page else 'unexpected content'
             raise ProtocolError(
                 f'{self._name} returned {kind} instead of a manifest for {image}', IS_REGISTRY
             )

@@ -71,7 +71,10 @@ class NotReachableError(UnavailableError):
 
 
 class CertificateNotTrustedError(UnavailableError):
-    """The certificate is not signed by a trusted CA, is for a different host, or has expired."""
+    """A certificate is not signed by a trusted CA, is for a different host, or has expired.
+
+    It is the server's, or the one of the client, which may also be missing.
+    """
 
 
 class OverloadedError(UnavailableError):

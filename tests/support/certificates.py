@@ -40,12 +40,16 @@ class Certificate:
 
 
 class Authority(Certificate):
-    """A self-signed CA. `.certificate` is the bundle of those who trust it."""
+    """A self-signed CA. `.certificate` is the bundle of those who trust it.
 
-    def __init__(self, directory, name='authority'):
+    One that is `plain` leaves out what Python 3.13 is strict about, as many private ones do.
+    """
+
+    def __init__(self, directory, name='authority', plain=False):
         key = ec.generate_private_key(ec.SECP256R1())
         self._directory = directory
         self._name = name
+        self._plain = plain
         builder = self._builder(name, name, key, key, ca=True)
         super().__init__(directory, name, builder, key, key)
 
@@ -63,8 +67,7 @@ class Authority(Certificate):
         now = datetime.datetime.now(datetime.timezone.utc)
         end = now + datetime.timedelta(days=days)
         public, signing = key.public_key(), signing_key.public_key()
-        # The two identifiers are what Python 3.13 is strict about.
-        return (
+        builder = (
             x509.CertificateBuilder()
             .subject_name(_name(subject))
             .issuer_name(_name(issuer))
@@ -72,7 +75,11 @@ class Authority(Certificate):
             .serial_number(x509.random_serial_number())
             .not_valid_before(min(now, end) - datetime.timedelta(days=1))
             .not_valid_after(end)
-            .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+        )
+        if self._plain:
+            return builder.add_extension(x509.BasicConstraints(ca, None), critical=False)
+        return (
+            builder.add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
             .add_extension(
                 x509.AuthorityKeyIdentifier.from_issuer_public_key(signing), critical=False

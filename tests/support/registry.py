@@ -61,17 +61,27 @@ class Registry:
 
 
 @contextlib.contextmanager
-def running(directory, *, accounts=None, tokens=None, certificate=None, name='127.0.0.1', port=0):
+def running(
+    directory,
+    *,
+    accounts=None,
+    tokens=None,
+    certificate=None,
+    clients=None,
+    name='127.0.0.1',
+    port=0,
+):
     """Run a docker-registry that keeps its blobs in `directory`, and yield a `Registry`.
 
     `accounts` (username to password) makes it ask for Basic authentication, `tokens`
-    (a `TokenServer`) for tokens; `certificate` (a `certificates.Certificate`) makes it speak TLS.
+    (a `TokenServer`) for tokens; `certificate` (a `certificates.Certificate`) makes it speak TLS,
+    and `clients` (a `certificates.Authority`) ask for a certificate of the client.
     `name` is that by which it is to be called, `port` one that was its before, to be it again.
     """
     support.require('docker-registry', *(['htpasswd'] if accounts else []))
     directory = pathlib.Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    config = _config(directory, accounts, tokens, certificate, port)
+    config = _config(directory, accounts, tokens, certificate, clients, port)
     (directory / 'config.yml').write_text(json.dumps(config))  # JSON is YAML
     with (directory / 'log').open('wb') as log:
         process = subprocess.Popen(
@@ -91,7 +101,7 @@ def running(directory, *, accounts=None, tokens=None, certificate=None, name='12
         process.wait(timeout=30)
 
 
-def _config(directory, accounts, tokens, certificate, port):
+def _config(directory, accounts, tokens, certificate, clients, port):
     """Return the configuration of a docker-registry; write its file of passwords."""
     config = {
         'version': 0.1,
@@ -127,6 +137,8 @@ def _config(directory, accounts, tokens, certificate, port):
             'certificate': str(certificate.certificate),
             'key': str(certificate.key),
         }
+    if clients:
+        config['http']['tls']['clientcas'] = [str(clients.certificate)]
     return config
 
 

@@ -47,6 +47,60 @@ def test_a_registry_that_gives_no_digest_for_head_is_asked_for_the_manifest(stat
     assert [method for method, _, _ in asked] == ['HEAD', 'GET']
 
 
+CHILD = {'mediaType': case.TYPE}
+DOCKER_CHILD = {'mediaType': registry.MEDIA_TYPES[3]}
+DOCKER_CONFIG = {'mediaType': 'application/vnd.docker.container.image.v1+json'}
+
+
+@pytest.mark.parametrize(
+    'header',
+    ['application/json', 'text/plain; charset=utf-8', 'application/octet-stream', '', 'x'],
+)
+@pytest.mark.parametrize(
+    ('document', 'media_type'),
+    [
+        *(({'mediaType': kind}, kind) for kind in registry.MEDIA_TYPES),
+        ({'manifests': [CHILD]}, registry.MEDIA_TYPES[0]),
+        ({'manifests': []}, registry.MEDIA_TYPES[0]),
+        ({'config': {}, 'layers': []}, registry.MEDIA_TYPES[1]),
+        ({'mediaType': ['x'], 'config': {}, 'layers': None}, registry.MEDIA_TYPES[1]),
+        ({'manifests': [DOCKER_CHILD]}, registry.MEDIA_TYPES[2]),
+        ({'config': DOCKER_CONFIG, 'layers': []}, registry.MEDIA_TYPES[3]),
+    ],
+)
+def test_get_manifest_knows_a_manifest_without_its_header_by_its_content(
+    header, document, media_type
+):
+    content = json.dumps(document).encode()
+    with case.registry_that(
+        lambda exchange: exchange.reply(200, content, Content_Type=header)
+    ) as (host, _), registry.Client(host) as client:
+        assert client.get_manifest('team/app', '1.0')[1:] == (media_type, content)
+
+
+@pytest.mark.parametrize('header', ['application/json', ''])
+def test_get_manifest_names_schema_1_by_its_content(header):
+    content = b'{"schemaVersion": 1, "fsLayers": [], "signatures": []}'
+    with case.registry_that(
+        lambda exchange: exchange.reply(200, content, Content_Type=header)
+    ) as (host, _), registry.Client(host) as client:
+        error = case.failure_of(client.get_manifest, 'team/app', '1.0')
+    assert type(error) is registry.RejectedError
+    assert 'schema 1' in str(error)
+
+
+@pytest.mark.parametrize(
+    'content', [b'{}', b'[]', b'"x"', b'{"errors": []}', b'[' * 100000, b'\xff', b'{"config": 1}']
+)
+def test_get_manifest_takes_no_other_json_for_one(content):
+    with case.registry_that(
+        lambda exchange: exchange.reply(200, content, Content_Type='application/json')
+    ) as (host, _), registry.Client(host) as client:
+        error = case.failure_of(client.get_manifest, 'team/app', '1.0')
+    assert type(error) is registry.ProtocolError
+    assert 'unexpected content' in str(error)
+
+
 @pytest.mark.parametrize('coding', ['', 'identity', 'aws-chunked', 'AWS-Chunked, identity'])
 def test_a_coding_that_leaves_the_content_as_it_is_is_no_compression(coding):
     def answer(exchange):

@@ -305,5 +305,5 @@ def test_an_identity_token_that_is_refused_is_not_shown():
 
 def test_a_program_says_itself_how_to_give_credentials():
     with case.registry_that(case.wants_basic) as (host, _):
-        error = case.failure_of(case.ask, host, login_advice='log in')
+        error = case.failure_of(case.ask, host, advice=registry.Advice(login='log in'))
     assert str(error).endswith('needs credentials: check the name, or log in')

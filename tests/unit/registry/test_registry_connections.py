@@ -1,8 +1,10 @@
 """TLS and proxies of the registry client."""
 
 import contextlib
+import pathlib
 import re
 import socket
+import ssl
 import sys
 import threading
 
@@ -28,12 +30,16 @@ def test_a_registry_on_loopback_may_speak_tls(trusted):
         assert case.ask(host, tries=2) == case.DIGEST
 
 
-def test_no_plain_http_is_spoken_to_a_registry_elsewhere():
+def test_a_registry_elsewhere_that_speaks_plain_http_is_told_so_and_not_asked_again(pauses):
+    advice = registry.Advice(https='pull it with an engine')
     with case.registry_that(case.has, name='registry.test') as (host, asked):
-        error = case.failure_of(case.ask, host)
-    assert type(error) is registry.NotReachableError
-    assert 'TLS' in str(error)
-    assert asked == []
+        error = case.failure_of(case.ask, host, tries=3, advice=advice)
+    assert type(error) is registry.ProtocolError
+    assert str(error) == (
+        f'the registry {host} gave an HTTP response to an HTTPS request: check the port, or pull '
+        f'it with an engine'
+    )
+    assert asked == pauses == []
 
 
 @pytest.mark.parametrize('name', ['127.0.0.1', 'registry.test'])
@@ -65,6 +71,95 @@ def test_a_certificate_that_is_not_trusted_is_named_so(
     assert type(error) is registry.CertificateNotTrustedError
     assert re.search(reason if sys.version_info >= (3, 7) else f'{reason}|or expired', str(error))
     assert asked == []
+
+
+@contextlib.contextmanager
+def registry_of(authority):
+    """Yield the host of a registry with a certificate of the authority."""
+    certificate = authority.issue('registry.test')
+    with case.registry_that(case.has, certificate=certificate, name='registry.test') as (host, _):
+        yield host
+
+
+def trusting(*paths):
+    return {'certificates': registry.Certificates(tuple(map(str, paths)))}
+
+
+@pytest.fixture(scope='module')
+def other_authority(authority, tmp_path_factory):
+    directory = pathlib.Path(str(tmp_path_factory.mktemp('other')))
+    return type(authority)(directory, 'other')
+
+
+def test_the_authorities_of_the_system_are_trusted(authority, monkeypatch):
+    with registry_of(authority) as host:
+        monkeypatch.setenv('SSL_CERT_FILE', str(authority.certificate))
+        assert case.ask(host) == case.DIGEST
+
+
+def test_a_bundle_in_the_environment_replaces_those_of_the_system(
+    authority, other_authority, monkeypatch
+):
+    monkeypatch.setenv('SSL_CERT_FILE', str(authority.certificate))
+    monkeypatch.setenv('REQUESTS_CA_BUNDLE', str(other_authority.certificate))
+    with registry_of(authority) as host:
+        error = case.failure_of(case.ask, host)
+    assert type(error) is registry.CertificateNotTrustedError
+    with registry_of(other_authority) as host:
+        assert case.ask(host) == case.DIGEST
+
+
+@pytest.mark.parametrize('bundle', [True, False])
+def test_authorities_of_the_caller_are_trusted_too(
+    bundle, authority, other_authority, monkeypatch, tmp_path
+):
+    if bundle:
+        monkeypatch.setenv('REQUESTS_CA_BUNDLE', str(other_authority.certificate))
+    garbage = tmp_path / 'readme.crt'
+    garbage.write_text('no certificate')
+    with registry_of(authority) as host:
+        assert type(case.failure_of(case.ask, host)) is registry.CertificateNotTrustedError
+        assert case.ask(host, **trusting(garbage, authority.certificate)) == case.DIGEST
+        error = case.failure_of(case.ask, host, **trusting(tmp_path / 'absent.crt'))
+    assert type(error) is registry.CertificateNotTrustedError
+    assert 'absent.crt cannot be read' in str(error)
+
+
+def test_an_authority_need_not_have_what_docker_and_skopeo_do_not_ask_for(authority, tmp_path):
+    plain = type(authority)(tmp_path, plain=True)
+    with registry_of(plain) as host:
+        assert case.ask(host, **trusting(plain.certificate)) == case.DIGEST
+
+
+def test_a_certificate_may_be_trusted_without_its_authority(authority):
+    certificate = authority.issue('registry.test')
+    with case.registry_that(case.has, certificate=certificate, name='registry.test') as (host, _):
+        assert case.ask(host, **trusting(certificate.certificate)) == case.DIGEST
+
+
+def test_a_client_certificate_that_cannot_be_used_is_named(authority, other_authority):
+    files = (str(authority.certificate), str(other_authority.key))
+    with registry_of(authority) as host:
+        error = case.failure_of(
+            case.ask, host, certificates=registry.Certificates(client=files), tries=3
+        )
+    assert type(error) is registry.CertificateNotTrustedError
+    assert all(file in str(error) for file in files)
+
+
+def test_authorities_are_read_once_for_all_connections(authority, monkeypatch):
+    reads = []
+    load = ssl.SSLContext.load_verify_locations
+
+    def counted(context, *args, **kwargs):
+        reads.append(args)
+        return load(context, *args, **kwargs)
+
+    monkeypatch.setattr(ssl.SSLContext, 'load_verify_locations', counted)
+    with registry_of(authority) as host:
+        for _ in range(3):
+            assert case.ask(host, **trusting(authority.certificate)) == case.DIGEST
+    assert reads.count((str(authority.certificate),)) <= 1
 
 
 @contextlib.contextmanager

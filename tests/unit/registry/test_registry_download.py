@@ -60,6 +60,86 @@ def test_a_connection_that_breaks_is_made_again_and_goes_on(cuts, ranges):
         assert storage.sent == len(BLOB)
 
 
+def refuses(exchange, first):
+    exchange.reply(416, b'x', Content_Range=f'bytes */{len(BLOB)}')
+
+
+def is_forbidden(exchange, first):
+    exchange.reply(403)
+
+
+def knows_no_ranges(exchange, first):
+    exchange.reply(501)
+
+
+def skips_some(exchange, first):
+    content = BLOB[first + 1 :]
+    exchange.reply(206, content, Content_Range=f'bytes {first + 1}-{len(BLOB) - 1}/{len(BLOB)}')
+
+
+def does_not_say_which(exchange, first):
+    exchange.reply(206, BLOB[first:])
+
+
+def has_too_large_a_number(exchange, first):
+    exchange.reply(206, BLOB[first:], Content_Range=f'bytes {"9" * 5000}-/1')
+
+
+@pytest.mark.parametrize(
+    'answer',
+    [
+        refuses,
+        is_forbidden,
+        knows_no_ranges,
+        skips_some,
+        does_not_say_which,
+        has_too_large_a_number,
+    ],
+)
+def test_open_blob_reads_from_the_beginning_where_ranges_are_refused_or_wrong(answer, pauses):
+    storage = Storage([1000000, 2000000])
+
+    def ranged(exchange):
+        found = re.match('bytes=([0-9]+)-$', exchange.headers.get('Range', ''))
+        if found:
+            answer(exchange, int(found.group(1)))
+        else:
+            storage(exchange)
+
+    with case.registry_that(ranged) as (host, asked):
+        assert read(host, tries=2) == BLOB
+    # the range is asked for once, and costs no attempt
+    assert len(asked) == 4
+    assert len(pauses) == 2
+
+
+def test_open_blob_takes_a_range_that_begins_earlier():
+    storage = Storage([1000000])
+
+    def earlier(exchange):
+        if exchange.headers.get('Range'):
+            range_ = f'bytes 1000-{len(BLOB) - 1}/{len(BLOB)}'
+            exchange.reply(206, BLOB[1000:], Content_Range=range_)
+        else:
+            storage(exchange)
+
+    with case.registry_that(earlier) as (host, asked):
+        assert read(host) == BLOB
+    assert len(asked) == 2
+
+
+def test_open_blob_says_that_a_blob_was_lost_while_it_was_read():
+    storage = Storage([1000000])
+
+    def lost(exchange):
+        storage(exchange) if storage.cuts else exchange.reply(404)
+
+    with case.registry_that(lost) as (host, asked):
+        error = case.failure_of(read, host)
+    assert type(error) is registry.NotFoundError
+    assert len(asked) == 3
+
+
 def test_one_that_breaks_again_and_again_but_gets_on_is_made_as_often_as_it_takes():
     storage = Storage([300000] * 20)
     with case.registry_that(storage) as (host, asked):

@@ -36,6 +36,43 @@ def test_a_redirect_on_the_same_host_keeps_the_credentials():
         assert case.ask(host, username=case.USERNAME, password=case.PASSWORD) == case.DIGEST
 
 
+@pytest.mark.parametrize('status', [401, 403, 404])
+def test_a_redirect_to_a_different_registry_says_to_use_its_name(status):
+    with case.registry_that(lambda exchange: exchange.reply(status)) as (other, _):
+
+        def answer(exchange):
+            exchange.reply(301, Location=f'http://{other}{exchange.path}')
+
+        with case.registry_that(answer) as (host, asked):
+            error = case.failure_of(case.ask, host, tries=3)
+    assert type(error) is registry.ProtocolError
+    assert str(error) == (
+        f'{other}, where {host} redirects, did not return {host}/team/app:1.0 (HTTP {status}): it '
+        f'is a different registry, so use its name, {other}'
+    )
+
+
+def test_a_server_that_is_named_without_https_says_what_it_was_for_and_what_to_do():
+    for answer, use in (
+        (
+            lambda x: x.reply(307, Location='http://storage.test/x?secret'),
+            'redirects to an address',
+        ),
+        (
+            lambda x: x.reply(401, WWW_Authenticate='Bearer realm="http://storage.test/token"'),
+            'names a token server',
+        ),
+    ):
+        with case.registry_that(answer) as (host, asked):
+            error = case.failure_of(case.ask, host, tries=3)
+        assert type(error) is registry.ProtocolError
+        assert str(error) == (
+            f'{host} {use} without HTTPS, storage.test: its administrator must configure '
+            f'https:// (behind a proxy, with X-Forwarded-Proto)'
+        )
+        assert len(asked) == 1
+
+
 @pytest.mark.parametrize(
     'location',
     ['http://storage.test/x', 'http://', 'file:///etc/passwd', 'https://[', '//:99999/'],

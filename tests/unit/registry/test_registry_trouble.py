@@ -1,13 +1,14 @@
 """What the registry client does when things break, are overloaded, or never end."""
 
 import email.utils
+import json
 import socket
 import time
 
 import pytest
 import urllib3.response
 
-from container_image import registry
+from container_image import _connection, registry
 from support import registry_case as case
 
 
@@ -19,6 +20,81 @@ def test_an_overloaded_registry_is_asked_again_with_longer_and_longer_waits(stat
     assert str(status) in str(error)
     assert len(asked) == 4
     assert pauses == [0.5, 1, 2]
+
+
+def errors(*codes):
+    return json.dumps({'errors': [{'code': code, 'message': 'x'} for code in codes]}).encode()
+
+
+def get(host, **kwargs):
+    with registry.Client(host, **kwargs) as client:
+        return client.get_manifest('team/app', '1.0')
+
+
+@pytest.mark.parametrize(
+    ('status', 'code'), [(500, 'MANIFEST_INVALID'), (503, 'DENIED'), (502, 'BLOB_UNKNOWN')]
+)
+def test_a_server_error_with_a_code_of_the_specification_is_not_retried(status, code, pauses):
+    with case.registry_that(lambda exchange: exchange.reply(status, errors(code))) as (
+        host,
+        asked,
+    ):
+        error = case.failure_of(get, host)
+    assert type(error) is registry.RejectedError
+    assert f'HTTP {status}, {code}' in str(error)
+    assert (error.status, error.codes) == (status, (code,))
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize(
+    'content', [b'', b'{}', errors('UNKNOWN'), errors('UNAVAILABLE'), errors('TOOMANYREQUESTS')]
+)
+def test_a_server_error_without_one_is_retried(content, pauses):
+    with case.registry_that(lambda exchange: exchange.reply(503, content)) as (host, asked):
+        assert type(case.failure_of(get, host, tries=3)) is registry.OverloadedError
+    assert len(asked) == 3
+
+
+def test_a_server_error_for_a_missing_blob_says_so_and_is_retried():
+    answers = [500, 201]
+
+    def answer(exchange):
+        exchange.reply(answers.pop(0), errors('MANIFEST_BLOB_UNKNOWN'))
+
+    with case.registry_that(answer) as (host, _), registry.Client(host) as client:
+        client.put_manifest('team/app', '1.0', case.MANIFEST, case.TYPE)
+    assert answers == []
+
+
+@pytest.mark.parametrize(
+    ('login', 'end'),
+    [
+        ({}, ' (HTTP 429): add username and password to raise the limit'),
+        ({'advice': registry.Advice(login='log in')}, ' (HTTP 429): log in to raise the limit'),
+        ({'username': 'me', 'password': case.PASSWORD}, ' of this account (HTTP 429)'),
+    ],
+)
+def test_docker_hub_s_limit_is_said_to_be_higher_with_a_login_and_is_not_retried(
+    login, end, monkeypatch
+):
+    with case.registry_that(lambda exchange: exchange.reply(429, errors('TOOMANYREQUESTS'))) as (
+        host,
+        asked,
+    ):
+        monkeypatch.setattr(_connection, '_HUB', host)
+        error = case.failure_of(get, host, **login)
+    assert type(error) is registry.OverloadedError
+    assert str(error) == f'the registry {host} is rate-limiting requests{end}'
+    assert error.codes == ('TOOMANYREQUESTS',)
+    assert len(asked) == 1
+
+
+def test_docker_hub_is_asked_again_if_it_says_when(monkeypatch, pauses):
+    answers = [lambda exchange: exchange.reply(429, Retry_After='7'), case.has]
+    with case.registry_that(lambda exchange: answers.pop(0)(exchange)) as (host, _):
+        monkeypatch.setattr(_connection, '_HUB', host)
+        assert get(host).digest == case.DIGEST
+    assert pauses == [7]
 
 
 def test_an_overloaded_token_server_is_asked_again():

@@ -101,7 +101,7 @@ def test_a_certificate_that_is_not_trusted_is_named_with_what_to_do(tmp_path, mo
             _store(url).whoami()
         host = url.partition('//')[2]
         assert str(caught.value).startswith(f'The certificate of {host} is not trusted (')
-        assert 'Set REQUESTS_CA_BUNDLE' in str(caught.value)
+        assert 'set REQUESTS_CA_BUNDLE' in str(caught.value)
 
 
 def test_a_bundle_of_certificates_that_does_not_exist_is_named(hub, monkeypatch):
@@ -111,7 +111,7 @@ def test_a_bundle_of_certificates_that_does_not_exist_is_named(hub, monkeypatch)
 
 
 def test_a_port_that_does_not_speak_tls_is_not_said_to_have_a_certificate(hub):
-    with pytest.raises(_errors.UnavailableError, match=r'^TLS with 127\.0\.0\.1:\d+ failed'):
+    with pytest.raises(_errors.UnavailableError, match='gave an HTTP response to an HTTPS'):
         _store(hub.url.replace('http:', 'https:')).whoami()
 
 

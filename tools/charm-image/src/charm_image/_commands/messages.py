@@ -25,7 +25,7 @@ def describe(error: _errors.Error, hint: str = '') -> tuple[str, Sequence[Mappin
     if isinstance(error, _errors.RegistryError) and error.code == 'overloaded':
         wait = error.retry_after
         again = 'later' if wait is None or wait > _DAY else f'in {wait:.0f} s'
-        message += f': try again {again}'
+        message += f'{", or" if error.resolution else ":"} try again {again}'
     message = f'{message} {hint}'.rstrip()
     return message, [{'code': error.code, 'message': message}]
 

@@ -13,7 +13,14 @@ from collections.abc import Generator, Iterator, Mapping, Set
 from typing import Any, BinaryIO, cast
 
 from charm_image import _errors
-from charm_image._oci import images, manifests, registry_logins, selection, tar
+from charm_image._oci import (
+    images,
+    manifests,
+    registry_certificates,
+    registry_logins,
+    selection,
+    tar,
+)
 from charm_image._oci.platforms import Platform
 from container_image import messages, registry
 from container_image import reference as references
@@ -111,7 +118,15 @@ class Source:
             login.password,
             user_agent='charm-image',
             identity_token=login.identity_token,
-            login_advice='log in with `docker login` or `podman login`',
+            certificates=registry_certificates.find(reference.domain),
+            advice=registry.Advice(
+                login='log in with `docker login` or `podman login`',
+                https='pull it with an engine that is set up for it, and upload it from there',
+                authority=f'put its CA into /etc/docker/certs.d/{reference.domain}/ca.crt, or '
+                'into the certificates of the system',
+                client=f'put one that it accepts into /etc/docker/certs.d/{reference.domain}, as '
+                'client.cert and client.key',
+            ),
             **options,
         )
 

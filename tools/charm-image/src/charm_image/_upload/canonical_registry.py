@@ -7,7 +7,7 @@ import urllib.parse
 from collections.abc import Callable
 from typing import TypeVar
 
-from charm_image._oci import images
+from charm_image._oci import images, registry_certificates
 from charm_image._upload import pushed, store
 from container_image import registry
 
@@ -28,12 +28,14 @@ class Repository:
         on_retry: Callable[[str], None] = lambda sentence: None,
     ) -> None:
         self.repository = credentials.repository
+        host = urllib.parse.urlsplit(url).netloc or credentials.host
         connect = functools.partial(
             registry.Client,
-            urllib.parse.urlsplit(url).netloc or credentials.host,
+            host,
             credentials.username,
             credentials.password,
             user_agent='charm-image',
+            certificates=registry_certificates.find(host),
         )
         self.client = connect(on_retry=on_retry)
         self._impatient = connect(tries=1)

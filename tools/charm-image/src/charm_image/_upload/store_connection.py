@@ -222,7 +222,7 @@ def _describe(problem: http_problems.Problem) -> _errors.StoreError:
     """Return the error for a problem of a request."""
     kind, url, proxy, detail = problem
     host = addresses.host(url)
-    if kind in ('bundle', 'no-bundle'):  # before anything is sent
+    if kind == 'bundle':  # before anything is sent
         return _errors.StoreError(*_BUNDLE)
     if kind == 'large':
         return _errors.StoreError(
@@ -232,7 +232,8 @@ def _describe(problem: http_problems.Problem) -> _errors.StoreError:
         *{
             'certificate': (
                 f'The certificate of {host} is not trusted ({detail}).',
-                'Set REQUESTS_CA_BUNDLE to a bundle that contains its CA.',
+                'Add its CA to the certificates of the system, or set REQUESTS_CA_BUNDLE to a '
+                'bundle that contains it.',
             ),
             'proxy': (f'{host} cannot be reached through the proxy {proxy}.', _NETWORK),
             'proxy-login': (
@@ -242,6 +243,7 @@ def _describe(problem: http_problems.Problem) -> _errors.StoreError:
             'resolve': (f'{host} cannot be reached.', _NETWORK),
             'refused': (f'{host} cannot be reached.', _NETWORK),
             'timeout': (f'{host} does not respond.', _NETWORK),
+            'plain': (f'{host} gave an HTTP response to an HTTPS request.', _PROXY),
             'tls': (f'TLS with {host} failed.', _PROXY),
             'compressed': (f'{host} sent a compressed response.', _PROXY),
         }.get(kind, (f'{host} closed the connection.', _NETWORK))
