@@ -12,7 +12,10 @@ from typing import Any
 
 from charm_image._build import trace
 
-_COLOR = re.compile(r'\x1b\[[0-9;]*m')
+# colours, and what moves or erases: CSI sequences of ECMA-48
+_CONTROL = re.compile(r'\x1b\[[0-?]*[ -/]*[@-~]')
+_ENDS = re.compile('[\r\n]')
+_MAX_LINE = 1 << 16  # characters; a longer line is shown in parts
 _STATUS = re.compile(r'(?:exit code|exit status|non-zero code):? ([0-9]+)')
 # the text before and after the script in BuildKit's messages, in 20.10 and in later versions
 _SCRIPTS = (
@@ -36,19 +39,46 @@ class Event:
 
 
 class _Lines:
-    """Splits output that arrives in pieces into lines."""
+    """Splits output that arrives in pieces into lines, at a cost that is linear in its size.
+
+    A carriage return ends a line, too, which is shown if the same piece does not overwrite it: a
+    progress bar is shown as it comes. Sequences for a terminal, such as colours, are left out.
+    """
 
     def __init__(self) -> None:
-        self._rest = ''
+        self._parts: list[str] = []
+        self._size = 0
+        self._returned = False  # to the start of a line that was shown
 
     def add(self, text: str) -> list[str]:
         """Return the lines that `text` completes."""
-        *lines, self._rest = (self._rest + _COLOR.sub('', text)).split('\n')
-        return [line.rstrip('\r').rpartition('\r')[2] for line in lines]
+        lines: list[str] = []
+        bar, start = '', 0
+        for end in _ENDS.finditer(text):
+            line = self._take(text[start : end.start()])
+            start = end.end()
+            if end[0] == '\r':
+                bar = line or bar
+                continue
+            if line or bar or not self._returned:
+                lines.append(line or bar)
+            bar, self._returned = '', False
+        if bar:
+            lines.append(bar)
+            self._returned = True
+        if rest := text[start:]:
+            self._parts.append(rest)
+            self._size += len(rest)
+        return lines if self._size < _MAX_LINE else [*lines, self._take('')]
 
     def end(self) -> list[str]:
         """Return the last line, if it has no newline."""
-        return self.add('\n') if self._rest else []
+        return self.add('\n') if self._parts or self._returned else []
+
+    def _take(self, end: str) -> str:
+        line = ''.join((*self._parts, end))
+        self._parts, self._size = [], 0
+        return _CONTROL.sub('', line).expandtabs()
 
 
 def _failure(report: Mapping[str, Any], instruction: int) -> Event | None:
@@ -82,6 +112,7 @@ class Classic:
         self.made: list[str] = []
         self._instruction = -1
         self._cached = False
+        self._named = False
         self._lines = _Lines()
 
     def read(self, report: Mapping[str, Any]) -> Iterator[Event]:
@@ -101,14 +132,18 @@ class Classic:
             yield from self._end()
             self._instruction += 1
             self._cached = False
+            self._named = True
+        elif text == '\n' and self._named:  # Docker ends the name of a step apart
+            self._named = False
         elif re.match(r' ?--(?:->|>) Using cache', text):
             self._cached = True
         elif found := self._IMAGE.fullmatch(text):
             if not self._cached and self._instruction > 0:
                 self.made.append(found[1])
         elif text.startswith(' ---> Running in '):
+            self._named = False
             yield Event('started', self._instruction)
-        elif text != '\n' and not self._OWN.match(text):
+        elif not self._OWN.match(text):
             yield from self._output(self._lines.add(text))
 
     def _end(self) -> Iterator[Event]:

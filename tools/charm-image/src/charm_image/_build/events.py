@@ -10,8 +10,10 @@ from charm_image import _errors, _progress, resources
 from charm_image._progress import Progress
 from charm_image._build import builder_reports, plan
 from charm_image.resources import _shell
+from container_image import messages
 
 _LAST_LINES = 20
+_MAX_LINE = 1 << 16  # characters
 INTERVAL = 10
 """Seconds between two reports about the progress of long work."""
 
@@ -67,7 +69,8 @@ class Follower:
             if not self._pending[step]:
                 yield self._progress('done' if step in self._worked else 'cached', step)
 
-    def _line(self, step: plan.Step, line: str) -> Iterator[Progress]:
+    def _line(self, step: plan.Step, output: str) -> Iterator[Progress]:
+        line = messages.printable(output, _MAX_LINE)
         if line.startswith('=> ') and line[3:] in _titles(step):
             self._resource, self._command, self._output = line[3:], '', []
         elif line.startswith('+ ') and line[2:] in _commands(self._applied(step)):
