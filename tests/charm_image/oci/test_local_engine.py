@@ -1,5 +1,6 @@
 """The engine is found as the docker command finds it, and the image by its digest."""
 
+import hashlib
 import json
 import os
 import pathlib
@@ -13,7 +14,7 @@ import docker
 import pytest
 
 from charm_image import _errors
-from charm_image._oci import engine
+from charm_image._oci import engine, engine_address
 from charm_image._upload import architectures
 from support import certificates, fake_engine, layouts, loopback, require
 
@@ -350,3 +351,57 @@ def test_find_says_why_an_engine_failed(fake, local):
 def test_architectures_of_an_image_have_charmhubs_names(go, charmhub, fake, local):
     identity = fake.add(_inspected('a', Architecture=go))
     assert architectures.of(local.find(identity)) == (charmhub,)
+
+
+@pytest.mark.parametrize(
+    ('host', 'advice'),
+    [
+        ('/var/run/docker.sock', 'use unix:///var/run/docker.sock'),
+        ('unix:/run/docker.sock', 'use unix:///run/docker.sock'),
+        ('~/docker.sock', f'use unix://{pathlib.Path.home()}/docker.sock'),
+        ('npipe:////./pipe/docker_engine', 'on this machine, use unix:///PATH'),
+        ('fd://x', 'unix:///PATH, tcp://HOST:PORT or ssh://USER@HOST'),
+        ('localhost:123456', 'unix:///PATH, tcp://'),
+        ('localhost:65536', 'a port is at most 65535'),
+        ('http:/x', 'unix:///PATH, tcp://'),
+        ('\x1b]0;x\x07:1', r"'\x1b]0;x\x07:1' is not the address of an engine"),
+    ],
+)
+@pytest.mark.parametrize('how', ['variable', 'name', 'context'])
+def test_connect_says_what_to_write_for_an_address_without_scheme(host, advice, how, tmp_path):
+    if how == 'variable':
+        environ = {'DOCKER_HOST': host}
+    elif how == 'name':
+        environ = engine.environment(host, {'DOCKER_HOST': 'unix:///unused'})
+    else:
+        environ = {'DOCKER_CONFIG': str(tmp_path), 'DOCKER_CONTEXT': 'mine'}
+        key = hashlib.sha256(b'mine').hexdigest()
+        meta = tmp_path / 'contexts/meta' / key / 'meta.json'
+        meta.parent.mkdir(parents=True)
+        meta.write_text(json.dumps({'Endpoints': {'docker': {'Host': host}}}))
+    with pytest.raises(_errors.EngineError, match='is not the address of an engine') as raised:
+        engine.connect(environ)
+    assert advice in str(raised.value)
+
+
+@pytest.mark.parametrize('address', ['127.0.0.1:{}', 'tcp://127.0.0.1:{}', 'tcp://127.0.0.1:{}/'])
+def test_connect_takes_a_host_for_one_of_tcp_as_docker_does(address):
+    with socket.create_server(('127.0.0.1', 0)) as server:
+        port = server.getsockname()[1]
+    with pytest.raises(_errors.EngineError, match=f' at tcp://127.0.0.1:{port} .*not running'):
+        engine.connect({'DOCKER_HOST': address.format(port)})
+
+
+@pytest.mark.parametrize(
+    ('address', 'host'),
+    [
+        (':2375', 'tcp://localhost:2375'),
+        ('build-host', 'tcp://build-host:2375'),
+        ('[::1]:99', 'tcp://[::1]:99'),
+        ('unix://', 'unix:///var/run/docker.sock'),
+        ('ssh://me@host:22/run/docker.sock', 'ssh://me@host:22/run/docker.sock'),
+    ],
+)
+def test_an_address_of_an_engine_has_a_scheme_and_a_port(address, host):
+    assert engine_address.parse(address) == host
+    assert engine_address.parse('build-host', tls=True) == 'tcp://build-host:2376'

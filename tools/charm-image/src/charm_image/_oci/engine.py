@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from charm_image import _errors
-from charm_image._oci import images, local_image
+from charm_image._oci import engine_address, images, local_image
 from charm_image._oci.local_image import LocalImage
 
 __all__ = ['Engine', 'LocalImage', 'connect']
@@ -138,7 +138,7 @@ def environment(name: str, environ: Mapping[str, str] = os.environ) -> Mapping[s
     if not name:
         return environ
     chosen = {k: v for k, v in environ.items() if k not in ('DOCKER_HOST', 'DOCKER_CONTEXT')}
-    return {**chosen, 'DOCKER_HOST' if '://' in name else 'DOCKER_CONTEXT': name}
+    return {**chosen, 'DOCKER_HOST' if engine_address.is_address(name) else 'DOCKER_CONTEXT': name}
 
 
 def connect(environ: Mapping[str, str] = os.environ) -> Engine:
@@ -206,9 +206,10 @@ def _without_logins(host: str, **options: Any) -> docker.APIClient:
 def _address(environ: Mapping[str, str]) -> tuple[str, docker.tls.TLSConfig | bool]:
     import docker.utils
 
-    if environ.get('DOCKER_HOST'):
+    if host := environ.get('DOCKER_HOST'):
+        host = engine_address.parse(host, tls=bool(environ.get('DOCKER_TLS_VERIFY')))
         try:
-            settings = docker.utils.kwargs_from_env(environment=environ)
+            settings = docker.utils.kwargs_from_env(environment={**environ, 'DOCKER_HOST': host})
         except (docker.errors.DockerException, OSError) as error:
             reason = local_image.explain(error)
             raise _errors.EngineError(
@@ -221,7 +222,7 @@ def _address(environ: Mapping[str, str]) -> tuple[str, docker.tls.TLSConfig | bo
         'currentContext'
     )
     if not context or context == 'default':
-        return 'unix:///var/run/docker.sock', False
+        return engine_address.DEFAULT, False
     return _context(config, context)
 
 
@@ -244,6 +245,7 @@ def _context(config: pathlib.Path, name: str) -> tuple[str, docker.tls.TLSConfig
         ) from None
     tls = config / 'contexts/tls' / key / 'docker'
     ca, certificate, private = (tls / f'{part}.pem' for part in ('ca', 'cert', 'key'))
+    host = engine_address.parse(host, tls=tls.is_dir())
     if not tls.is_dir():
         return host, False
     try:
@@ -285,7 +287,7 @@ def _refuse(host: str, error: Exception) -> NoReturn:
         advice = 'the engine is not running: start it (`sudo systemctl start docker`)'
         for socket_path in _podman_sockets():
             advice += f', or use podman: DOCKER_HOST=unix://{socket_path}'
-        if host != 'unix:///var/run/docker.sock':
+        if host != engine_address.DEFAULT:
             advice += '; the address comes from DOCKER_HOST or the docker context'
     elif found := next((text for sign, text in _TLS_ADVICE.items() if sign in reason), ''):
         advice = found
