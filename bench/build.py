@@ -239,7 +239,7 @@ def rows(builder, ways, rounds):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        '--repeat', type=int, default=3, help='number of measurements (default: 3)'
+        '--repeat', type=int, default=5, help='number of measurements (default: 5)'
     )
     parser.add_argument('--builder', choices=['buildkit', 'classic'], help='default: both')
     parser.add_argument('--tree', action='store_true', help='with 20,000 files, without pyinfra')

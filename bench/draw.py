@@ -1,7 +1,8 @@
 """Draws docs/bench/*.svg from the figures in docs/bench/*.json, reproducibly.
 
-Each picture shows one thing: how long each way takes for the same work, and the ratio to the first
-way of its group. `--check` draws nothing, and fails if a picture is out of date.
+Each picture shows one thing: how long each way takes for the same work, and the ratio of what is
+shown to that of the first way of its group. Beside each, NAME-narrow.svg is for small screens.
+`--check` draws nothing, and fails if a picture is out of date.
 """
 
 import argparse
@@ -11,17 +12,21 @@ import json
 import pathlib
 import statistics
 import sys
+import textwrap
 
 import figures
 import matplotlib
 import matplotlib.figure
+import matplotlib.ticker
 
 DIRECTORY = figures.ROOT / 'docs' / 'bench'
 # Okabe and Ito's colours, which are distinct for colour-blind readers, and in greyscale
 OURS, OTHER = '#0072b2', '#e69f00'
 INK, FAINT = '#222222', '#666666'
-_HEIGHT, _GROUP, _WIDTH = 0.27, 0.42, 8.0  # inches: of a bar, of a heading, of a picture
-_ROOM = 1.3  # times the longest bar, with space for the text behind it
+_HEIGHT, _GROUP = 0.27, 0.42  # inches: of a bar, of a heading
+_WIDTHS = {'': 8.0, '-narrow': 5.2}  # inches, by what the name of a picture ends in
+_NAMES = 2.3  # inches, for the names of bars
+_FIGURES = 1.3  # inches, for the text behind the longest bar
 
 matplotlib.rcdefaults()  # not what the user has configured
 matplotlib.rcParams.update(
@@ -39,11 +44,10 @@ matplotlib.rcParams.update(
 
 @dataclasses.dataclass(frozen=True)
 class Bar:
-    """The duration of one way; `ratio` is that to the first way of its group."""
+    """The duration of one way, ours or another."""
 
     name: str
     seconds: float
-    ratio: float = None
     ours: bool = False
 
 
@@ -123,7 +127,7 @@ def hooks(content):
         )
         groups[heading] = [
             Bar('the charm without the layer', min(without)),
-            Bar('with the layer', min(with_it), min(with_it) / min(without), ours=True),
+            Bar('with the layer', min(with_it), ours=True),
         ]
         runs.append(f'{len(with_it)} {case}s')
     return Picture(
@@ -138,15 +142,10 @@ PICTURES = {draw.__name__: draw for draw in (upload, build, hooks)}
 
 
 def _medians(rows, stage, ways):
-    """Return the bars of a stage, ours first; ratios are medians of the ratios of each round."""
+    """Return the bars of a stage, ours first."""
     found = {row['way']: row for row in rows if row['stage'] == stage}
     return [
-        Bar(
-            name,
-            statistics.median(found[way]['seconds']),
-            None if way == 'ours' else statistics.median(found[way]['times ours']),
-            way == 'ours',
-        )
+        Bar(name, statistics.median(found[way]['seconds']), way == 'ours')
         for way, name in ways.items()
         if way in found
     ]
@@ -164,26 +163,39 @@ def where(content):
     return ', '.join([processors, machine['system'], *content['versions']])
 
 
-def svg(picture, content):
-    """Return a picture as SVG."""
+def svg(picture, content, width=_WIDTHS['']):
+    """Return a picture of this width, in inches, as SVG."""
+    letters = int(width * 8.5)  # of the title on a line
+    title = textwrap.wrap(picture.title, letters)
+    footer = [
+        f'{content["date"]}, {picture.measured}',
+        *textwrap.wrap(where(content), letters * 2),
+    ]
+    head, foot = 0.15 + 0.25 * len(title), 0.65 + 0.16 * len(footer)
     bars = sum(map(len, picture.groups.values()))
-    height = bars * _HEIGHT + len(picture.groups) * _GROUP + 1.5
-    figure = matplotlib.figure.Figure(figsize=(_WIDTH, height), facecolor='white')
-    axes = figure.add_axes((0.29, 1.0 / height, 0.68, 1 - 1.5 / height))
+    middle = bars * _HEIGHT + len(picture.groups) * _GROUP
+    height = head + middle + foot
+    figure = matplotlib.figure.Figure(figsize=(width, height), facecolor='white')
+    room = width - _NAMES - 0.3
+    axes = figure.add_axes((_NAMES / width, foot / height, room / width, middle / height))
     longest = max(bar.seconds for group in picture.groups.values() for bar in group)
-    axes.set_xlim(0, longest * _ROOM)
-    axes.set_ylim(bars * _HEIGHT + len(picture.groups) * _GROUP, 0)
+    axes.set_xlim(0, longest * room / (room - _FIGURES))
+    axes.set_ylim(middle, 0)
     axes.set_yticks([])
-    axes.set_xlabel(f'{picture.axis}; ×: times as long as the first of each group')
+    axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(8 if width > 6 else 4))
+    axes.set_xlabel(f'{picture.axis}; ×: times the first of each group', loc='left')
     axes.xaxis.label.set_color(FAINT)
     axes.grid(axis='x', color='#dddddd', linewidth=0.6)
     axes.set_axisbelow(True)
     for side in ('top', 'right', 'left'):
         axes.spines[side].set_visible(False)
     _draw(axes, picture.groups)
-    figure.text(0.02, 1 - 0.3 / height, picture.title, fontsize=13, weight='bold')
-    footer = f'{content["date"]}, {picture.measured}\n{where(content)}'
-    figure.text(0.02, 0.12 / height, footer, linespacing=1.5, fontsize=8, color=FAINT)
+    title = '\n'.join(title)
+    figure.text(
+        0.1 / width, 1 - 0.1 / height, title, va='top', fontsize=13, weight='bold', linespacing=1.2
+    )
+    footer = '\n'.join(footer)
+    figure.text(0.1 / width, 0.1 / height, footer, linespacing=1.5, fontsize=8, color=FAINT)
     written = io.StringIO()
     figure.savefig(written, format='svg', metadata={'Date': None, 'Creator': None})
     return '\n'.join(line.rstrip() for line in written.getvalue().splitlines()) + '\n'
@@ -209,8 +221,8 @@ def _draw(axes, groups):
             weight = 'bold' if bar.ours else 'normal'
             axes.annotate(bar.name, (0, middle), (-6, 0), ha='right', weight=weight, **behind)
             told = f'{_short(bar.seconds)} s'
-            if bar.ratio is not None:
-                told += f' · {_short(bar.ratio)}×'
+            if bar is not group[0]:
+                told += f' · {_short(bar.seconds / group[0].seconds)}×'
             axes.annotate(told, (bar.seconds, middle), (5, 0), ha='left', weight=weight, **behind)
             top += _HEIGHT
 
@@ -228,14 +240,15 @@ def main():
     stale = False
     for name, picture in PICTURES.items():
         content = json.loads((args.directory / f'{name}.json').read_text())
-        drawn = svg(picture(content), content)
-        path = args.directory / f'{name}.svg'
-        if not args.check:
-            path.write_text(drawn)
-            print(f'{path.name}: {where(content)}')
-        elif not path.exists() or path.read_text() != drawn:
-            stale = True
-            print(f'{path} is out of date: run `./dev bench -- draw`')
+        for ending, width in _WIDTHS.items():
+            drawn = svg(picture(content), content, width)
+            path = args.directory / f'{name}{ending}.svg'
+            if not args.check:
+                path.write_text(drawn)
+                print(f'{path.name}: {where(content)}')
+            elif not path.exists() or path.read_text() != drawn:
+                stale = True
+                print(f'{path} is out of date: run `./dev bench -- draw`')
     return int(stale)
 
 

@@ -45,7 +45,7 @@ MB = upload_images.MB
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
-    parser.add_argument('--rounds', type=int, default=3, help='(default: %(default)s)')
+    parser.add_argument('--rounds', type=int, default=5, help='(default: %(default)s)')
     parser.add_argument('--size', type=int, default=500, help='MB in all (default: %(default)s)')
     parser.add_argument(
         '--cases', default='engine,small,registry', help='some of them (default: %(default)s)'

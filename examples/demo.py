@@ -6,12 +6,13 @@ pod spec. At the end, the unit is upgraded to a release of the charm with the op
 which asks a registry on this machine. Exits with 1 if a hook does something other than expected.
 
 With --svg, it also draws the picture in the README: five of the scenes, with only the hooks that
-changed something.
+changed something; and again for small screens, with less on a line.
 """
 
 import argparse
 import concurrent.futures
 import contextlib
+import dataclasses
 import http.server
 import pathlib
 import shutil
@@ -21,6 +22,7 @@ import threading
 import time
 
 import rich.console
+import rich.padding
 import rich.rule
 import rich.text
 
@@ -30,6 +32,7 @@ from support import building, terminal_picture
 
 _CHARM = building.ROOT / 'examples' / 'charms' / 'my-charm'
 _PICTURE = building.ROOT / 'docs' / 'demo.svg'
+_NARROW = 48  # columns, of which a small screen shows all in letters that can be read
 _RESOURCE = 'my-resource'
 _PREFIX = f'layer.docker-resource.{_RESOURCE}.'
 _FIRST = 'docker.io/library/nginx:1.27'
@@ -81,7 +84,10 @@ class _Demo:
 
     def __init__(self, console, subject):
         self.unit = subject
-        self.picture = terminal_picture.console()
+        self.pictures = {
+            display.Hooks: terminal_picture.console(),
+            _Below: terminal_picture.console(_NARROW),
+        }
         self._console = console
         self._pictured = False
         self._chapters = 0
@@ -97,17 +103,35 @@ class _Demo:
         self._console.print(display.Hooks(runs))
         self._pictured = pictured
         if pictured:
-            self.picture.print(_rule(title))
-            self.picture.print(command)
-            self.picture.print(display.Hooks([run for run in runs if any(display.changes(run))]))
+            changing = [run for run in runs if any(display.changes(run))]
+            for shown, picture in self.pictures.items():
+                picture.print(_rule(title))
+                picture.print(command)
+                picture.print(shown(changing))
         return runs
 
     def must(self, sentence, *facts):
         """Go on if all the facts are true."""
         if not all(facts):
             raise _Wrong(sentence)
-        for console in [self._console, *([self.picture] if self._pictured else [])]:
+        pictures = self.pictures.values() if self._pictured else ()
+        for console in (self._console, *pictures):
             console.print(rich.text.Text.assemble(('✓ ', 'green'), sentence))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Below:
+    """What hooks did, with each change on a line below the hook."""
+
+    runs: list
+
+    def __rich_console__(self, console, options):
+        for run in self.runs:
+            yield rich.text.Text(run.hook, 'bold cyan')
+            for kind, change in display.changes(run):
+                named = '' if kind == 'flag' else f'{kind} '
+                line = rich.text.Text.assemble((named, 'dim'), change)
+                yield rich.padding.Padding(line, (0, 0, 0, 1))
 
 
 def _rule(title):
@@ -327,7 +351,9 @@ def main(arguments=None):
             _run(demo)
             _run_with_a_registry(demo, release)
             if args.svg:
-                terminal_picture.write(demo.picture, args.svg, './dev demo')
+                narrow = args.svg.with_stem(f'{args.svg.stem}-narrow')
+                for path, picture in zip((args.svg, narrow), demo.pictures.values(), strict=True):
+                    terminal_picture.write(picture, path, './dev demo')
         except (_Wrong, building.BuildError, charm_unit.CharmUnitError, OSError) as error:
             said = 'Check failed: ' if isinstance(error, _Wrong) else ''
             console.print(rich.text.Text(f'\n✗ {said}{error}', 'bold red'))

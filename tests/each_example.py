@@ -3,8 +3,8 @@
     python tests/each_example.py [CHARM...]
 
 First tests/unit, with mocks; then tests/life, with units of the charm: the pytest plugin builds
-it with `charm-build`, from the layers in this checkout. Before these, the unit test that README.md
-shows, with the handlers there.
+it with `charm-build`, from the layers in this checkout. Before these, the unit test that
+docs/how-to/test-a-charm.md shows, with the handlers in use-the-layer.md.
 """
 
 import os
@@ -13,18 +13,22 @@ import re
 import subprocess
 import sys
 import tempfile
-import textwrap
 
 from support import building
 
 _CHARMS = building.ROOT / 'examples' / 'charms'
-_README = building.ROOT / 'README.md'
+_PAGES = building.ROOT / 'docs' / 'how-to'
 
 
-def _write_readme_s(folder):
-    """Write the handlers in README.md, and the unit test for them, into a charm's folder."""
-    blocks = re.findall(r'(?m)^( *)```python\n(.*?)^\1```', _README.read_text(), re.DOTALL)
-    handlers, _, conftest, test, *_ = (textwrap.dedent(text) for _, text in blocks)
+def _shown_in(page):
+    """Return the Python that a page shows, by block."""
+    return re.findall(r'(?m)^```python\n(.*?)^```', (_PAGES / page).read_text(), re.DOTALL)
+
+
+def _write_pages_s(folder):
+    """Write the handlers that the pages show, and their unit test, into a folder."""
+    (handlers,) = _shown_in('use-the-layer.md')
+    conftest, test, *_ = _shown_in('test-a-charm.md')
     for path, text in (
         ('reactive/my_charm.py', handlers),
         ('tests/unit/conftest.py', conftest),
@@ -60,8 +64,8 @@ def main(names):
             'LC_ALL': 'C.UTF-8',
         }
         if not names:
-            shown = pathlib.Path(temporary) / 'README.md'
-            _write_readme_s(shown)
+            shown = pathlib.Path(temporary) / 'how-to'
+            _write_pages_s(shown)
             failed |= _test(shown, ('tests/unit',), variables)
         for charm in sorted(path for path in _CHARMS.iterdir() if path.is_dir()):
             if names and charm.name not in names:

@@ -3,7 +3,7 @@
     record = next_record(record, outcome)    what a read makes of it
     flags_of(record), record.problem         what the charm and the operator see of it
 
-README.md has the same as a table and a diagram; a test reads both.
+docs/reference/layer.md has the same as two tables; a test reads both.
 """
 
 import typing

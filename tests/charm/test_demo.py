@@ -64,9 +64,10 @@ def test_plain_text_of_80_columns_is_told_to_a_pipe(told):
     assert max(len(line) for line in told.stdout.splitlines()) <= 80
 
 
-def test_the_picture_in_the_readme_is_what_is_drawn_today(told, picture):
-    committed = building.ROOT / 'docs' / 'demo.svg'
-    drawn = picture.read_text()
+@pytest.mark.parametrize('name', ['demo.svg', 'demo-narrow.svg'])
+def test_the_picture_in_the_readme_is_what_is_drawn_today(told, picture, name):
+    committed = building.ROOT / 'docs' / name
+    drawn = picture.with_name(name).read_text()
     assert drawn == committed.read_text(), 'it is out of date: run `./dev demo --svg`'
 
 

@@ -1,8 +1,7 @@
-"""The examples do what the README says."""
+"""The examples do what the documents say."""
 
 import configparser
 import re
-import textwrap
 
 import pytest
 import yaml
@@ -10,47 +9,68 @@ import yaml
 from support import building
 
 README = building.ROOT / 'README.md'
-CONTRIBUTING = building.ROOT / 'CONTRIBUTING.md'
+DOCS = building.ROOT / 'docs'
+STEPS = DOCS / 'how-to' / 'use-the-layer.md'
+_RESOURCES = {'my-resource': {'type': 'oci-image', 'auto-fetch': True, 'description': 'An image'}}
 
 
-def _blocks(language):
-    blocks = re.findall(rf'(?m)^( *)```{language}\n(.*?)^\1```', README.read_text(), re.DOTALL)
-    return [textwrap.dedent(text) for _, text in blocks]
+def _blocks(page, language):
+    return re.findall(rf'(?m)^```{language}\n(.*?)^```', page.read_text(), re.DOTALL)
 
 
-def test_the_readme_shows_the_example_as_it_is():
-    includes, resources = map(yaml.safe_load, _blocks('yaml'))
+def test_the_steps_show_the_example_as_it_is():
     source = building.ROOT / 'examples' / 'charms' / 'my-charm'
-    assert includes == yaml.safe_load((source / 'layer.yaml').read_text())
-    metadata = yaml.safe_load((source / 'metadata.yaml').read_text())
-    assert resources == {'resources': metadata['resources']}
+    shown = map(yaml.safe_load, _blocks(STEPS, 'yaml'))
+    written = [yaml.safe_load((source / name).read_text()) for name in _CHARM_FILES]
+    assert list(shown) == written
 
 
-def test_the_handlers_in_the_readme_send_each_image_that_is_attached(charms, live):
-    handlers = _blocks('python')[0]
-    _, declared = map(yaml.safe_load, _blocks('yaml'))
-    resources = declared['resources']
-    subject = live(charms.make(resources=resources, reactive=handlers))
+_CHARM_FILES = ('layer.yaml', 'metadata.yaml')
+
+
+@pytest.mark.parametrize(('page', 'container'), [(README, 'web'), (STEPS, 'my-service')])
+def test_the_handlers_that_are_shown_send_each_image_that_is_attached(
+    charms, live, page, container
+):
+    (handlers,) = _blocks(page, 'python')
+    subject = live(charms.make(resources=_RESOURCES, reactive=handlers))
     subject.deploy()
     assert subject.status[0] == 'blocked'
     for image in ('a/b:1', 'a/b:2'):
         subject.attach('my-resource', image)
-        assert subject.image('my-service') == image
+        assert subject.image(container) == image
         assert subject.status == ('active', 'ready')
     assert subject.idle()[-1].pod_spec is None
+    subject.attach('my-resource', b'no: image')
+    assert subject.status[0] == 'blocked'
+    subject.attach('my-resource', 'a/b:2')
+    assert subject.status == ('active', 'ready')
 
 
-def test_contributing_knows_the_house():
-    (picture,) = re.findall(r'    layer\.yaml  .*?\n\n', CONTRIBUTING.read_text(), re.DOTALL)
+@pytest.mark.parametrize('page', [README, STEPS])
+def test_the_handlers_that_are_shown_leave_the_pod_spec_to_the_leader(charms, live, page):
+    (handlers,) = _blocks(page, 'python')
+    subject = live(charms.make(resources=_RESOURCES, reactive=handlers), leader=False)
+    subject.attach('my-resource', 'a/b:1')
+    subject.deploy()
+    assert subject.pod_spec is None
+    subject.become_leader()
+    assert subject.image() == 'a/b:1'
+
+
+def test_the_page_about_the_architecture_knows_the_house():
+    page = DOCS / 'explanation' / 'architecture.md'
+    (picture,) = re.findall(r'    layer\.yaml  .*?\n\n', page.read_text(), re.DOTALL)
     named = re.findall(r'^    (\S+(?:  ?\S+\.\S+)*)', picture, re.MULTILINE)
     paths = [path for line in named for path in line.split()]
     assert len(paths) > 10
     assert [path for path in paths if not (building.ROOT / path).exists()] == []
 
 
-def test_operators_meet_the_messages_that_the_readme_lists():
+def test_operators_meet_the_messages_that_troubleshooting_lists():
+    page = DOCS / 'reference' / 'troubleshooting.md'
     (table,) = re.findall(
-        r'\| status says \| do \|\n\|.*?\n(.*?)\n\n', README.read_text(), re.DOTALL
+        r'\| status says \| do \|\n\|.*?\n(.*?)\n\n', page.read_text(), re.DOTALL
     )
     source = ''.join(path.read_text() for path in (building.ROOT / 'lib').rglob('*.py'))
     source = re.sub(r"'\s+f?'", '', source)  # texts that go on in the next line
@@ -72,7 +92,8 @@ def test_operators_meet_the_messages_that_the_readme_lists():
 def test_the_commands_in_the_documents_are_environments_of_tox():
     tox = configparser.ConfigParser()
     tox.read(building.ROOT / 'tox.ini')
-    documents = README.read_text() + CONTRIBUTING.read_text()
+    pages = [README, building.ROOT / 'CONTRIBUTING.md', *DOCS.rglob('*.md')]
+    documents = ''.join(page.read_text() for page in pages)
     commands = set(re.findall(r'\./dev ([a-z-]+)', documents))
     assert {'demo', 'tests', 'lint', 'docs'} < commands
     assert {f'testenv:{name}' for name in commands - {'tests', 'engines'}} <= set(tox.sections())

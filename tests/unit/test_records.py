@@ -1,7 +1,6 @@
-"""What follows from what: README's table and diagram, proven on the functions that decide."""
+"""What follows from what: the tables of the documents, proven on the functions that decide."""
 
 import pathlib
-import re
 
 import hypothesis
 import pytest
@@ -24,7 +23,8 @@ from image_resource.records import (
     next_record,
 )
 
-README = (pathlib.Path(__file__).resolve().parents[2] / 'README.md').read_text()
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PAGE = (ROOT / 'docs' / 'reference' / 'layer.md').read_text()
 
 A = Image('a/a:1', '', '', '')
 B = Image('a/b:1', '', '', '')
@@ -49,13 +49,13 @@ NEW = next_record(TAKEN, read(B))
 BAD = next_record(ASKED, Outcome(ABSENT, 'there is none'))
 TAKEN_BAD = next_record(TAKEN, Outcome(INVALID, 'it is wrong'))
 TAKEN_ASKED = next_record(TAKEN, Outcome(UNREAD, 'it is away'))
-# Those of each state in the diagram.
+# Those of each state in the table of states.
 STARTS = {
-    '[*]': [Record()],
-    'asked': [ASKED, TAKEN_ASKED, next_record(ASKED, NO_TIME)],
-    'good': [GOOD, TAKEN],
-    'new': [NEW],
-    'bad': [BAD, TAKEN_BAD],
+    'nothing': [Record()],
+    'fetched': [ASKED, TAKEN_ASKED, next_record(ASKED, NO_TIME)],
+    'fetched, available': [GOOD, TAKEN],
+    'fetched, available, changed': [NEW],
+    'fetched, failed': [BAD, TAKEN_BAD],
 }
 
 
@@ -84,7 +84,7 @@ def not_now(record):
     )
 
 
-# What happens to a record, in README's words: the records that may follow.
+# What happens to a record, in the page's words: the records that may follow.
 EVENTS = {
     'fetch(NAME) or auto-fetch': fetched,
     'first valid image, or the one that get_info(NAME) last returned': lambda record: [
@@ -109,46 +109,51 @@ EVENTS = {
     'removed by an upgrade': lambda record: [removed(record)],
 }
 
-DIAGRAM = README[README.index('stateDiagram-v2') :].partition('```')[0]
+
+def rows_of(heading):
+    """Return the cells of each row of the table with this heading, the heading's among them."""
+    table = PAGE[PAGE.index(heading) :].partition('\n\n')[0]
+    rows = [[cell.strip() for cell in line.strip('| ').split('|')] for line in table.splitlines()]
+    return [rows[0], *rows[2:]]
+
+
+# The flags of each state: the table of states calls a state by its flags.
 STATES = {
-    name: set(flags.split(', '))
-    for flags, name in re.findall(r'state "([^"]+)" as (\w+)', DIAGRAM)
+    'nothing': set(),
+    'fetched': {'fetched'},
+    'fetched, available': {'fetched', 'available'},
+    'fetched, available, changed': {'fetched', 'available', 'changed'},
+    'fetched, failed': {'fetched', 'failed'},
 }
-STATES['[*]'] = set()
-ARROWS = re.findall(r'(?m)^ +(\S+) --> (\S+) : (.+)$', DIAGRAM)
+ARROWS = rows_of('| flags before | flags after |')[1:]
 
 
-def test_the_states_of_the_diagram_are_those_that_are_tested():
-    assert set(STATES) == set(STARTS)
+def test_the_states_of_the_table_are_those_that_are_tested():
+    assert {state for row in ARROWS for state in row[:2]} == set(STATES) == set(STARTS)
     for name, starts in STARTS.items():
         assert [flags_of(record) for record in starts] == [STATES[name]] * len(starts)
 
 
 @pytest.mark.parametrize(('start', 'end', 'event'), ARROWS)
-def test_each_arrow_of_the_diagram_leads_where_it_points(start, end, event):
+def test_each_row_of_the_table_of_states_leads_where_it_says(start, end, event):
     after = [follow for record in STARTS[start] for follow in EVENTS[event](record)]
     assert after
     assert [flags_of(record) for record in after] == [STATES[end]] * len(after)
 
 
-def test_the_diagram_has_an_arrow_for_all_that_leads_elsewhere():
+def test_the_table_of_states_has_a_row_for_all_that_leads_elsewhere():
     ends = {(start, event.split(', or ')[-1]): end for start, end, event in ARROWS}
-    for start in set(STARTS) - {'[*]'}:
+    for start in set(STARTS) - {'nothing'}:
         for event, follow in EVENTS.items():
             end = ends.get((start, event.split(', or ')[-1]), start)
-            if event != 'fetched and failed are cleared' or start == 'bad':
+            if event != 'fetched and failed are cleared' or start == 'fetched, failed':
                 for record in STARTS[start]:
                     assert {frozenset(flags_of(after)) for after in follow(record)} <= {
                         frozenset(STATES[end])
                     }
 
 
-TABLE = [
-    [cell.strip() for cell in line.strip('| ').split('|')]
-    for line in README[README.index('| what happens | fetched |') :]
-    .partition('\n\n')[0]
-    .splitlines()
-]
+TABLE = rows_of('| what happens | fetched |')
 ANY = [record for starts in STARTS.values() for record in starts]
 FETCHED = [record for record in ANY if record.is_fetched]
 # The beginning of each row's first cell: the records before, and what may become of one.
@@ -172,7 +177,7 @@ ROWS = {
 }
 
 
-@pytest.mark.parametrize('row', TABLE[2:], ids=lambda row: row[0][:30])
+@pytest.mark.parametrize('row', TABLE[1:], ids=lambda row: row[0][:30])
 def test_each_row_of_the_table_is_what_happens(row):
     assert tuple(TABLE[0][1:]) == records.STATES
     ((starts, follow),) = [ROWS[words] for words in ROWS if row[0].startswith(words)]
@@ -187,7 +192,7 @@ def test_each_row_of_the_table_is_what_happens(row):
 
 
 def test_each_row_has_its_test():
-    assert len(TABLE) - 2 == len(ROWS)
+    assert len(TABLE) - 1 == len(ROWS)
 
 
 # What blocks needs somebody, what waits does not

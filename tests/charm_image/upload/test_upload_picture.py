@@ -1,4 +1,4 @@
-"""The picture of an upload in tools/charm-image/README.md."""
+"""The picture of an upload in docs/how-to/upload-an-image.md."""
 
 import pathlib
 import subprocess

@@ -128,8 +128,9 @@ def add_common(parser: argparse.ArgumentParser, review: str, result: str) -> Non
     parser.add_argument('--description', action=_Description, nargs=0, help=argparse.SUPPRESS)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = Parser(
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    made = Parser(
         prog=PROGRAM,
         usage='%(prog)s CHARM RESOURCE '
         '(--filepath=PATH | --image=DIGEST | --from=REFERENCE) [options]',
@@ -138,19 +139,19 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument(
+    made.add_argument(
         'charm',
         metavar='CHARM',
         type=argument_type(values.parse_name),
         help='the name of a charm on Charmhub',
     )
-    parser.add_argument(
+    made.add_argument(
         'resource',
         metavar='RESOURCE',
         type=argument_type(values.parse_name),
         help='the name of one of its resources',
     )
-    what = parser.add_mutually_exclusive_group()
+    what = made.add_mutually_exclusive_group()
     what.add_argument(
         '--filepath', metavar='PATH', help='upload this file (resources of type file)'
     )
@@ -177,7 +178,7 @@ def _parser() -> argparse.ArgumentParser:
         type=argument_type(values.parse_name),
         help='resume waiting for the review of an earlier upload',
     )
-    parser.add_argument(
+    made.add_argument(
         '--arch',
         metavar='NAME',
         action='append',
@@ -185,29 +186,28 @@ def _parser() -> argparse.ArgumentParser:
         help='an architecture that the file is for, as Charmhub names it: repeatable, or with '
         'commas; only with --filepath (default: all)',
     )
-    add_copying(parser, 'the image, with --from')
-    add_common(parser, 'the review', 'the revision')
-    return parser
+    add_copying(made, 'the image, with --from')
+    add_common(made, 'the review', 'the revision')
+    return made
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """Parse the command line. If it is wrong, exit with status 2."""
-    parser = _parser()
     # `charm help upload-resource` calls the program like this
-    args, unknown = parser.parse_known_args(['--help'] if list(argv) == ['help'] else argv)
+    args, unknown = parser().parse_known_args(['--help'] if list(argv) == ['help'] else argv)
     # first: for --file, argparse would only report that --filepath is missing
     if unknown:
         import difflib
 
         option, equals, _ = unknown[0].partition('=')
-        options = re.findall('^  .*?(--[a-z-]+)', parser.format_help(), re.MULTILINE)
+        options = re.findall('^  .*?(--[a-z-]+)', parser().format_help(), re.MULTILINE)
         similar = difflib.get_close_matches(option, options, 1)
         hint = f': did you mean {similar[0]}{equals}?' if similar else ''
-        parser.error(f'unknown argument {unknown[0]!r}{hint}')
+        parser().error(f'unknown argument {unknown[0]!r}{hint}')
     if (args.filepath, args.image, args.source, args.resume) == (None,) * 4:
-        parser.error('one of --filepath, --image, --from and --resume is required')
+        parser().error('one of --filepath, --image, --from and --resume is required')
     if args.arch and args.filepath is None:
-        parser.error('--arch is only for --filepath: an image says itself what it is for')
+        parser().error('--arch is only for --filepath: an image says itself what it is for')
     if args.platform and args.source is None:
-        parser.error('--platform is only for --from')
+        parser().error('--platform is only for --from')
     return args

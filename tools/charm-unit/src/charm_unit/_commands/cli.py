@@ -23,16 +23,16 @@ _EXAMPLES = """examples:
 """
 
 
-def main(arguments: 'typing.Sequence[str] | None' = None) -> int:
-    """Run the command; return the exit status: 2 is wrong usage."""
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    made = argparse.ArgumentParser(
         prog='charm-unit',
         description='Run a built charm in a simulated Juju unit.',
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument('--version', action='version', version=f'charm-unit {_version()}')
-    commands = parser.add_subparsers(title='commands', metavar='COMMAND', required=True)
+    made.add_argument('--version', action='version', version=f'charm-unit {_version()}')
+    commands = made.add_subparsers(title='commands', metavar='COMMAND', required=True)
     for name, command in _COMMANDS.items():
         its_parser = commands.add_parser(
             name,
@@ -43,7 +43,12 @@ def main(arguments: 'typing.Sequence[str] | None' = None) -> int:
         unit_options.add(its_parser)
         command.add_arguments(its_parser)
         its_parser.set_defaults(main=command.main)
-    parsed = parser.parse_args(arguments)
+    return made
+
+
+def main(arguments: 'typing.Sequence[str] | None' = None) -> int:
+    """Run the command; return the exit status: 2 is wrong usage."""
+    parsed = parser().parse_args(arguments)
     # Hooks and folders are left behind by a program that is just ended.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:

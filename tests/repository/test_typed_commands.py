@@ -14,18 +14,29 @@ import support
 from support import building, isolation
 
 ROOT = pathlib.Path(__file__).parents[2]
-READMES = (
-    'README.md',
+TYPED = {
+    'docs/how-to/use-the-layer.md',
+    'docs/how-to/build-an-image.md',
+    'docs/how-to/test-a-charm.md',
     'tools/charm-image/README.md',
     'tools/charm-unit/README.md',
-    'CONTRIBUTING.md',
+}
+"""The pages whose commands are typed below, but for those of NOT_TYPED."""
+
+PAGES = sorted(
+    str(page.relative_to(ROOT))
+    for page in (
+        *(ROOT / 'README.md', ROOT / 'CONTRIBUTING.md', *ROOT.glob('tools/*/README.md')),
+        *(ROOT / 'docs').rglob('*.md'),
+    )
+    if page.name != 'tutorial.md'  # test_tutorial.py types that
 )
 
 PROGRAMS = {
     *('./dev', 'cd', 'export', 'git', 'python3', '~/charm-tools/bin/pip', '~/charm-image/bin/pip'),
     '~/charm-unit/bin/pip',
-    *('charm-build', 'charm-upload-resource', 'charm-upload-resources', 'charmcraft', 'fab'),
-    *('juju', 'cat', 'docker', 'pip', 'pre-commit', 'pytest'),
+    *('charm-build', 'charm-unit', 'charm-upload-resource', 'charm-upload-resources'),
+    *('charmcraft', 'fab', 'juju', 'cat', 'docker', 'pip', 'pre-commit', 'pytest'),
     '../.tox/tools/bin/python',
 }
 """What begins a line in a block without prompts whose lines are commands."""
@@ -34,8 +45,6 @@ PICTURES = (
     "    layer.yaml            the layer's configuration",
     '    Execute[make install]',
     '    ubuntu:24.04 is ubuntu@sha256:',
-    '    charm-upload-resource CHARM RESOURCE',
-    '    charm-upload-resources PATH',
 )
 """How the blocks begin that show neither commands nor a file."""
 
@@ -47,7 +56,9 @@ NOT_TYPED = {
     'charm-upload-resources ': 'needs an account on Charmhub',
     'cat private.yaml': 'shows a file of the reader',
     'docker run --rm --tty': 'runs until it is stopped; test_examples.py runs this image',
+    'cd tests': 'is for the next line',
     '../.tox/tools/bin/python -m support.charmhub': 'runs until Ctrl-C; test_upload.py uses it',
+    './dev  ': 'lists what there is; test_dev.py runs it',
     './dev demo': 'is a step of .ci/run',
     './dev tests': 'is a step of .ci/run, and runs this test',
     './dev tests all': 'is a step of .ci/run',
@@ -55,7 +66,7 @@ NOT_TYPED = {
     './dev types': 'is part of ./dev tests all',
     './dev lib': 'is part of ./dev tests',
     './dev charm': 'is part of ./dev tests',
-    './dev docs': 'writes a file that test_docs.py compares',
+    './dev docs': 'is part of ./dev tests all, which compares what it writes',
     './dev tools': 'is part of ./dev tests, or makes the environment that this test runs in',
     './dev bench': 'measures for minutes',
     'pre-commit ': 'changes the clone; test_house.py reads its configuration',
@@ -66,6 +77,13 @@ NOT_TYPED = {
     'fab app-server --check-reproducible': 'finds a difference; test_reproducible.py runs it',
     'fab app-server --platform=': 'needs a base of both; test_build_several.py builds on one',
     'charm-unit check': 'needs a built charm; tests/charm_unit/check has several',
+    'charm-unit explore': 'needs a built charm; tests/charm_unit/explore has several',
+    'charm-build --wheelhouse-per-layer --build-dir built': 'needs a charm of the reader',
+    'charm-build --wheelhouse-per-layer --charm-file': 'needs a charm of the reader',
+    'charm-build --wheelhouse-per-layer --hide': 'is how the steps of use-the-layer.md build',
+    'pip install charm-tools': 'needs the submodule of the reader; test_ci.py runs the rest',
+    'git submodule add': 'names a repository of the reader',
+    'export HTTPS_PROXY': 'names a proxy of the reader',
     'charm-unit run': 'reads from a terminal; tests/charm_unit/test_commands.py runs it',
     '~/charm-unit/bin/pip install pytest-cov': 'tests/charm_unit/test_debugging.py uses it',
     'pytest --charm': 'needs a charm with tests; tests/each_example.py runs those of the examples',
@@ -80,6 +98,8 @@ def _blocks(text):
     for line in [*text.splitlines(), '']:
         if line.lstrip().startswith('```'):
             if fence is None:
+                if block:
+                    yield '', [line for line in block if line]
                 fence, block = line.strip()[3:], []
             else:
                 yield fence, block
@@ -91,20 +111,20 @@ def _blocks(text):
             block = []
 
 
-def _commands(readme):
+def _commands(page):
     """Return the commands of each block, those of one block in one list."""
     found = []
-    for language, block in _blocks((ROOT / readme).read_text()):
+    for language, block in _blocks((ROOT / page).read_text()):
         lines = re.sub(r'\\\n\s*', '', '\n'.join(line.strip() for line in block)).splitlines()
         prompted = [line[2:] for line in lines if line.startswith('$ ')]
         if prompted or (lines and all(line.split()[0] in PROGRAMS for line in lines)):
             if not block[0].startswith(PICTURES):
                 found.append(prompted or lines)
             continue
-        known = language or block[0].startswith(PICTURES)
+        known = language not in ('', 'sh') or block[0].startswith(PICTURES)
         known = known or re.match(r'\s+(from \S+ import|@|yield )', block[0])
         known = known or isinstance(_yaml(block), dict)
-        assert known, f'{readme}: is this a command? {block}'
+        assert known, f'{page}: is this a command? {block}'
     return found
 
 
@@ -120,10 +140,15 @@ def _is_typed(command):
 
 
 def test_every_reason_not_to_type_a_command_is_needed():
-    commands = [each for readme in READMES for block in _commands(readme) for each in block]
+    commands = [each for page in PAGES for block in _commands(page) for each in block]
     idle = [start for start in NOT_TYPED if not any(each.startswith(start) for each in commands)]
     assert set(idle) <= {'./dev engines'}
     assert sum(map(_is_typed, commands)) > 15
+
+
+@pytest.mark.parametrize('page', sorted({*PAGES} - TYPED))
+def test_a_page_whose_commands_are_not_typed_says_of_each_why(page):
+    assert [each for block in _commands(page) for each in block if _is_typed(each)] == []
 
 
 def test_what_ci_is_said_to_run_it_runs():
@@ -150,11 +175,10 @@ def type_commands(tmp_path):
     environment = pathlib.Path(sys.executable).parent
     path = [part for part in os.environ['PATH'].split(os.pathsep) if part != str(environment)]
 
-    def type_them(readme, prelude='', images=None, **variables):
+    def type_them(page, prelude='', images=None, **variables):
         script = f'set -e\n{prelude}\n'
-        for block in _commands(readme):
+        for block in _commands(page):
             typed = [command for command in block if _is_typed(command)]
-            # README.md shows one, too; tools/charm-image/README.md has the fabfile.
             if typed and (images or not typed[0].startswith('fab ')):
                 folder = images if typed[0].startswith('fab ') else clone
                 script += '\n'.join([f"cd '{folder}'", 'set -x', *typed, 'set +x', ''])
@@ -179,42 +203,58 @@ def type_commands(tmp_path):
     return type_them
 
 
-def test_the_commands_of_the_readme_build_the_example_charm(type_commands, tmp_path):
-    readme = (ROOT / 'README.md').read_text()
-    (offline,) = re.findall(r'Without internet, .*?`(--.*?)`', readme, re.DOTALL)
+def test_the_commands_of_the_steps_build_the_example_charm(type_commands, tmp_path):
+    page = (ROOT / 'docs/how-to/use-the-layer.md').read_text()
+    (offline,) = re.findall(r'Without internet, .*?`(--.*?)`', page, re.DOTALL)
     layers = tmp_path / 'home' / 'layers'
     for name in ('basic', 'caas-base', 'options', 'status'):
         shutil.copytree(building.LAYERS / name, layers / name)
-    # As the README says where there is no layer index.
+    # As the page says where there is no layer index.
     prelude = f'charm-build() {{ command charm-build {" ".join(offline.split())} "$@"; }}'
-    home = type_commands('README.md', prelude)
+    home = type_commands('docs/how-to/use-the-layer.md', prelude)
     built = yaml.safe_load((home / 'charms/my-charm/metadata.yaml').read_text())
     source = (ROOT / 'examples/charms/my-charm/metadata.yaml').read_text()
     assert built == yaml.safe_load(source)
     assert not (home / 'charm-tools/bin/charm').exists()
 
 
-def test_the_commands_of_the_tools_readme_build_its_images(type_commands, dockerd, tmp_path):
-    images = tmp_path / 'images'
-    images.mkdir()
-    shown = [
+def _fabfiles(page):
+    """Return what a page shows of fabfiles."""
+    return [
         '\n'.join(line[4:] for line in block if not line.startswith('    $ '))
-        for _, block in _blocks((ROOT / 'tools/charm-image/README.md').read_text())
+        for _, block in _blocks((ROOT / page).read_text())
         if re.search(
             r'(?m)^ {4}(from charm_image.fabric|@docker_container|@task)', '\n'.join(block)
         )
     ]
-    assert len(shown) == 4
+
+
+@pytest.mark.parametrize(
+    ('page', 'tags'),
+    [
+        (
+            'docs/how-to/build-an-image.md',
+            ('myproject:appserver', 'mytag:latest', 'myproject:worker'),
+        ),
+        ('tools/charm-image/README.md', ('myproject:appserver',)),
+    ],
+)
+def test_the_commands_about_images_build_them(type_commands, dockerd, tmp_path, page, tags):
+    images = tmp_path / 'images'
+    images.mkdir()
+    shown = _fabfiles(page) + _fabfiles('docs/how-to/several-architectures.md')
+    assert len(shown) >= 2
     (images / 'fabfile.py').write_text('\n\n'.join(shown))
     for name in ('ubuntu:24.04', 'debian:bookworm'):  # which could not be pulled
         dockerd.client.images.get(dockerd.debian_with_packages).tag(name)
     engine = {key: dockerd.environ[key] for key in ('DOCKER_HOST', 'DOCKER_CONFIG')}
     # Where no network is named, BuildKit wants a bridge.
-    type_commands('tools/charm-image/README.md', images=images, DOCKER_BUILDKIT='0', **engine)
-    for tag in ('myproject:appserver', 'mytag:latest', 'myproject:worker'):
+    type_commands(page, images=images, DOCKER_BUILDKIT='0', **engine)
+    for tag in tags:
         assert dockerd.client.images.get(tag)
 
 
-def test_the_commands_of_charm_unit_s_readme_install_it(type_commands):
-    home = type_commands('tools/charm-unit/README.md')
+@pytest.mark.parametrize('page', ['docs/how-to/test-a-charm.md', 'tools/charm-unit/README.md'])
+def test_the_commands_about_charm_unit_install_it(type_commands, page):
+    home = type_commands(page)
     assert (home / 'charm-unit/bin/charm-unit').exists()
