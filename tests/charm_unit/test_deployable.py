@@ -312,6 +312,33 @@ def test_juju_before_2_9_knows_nothing_of_containers(built):
     charm_unit.Unit(folder, deploy=False, juju='2.8.0')
 
 
+@pytest.mark.parametrize(
+    ('file', 'text', 'reason'),
+    [
+        ('actions', 'a: {parallel: 1}', 'value for schema key "parallel" must be a bool'),
+        ('actions', 'a: {execution-group: 1}', 'key "execution-group" must be a string'),
+        (
+            'config',
+            'options: {a: {type: secret, default: x}}',
+            'option "a" expected secret, got "x"',
+        ),
+    ],
+)
+def test_juju_3_reads_more(built, file, text, reason):
+    """actions.go and config.go of juju/charm v12"""
+    folder = built(file, text, replace=True)
+    with pytest.raises(charm_unit.InvalidCharmError, match=reason):
+        charm_unit.Unit(folder, deploy=False, juju='3.6')
+
+
+def test_an_option_is_a_secret_since_juju_3_3(built):
+    folder = built('config', 'options: {a: {type: secret, default: "secret:x"}}', replace=True)
+    with charm_unit.Unit(folder, deploy=False, juju='3.3.1', config={'a': 'secret:y'}) as unit:
+        assert unit.config == {'a': 'secret:y'}
+    with pytest.raises(charm_unit.InvalidCharmError, match='option "a" has unknown type "secret"'):
+        charm_unit.Unit(folder, deploy=False, juju='3.2.0')
+
+
 def test_all_that_is_wrong_is_told_at_once(built):
     folder = built('metadata', 'resources: {a: {}}\nseries: [X]')
     (folder / 'config.yaml').write_text('options: {a: {type: integer}}')

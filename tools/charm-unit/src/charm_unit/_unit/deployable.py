@@ -69,10 +69,10 @@ def check(built: charm.BuiltCharm, juju: juju_version.JujuVersion) -> None:
     if manifest:
         found += _told(manifest, _of_manifest(manifest.document))
     if config:
-        found += _told(config, _of_config(config.document))
+        found += _told(config, _of_config(config.document, juju))
     if actions:
         name = str(about.value.get('name')) if about else ''
-        found += _told(actions, _of_actions(actions.document, name))
+        found += _told(actions, _of_actions(actions.document, name, juju))
     if found:
         raise errors.InvalidCharmError('Juju would refuse this charm:\n' + '\n'.join(found))
 
@@ -460,7 +460,7 @@ def _of_channel(channel: str) -> str:
 # config.yaml
 
 
-def _of_config(read: go_yaml.Document) -> _Problems:
+def _of_config(read: go_yaml.Document, juju: juju_version.JujuVersion) -> _Problems:
     if not isinstance(read.value, dict) or 'options' not in read.value:
         yield 1, 'invalid config: empty configuration'
         return
@@ -480,7 +480,7 @@ def _of_config(read: go_yaml.Document) -> _Problems:
                 what = f'cannot unmarshal {tag} into string'
                 yield read.line('options', name, field), f'yaml: unmarshal errors: {what}'
                 kind = 'string' if field == 'type' else kind
-        if kind not in options.TYPES:
+        if kind not in options.TYPES or (kind == 'secret' and not juju.has_secret_options):
             shown = f'option {_quoted(name)} has unknown type {_quoted(kind)}'
             yield read.line('options', name, 'type'), f'invalid config: {shown}'
             continue
@@ -493,7 +493,9 @@ def _of_config(read: go_yaml.Document) -> _Problems:
 # actions.yaml
 
 
-def _of_actions(read: go_yaml.Document, charm_name: str) -> _Problems:
+def _of_actions(
+    read: go_yaml.Document, charm_name: str, juju: juju_version.JujuVersion
+) -> _Problems:
     if read.value is None:
         return
     if not isinstance(read.value, dict):
@@ -508,15 +510,21 @@ def _of_actions(read: go_yaml.Document, charm_name: str) -> _Problems:
         if entry is not None and not isinstance(entry, dict):
             yield line, f'yaml: unmarshal errors: action {name} must be a map'
             continue
-        yield from _of_action(read, name, entry or {})
+        yield from _of_action(read, name, entry or {}, juju)
 
 
-def _of_action(read: go_yaml.Document, name: str, entry: dict[str, typing.Any]) -> _Problems:
+_OF_TASKS = (('parallel', bool, 'a bool'), ('execution-group', str, 'a string'))
+
+
+def _of_action(
+    read: go_yaml.Document, name: str, entry: _Entry, juju: juju_version.JujuVersion
+) -> _Problems:
     wrong = False
     for key, kind, told in (
         ('description', str, 'a string'),
         ('title', str, 'a string'),
         ('required', list, 'a YAML list'),
+        *(_OF_TASKS if juju.has_tasks else ()),
     ):
         if key in entry and not isinstance(entry[key], kind):
             wrong = True

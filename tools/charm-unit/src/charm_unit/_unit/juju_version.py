@@ -111,6 +111,16 @@ class JujuVersion:
         return self.numbers >= (3, 1, 1)
 
     @property
+    def has_tasks(self) -> bool:
+        """Whether actions.yaml says how actions run beside each other (juju/charm v9)."""
+        return self.numbers >= (3, 0, 0)
+
+    @property
+    def has_secret_options(self) -> bool:
+        """Whether an option may be of the type secret (juju/charm v11.0.2)."""
+        return self.numbers >= (3, 3, 0)
+
+    @property
     def has_ipv6_registries(self) -> bool:
         """Whether a reference may begin with an IPv6 address (its go.mod)."""
         return self.numbers >= (3, 3, 0)

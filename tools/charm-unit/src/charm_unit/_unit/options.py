@@ -6,7 +6,8 @@ import typing
 
 from charm_unit._unit import go_fmt
 
-TYPES = ('string', 'int', 'float', 'boolean')
+TYPES = ('string', 'int', 'float', 'boolean', 'secret')
+"""A secret is one since Juju 3.3."""
 BOOLEANS = {
     **dict.fromkeys(('1', 't', 'T', 'TRUE', 'true', 'True'), True),
     **dict.fromkeys(('0', 'f', 'F', 'FALSE', 'false', 'False'), False),
@@ -21,7 +22,7 @@ class Refused(Exception):
 def parse(name: str, kind: str, text: str) -> typing.Any:
     """Return an option's value from a string, such as `juju config` takes; raise Refused."""
     found: typing.Any = None
-    if kind == 'string':
+    if kind in ('string', 'secret'):
         return text
     if kind == 'int' and re.fullmatch('[-+]?[0-9]+', text, re.ASCII):
         found = int(text)
@@ -43,6 +44,8 @@ def coerce(name: str, kind: str, value: typing.Any) -> typing.Any:
     if value is None:
         return None
     if kind == 'string' and isinstance(value, str):
+        return value
+    if kind == 'secret' and isinstance(value, str) and re.match('$|secret:', value):
         return value
     if kind == 'int':
         found = integer(value)
