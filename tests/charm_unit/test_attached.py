@@ -65,7 +65,8 @@ def test_json_and_then_yaml_is_read(attach, text, username, password):
     [
         ('{"ImageName": "a/b",}', 'docker image path "" not valid'),
         ('{"ImageName": "a/b"} x', 'docker image path "" not valid'),
-        ('{"ImageName": "a/b"', 'json parsing: .*'),
+        ('{"ImageName": "a/b"', 'json parsing: unexpected end of JSON input'),
+        ('{"ImageName": "a/b" "c"}', 'json parsing: .*line 1 column 21.*'),
         ('{"ImageName": "a/b", "username": ["u"]}', 'json parsing: .*array into .*username.*'),
         ('{"ImageName": "a/b", "username": 5}', 'json parsing: .*number into .*username.*'),
         ('{"registrypath": "a/b"}', 'docker image path "" not valid'),

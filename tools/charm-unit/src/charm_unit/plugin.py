@@ -24,7 +24,7 @@ import pytest
 from charm_unit._unit import charm, errors, process, source, unit
 
 MakeUnit = typing.Callable[..., unit.Unit]
-"""What `make_unit` is: it takes the keywords of charm_unit.Unit; the unit lives as the test."""
+"""The type of `make_unit`, which takes the keywords of Unit; the unit ends with the test."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

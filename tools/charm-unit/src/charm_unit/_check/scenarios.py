@@ -215,7 +215,7 @@ class _Runner:
         return self.do(name, title, command, attach, image)
 
     def idle(self, name: str) -> Step:
-        """Let five minutes pass: run update-status."""
+        """Run update-status."""
         return self.do(name, 'Let five minutes pass', 'sleep 300', self._idle)
 
     def _idle(self) -> list[_Run]:

@@ -10,7 +10,7 @@ import rich.cells
 import rich.console
 
 _FILE_COLUMNS = 10_000
-"""Nothing is wrapped where there is no terminal."""
+"""The width where there is no terminal: lines are not wrapped."""
 
 
 def output(quiet: bool = False) -> rich.console.Console:

@@ -52,7 +52,7 @@ def keywords(arguments: argparse.Namespace) -> dict[str, typing.Any]:
 
 
 def seconds(text: str) -> float:
-    """Return the number of seconds that an argument says."""
+    """Return the seconds in an argument; raise ArgumentTypeError."""
     try:
         number = float(text)
     except ValueError:

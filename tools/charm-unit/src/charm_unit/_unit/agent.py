@@ -134,7 +134,7 @@ class Agent:
                 hook.chmod(hook.stat().st_mode | stat.S_IXUSR)
 
     def _mark_bootstrapped(self) -> None:
-        """Tell layer:basic that its environment exists; it would create it again in an upgrade."""
+        """Mark the environment as existing: layer:basic would create it again in an upgrade."""
         folder = self.folders.charm / 'wheelhouse'
         if folder.is_dir() and not self._bootstrap:
             for name in ('.bootstrapped', '.upgraded'):

@@ -1,4 +1,4 @@
-"""The units of an application: what one of them says, its peers hear."""
+"""The units of an application, which receive each other's relation data and leader settings."""
 
 from charm_unit._unit import relations, runs
 
@@ -11,7 +11,7 @@ class Application:
         self._leader_settings = dict(first.agent.model.leader_settings)
 
     def add(self, unit: relations.Relations) -> None:
-        """Have another unit in it, which knows its peers, and they know it."""
+        """Add a unit, and introduce it and the others to each other."""
         unit.agent.model.leader_settings = self.units[0].agent.model.leader_settings
         for other in self.units:
             other.introduce(unit)
@@ -23,10 +23,10 @@ class Application:
     def run_pending(
         self, check: bool, besides: 'relations.Relations | None' = None
     ) -> list[runs.Run]:
-        """Run the hooks that wait in each unit, and those which these bring in the others.
+        """Run the pending hooks of each unit, and the hooks of the others that follow from them.
 
-        In a unit, none runs after one that fails. In the unit `besides`, none runs. Raises
-        HookFailedError, if to `check`.
+        After a hook that fails, no other hook of its unit runs. No hook of the unit `besides`
+        runs. Raises HookFailedError if a hook fails and `check`.
         """
         done: list[runs.Run] = []
         tried: set[int] = set()
@@ -46,16 +46,16 @@ class Application:
                 self.share(unit)
 
     def share(self, unit: relations.Relations) -> None:
-        """Let the other units know what a unit has said; queue the hooks that this brings."""
+        """Copy to the other units what they can see of a unit, and queue the hooks that follow."""
         known = unit.agent.model
         others = [other for other in self.units if other is not unit]
         for other in others:
-            other.hear_peer(unit)
+            other.receive_from_peer(unit)
             other.agent.model.peer_statuses[known.unit] = unit.agent.status
             if known.leader:
-                told = other.agent.model
-                told.pod_spec, told.raw_spec = known.pod_spec, known.raw_spec
-                told.application_status = known.application_status
+                theirs = other.agent.model
+                theirs.pod_spec, theirs.raw_spec = known.pod_spec, known.raw_spec
+                theirs.application_status = known.application_status
         if known.leader_settings != self._leader_settings:
             self._leader_settings = dict(known.leader_settings)
             for other in others:

@@ -49,7 +49,7 @@ send "${answer##*/}"
 """
 _FREE = 8
 _INLINE_CHARACTERS = 4096
-"""The longest answer that goes through the pipe; a longer one is left in a file."""
+"""The maximum size of an answer in the pipe; a longer one is written to a file."""
 
 
 def install(folder: pathlib.Path, juju: juju_version.JujuVersion) -> None:

@@ -151,7 +151,7 @@ def schema(name: str, entry: typing.Mapping[str, typing.Any]) -> dict[str, typin
 
 
 def read_yaml(file: pathlib.Path) -> dict[str, typing.Any]:
-    """Return the mapping in a file; an empty one if there is no file, or nothing in it."""
+    """Return the mapping in a file; an empty one if the file is missing or empty."""
     try:
         stat = file.stat()
     except FileNotFoundError:

@@ -66,15 +66,15 @@ class HookContext:
 
     @property
     def restricted(self) -> bool:
-        """Whether Juju allows this hook next to nothing."""
+        """Whether Juju allows this hook few tools only."""
         return self.hook in RESTRICTED
 
     def unit_settings(self, relation: model.Relation) -> dict[str, str]:
-        """Return what the unit says in a relation, with what this hook has changed."""
+        """Return the unit's data in a relation, with the changes of this hook."""
         return self.data.setdefault(relation.id, dict(relation.data))
 
     def application_settings(self, relation: model.Relation) -> dict[str, str]:
-        """Return what the application says in a relation, with what this hook has changed."""
+        """Return the application's data in a relation, with the changes of this hook."""
         return self.app_data.setdefault(relation.id, dict(relation.app_data))
 
     def charm_state(self) -> dict[str, str]:

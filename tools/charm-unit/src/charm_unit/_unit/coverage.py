@@ -1,4 +1,4 @@
-"""Counts the lines that hooks run, if coverage.py measures this program, or is told to.
+"""Counts the lines that hooks run, if coverage.py measures this program or should.
 
 It measures below `coverage run`, and with pytest-cov; $COVERAGE_PROCESS_START names a
 configuration file for all other programs. A hook is measured with the same package, if its

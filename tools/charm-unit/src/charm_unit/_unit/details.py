@@ -65,7 +65,7 @@ def from_file(content: bytes, juju: juju_version.JujuVersion) -> bytes:
                     'expected json or yaml file containing oci-image registry details'
                 ) from None
             if text.lstrip().startswith('{'):
-                raise Refused(f'json parsing: {json_error}') from None
+                raise Refused(f'json parsing: {_json_words(json_error, text)}') from None
             raise Refused(_yaml_words(yaml_error)) from None
     path = found.get('registrypath', '')
     if not is_reference(path, juju):
@@ -74,7 +74,7 @@ def from_file(content: bytes, juju: juju_version.JujuVersion) -> bytes:
 
 
 def is_reference(text: str, juju: juju_version.JujuVersion) -> bool:
-    """Return whether this is a reference to Juju, as reference.ParseNormalizedNamed says."""
+    """Return whether a text is a reference by reference.ParseNormalizedNamed, which Juju uses."""
     if re.fullmatch('[a-f0-9]{64}', text):
         return False
     first, slash, rest = text.partition('/')
@@ -183,6 +183,12 @@ def _wrong(node: yaml.Node, kind: str) -> Refused:
     # Not what the scalar is: that may be a password.
     where = f'line {node.start_mark.line + 1}: cannot unmarshal {tag} into {kind}'
     return Refused(f'yaml: unmarshal errors: {where}')
+
+
+def _json_words(error: ValueError, text: str) -> str:
+    position = getattr(error, 'pos', None)
+    ended = position is not None and not text[position:].strip()
+    return 'unexpected end of JSON input' if ended else str(error)
 
 
 def _yaml_words(error: Exception) -> str:

@@ -15,7 +15,7 @@ if typing.TYPE_CHECKING:
 
 
 class CharmUnitError(Exception):
-    """The base of all errors; the message says what is wrong and what to do."""
+    """The base of all errors; the message describes the problem and how to correct it."""
 
 
 class NotABuiltCharmError(CharmUnitError):

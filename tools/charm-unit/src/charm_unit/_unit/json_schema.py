@@ -1,4 +1,4 @@
-"""What an action's schema says of its parameters: juju/gojsonschema, of JSON Schema's draft 4."""
+"""Validates the parameters of an action as juju/gojsonschema does: draft 4 of JSON Schema."""
 
 import json
 import re
@@ -28,7 +28,7 @@ _KINDS: dict[str, tuple[type, str]] = {
 
 
 class Invalid(Exception):
-    """The schema is none; `path` leads to what is wrong."""
+    """The schema is not valid; `path` leads to the part at fault."""
 
     def __init__(self, message: str, path: tuple[typing.Any, ...]) -> None:
         super().__init__(message)
@@ -36,7 +36,7 @@ class Invalid(Exception):
 
 
 def check(schema: typing.Any, path: tuple[typing.Any, ...] = ()) -> None:
-    """Raise Invalid unless this is a schema."""
+    """Raise Invalid if this is not a schema."""
     if not isinstance(schema, dict):
         raise Invalid('schema must be of type object', path)
     for key, value in schema.items():

@@ -27,7 +27,7 @@ class JujuVersion:
 
     @property
     def numbers(self) -> tuple[int, ...]:
-        """Return the three integers that order versions."""
+        """The three integers by which versions are compared."""
         return (*map(int, self.text.split('.')), 0)[:3]
 
     @property
@@ -72,7 +72,7 @@ class JujuVersion:
 
     @property
     def has_registry_tokens(self) -> bool:
-        """Whether auth and tokens in such details are no strings in YAML (docker/auth.go)."""
+        """Whether auth and tokens in such details must be mappings in YAML (docker/auth.go)."""
         return self.numbers >= (2, 9, 16)
 
     @property
@@ -112,7 +112,7 @@ class JujuVersion:
 
     @property
     def has_tasks(self) -> bool:
-        """Whether actions.yaml says how actions run beside each other (juju/charm v9)."""
+        """Whether actions.yaml may have `parallel` and `execution-group` (juju/charm v9)."""
         return self.numbers >= (3, 0, 0)
 
     @property

@@ -1,7 +1,7 @@
-"""The relations of a unit's application: units that join, say something, depart.
+"""The relations of a unit's application: remote units join, change their data, depart.
 
-Their hooks come in the order of worker/uniter/relation/resolver.go in juju/juju 2.9: what departs,
-what the remote application says, what joins, what units say.
+Their hooks run in the order of worker/uniter/relation/resolver.go in juju/juju 2.9: departures,
+data of the remote application, units that join, data of units.
 """
 
 import typing
@@ -10,7 +10,7 @@ from charm_unit._unit import agent, charm, errors, model
 
 
 class Relations:
-    """What happens to relations, put into the hooks that an agent has to run."""
+    """The relations of one unit, each change of which queues hooks of its agent."""
 
     def __init__(self, of: agent.Agent) -> None:
         self.agent = of
@@ -59,7 +59,7 @@ class Relations:
         return [self._add(name, application) for name in declared if name not in known]
 
     def rename(self, number: int) -> None:
-        """Make it the unit of that number, which has an address of its own."""
+        """Give the unit this number, and its own address."""
         known = self.agent.model
         known.unit = f'{known.application}/{number}'
         known.address = f'10.1.0.{7 + number}'
@@ -67,26 +67,26 @@ class Relations:
             relation.data = _addresses(known)
 
     def introduce(self, peer: 'Relations') -> None:
-        """Let it know a peer before any hook."""
+        """Add a peer that exists before any hook runs."""
         for relation in self._of_peers:
             relation.enter(peer.agent.model.unit, dict(peer._known[relation.id].data))
 
-    def hear_peer(self, peer: 'Relations') -> None:
-        """Take over what a peer says, and what the leader says for all; queue what follows."""
+    def receive_from_peer(self, peer: 'Relations') -> None:
+        """Copy a peer's data, and if it leads, the application's; queue the hooks that follow."""
         name, leads = peer.agent.model.unit, peer.agent.model.leader
         for relation in self._of_peers:
-            said = peer._known.get(relation.id)
-            if said is None or peer.agent.is_dying:
+            theirs = peer._known.get(relation.id)
+            if theirs is None or peer.agent.is_dying:
                 continue
-            if leads and relation.app_data != said.app_data:
-                relation.app_data = dict(said.app_data)
-                self._queue_heard(relation)
-            if relation.units.get(name) != said.data:
-                relation.enter(name, dict(said.data))
+            if leads and relation.app_data != theirs.app_data:
+                relation.app_data = dict(theirs.app_data)
+                self._queue_received(relation)
+            if relation.units.get(name) != theirs.data:
+                relation.enter(name, dict(theirs.data))
                 if name in relation.members:
-                    self._queue_heard(relation, name)
+                    self._queue_received(relation, name)
 
-    def _queue_heard(self, relation: model.Relation, unit: str = '') -> None:
+    def _queue_received(self, relation: model.Relation, unit: str = '') -> None:
         if self.agent.is_deployed and not self.agent.is_dying:
             self._queue(relation, 'changed', unit)
 
@@ -108,7 +108,7 @@ class Relations:
         app_data: typing.Mapping[str, typing.Any],
         hooks: bool,
     ) -> None:
-        """Have a remote unit, and its application, say this; queue what follows, if `hooks`."""
+        """Set the data of a remote unit and its application; queue what follows, if `hooks`."""
         declared = self._declared()
         if endpoint not in declared:
             raise errors.UsageError(errors.unknown('endpoint', endpoint, declared))
@@ -145,7 +145,7 @@ class Relations:
             self._queue(relation, 'changed', unit)
 
     def queue_all(self) -> None:
-        """Queue what a unit that is deployed into its relations runs after its start."""
+        """Queue the hooks of a deployed unit for the relations that exist already."""
         for relation in self._known.values():
             if relation.remote_app_data:
                 self._queue(relation, 'changed')
@@ -173,7 +173,7 @@ class Relations:
                 self.agent.queue(f'{relation.endpoint}-relation-broken', relation=relation)
 
     def leave(self, peer: str, hooks: bool) -> None:
-        """Have a peer leave, by its hooks if `hooks`."""
+        """Remove a peer from its relations; queue the hooks that follow, if `hooks`."""
         for relation in self._of_peers:
             if peer in relation.units:
                 self.depart(relation.endpoint, peer, hooks)
@@ -187,7 +187,7 @@ class Relations:
         self.agent.queue(hook, relation=relation, remote_unit=unit, departing_unit=departing)
 
     def depart(self, endpoint: str, unit: str, hooks: bool) -> None:
-        """Have a unit leave, by its hook if `hooks`; raise UsageError if it is not related."""
+        """Remove a remote unit; queue its hook, if `hooks`; raise UsageError for another unit."""
         relation = self._with(endpoint, unit.partition('/')[0])
         if relation is None or unit not in relation.units:
             raise errors.UsageError(f'{unit} is not related to {endpoint}')
@@ -197,7 +197,7 @@ class Relations:
             relation.leave(unit)
 
     def remove(self, endpoint: str, hooks: bool) -> None:
-        """End a relation, by its hooks if `hooks`; raise UsageError for that of peers."""
+        """Remove a relation; queue its hooks, if `hooks`; raise UsageError for that of peers."""
         relation = self.of(endpoint)
         if relation.is_peer:
             raise errors.UsageError(f'{endpoint} is the relation of peers, which is never removed')

@@ -87,7 +87,7 @@ class ActionResult:
 
 
 def flags_set_by_handlers(log: list[tuple[str, str]]) -> set[str]:
-    """Return the flags that charms.reactive's tracer says were set during the hook."""
+    """Return the flags that were set during the hook, from the log of charms.reactive's tracer."""
     return {
         line.partition(_TRACE)[2]
         for _level, message in log

@@ -22,7 +22,7 @@ Checker = collections.abc.Callable[[typing.Any, go_yaml.Path], Problems]
 
 
 def wrong(path: go_yaml.Path, expected: str, value: typing.Any) -> Problem:
-    """Return the problem with a value that is not as expected; '' if it is none of several."""
+    """Return the problem with a value; `expected` is '' if it must be one of several."""
     shown = go_fmt.literal(value)
     if not expected:
         what = f'unexpected value {shown}'

@@ -42,7 +42,7 @@ class Snapshot:
                 shutil.copy2(subject.folder / path, self._sources[path], follow_symlinks=False)
 
     def restore(self) -> unit.Unit:
-        """Return a unit that is as the other was; the other, in the same folder, is no more."""
+        """Return the unit as it was; the one that is in its folder must not be used any more."""
         subject = _copy(self._unit)
         files, folders = _scan(subject.folder)
         for path in files.keys() - self._files.keys():

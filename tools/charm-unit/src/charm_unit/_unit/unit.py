@@ -25,9 +25,9 @@ from charm_unit._unit import options as charm_options
 from charm_unit._unit.runs import Run  # the units have a property of the module's name
 
 JUJU = '2.9.49'
-"""The version of Juju that is simulated unless told."""
+"""The version of Juju that is simulated by default."""
 TIMEOUT = 120
-"""The seconds after which a hook is stopped unless told."""
+"""The seconds after which a hook is stopped by default."""
 
 
 class Unit:
@@ -217,8 +217,8 @@ class Unit:
         return self._agent.status
 
     @status.setter
-    def status(self, told: tuple[str, str]) -> None:
-        self._model.status = told
+    def status(self, status: tuple[str, str]) -> None:
+        self._model.status = status
         self._application.share(self._relations)
 
     @property
@@ -248,7 +248,7 @@ class Unit:
 
     @property
     def version(self) -> 'str | None':
-        """The workload's version, as the charm told it."""
+        """The workload's version, as set with application-version-set; None if it is not set."""
         return self._model.workload_version
 
     @property
@@ -507,7 +507,7 @@ class Unit:
         return self._application.run_pending(self.check)
 
     def become_leader(self) -> list[Run]:
-        """Elect the unit as leader of its application; a peer that was it is no longer."""
+        """Make the unit the leader of its application, instead of the peer that is."""
         for peer in self.peers:
             if peer.leader:
                 peer._agent.queue_once('leader-settings-changed')
@@ -523,7 +523,7 @@ class Unit:
         return self._run_own('leader-settings-changed')
 
     def idle(self) -> list[Run]:
-        """Let five minutes pass: update-status runs, or the hook that failed and what follows."""
+        """Run update-status, or if a hook has failed, that hook and those that follow."""
         if self._agent.pending:
             return self._application.run_pending(self.check)
         return self._run_queued('update-status')
@@ -567,7 +567,7 @@ class Unit:
         return [done, *self._run_others()]
 
     def _run_others(self) -> list[Run]:
-        """Run what the unit's hook, or action, brings in its peers."""
+        """Run the hooks that follow from the unit's hook or action in its peers."""
         self._application.share(self._relations)
         return self._application.run_pending(self.check, besides=self._relations)
 

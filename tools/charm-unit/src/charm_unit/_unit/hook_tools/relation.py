@@ -114,9 +114,9 @@ def _relation_get(hook: context.HookContext, call: Call, answer: Answer) -> None
 def _remote_settings(
     hook: context.HookContext, relation: model.Relation, name: str
 ) -> dict[str, str]:
-    """Return what another unit or application says, as the controller lets ours know; or raise.
+    """Return the settings of a different unit or application; raise Failed if not permitted.
 
-    That of a unit can be read as long as the relation lasts, whether the unit is in it or not.
+    Those of a unit can be read as long as the relation exists, even after it has departed.
     """
     application = name.partition('/')[0]
     if not (_UNIT.fullmatch(name) or _APPLICATION.fullmatch(name)):
