@@ -7,6 +7,9 @@ import sys
 
 import pytest
 
+import charm_unit
+from charm_unit._commands import console, prompt
+
 _SOURCES = pathlib.Path(__file__).parents[2] / 'tools' / 'charm-unit' / 'src'
 
 
@@ -78,6 +81,56 @@ def test_several_units_are_told_apart_and_chosen(charm, typed):
     start = [line.split()[:2] for line in lines]
     assert ['tested/1', 'cluster-relation-joined'] in start
     assert start.count(['tested/1', 'update-status']) == 1
+
+
+@pytest.mark.parametrize(
+    ('before', 'text', 'found'),
+    [
+        ('', 'at', ['attach ']),
+        (
+            '',
+            're',
+            [
+                'relate ',
+                'relations ',
+                'remove ',
+                'repair ',
+                'repair-hooks ',
+                'resolve ',
+                'restart ',
+            ],
+        ),
+        ('attach ', 'w', ['web ']),
+        ('attach web ', 'det', ['details.yaml ']),
+        ('attach web ', 'a/b', []),
+        ('config ', '', ['host=', 'port=']),
+        ('config port=80 ', 'h', ['host=']),
+        ('relate ', '', ['db ']),
+        ('depart db ', '', ['mysql/0 ']),
+        ('action ', '', ['backup ']),
+        ('action backup ', '', ['mb=']),
+        ('hook ', 'up', ['update-status ', 'upgrade-charm ']),
+        ('unit ', '', ['tested/0 ']),
+        ('upgrade ', 'bu', ['built/']),
+        ('nonsense ', 'x', []),
+        ('status ', '', []),
+    ],
+)
+def test_a_word_is_completed_by_what_can_be_there(
+    charm, tmp_path, monkeypatch, before, text, found
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'details.yaml').touch()
+    (tmp_path / 'built').mkdir()
+    built = charm(
+        config={'port': {'type': 'int'}, 'host': {'type': 'string'}},
+        requires={'db': {}},
+        actions={'backup': {'params': {'mb': {}}}},
+    )
+    with charm_unit.Unit(built, deploy=False) as unit:
+        unit.relate('db', 'mysql/0')
+        commands = prompt.Commands(unit, console.output())
+        assert commands.completions(before, text) == found
 
 
 @pytest.mark.parametrize('number', ['x', '1.5', '1000'])

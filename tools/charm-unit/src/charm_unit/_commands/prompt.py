@@ -3,6 +3,7 @@
 import argparse
 import atexit
 import contextlib
+import glob
 import inspect
 import math
 import os
@@ -38,7 +39,7 @@ For example:
     charm-unit run --juju 3.6 --python python3.8 ./my-charm
     echo 'attach my-resource nginx:1.28' | charm-unit run ./my-charm
 
-Tab completes commands and the charm's names; the lines that were typed are kept in
+Tab completes commands, the charm's names and paths; the lines that were typed are kept in
 ~/.cache/charm-unit/history. breakpoint() in a handler opens the debugger here.
 
 The exit status of a script is 1 if a hook failed, 2 if a command was invalid.
@@ -121,23 +122,13 @@ def _edit_lines(commands: 'Commands') -> None:
     with contextlib.suppress(OSError):
         readline.read_history_file(history)
     atexit.register(_keep_history, history)
-    built = commands.unit.built
-    words = sorted(
-        {
-            *commands.commands,
-            *commands.units,
-            *built.resources,
-            *built.options,
-            *built.endpoints,
-            *built.actions,
-        }
-    )
 
     def complete(text: str, number: int) -> 'str | None':
-        found = [word for word in words if word.startswith(text)]
+        before = readline.get_line_buffer()[: readline.get_begidx()]
+        found = commands.completions(before, text)
         return found[number] if number < len(found) else None
 
-    readline.set_completer_delims(' =')
+    readline.set_completer_delims(' ')
     readline.set_completer(complete)
     readline.parse_and_bind('tab: complete')
 
@@ -193,6 +184,45 @@ class Commands:
             self._console.print(display.Hooks(done, columns, with_units))
             if done:
                 self._console.print(display.status(*self.unit.status))
+
+    def completions(self, before: str, text: str) -> list[str]:
+        """Return what a word that begins with `text` can be, after the words `before` it.
+
+        A word is followed by what comes next: a space, = or, in a path, /.
+        """
+        name, *words = before.split() or ['']
+        if not name:
+            return _matching(self.commands, text)
+        command = self.commands.get(name)
+        known = [*inspect.signature(command).parameters.values()] if command else []
+        variable = known[-1] if known and known[-1].kind is known[-1].VAR_POSITIONAL else None
+        parameter = known[len(words)] if len(words) < len(known) else variable
+        return self._arguments(name, parameter.name if parameter else '', words, text)
+
+    def _arguments(self, command: str, kind: str, words: list[str], text: str) -> list[str]:
+        """Return what an argument of a command can be, by the name of its parameter."""
+        built = self.unit.built
+        if kind in ('image', 'built'):
+            return _paths(text)
+        if kind == 'pairs':
+            schema = built.actions.get(words[0], {}) if command == 'action' else {}
+            options = (schema.get('params') or {}) if command == 'action' else built.options
+            return _matching(options, text, '=')
+        names: dict[str, typing.Iterable[str]] = {
+            'resource': built.resources,
+            'endpoint': built.endpoints,
+            'action': built.actions,
+            'hook': (file.name for file in (built.folder / 'hooks').iterdir()),
+            'name': self.units,
+            'remote_unit': (
+                unit
+                for relation in self.unit.relations.values()
+                for unit in relation.units
+                if relation.endpoint == words[0]
+            ),
+            'lose_storage': ('lose-storage',),
+        }
+        return _matching(names.get(kind, ()), text)
 
     def _say(self, value: typing.Any) -> None:
         text = value if isinstance(value, str) else yaml.safe_dump(value, sort_keys=False)
@@ -366,6 +396,16 @@ class Commands:
     def do_quit(self) -> None:
         """Quit: quit"""
         self.quit = True
+
+
+def _matching(names: typing.Iterable[str], text: str, end: str = ' ') -> list[str]:
+    return sorted(f'{name}{end}' for name in names if name.startswith(text))
+
+
+def _paths(text: str) -> list[str]:
+    """Return the files and folders whose paths begin with a text."""
+    found = glob.glob(f'{glob.escape(os.path.expanduser(text))}*')
+    return sorted(f'{path}/' if os.path.isdir(path) else f'{path} ' for path in found)
 
 
 def _count(text: str) -> int:
