@@ -180,9 +180,11 @@ def test_an_index_of_very_many_manifests_without_a_platform_is_given_up():
         exchange.reply(200, by_digest[exchange.path.rpartition('/')[2]], Content_Type=kind)
 
     digest = remote_images.digest_of(index)
-    with loopback.serving(answer) as url:
-        with pytest.raises(_errors.InvalidImageError, match='more than 100 manifests without a'):
-            select(None, f'{url.partition("//")[2]}/app@{digest}', 'linux/amd64')
+    with (
+        loopback.serving(answer) as url,
+        pytest.raises(_errors.InvalidImageError, match='more than 100 manifests without a'),
+    ):
+        select(None, f'{url.partition("//")[2]}/app@{digest}', 'linux/amd64')
     assert len(asked) < 300
 
 
