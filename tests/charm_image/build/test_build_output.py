@@ -63,6 +63,17 @@ def test_output_is_the_same_lines_however_it_is_cut(output):
         assert output([piece for piece in pieces if piece]) == text.splitlines()
 
 
+def test_what_a_builder_says_itself_is_not_output():
+    reader = builder_reports.Classic()
+    said = ['STEP 1/2: FROM base\n', 'STEP 2/2: RUN x\n', 'out\n', 'COMMIT\n', '--> 0123456789a\n']
+    said += [
+        '[Warning] one or more build args were not consumed: [x]\n',
+        f'0123456789a{"b" * 53}\n',
+    ]
+    events = [event for text in said for event in reader.read({'stream': text})]
+    assert [event.text for event in events if event.kind == 'output'] == ['out']
+
+
 def test_output_is_shown_before_the_command_ends():
     events = buildkit(['10%\r', pytest.fail])
     assert [next(events).kind for _ in range(2)] == ['started', 'output']

@@ -1,6 +1,8 @@
 """charm-upload-resource: files, and the review of what was sent."""
 
+import json
 import os
+import re
 import threading
 
 import pytest
@@ -89,6 +91,21 @@ def test_a_slow_review_ends_with_the_way_to_wait_on(hub, upload, tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stdout == "Revision 1 created of resource 'my-file' for charm 'my-charm'\n"
     assert sent(hub) == []
+
+
+@pytest.mark.parametrize('way', ['the same content', 'a review that ended long ago'])
+def test_a_revision_that_was_not_created_now_is_said_to_exist(way, hub, upload, tmp_path):
+    (tmp_path / 'file').write_text('content')
+    assert ' created ' in upload('my-charm', 'my-file', '--filepath=file').stdout
+    (upload_id,) = hub.uploads
+    option = '--filepath=file' if way == 'the same content' else f'--resume={upload_id}'
+    done = upload('my-charm', 'my-file', option)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "Revision 1 of resource 'my-file' for charm 'my-charm' already exists\n"
+    content = json.loads(upload('my-charm', 'my-file', option, '--format=json').stdout)
+    assert (content['revision'], content['created']) == (1, False)
+    # a script finds the number where charmcraft writes it
+    assert re.match(r'Revision (\d+) ', done.stdout)[1] == '1'
 
 
 def test_an_upload_that_nobody_knows_cannot_be_waited_for(upload):

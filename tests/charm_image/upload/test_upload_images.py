@@ -35,7 +35,7 @@ def test_an_image_in_the_registry_is_used_by_its_digest_alone(hub, upload, archi
     assert done.returncode == 0, done.stderr
     assert done.stdout == (
         "Using the OCI image from Canonical's registry\n"
-        "Revision 1 created of resource 'my-image' for charm 'my-charm'\n"
+        "Revision 1 of resource 'my-image' for charm 'my-charm' already exists\n"
     )
     assert {method for method, _ in hub.registry_proxy.requests} <= {'GET', 'HEAD'}
 

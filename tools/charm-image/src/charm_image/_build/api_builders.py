@@ -191,7 +191,9 @@ class ApiBuilder:
             if not built:
                 raise _errors.BuildError('the engine ended the build without an image')
         except (requests.RequestException, docker.errors.StreamParseError, OSError) as error:
-            raise _errors.BuildError(f'the engine stopped during the build: {error}') from None
+            raise _errors.BuildError(
+                f'the engine stopped during the build: {_without_query(str(error))}'
+            ) from None
         finally:
             self._response = None
             if not built:
@@ -267,6 +269,11 @@ def _created(image: Mapping[str, Any]) -> float:
     with contextlib.suppress(ValueError):
         return datetime.datetime.fromisoformat(created).timestamp()
     return 0
+
+
+def _without_query(text: str) -> str:
+    # with the build arguments, which may have credentials for proxies
+    return re.sub(r'\?\S+', '', text)
 
 
 def _message(response: Any) -> str:

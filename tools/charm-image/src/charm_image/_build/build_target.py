@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import IO
 
 from charm_image import _errors, _progress
@@ -15,7 +15,10 @@ from charm_image._oci import platforms
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-    """An image for `platform`, or for the engine's platform if that is None."""
+    """An image for `platform`, or for the engine's platform if that is None.
+
+    `proxies` are build arguments for its commands, and may have credentials.
+    """
 
     plan: plan.Plan
     settings: dockerfile.Settings
@@ -24,6 +27,7 @@ class Target:
     network: str | None = None
     pull: bool = False
     no_cache: bool = False
+    proxies: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
 
     @property
     def dockerfile(self) -> str:
@@ -42,7 +46,7 @@ class Target:
     def options(self) -> dict[str, str]:
         """The parameters of the build in Docker's API."""
         options = {
-            'buildargs': json.dumps(self.settings.arguments),
+            'buildargs': json.dumps({**self.proxies, **self.settings.arguments}),
             't': self.tag,
             'platform': str(self.platform) if self.platform else None,
             'networkmode': self.network,

@@ -28,6 +28,7 @@ from charm_image._build import (
     multi_platform,
     engines,
     plan,
+    proxies,
 )
 from charm_image._oci import oci_archive, platforms, timestamps
 
@@ -259,13 +260,17 @@ class DockerBuilder:
     ) -> engine_build.EngineBuild | buildx.BuildxBuild:
         engine_name = self._engines.get(target.platform, '') if target.platform else ''
         if engine_name and buildx.is_builder(engine_name):
+            # buildx itself gives them to the builder
+            target = dataclasses.replace(target, proxies=proxies.read('', os.environ))
             return stack.enter_context(buildx.BuildxBuild(target, engine_name))
-        client, environ = self._client, None
+        client, environ, host = self._client, None, ''
         if client is None or engine_name:
             from charm_image._oci import engine
 
-            client = stack.enter_context(engines.connect(engine_name)).client
+            connected = stack.enter_context(engines.connect(engine_name))
+            client, host = connected.client, connected.host
             environ = engine.environment(engine_name, os.environ)
+        target = dataclasses.replace(target, proxies=proxies.read(host, environ or os.environ))
         build = engine_build.EngineBuild(target, client, engine_name, environ)
         return stack.enter_context(contextlib.closing(build))
 

@@ -105,7 +105,7 @@ class Classic:
     _START = re.compile(r'(?i:step) ([0-9]+)/[0-9]+ ?: ')
     _IMAGE = re.compile(r' ?--(?:->|>) ([0-9a-f]{11,64})\n')
     _OWN = re.compile(
-        r'( ---> )?Remov(ing|ed) intermediate container| ---> \[Warning\]|COMMIT|Successfully'
+        r'( ---> )?(Remov(ing|ed) intermediate container|\[Warning\])|COMMIT|Successfully'
     )
 
     def __init__(self) -> None:
@@ -113,6 +113,7 @@ class Classic:
         self._instruction = -1
         self._cached = False
         self._named = False
+        self._image = ''
         self._lines = _Lines()
 
     def read(self, report: Mapping[str, Any]) -> Iterator[Event]:
@@ -138,8 +139,11 @@ class Classic:
         elif re.match(r' ?--(?:->|>) Using cache', text):
             self._cached = True
         elif found := self._IMAGE.fullmatch(text):
+            self._image = found[1]
             if not self._cached and self._instruction > 0:
                 self.made.append(found[1])
+        elif self._image and re.fullmatch(f'{self._image}[0-9a-f]*\n', text):
+            pass  # the last line of buildah
         elif text.startswith(' ---> Running in '):
             self._named = False
             yield Event('started', self._instruction)

@@ -29,7 +29,7 @@ from charm_image._build import (
     plan,
     trace,
 )
-from charm_image._oci import images, oci_archive, platforms
+from charm_image._oci import docker_config, images, oci_archive, platforms
 
 INSTALL = (
     'install buildx (apt install docker-buildx, or docker-buildx-plugin from the packages of '
@@ -43,10 +43,9 @@ def is_builder(name: str, environ: Mapping[str, str] = os.environ) -> bool:
     """Return whether `docker buildx create` made a builder of that name."""
     if '/' in name or name in ('', '.', '..'):
         return False
-    home = environ.get('HOME') or os.path.expanduser('~')
-    config = environ.get('DOCKER_CONFIG') or f'{home}/.docker'
-    folder = environ.get('BUILDX_CONFIG') or f'{config}/buildx'
-    return pathlib.Path(folder, 'instances', name).is_file()
+    config = docker_config.directory(environ)
+    folder = pathlib.Path(environ.get('BUILDX_CONFIG') or config / 'buildx')
+    return (folder / 'instances' / name).is_file()
 
 
 def builder_of_engine(environ: Mapping[str, str]) -> str:
@@ -149,7 +148,7 @@ class BuildxBuild:
         self, archive: IO[bytes], instructions: Sequence[tuple[plan.Step | None, str]]
     ) -> Iterator[_progress.Progress]:
         """Have the builder build the context in `archive`."""
-        follower = events.Follower(instructions)
+        follower = events.Follower(instructions, self.target.proxies)
         reports = builder_reports.BuildKit([text for _, text in instructions])
         last: collections.deque[str] = collections.deque(maxlen=5)
         arriving = _progress.Rate('saving the image')

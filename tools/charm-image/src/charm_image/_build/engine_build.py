@@ -98,7 +98,7 @@ class EngineBuild:
             yield from self._build_with_secrets(target)
             return
         instructions = target.plan.instructions(target.settings)
-        follower = events.Follower(instructions)
+        follower = events.Follower(instructions, target.proxies)
         with engines.as_build_error(), tempfile.TemporaryFile() as archive:
             target.archive(archive)
             archive.seek(0)

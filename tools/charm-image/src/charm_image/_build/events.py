@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from charm_image import _errors, _progress, resources
 from charm_image._progress import Progress
 from charm_image._build import builder_reports, plan
+from charm_image._build import proxies as proxies_
 from charm_image.resources import _shell
 from container_image import messages
 
@@ -27,9 +28,14 @@ def watched(name: str, counts: Iterable[tuple[int, int]]) -> Iterator[Progress]:
 
 
 class Follower:
-    """Turns the events of a builder into progress and errors."""
+    """Turns the events of a builder into progress and errors, without credentials for proxies."""
 
-    def __init__(self, instructions: Sequence[tuple[plan.Step | None, str]]):
+    def __init__(
+        self,
+        instructions: Sequence[tuple[plan.Step | None, str]],
+        proxies: Mapping[str, str] | None = None,
+    ):
+        self._secrets = proxies_.secrets(proxies or {})
         self.image_id: str | None = None
         self._step_of = [step for step, _ in instructions]
         self._steps = list(dict.fromkeys(step for step in self._step_of if step))
@@ -43,6 +49,9 @@ class Follower:
 
     def follow(self, event: builder_reports.Event) -> Iterator[Progress]:
         """Yield the progress that `event` reports. Raises _errors.BuildError if it is a failure."""
+        if self._secrets:
+            text = proxies_.masked(event.text, self._secrets)
+            event = dataclasses.replace(event, text=text)
         if event.kind == 'image':
             self.image_id = event.text
         elif event.kind == 'failed':

@@ -42,8 +42,7 @@ def run(args: argparse.Namespace) -> int:
             output.error(message, errors)
             return status
         output.result(
-            f'Revision {result.revision} created of resource {args.resource!r} for charm '
-            f'{args.charm!r}',
+            _sentence(result, f'of resource {args.resource!r} for charm {args.charm!r}'),
             _document(result),
         )
     return 0
@@ -63,12 +62,20 @@ def _upload(args: argparse.Namespace, **options: Any) -> upload.Result:
         return uploader.resume(args.charm, args.resource, args.resume, **options)
 
 
+def _sentence(result: upload.Result, owner: str) -> str:
+    # charmcraft's words, and its number at the same place where it has no words
+    if result.created:
+        return f'Revision {result.revision} created {owner}'
+    return f'Revision {result.revision} {owner} already exists'
+
+
 def _document(result: upload.Result) -> dict[str, Any]:
     """Return the result as a JSON object."""
     document: dict[str, Any] = {
         'charm': result.charm,
         'resource': result.resource,
         'revision': result.revision,
+        'created': result.created,
     }
     if result.type == 'oci-image':
         document['image-digest'] = result.digest

@@ -6,7 +6,6 @@ Docker Engine, or podman through its Docker-compatible socket, with Docker's API
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import pathlib
 import threading
@@ -14,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from charm_image import _errors
-from charm_image._oci import engine_address, images, local_image
+from charm_image._oci import docker_config, engine_address, images, local_image
 from charm_image._oci.local_image import LocalImage
 
 __all__ = ['Engine', 'LocalImage', 'connect']
@@ -216,11 +215,9 @@ def _address(environ: Mapping[str, str]) -> tuple[str, docker.tls.TLSConfig | bo
                 f'cannot use the TLS settings in DOCKER_TLS_VERIFY and DOCKER_CERT_PATH: {reason}'
             ) from None
         return settings['base_url'], settings.get('tls', False)
-    home = environ.get('HOME') or os.path.expanduser('~')
-    config = pathlib.Path(environ.get('DOCKER_CONFIG') or f'{home}/.docker')
-    context = environ.get('DOCKER_CONTEXT') or _read_json(config / 'config.json').get(
-        'currentContext'
-    )
+    config = docker_config.directory(environ)
+    context = environ.get('DOCKER_CONTEXT')
+    context = context or docker_config.read(config / 'config.json').get('currentContext')
     if not context or context == 'default':
         return engine_address.DEFAULT, False
     return _context(config, context)
@@ -236,7 +233,9 @@ def _context(config: pathlib.Path, name: str) -> tuple[str, docker.tls.TLSConfig
 
     key = hashlib.sha256(name.encode()).hexdigest()
     try:
-        endpoint = _read_json(config / 'contexts/meta' / key / 'meta.json')['Endpoints']['docker']
+        endpoint = docker_config.read(config / 'contexts/meta' / key / 'meta.json')['Endpoints'][
+            'docker'
+        ]
         host, skip = str(endpoint['Host']), bool(endpoint.get('SkipTLSVerify'))
     except (KeyError, TypeError):
         raise _errors.ContextNotFoundError(
@@ -258,16 +257,6 @@ def _context(config: pathlib.Path, name: str) -> tuple[str, docker.tls.TLSConfig
         raise _errors.EngineError(
             f'cannot use the TLS files of docker context {name!r}: {local_image.explain(error)}'
         ) from None
-
-
-def _read_json(path: pathlib.Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise _errors.EngineError(f'{path} cannot be read: {local_image.explain(error)}') from None
-    return content if isinstance(content, dict) else {}
 
 
 def _refuse(host: str, error: Exception) -> NoReturn:

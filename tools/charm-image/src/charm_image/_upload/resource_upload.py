@@ -10,7 +10,7 @@ import os
 import stat
 import sys
 import types
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
 
 from charm_image import _errors, _progress, _texts
@@ -40,6 +40,7 @@ class Result:
         type: `file` or `oci-image`; '' after `resume`
         status: `uploaded`; in `upload_charm` also `checked` (a dry run), `failed` or `left-out`
         revision: the number of the revision, None if there is none
+        created: whether this upload created the revision; False if it existed before
         upload_id: the ID of the upload, '' if nothing was sent to Charmhub
         digest: the digest of the image in Canonical's registry, or ''
         architectures: Charmhub's names of the architectures of the image
@@ -55,6 +56,7 @@ class Result:
     type: Literal['file', 'oci-image', '']
     status: Literal['uploaded', 'checked', 'failed', 'left-out'] = 'uploaded'
     revision: int | None = None
+    created: bool = False
     upload_id: str = ''
     digest: str = ''
     architectures: tuple[str, ...] = ()
@@ -179,9 +181,13 @@ class ResourceUpload:
     def wait(self, upload_id: str) -> None:
         """Wait for the revision of an upload."""
         self._update(upload_id=upload_id)
+        reviewed = self._store.review(self._charm, upload_id)
+        self._wait(upload_id, [reviewed.revision] if reviewed else [])
+
+    def _wait(self, upload_id: str, existing: Collection[int | None]) -> None:
         with self._report.step('Waiting for the review'):
             revision = self._store.wait(self._charm, upload_id, self._settings.review_timeout)
-        self._update(revision=revision)
+        self._update(revision=revision, created=revision not in existing)
 
     def _update(self, **fields: object) -> None:
         # mypy knows no types of such fields
@@ -355,14 +361,18 @@ class ResourceUpload:
         """With `skip_known_content`, find the revision that already has this content."""
         if not self._settings.skip_known_content:
             return False
-        try:
-            revisions = self._store.revisions(self._charm, self._resource)
-        except (_errors.NotAllowedError, _errors.NotFoundError):
-            return False
+        revisions = self._revisions()
         if all(size != known for known, _ in revisions):
             return False
         self._update(revision=revisions.get((size, _sha256(file))))
         return self.result.revision is not None
+
+    def _revisions(self) -> Mapping[tuple[int, str], int]:
+        """Return those that exist, as `Store.revisions`; {} if the credentials do not allow it."""
+        try:
+            return self._store.revisions(self._charm, self._resource)
+        except (_errors.NotAllowedError, _errors.NotFoundError):
+            return {}
 
     def _send(self, file: BinaryIO, size: int, name: str) -> str:
         step = self._report.step(f'Sending {name} ({_progress.amount(size)})', size)
@@ -370,13 +380,15 @@ class ResourceUpload:
             return self._store.send(file, size, name, progress)
 
     def _create_revision(self, upload_id: str, architectures: Sequence[str]) -> None:
+        # Charmhub creates none for content that one has
+        existing = self._revisions().values()
         # from here on a revision may exist, even after an error
         self._update(upload_id=upload_id)
         self._report.report('sent', f'Sent as upload {upload_id}', upload_id=upload_id)
         self._store.create_revision(
             self._charm, self._resource, upload_id, self.result.type, architectures
         )
-        self.wait(upload_id)
+        self._wait(upload_id, existing)
 
 
 @contextlib.contextmanager
