@@ -215,7 +215,7 @@ def test_a_script_gets_json_alone_on_stdout(upload_all, charm, tagged, there):
         'type': 'oci-image',
         'status': 'uploaded',
         'revision': 1,
-        'created': True,
+        'existed': False,
         'reference': f'{repository}@{digest}',
         'platforms': [],
         'image-digest': digest,

@@ -103,7 +103,7 @@ def test_a_revision_that_was_not_created_now_is_said_to_exist(way, hub, upload, 
     assert done.returncode == 0, done.stderr
     assert done.stdout == "Revision 1 of resource 'my-file' for charm 'my-charm' already exists\n"
     content = json.loads(upload('my-charm', 'my-file', option, '--format=json').stdout)
-    assert (content['revision'], content['created']) == (1, False)
+    assert (content['revision'], content['existed']) == (1, True)
     # a script finds the number where charmcraft writes it
     assert re.match(r'Revision (\d+) ', done.stdout)[1] == '1'
 

@@ -24,7 +24,7 @@ def test_json_is_alone_on_stdout(hub, upload, archive):
         'charm': 'my-charm',
         'resource': 'my-image',
         'revision': 1,
-        'created': True,
+        'existed': False,
         'image-digest': digest,
         'architectures': ['amd64'],
         'missing-architectures': [],

@@ -42,7 +42,7 @@ def test_no_answer_repeats_the_credentials_or_writes_to_the_terminal(hub, client
     hub.fail('GET', '/whoami', status=400, body=body)
     with pytest.raises(_errors.StoreError) as caught:
         client.whoami()
-    assert str(caught.value) == 'Charmhub rejected the request: no  [31m***  here.'
+    assert str(caught.value) == r'Charmhub rejected the request: no \x1b[31m*** here.'
 
 
 def test_the_password_of_the_registry_is_in_no_repr_and_no_later_error(hub, client):

@@ -64,9 +64,9 @@ def _upload(args: argparse.Namespace, **options: Any) -> upload.Result:
 
 def _sentence(result: upload.Result, owner: str) -> str:
     # charmcraft's words, and its number at the same place where it has no words
-    if result.created:
-        return f'Revision {result.revision} created {owner}'
-    return f'Revision {result.revision} {owner} already exists'
+    if result.existed:
+        return f'Revision {result.revision} {owner} already exists'
+    return f'Revision {result.revision} created {owner}'
 
 
 def _document(result: upload.Result) -> dict[str, Any]:
@@ -75,7 +75,7 @@ def _document(result: upload.Result) -> dict[str, Any]:
         'charm': result.charm,
         'resource': result.resource,
         'revision': result.revision,
-        'created': result.created,
+        'existed': result.existed,
     }
     if result.type == 'oci-image':
         document['image-digest'] = result.digest

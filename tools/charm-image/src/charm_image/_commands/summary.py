@@ -97,7 +97,7 @@ def _document(result: upload.Result) -> dict[str, Any]:
         'type': result.type,
         'status': result.status,
         'revision': result.revision,
-        'created': result.created,
+        'existed': result.existed,
         'reference': result.reference or None,
         'platforms': list(result.platforms),
         'image-digest': result.digest or None,

@@ -40,7 +40,7 @@ class Result:
         type: `file` or `oci-image`; '' after `resume`
         status: `uploaded`; in `upload_charm` also `checked` (a dry run), `failed` or `left-out`
         revision: the number of the revision, None if there is none
-        created: whether this upload created the revision; False if it existed before
+        existed: whether the revision existed before: this upload did not create it
         upload_id: the ID of the upload, '' if nothing was sent to Charmhub
         digest: the digest of the image in Canonical's registry, or ''
         architectures: Charmhub's names of the architectures of the image
@@ -56,7 +56,7 @@ class Result:
     type: Literal['file', 'oci-image', '']
     status: Literal['uploaded', 'checked', 'failed', 'left-out'] = 'uploaded'
     revision: int | None = None
-    created: bool = False
+    existed: bool = False
     upload_id: str = ''
     digest: str = ''
     architectures: tuple[str, ...] = ()
@@ -187,7 +187,7 @@ class ResourceUpload:
     def _wait(self, upload_id: str, existing: Collection[int | None]) -> None:
         with self._report.step('Waiting for the review'):
             revision = self._store.wait(self._charm, upload_id, self._settings.review_timeout)
-        self._update(revision=revision, created=revision not in existing)
+        self._update(revision=revision, existed=revision in existing)
 
     def _update(self, **fields: object) -> None:
         # mypy knows no types of such fields
@@ -364,8 +364,9 @@ class ResourceUpload:
         revisions = self._revisions()
         if all(size != known for known, _ in revisions):
             return False
-        self._update(revision=revisions.get((size, _sha256(file))))
-        return self.result.revision is not None
+        revision = revisions.get((size, _sha256(file)))
+        self._update(revision=revision, existed=revision is not None)
+        return self.result.existed
 
     def _revisions(self) -> Mapping[tuple[int, str], int]:
         """Return those that exist, as `Store.revisions`; {} if the credentials do not allow it."""
