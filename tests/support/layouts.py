@@ -28,19 +28,24 @@ def tar(files=(), fmt=tarfile.GNU_FORMAT):
 
 @dataclasses.dataclass(frozen=True)
 class Image:
-    """An image for one platform: its layers are uncompressed tar files."""
+    """An image for one platform: its layers are uncompressed tar files.
+
+    `stated` is what its configuration states as architecture and operating system instead.
+    """
 
     layers: tuple = ()
     architecture: str = 'amd64'
     system: str = 'linux'
     variant: str = ''
     command: tuple = ()
+    stated: tuple | None = None
 
     @property
     def config(self):
+        architecture, system = self.stated or (self.architecture, self.system)
         content = {
-            'architecture': self.architecture,
-            'os': self.system,
+            'architecture': architecture,
+            'os': system,
             'config': {'Cmd': list(self.command), 'Env': ['PATH=/bin']},
             'created': '2026-01-02T03:04:05.678Z',
             'rootfs': {'type': 'layers', 'diff_ids': self.diff_ids},

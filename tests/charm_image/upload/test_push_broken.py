@@ -35,7 +35,7 @@ BROKEN = {
     'an index that is no JSON': (replaced(GOOD, 'index.json', b'{' * 100_000), 'not JSON'),
     'a configuration without layers': (
         replaced(layouts.docker_20(IMAGE), f'{IMAGE.id[7:]}.json', b'{"os": "linux"}'),
-        'lacks the architecture, operating system or layers',
+        'lacks layers',
     ),
     'two files of one name': (
         layouts.tar([('index.json', b'{}'), ('index.json', b'[]')]),

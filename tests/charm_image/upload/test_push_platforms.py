@@ -121,6 +121,23 @@ def test_architectures_asks_for_each_index_once(fake, local, client, repository,
     assert len(asked) == 4
 
 
+@pytest.mark.parametrize('stated', [('', ''), ('', 'linux'), ('x86_64', 'linux')])
+def test_push_takes_the_platform_of_the_engine_for_an_image_that_names_none(
+    stated, each_engine, client, repository
+):
+    image = layouts.Image((SMALL,), stated=stated, command=(repository,))
+    each_engine.client.images.load(layouts.docker_20(image))
+    own = each_engine.client.version()['Arch']
+    expected = stated[0] and 'amd64' or own
+    with engine.connect({'DOCKER_HOST': each_engine.host}) as local:
+        found = local.find(image.id)
+        assert architectures.of(found) == (expected,)
+        done = push.push(found, client, repository)
+        assert pushed.architectures(client, repository, done.digest) == (expected,)
+        assert pushed.find(client, repository, found).digest == done.digest
+    assert pushed.find(client, repository, image.id).digest == done.digest
+
+
 @pytest.mark.holds('uploads what is there')
 def test_find_compares_with_what_a_real_engine_has_now(
     each_engine, open_registry, client, repository

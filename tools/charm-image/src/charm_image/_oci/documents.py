@@ -22,18 +22,26 @@ _MAX_TAGS = 20  # in a message
 _T = TypeVar('_T')
 
 
-def read(files: Iterable[images.File]) -> images.Contents:
-    """Return what an image with these files consists of. Raises ImageError."""
-    documents = Documents()
+def read(files: Iterable[images.File], platform: Mapping[str, Any]) -> images.Contents:
+    """Return what an image with these files consists of. Raises ImageError.
+
+    `platform` is as for `Documents`.
+    """
+    documents = Documents(platform)
     for file in files:
         documents.add_file(file)
     return documents.contents()
 
 
 class Documents:
-    """The JSON files of an image, by name and by digest."""
+    """The JSON files of an image, by name and by digest.
 
-    def __init__(self) -> None:
+    `platform` is that of a configuration without one that is in no index with one, if the source
+    of the files knows it.
+    """
+
+    def __init__(self, platform: Mapping[str, Any] | None = None) -> None:
+        self._platform = platform
         self._by_name: dict[str, bytes] = {}
         self._by_digest: dict[str, bytes] = {}
         self._size = 0
@@ -66,7 +74,7 @@ class Documents:
     def config(self, named: str) -> images.Config | None:
         """Return the configuration with this digest; None if it was not read, or is none."""
         with contextlib.suppress(KeyError, _errors.InvalidImageError):
-            return images.Config.parse(self._by_digest[named])
+            return images.Config.parse(self._by_digest[named], self._platform)
         return None
 
     def contents(self, tag: str = '') -> images.Contents:
@@ -117,7 +125,7 @@ class Documents:
             raise _errors.InvalidImageError(
                 f'manifest.json names {name}, which is not in the archive'
             )
-        config = images.Config.parse(self._by_name[path])
+        config = images.Config.parse(self._by_name[path], self._platform)
         if images.claimed_digest(path) not in (None, config.digest):
             raise _errors.InvalidImageError(f'{name} is damaged: its digest is {config.digest}')
         return config
@@ -128,11 +136,12 @@ class Documents:
         platforms = []
         # an engine has only the manifests of the platforms that it pulled
         for node in manifests.walk(content, self._parsed, name=name):
-            platforms.append(node.descriptor.get('platform') or {})
+            platform = node.descriptor.get('platform')
+            platforms.append(platform or {})
             if node.is_image:
                 data = self._by_digest.get(node.content['config']['digest'])
                 if data is not None:
-                    config = images.Config.parse(data)
+                    config = images.Config.parse(data, platform or self._platform)
                     configs[config.digest] = config
         return images.Contents(tuple(configs.values()), tuple(platforms))
 

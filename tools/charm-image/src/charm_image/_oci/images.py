@@ -13,6 +13,7 @@ from collections.abc import Generator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from charm_image import _errors
+from charm_image._oci import platforms
 from container_image import messages
 
 _DIGEST = re.compile(r'(?:sha256:)?([0-9a-f]{64})')
@@ -56,36 +57,42 @@ class File(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """The configuration of an image for one platform, unchanged from its source."""
+    """The configuration of an image for one platform, unchanged from its source.
+
+    `platform` is as in an index, with the usual names. `names_platform`: the configuration itself
+    names the architecture.
+    """
 
     data: bytes
     diff_ids: tuple[str, ...]
     platform: dict[str, Any]
+    names_platform: bool = True
 
     @classmethod
-    def parse(cls, data: bytes) -> Config:
-        """Parse a configuration. Raises InvalidImageError."""
+    def parse(cls, data: bytes, index: Mapping[str, Any] | None = None) -> Config:
+        """Parse a configuration; `index` is its platform in an index, which may be all there is.
+
+        Raises InvalidImageError.
+        """
         content = parse_json(data, 'the image configuration')
         try:
             diff_ids = tuple(content['rootfs']['diff_ids'] or ())
-            platform = {
-                key: content[key]
-                for key in ('architecture', 'os', 'os.version', 'os.features', 'variant')
-                if content.get(key)
-            }
-            valid = (
-                all(map(is_digest, diff_ids))
-                and isinstance(platform['architecture'], str)
-                and isinstance(platform['os'], str)
-            )
+            named = bool(content.get('architecture'))
+            platform = _platform(content if named else {**content, **(index or {})})
+            valid = all(map(is_digest, diff_ids))
         except (KeyError, TypeError, AttributeError):
             valid = False
         if not valid:
             raise _errors.InvalidImageError(
-                'the image configuration lacks the architecture, operating system or layers: '
-                'this is not a valid OCI image'
+                'the image configuration lacks layers, or has invalid ones: this is not a valid '
+                'OCI image'
             )
-        return cls(data, diff_ids, platform)
+        if platform is None:
+            raise _errors.InvalidImageError(
+                'neither the image configuration nor an index names an architecture',
+                'build the image again with --platform',
+            )
+        return cls(data, diff_ids, platform, named)
 
     @property
     def digest(self) -> str:
@@ -131,6 +138,22 @@ class Image(Protocol):
 
     def files(self) -> Generator[File]:
         """Yield its files, in the order of the source. Raises ImageError."""
+
+
+def _platform(content: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return a platform as an index names it, None without an architecture.
+
+    Some tools write the names of uname or Debian, which no node looks for.
+    """
+    if (usual := platforms.Platform.of(content)) is None:
+        return None
+    names: dict[str, Any] = {'architecture': usual.architecture, 'os': usual.system}
+    for key in ('os.version', 'os.features', 'variant'):
+        if content.get(key):
+            names[key] = content[key]
+    if usual.variant:
+        names.setdefault('variant', usual.variant)
+    return names
 
 
 def digest(data: bytes) -> str:

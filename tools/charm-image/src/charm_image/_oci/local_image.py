@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from charm_image import _concurrently, _errors, _texts
-from charm_image._oci import documents, engine_push, images, tar
+from charm_image._oci import documents, engine_push, images, platforms, tar
 from container_image import messages
 
 if TYPE_CHECKING:
@@ -38,8 +38,9 @@ class LocalImage:
 
     `id` is the digest of its configuration; with containerd's image store, of its manifest or
     index. `repo_digests` are its digests in registries, `names` its references. `platform` is the
-    operating system and architecture, as the engine names them, `diff_ids` are of its layers.
-    `size` is in bytes. `variants` are those of an index, which Docker reports since version 28.
+    operating system and architecture, '' where the engine does not know them, `diff_ids` are of
+    its layers. `size` is in bytes. `variants` are those of an index, which Docker reports since
+    version 28.
     """
 
     id: str
@@ -57,6 +58,22 @@ class LocalImage:
         """Diff IDs of the layers of the platform that the engine reports, from the lowest up."""
         return (self.diff_ids,)
 
+    def default_platform(self) -> dict[str, str]:
+        """Return the platform, as in an index, if neither the image nor an index names one.
+
+        That is the engine's own, as which it runs such an image. Raises EngineError.
+        """
+        system, architecture = self.platform
+        if not architecture:
+            try:
+                version = get(self._client, '/version').json()
+            except sdk_errors() as error:
+                raise _errors.EngineError(
+                    f'the engine did not report its platform ({explain(error)})'
+                ) from None
+            system, architecture = version['Os'].lower(), version['Arch'].lower()
+        return {'os': system, 'architecture': architecture}
+
     @property
     def hint(self) -> str:
         """What to do if some of its content is missing, as may be in containerd's store."""
@@ -65,10 +82,12 @@ class LocalImage:
 
     def contents(self) -> images.Contents:
         """Return its configurations, from a push or an export. Raises ImageError."""
+        platform = self.default_platform()
         with contextlib.suppress(_errors.ImageError, *sdk_errors()):
             if self._push_kind() == 'containerd':
-                return documents.read(engine_push.documents(self._client, self._host, self.id))
-        return documents.read(self.files())
+                files = engine_push.documents(self._client, self._host, self.id)
+                return documents.read(files, platform)
+        return documents.read(self.files(), platform)
 
     def files(self) -> Generator[images.File]:
         """Export the image and yield its files as they arrive. Raises ImageError."""
@@ -172,13 +191,19 @@ def inspect(client: docker.APIClient, digest: str, host: str = '') -> LocalImage
         id=content['Id'],
         repo_digests=repo_digests(content),
         names=(*(content.get('RepoDigests') or ()), *(content.get('RepoTags') or ())),
-        platform=(content.get('Os', ''), content.get('Architecture', '')),
+        platform=_platform(content),
         diff_ids=tuple((content.get('RootFS') or {}).get('Layers') or ()),
         size=content.get('Size', 0),
         variants=_variants(content),
         _client=client,
         _host=host,
     )
+
+
+def _platform(inspected: Mapping[str, Any]) -> tuple[str, str]:
+    if platform := platforms.Platform.of(inspected):
+        return platform.system, platform.architecture
+    return str(inspected.get('Os') or ''), ''
 
 
 def repo_digests(summary: Mapping[str, Any]) -> tuple[str, ...]:

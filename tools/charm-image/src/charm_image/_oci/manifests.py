@@ -132,12 +132,13 @@ def make(
     blobs: Mapping[str, images.Blob],
     sources: Mapping[str, str] | None = None,
 ) -> list[registry.Manifest]:
-    """Return the manifests of an image, one for each platform; for several, the list comes last.
+    """Return the manifests of an image, one for each platform.
 
-    `blobs`, and `sources`, the digests of layers at the image's source, are by diff ID.
+    For several, and for one whose configuration does not name it, their list comes last. `blobs`,
+    and `sources`, the digests of layers at the image's source, are by diff ID.
     """
     manifests = [_manifest(config, blobs, sources or {}) for config in configs]
-    if len(manifests) > 1:
+    if len(manifests) > 1 or not all(config.names_platform for config in configs):
         manifests.append(make_list(configs, manifests))
     return manifests
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-_FORM = re.compile(r'([a-z0-9]+)/([a-z0-9_]+)(?:/([a-z0-9.]+))?')
+_FORM = re.compile(r'([a-z0-9]+)/([a-z0-9_-]+)(?:/([a-z0-9.]+))?')
 # normalized as in containerd; uname and Debian use different names for some
 _NAMES = {
     'aarch64': ('arm64', ''),
@@ -19,6 +19,7 @@ _NAMES = {
     'armhf': ('arm', 'v7'),
     'i386': ('386', ''),
     'ppc64el': ('ppc64le', ''),
+    'x86-64': ('amd64', ''),
     'x86_64': ('amd64', ''),
 }
 _USUAL_VARIANTS = {'amd64': 'v1', 'arm': 'v7', 'arm64': 'v8'}
@@ -49,10 +50,13 @@ class Platform(NamedTuple):
 
     @classmethod
     def of(cls, image: Mapping[str, Any]) -> Platform | None:
-        """Return the platform in the configuration, descriptor or inspection of an image."""
+        """Return the platform in the configuration, descriptor or inspection of an image.
+
+        None if it names no architecture; without an operating system, it is Linux.
+        """
         names = {name.lower(): value for name, value in image.items()}
-        system, architecture = names.get('os'), names.get('architecture')
-        if not isinstance(system, str) or not isinstance(architecture, str):
+        system, architecture = names.get('os') or 'linux', names.get('architecture')
+        if not isinstance(system, str) or not isinstance(architecture, str) or not architecture:
             return None
         return _normalized(system, architecture, str(names.get('variant') or ''))
 
@@ -75,8 +79,11 @@ def of_this_machine() -> Platform:
 
 
 def _normalized(system: str, architecture: str, variant: str) -> Platform:
+    system, architecture, variant = system.lower(), architecture.lower(), variant.lower()
     architecture, usual = _NAMES.get(architecture, (architecture, ''))
     variant = variant or usual
+    if variant[:1].isdigit():
+        variant = f'v{variant}'
     if variant == _USUAL_VARIANTS.get(architecture):
         variant = ''
     return Platform(system, architecture, variant)

@@ -242,7 +242,7 @@ class _Reader:
         return images.parse_json(manifest.content, f'the manifest {manifest.digest}')
 
     def _add_image(self, digest: str, node: manifests.Node) -> None:
-        config, layers = node.content['config'], node.content['layers']
+        config, layers = node.content['config'], node.content['layers'] or ()
         artifact = None if node.is_attestation else _artifact(node.content, config, layers)
         if artifact:
             # in an index with images, it is copied like an attestation
@@ -264,7 +264,7 @@ class _Reader:
         self._platforms.append(
             PlatformImage(
                 self._manifests[digest],
-                images.Config.parse(data),
+                images.Config.parse(data, node.descriptor.get('platform')),
                 tuple(map(_blob, layers)),
                 tuple(map(manifests.source_of, layers)),
             )

@@ -41,7 +41,8 @@ def select(
         InvalidImageError: the image lacks one of the platforms; the message names those it has.
         RegistryError: the registry has only a part of the image.
     """
-    entries = list(_Reader(client, repository).entries(manifest))
+    reader = _Reader(client, repository)
+    entries = list(reader.entries(manifest))
     present = list(dict.fromkeys(entry.platform for entry in entries if entry.platform))
     if not present:  # whoever reads it says what it is
         return manifest
@@ -61,7 +62,10 @@ def select(
         if len(kept) == len(entries):
             return manifest
         if len(kept) == 1:
-            return client.get_manifest(repository, kept[0]['digest'])
+            single = client.get_manifest(repository, kept[0]['digest'])
+            # otherwise only the index names the platform
+            if reader.platform(images.parse_json(single.content, 'the manifest')):
+                return single
         content = images.parse_json(manifest.content, 'the index')
         return manifests.encode({**content, 'manifests': kept}, manifest.media_type)
 
@@ -89,7 +93,7 @@ class _Reader:
         content = images.parse_json(manifest.content, name)
         with manifests.valid(name):
             if 'manifests' not in content:
-                yield _Entry(descriptor or {'digest': manifest.digest}, self._platform(content))
+                yield _Entry(descriptor or {'digest': manifest.digest}, self.platform(content))
                 return
             for child in content['manifests']:
                 platform = Platform.of(child.get('platform') or {})
@@ -108,7 +112,8 @@ class _Reader:
                     found = self._client.get_manifest(self._repository, child['digest'])
                     yield from self.entries(found, child, depth + 1)
 
-    def _platform(self, content: Any) -> Platform | None:
+    def platform(self, content: Any) -> Platform | None:
+        """Return the platform that the configuration of a manifest names, None without one."""
         digest = content['config']['digest']
         if not references.is_digest(digest):
             raise ValueError('a valid digest')

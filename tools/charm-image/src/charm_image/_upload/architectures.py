@@ -7,6 +7,7 @@ from typing import Any
 
 from charm_image import _errors
 from charm_image._oci import images, local_image
+from charm_image._oci.platforms import Platform
 from container_image import messages
 
 # Charmhub uses Debian's names, images use Go's
@@ -28,10 +29,12 @@ def of(image: images.Image) -> tuple[str, ...]:
     """
     if not isinstance(image, local_image.LocalImage):
         return of_configs(image.contents().configs)
-    if image.platform == ('', ''):
+    if image.platform == ('', '') and not image.diff_ids:
         raise _errors.InvalidImageError(
             f'the engine has the image {image.id}, but its content is missing', image.hint
         )
+    if not image.platform[1]:
+        return of_configs(image.contents().configs)
     return (_name(*image.platform),)
 
 
@@ -53,11 +56,8 @@ def of_configs(configs: Iterable[images.Config]) -> tuple[str, ...]:
 
 def of_platforms(platforms: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
     """Return the architectures of the platforms in an index that have a name, each once."""
-    names = [
-        _NAMES.get(str(platform.get('architecture')))
-        for platform in platforms
-        if platform.get('os') == 'linux'
-    ]
+    known = filter(None, map(Platform.of, platforms))
+    names = [_NAMES.get(each.architecture) for each in known if each.system == 'linux']
     return tuple(dict.fromkeys(name for name in names if name))
 
 

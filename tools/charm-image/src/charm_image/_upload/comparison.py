@@ -17,7 +17,8 @@ def is_same(image: images.Image, configs: Sequence[images.Config]) -> bool:
         config.digest == image.id
         or (
             config.diff_ids == image.diff_ids
-            and (config.platform['os'], config.platform['architecture']) == image.platform
+            and config.platform['os'] == image.platform[0]
+            and image.platform[1] in ('', config.platform['architecture'])
         )
         for config in configs
     )

@@ -151,7 +151,9 @@ class _Reader:
         return contents
 
     def _read(self, files: Generator[images.File], size: int | None) -> images.Contents:
-        self._documents = documents.Documents()
+        # an archive was read before, and may have other images, too
+        local = self._image if isinstance(self._image, local_image.LocalImage) else None
+        self._documents = documents.Documents(local.default_platform() if local else None)
         source = _ReadProgress(size, self._uploads, self._show)
         contents = None
         # closing it early closes the connection to the engine, once that sends its next block
@@ -163,10 +165,9 @@ class _Reader:
                 self._add(file, source.of(file))
             source.end()
         if contents is None:
-            # of an engine only the export says what it has; an archive may have other images, too
-            from_engine = isinstance(self._image, local_image.LocalImage)
             try:
-                contents = self._documents.contents() if from_engine else self._image.contents()
+                # of an engine only the export says what it has
+                contents = self._documents.contents() if local else self._image.contents()
             except _errors.InvalidImageError:
                 self._check_layers()  # says what to do
                 raise

@@ -39,9 +39,11 @@ def find(client: registry.Client, repository: str, image: images.Image | str) ->
         if _config_digest(manifest) == identity:
             named = () if isinstance(image, str) else comparison.platforms(image)
             return Pushed(manifest.digest, named)
-        if isinstance(image, str):
-            return None
         configs = remote_image.read(client, repository, manifest).contents().configs
+        if isinstance(image, str):
+            # in an index where only that names the platform
+            is_found = [config.digest for config in configs] == [image]
+            return Pushed(manifest.digest) if is_found else None
         contents = comparison.complete(image, configs)
     except (registry.NotFoundError, _errors.InvalidImageError):
         return None

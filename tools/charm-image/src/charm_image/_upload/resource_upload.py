@@ -166,7 +166,9 @@ class ResourceUpload:
             local = self._local(stack, name)
             if local.variants:
                 return [variant.platform for variant in local.variants if variant.available]
-            return [dict(zip(('os', 'architecture'), local.platform, strict=True))]
+            if not local.platform[1]:
+                return [config.platform for config in local.contents().configs]
+            return [local.default_platform()]
 
     def copy_image(self, reference: references.Reference) -> None:
         """Copy an image from its registry, and wait for its revision."""
