@@ -61,6 +61,17 @@ def test_what_leads_out_of_it_is_refused(charm, tmp_path, more):
     assert not (tmp_path / 'outside').exists()
 
 
+@pytest.mark.parametrize('method', [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_damaged_one_is_refused(tmp_path, method):
+    file = tmp_path / 'tested.charm'
+    with zipfile.ZipFile(file, 'w', method) as archive:
+        archive.writestr('metadata.yaml', 'name: a\n' * 1000)
+    content = file.read_bytes()
+    file.write_bytes(content[:50] + bytes(10) + content[60:])
+    with pytest.raises(charm_unit.NotABuiltCharmError, match=r'is not a packed charm'):
+        charm_unit.BuiltCharm(file)
+
+
 def test_a_file_that_is_no_charm_is_named(tmp_path):
     file = tmp_path / 'tested.charm'
     file.write_bytes(b'PK no')

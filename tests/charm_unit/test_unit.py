@@ -1,6 +1,7 @@
 """What an operator does brings the hooks that Juju runs, in Juju's environment."""
 
 import math
+import os
 import re
 import shutil
 import subprocess
@@ -298,6 +299,12 @@ def test_only_its_own_user_gets_into_a_unit(charm, tmp_path):
     script = 'cd ../../..; find calls -type p -perm /077; stat -c %a . calls'
     with charm_unit.Unit(charm({'install': script}), folder) as unit:
         assert unit.runs[0].output == '700\n700\n'
+
+
+def test_a_folder_of_another_user_is_refused(charm, tmp_path, monkeypatch):
+    monkeypatch.setattr(os, 'geteuid', lambda: os.stat(tmp_path).st_uid + 1)
+    with pytest.raises(charm_unit.UsageError, match='belongs to a different user'):
+        charm_unit.Unit(charm(), tmp_path)
 
 
 def test_a_unit_and_its_runs_show_what_they_are(charm):

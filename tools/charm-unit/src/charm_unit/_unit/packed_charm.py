@@ -4,14 +4,18 @@ Modes and symbolic links are kept in it as `zip` keeps them (juju/charm, chararc
 """
 
 import functools
+import lzma
 import os
 import pathlib
 import shutil
 import stat
 import tempfile
 import zipfile
+import zlib
 
 from charm_unit._unit import errors
+
+_BROKEN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError)
 
 
 def unpack(file: pathlib.Path) -> pathlib.Path:
@@ -30,7 +34,7 @@ def _unpack_once(file: pathlib.Path, *_changed: int) -> 'tempfile.TemporaryDirec
         with zipfile.ZipFile(file) as archive:
             for member in archive.infolist():
                 _extract(archive, member, pathlib.Path(into.name).resolve())
-    except (OSError, zipfile.BadZipFile, ValueError, RuntimeError) as error:
+    except (*_BROKEN, OSError, ValueError, RuntimeError) as error:
         into.cleanup()
         raise errors.NotABuiltCharmError(
             f'{file} is not a packed charm: {error}. Pass a .charm file, or the folder that '

@@ -11,7 +11,7 @@ import threading
 import time
 import typing
 
-from charm_unit._unit import context, model
+from charm_unit._unit import context, errors, model
 
 _SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
@@ -59,12 +59,15 @@ class Folders:
         return self.root / 'debugged'
 
     def make(self) -> None:
-        """Make the folders that exist before any hook, for this user only."""
-        for name in ('home', 'tmp'):
-            (self.root / name).mkdir(parents=True, exist_ok=True)
-        self.agent.mkdir(parents=True, exist_ok=True)
+        """Make the folders that exist before any hook, for this user only; raise UsageError."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        if self.root.stat().st_uid != os.geteuid():
+            raise errors.UsageError(f'{self.root} belongs to a different user: pass a new folder')
         # It has passwords and what hook tools run: nobody else gets in.
         self.root.chmod(0o700)
+        for name in ('home', 'tmp'):
+            (self.root / name).mkdir(exist_ok=True)
+        self.agent.mkdir(parents=True, exist_ok=True)
 
 
 def variables(folders: Folders, hook: context.HookContext, record: bool) -> dict[str, str]:

@@ -184,13 +184,12 @@ class Preloaded:
                     place[key.replace(old, new)] = place.pop(key)
         for path in self._paths:
             moved = type(path)(str(path).replace(old, new))
-            for slot in [
-                slot for kind in type(path).__mro__ for slot in vars(kind).get('__slots__', ())
-            ]:
-                if hasattr(moved, slot):
-                    setattr(path, slot, getattr(moved, slot))
-                elif hasattr(path, slot):
-                    delattr(path, slot)
+            for slot in _slots(type(path)):
+                try:
+                    slot.__set__(path, slot.__get__(moved))
+                except AttributeError:  # it is not set yet, as what is computed on demand
+                    with contextlib.suppress(AttributeError):
+                        slot.__delete__(path)
         for function in self._defaults:
             function.__defaults__ = tuple(
                 value.replace(old, new) if type(value) is str else value
@@ -227,6 +226,16 @@ class Preloaded:
                 ):
                     return False
         return True
+
+
+def _slots(kind):
+    """Return the slots of a class; since Python 3.13, a property may hide one of a path's."""
+    return [
+        member
+        for base in kind.__mro__
+        for member in vars(base).values()
+        if isinstance(member, types.MemberDescriptorType)
+    ]
 
 
 def _variables(modules):
