@@ -23,13 +23,16 @@ the caller or else of the environment. ~/.netrc is not read.
 Importing it takes a tenth of a second, because of requests.
 """
 
+import functools
 import hashlib
+import json
 import queue
+import re
 import threading
 import time
 import typing
 
-from container_image import _connection, _media_types, _tls, _upload, messages
+from container_image import _connection, _media_types, _tls, _upload, addresses, messages
 from container_image import reference as references
 from container_image._connection import Advice
 from container_image._download import Download
@@ -80,6 +83,7 @@ MEDIA_TYPES = _media_types.MANIFESTS
 # Some registries reject the one of requests.
 USER_AGENT = 'docker-resource'
 
+_MAX_PAGES = 10
 _MAX_MANIFEST_BYTES = 4 << 20  # the distribution-spec wants every registry to take them
 
 LookupResult = typing.Union[str, RegistryError]
@@ -161,6 +165,11 @@ def look_up(
             break
         results[name] = result
     return results
+
+
+class _Page(typing.NamedTuple):
+    descriptors: typing.List[typing.Any]
+    next_url: typing.Optional[str]
 
 
 class Client:
@@ -284,6 +293,48 @@ class Client:
             return response.content
 
         return self._registry.retry(get)
+
+    def get_referrers(
+        self, repository: str, digest: str
+    ) -> typing.Optional[typing.List[typing.Any]]:
+        """Return the descriptors of what refers to a manifest, such as its signatures.
+
+        None means that the registry does not list referrers. Of a long list, it is the beginning.
+        See "Listing Referrers" in the distribution-spec 1.1.
+        """
+        image = self._image(repository, digest)
+        descriptors: typing.List[typing.Any] = []
+        url: typing.Optional[str] = self._registry.url(repository, 'referrers', digest)
+        for _ in range(_MAX_PAGES):
+            if url is None:
+                break
+            page = self._registry.retry(functools.partial(self._referrers, repository, url, image))
+            if page is None:
+                return None
+            descriptors += page.descriptors
+            url = page.next_url
+        return descriptors
+
+    def _referrers(self, repository: str, url: str, image: str) -> typing.Optional['_Page']:
+        response = self._registry.request(
+            'GET', url, repository, image, max_bytes=_MAX_MANIFEST_BYTES
+        )
+        if response.status in (400, 404, 405, 501):
+            return None
+        self._registry.raise_for_status(response, image, 200)
+        try:
+            descriptors = json.loads(response.content.decode())['manifests']
+        except (ValueError, KeyError, TypeError, RecursionError):
+            descriptors = None
+        if not isinstance(descriptors, list):
+            raise ProtocolError(
+                f'{self._name} returned unexpected content instead of the referrers of {image}',
+                IS_REGISTRY,
+            )
+        link = re.match('<([^>]*)>; *rel="?next"?', response.headers.get('Link', ''))
+        next_url = link and addresses.resolve(url, link.group(1))
+        is_own = next_url and addresses.origin(next_url) == addresses.origin(url)
+        return _Page(descriptors, next_url if is_own else None)
 
     def open_blob(self, repository: str, digest: str, size: int) -> Download:
         """Return a blob of `size` bytes, to be read like a file and closed.

@@ -19,12 +19,12 @@ class FaultyProxy:
         self._faults = []
         self._lock = threading.Lock()
 
-    def answer(self, method, path, status, times=1, **headers):
-        """Let the next requests be answered with an error."""
+    def answer(self, method, path, status, times=1, content=b'', **headers):
+        """Let the next requests be answered with an error, or with some content."""
 
         def act(exchange):
             exchange.body()
-            exchange.reply(status, **headers)
+            exchange.reply(status, content, **headers)
 
         self._faults += [(method, path, act)] * times
 

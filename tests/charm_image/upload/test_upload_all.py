@@ -218,6 +218,8 @@ def test_a_script_gets_json_alone_on_stdout(upload_all, charm, tagged, there):
         'existed': False,
         'reference': f'{repository}@{digest}',
         'platforms': [],
+        'signatures': [],
+        'signatures-left': [],
         'image-digest': digest,
         'architectures': ['amd64', 'arm64'],
     }

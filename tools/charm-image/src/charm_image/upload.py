@@ -181,6 +181,7 @@ class Uploader:
         reference: str,
         *,
         platforms: Collection[str] = (),
+        with_signatures: bool = False,
         progress: _Callback | None = None,
         review_timeout: float = _REVIEW_TIMEOUT,
     ) -> Result:
@@ -193,6 +194,8 @@ class Uploader:
             platforms: copy only these, such as `linux/amd64`, with their attestations. Then the
                 digest is that of an index of them, which is a different one, or for a single
                 platform without attestations that of its manifest
+            with_signatures: also copy the signatures, attestations and other artifacts of what is
+                copied; those that Canonical's registry rejects are in `Result.signatures_left`
             progress: see the class
             review_timeout: see the class
 
@@ -205,7 +208,10 @@ class Uploader:
             UploadError: as for the other uploads
         """
         source = values.parse_source(reference, self._spell)
-        options = {'platforms': self._parse_platforms(platforms)}
+        options = {
+            'platforms': self._parse_platforms(platforms),
+            'with_signatures': with_signatures,
+        }
         with self._uploading(charm, resource, progress, review_timeout, **options) as one:
             one.copy_image(source)
         return one.result
@@ -234,6 +240,7 @@ class Uploader:
         sources: Mapping[str, str] | None = None,
         only: Collection[str] = (),
         platforms: Collection[str] = (),
+        with_signatures: bool = False,
         dry_run: bool = False,
         progress: _Callback | None = None,
         review_timeout: float = _REVIEW_TIMEOUT,
@@ -250,6 +257,7 @@ class Uploader:
             sources: references, as for `copy_image`, by the names of resources
             only: the resources to upload; default: all
             platforms: as for `copy_image`, for all images that are copied from registries
+            with_signatures: as for `copy_image`, for all of them
             dry_run: resolve and check everything, without sending it
             progress: see the class
             review_timeout: see the class
@@ -271,6 +279,7 @@ class Uploader:
             reporter,
             review_timeout,
             platforms=self._parse_platforms(platforms),
+            with_signatures=with_signatures,
             skip_known_content=True,
             dry_run=dry_run,
         )

@@ -41,7 +41,13 @@ exit status:
 
 def spell(kind: str, value: str = '', name: str = '') -> str:
     """Spell a way to upload as an option, of the command for one resource or, with `name`, all."""
-    option = {'file': '--filepath', 'image': '--image', 'source': '--from', 'only': '--only'}[kind]
+    option = {
+        'file': '--filepath',
+        'image': '--image',
+        'source': '--from',
+        'only': '--only',
+        'signatures': '--with-signatures',
+    }[kind]
     if name:
         return f'{option} {_texts.word(f"{name}={value}")}'
     return f'{option}={_texts.word(value)}' if value else option
@@ -108,6 +114,11 @@ def add_copying(parser: argparse.ArgumentParser, of_what: str) -> None:
         type=argument_type(values.parse_platforms),
         help=f'copy only this platform of {of_what}, such as linux/amd64: repeatable, or with '
         'commas; the index is then a different one, or for one platform its manifest',
+    )
+    parser.add_argument(
+        '--with-signatures',
+        action='store_true',
+        help=f'also copy the signatures, attestations and other artifacts of {of_what}',
     )
 
 
@@ -210,4 +221,6 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         parser().error('--arch is only for --filepath: an image says itself what it is for')
     if args.platform and args.source is None:
         parser().error('--platform is only for --from')
+    if args.with_signatures and args.source is None:
+        parser().error('--with-signatures is only for --from')
     return args

@@ -27,6 +27,7 @@ def run(args: argparse.Namespace) -> int:
                     sources=dict(args.source),
                     only=args.only,
                     platforms=args.platform,
+                    with_signatures=args.with_signatures,
                     dry_run=args.dry_run,
                     progress=output.show,
                     review_timeout=args.review_timeout,

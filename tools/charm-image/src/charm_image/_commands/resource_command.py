@@ -57,7 +57,7 @@ def _upload(args: argparse.Namespace, **options: Any) -> upload.Result:
         if args.image is not None:
             return uploader.upload_image(args.charm, args.resource, args.image, **options)
         if args.source is not None:
-            options['platforms'] = args.platform
+            options.update(platforms=args.platform, with_signatures=args.with_signatures)
             return uploader.copy_image(args.charm, args.resource, args.source, **options)
         return uploader.resume(args.charm, args.resource, args.resume, **options)
 
@@ -84,6 +84,8 @@ def _document(result: upload.Result) -> dict[str, Any]:
     if result.reference:
         document['reference'] = result.reference
         document['platforms'] = list(result.platforms)
+        document['signatures'] = list(result.signatures)
+        document['signatures-left'] = list(result.signatures_left)
     if result.type:  # not if the ID was an argument
         document['upload-id'] = result.upload_id
     return document

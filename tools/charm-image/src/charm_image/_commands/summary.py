@@ -100,6 +100,8 @@ def _document(result: upload.Result) -> dict[str, Any]:
         'existed': result.existed,
         'reference': result.reference or None,
         'platforms': list(result.platforms),
+        'signatures': list(result.signatures),
+        'signatures-left': list(result.signatures_left),
         'image-digest': result.digest or None,
         'architectures': list(result.architectures),
     }

@@ -194,6 +194,13 @@ def read(
     return _Reader(client, repository).read(manifest, attestations)
 
 
+def read_artifact(
+    client: registry.Client, repository: str, manifest: registry.Manifest
+) -> RemoteImage:
+    """Read what need not be an image, such as a signature, without its blobs. Raises as `read`."""
+    return _Reader(client, repository).read_artifact(manifest)
+
+
 class _Reader:
     def __init__(self, client: registry.Client, repository: str) -> None:
         self._client = client
@@ -221,6 +228,21 @@ class _Reader:
             raise _errors.InvalidImageError(
                 self._artifact or f'the index {digest} does not name an image'
             )
+        return self._image(digest, ordered)
+
+    def read_artifact(self, manifest: registry.Manifest) -> RemoteImage:
+        ordered = []
+        content = self._parsed(manifest)
+        name = f'the manifest {manifest.digest}'
+        for node in manifests.walk(content, self._get, name=name, attestations=True):
+            named = node.descriptor.get('digest', manifest.digest)
+            ordered.append(self._manifests[named])
+            if 'manifests' not in node.content:
+                with manifests.valid(f'the manifest {named}'):
+                    self._add_blobs(node.content['config'], *(node.content.get('layers') or ()))
+        return self._image(manifest.digest, ordered)
+
+    def _image(self, digest: str, ordered: list[registry.Manifest]) -> RemoteImage:
         return RemoteImage(
             digest,
             tuple(self._platforms),
@@ -230,6 +252,12 @@ class _Reader:
             self._client,
             self._repository,
         )
+
+    def _add_blobs(self, *descriptors: Any) -> None:
+        for descriptor in descriptors:
+            if not _is_foreign(descriptor):
+                blob = _blob(descriptor)
+                self._blobs.setdefault(blob.digest, blob)
 
     def _get(self, digest: Any) -> Any:
         if not isinstance(digest, str) or not references.is_digest(digest):
@@ -250,10 +278,7 @@ class _Reader:
             self._artifact = self._artifact or (
                 f'{digest} is not an image but a different artifact ({kind})'
             )
-        for descriptor in (config, *layers):
-            if not _is_foreign(descriptor):
-                blob = _blob(descriptor)
-                self._blobs.setdefault(blob.digest, blob)
+        self._add_blobs(config, *layers)
         if node.is_attestation or artifact or config['digest'] in self._documents:
             return
         data = self._client.get_blob(self._repository, config['digest'])

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import BinaryIO, cast
 
 from charm_image import _concurrently, _progress
-from charm_image._oci import images, remote_image
+from charm_image._oci import images, remote_image, signatures
 from charm_image._upload import architectures
 from container_image import registry
 
@@ -34,12 +34,48 @@ def copy(
     """
     architectures.of(image)  # raises, before anything is sent, if no charm can run it
     report = report or _progress.Reporter()
-    with report.steps() as show, _Copy(image, client, repository, show) as copying:
-        copying.blobs()
+    _copy_blobs(image, client, repository, report)
     # one at a time: while docker-registry 2.8 stores a manifest under one name, it may return
     # 500 for a different name
     for manifest in image.manifests:
         client.put_manifest(repository, manifest.digest, manifest.content, manifest.media_type)
+
+
+def copy_artifact(
+    artifact: signatures.Artifact,
+    content: remote_image.RemoteImage,
+    client: registry.Client,
+    repository: str,
+    report: _progress.Reporter,
+) -> None:
+    """Copy an artifact of an image, with its tag, or else so that it is listed as a referrer.
+
+    Raises:
+        RegistryError: one of the registries rejects a request, or is unavailable for too long.
+    """
+    if signatures.head(client, repository, artifact.name) != artifact.digest:
+        _copy_blobs(content, client, repository, report)
+        for manifest in content.manifests[:-1]:
+            client.put_manifest(repository, manifest.digest, manifest.content, manifest.media_type)
+        last = content.manifests[-1]
+        client.put_manifest(repository, artifact.name, last.content, last.media_type)
+    if artifact.tag or client.get_referrers(repository, artifact.subject) is not None:
+        return
+    listed = signatures.list_by_tag(client, repository, artifact.subject)
+    known = [each.get('digest') for each in listed if isinstance(each, dict)]
+    if artifact.digest not in known:
+        tag, index = signatures.make_list(artifact.subject, [*listed, artifact.descriptor])
+        client.put_manifest(repository, tag, index.content, index.media_type)
+
+
+def _copy_blobs(
+    image: remote_image.RemoteImage,
+    client: registry.Client,
+    repository: str,
+    report: _progress.Reporter,
+) -> None:
+    with report.steps() as show, _Copy(image, client, repository, show) as copying:
+        copying.blobs()
 
 
 class _SourceFailed(Exception):

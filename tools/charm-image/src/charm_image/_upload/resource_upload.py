@@ -24,9 +24,10 @@ from container_image import reference as references
 
 if TYPE_CHECKING:
     # imported when needed, like archives and push
-    from charm_image._oci import engine
+    from charm_image._oci import engine, remote_image, signatures
 
 _FOUND = "Using the OCI image from Canonical's registry"
+_SIGNATURES_LIMIT = 20  # seconds, to look for what is only named
 _CHANGED = 'The file changed during the upload.', 'No revision was created: try again.'
 
 
@@ -48,6 +49,9 @@ class Result:
         reference: the image in the registry that it was copied from, or ''. If it has a different
             digest, only some platforms were copied
         platforms: those that were chosen, () for all
+        signatures: tags or digests of the signatures, attestations and other artifacts of an image
+            that were copied with it
+        signatures_left: those that were not copied
         error: why it failed
     """
 
@@ -63,6 +67,8 @@ class Result:
     missing_architectures: tuple[str, ...] = ()
     reference: str = ''
     platforms: tuple[str, ...] = ()
+    signatures: tuple[str, ...] = ()
+    signatures_left: tuple[str, ...] = ()
     error: _errors.Error | None = None
 
 
@@ -71,7 +77,7 @@ class Settings:
     """What all uploads have in common.
 
     `engine` is a docker context, a URL or ''; `platforms` are those to copy of images in other
-    registries, all if it is empty.
+    registries, all if it is empty; `with_signatures` copies what belongs to them, too.
     """
 
     store: stores.Store
@@ -80,6 +86,7 @@ class Settings:
     spell: values.Spell
     review_timeout: float
     platforms: Sequence[Platform] = ()
+    with_signatures: bool = False
     skip_known_content: bool = False
     dry_run: bool = False
 
@@ -243,8 +250,9 @@ class ResourceUpload:
         from charm_image._oci import remote_image
         from charm_image._upload import registry_copy
 
-        platforms = self._settings.platforms
-        if not platforms and (names := self._find_complete(remote, reference.digest)):
+        platforms, signed = self._settings.platforms, self._settings.with_signatures
+        reads_source = platforms or signed
+        if not reads_source and (names := self._find_complete(remote, reference.digest)):
             return reference.digest, names
         with remote_image.Source(reference, on_retry=self._report.note) as source:
             with self._report.step(f'Reading the manifests of {reference}'):
@@ -260,16 +268,82 @@ class ResourceUpload:
                         else 'its manifest without the index'
                     )
                 )
-            if platforms and self._find_complete(remote, image.id):
-                return image.id, names
-            if self._settings.dry_run:
-                return image.id, names
-            self._report.report(
-                'uploading', f'Remote image not found, uploading from {reference.name}'
-            )
-            registry_copy.copy(image, remote.client, remote.repository, self._report)
-        self._report.report('uploaded', f'Image uploaded, new remote digest: {image.id}')
+            artifacts = self._read_signatures(source, image) if signed else []
+            is_found = reads_source and self._find_complete(remote, image.id)
+            if not is_found and not self._settings.dry_run:
+                self._report.report(
+                    'uploading', f'Remote image not found, uploading from {reference.name}'
+                )
+                registry_copy.copy(image, remote.client, remote.repository, self._report)
+                self._report.report('uploaded', f'Image uploaded, new remote digest: {image.id}')
+            if signed:
+                self._copy_signatures(remote, artifacts)
+            elif not is_found:
+                self._name_signatures(reference, image)
         return image.id, names
+
+    def _read_signatures(
+        self, source: remote_image.Source, image: remote_image.RemoteImage
+    ) -> list[tuple[signatures.Artifact, remote_image.RemoteImage]]:
+        """Return what belongs to an image."""
+        from charm_image._oci import signatures
+
+        client, repository = source.client, source.repository
+        with self._report.step('Looking for signatures'):
+            found = signatures.find(client, repository, _subjects(image))
+            return [(each, signatures.read(client, repository, each)) for each in found]
+
+    def _copy_signatures(
+        self,
+        remote: canonical_registry.Repository,
+        artifacts: Sequence[tuple[signatures.Artifact, remote_image.RemoteImage]],
+    ) -> None:
+        """Copy what belongs to an image; say what the registry rejects."""
+        from charm_image._oci import signatures
+        from charm_image._upload import registry_copy
+
+        copied, left = [], []
+        for artifact, content in artifacts:
+            try:
+                if not self._settings.dry_run:
+                    registry_copy.copy_artifact(
+                        artifact, content, remote.client, remote.repository, self._report
+                    )
+                copied.append(artifact)
+            except registry.RejectedError as error:
+                left.append(artifact)
+                self._report.note(f'The {artifact.kind} {artifact.name} was not copied: {error}')
+        if not artifacts:
+            self._report.note('The image has no signatures.')
+        elif copied:
+            when = 'To be copied' if self._settings.dry_run else 'Copied'
+            self._report.note(f'{when} with the image: {signatures.count(copied)}')
+        self._update(
+            signatures=tuple(each.name for each in copied),
+            signatures_left=tuple(each.name for each in left),
+        )
+
+    def _name_signatures(
+        self, reference: references.Reference, image: remote_image.RemoteImage
+    ) -> None:
+        """Say what belongs to an image, and is not copied; do not wait long to know that."""
+        from charm_image._oci import remote_image, signatures
+
+        try:
+            with (
+                self._report.step('Looking for signatures'),
+                remote_image.Source(reference, tries=1, limit=_SIGNATURES_LIMIT) as source,
+            ):
+                left = signatures.find(source.client, source.repository, _subjects(image))
+        except (_errors.ImageError, registry.RegistryError) as error:
+            self._report.note(f'Signatures of the image were not looked for: {error}')
+            return
+        self._update(signatures_left=tuple(each.name for each in left))
+        if left:
+            self._report.note(
+                f'Left in {reference.name}: {signatures.count(left)}. To copy what belongs to the '
+                f'image, too, use {self._settings.spell("signatures")}.'
+            )
 
     def _find_complete(
         self, remote: canonical_registry.Repository, digest: str
@@ -392,6 +466,10 @@ class ResourceUpload:
             self._charm, self._resource, upload_id, self.result.type, architectures
         )
         self._wait(upload_id, existing)
+
+
+def _subjects(image: remote_image.RemoteImage) -> list[str]:
+    return [image.id, *(platform.manifest.digest for platform in image.platforms)]
 
 
 @contextlib.contextmanager
