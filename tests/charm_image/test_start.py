@@ -26,7 +26,7 @@ def test_ctrl_c_while_a_program_is_imported_ends_it_without_a_word():
     assert (done.returncode, done.stderr) == (-signal.SIGINT, '')
 
 
-@pytest.mark.parametrize('program', ['upload', 'upload_all'])
+@pytest.mark.parametrize('program', ['upload', 'upload_all', 'revisions'])
 @pytest.mark.parametrize(('argument', 'status'), [('--help', 0), ('--version', 0), ('--hlep', 2)])
 def test_what_needs_no_upload_imports_none_of_its_libraries(program, argument, status):
     code = f"""

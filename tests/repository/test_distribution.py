@@ -15,7 +15,11 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 PACKAGES = {'charm-image': ('charm_image', 'container_image'), 'charm-unit': ('charm_unit',)}
 PROGRAMS = {
-    'charm-image': ('charm-upload-resource', 'charm-upload-resources'),
+    'charm-image': (
+        'charm-resource-revisions',
+        'charm-upload-resource',
+        'charm-upload-resources',
+    ),
     'charm-unit': ('charm-unit',),
 }
 

@@ -37,6 +37,7 @@ PROGRAMS = {
     '~/charm-unit/bin/pip',
     *('charm-build', 'charm-unit', 'charm-upload-resource', 'charm-upload-resources'),
     *('charmcraft', 'fab', 'juju', 'cat', 'docker', 'pip', 'pre-commit', 'pytest'),
+    'charm-resource-revisions',
     '../.tox/tools/bin/python',
 }
 """What begins a line in a block without prompts whose lines are commands."""
@@ -54,6 +55,7 @@ NOT_TYPED = {
     'export CHARMCRAFT_AUTH=': 'needs an account on Charmhub',
     'charm-upload-resource ': 'needs an account on Charmhub',
     'charm-upload-resources ': 'needs an account on Charmhub',
+    'charm-resource-revisions ': 'needs an account on Charmhub',
     'cat private.yaml': 'shows a file of the reader',
     'docker run --rm --tty': 'runs until it is stopped; test_examples.py runs this image',
     'cd tests': 'is for the next line',

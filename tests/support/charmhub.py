@@ -226,6 +226,41 @@ class Charmhub:
             ]
         }
 
+    def public_revisions(self, name, resource):
+        """What Juju 3.6 reads: https://api.snapcraft.io/docs/charms.html#list_resource_revisions"""
+        charm = self.charms.get(name)
+        if charm is None or charm.private or resource not in charm.resources:
+            raise charmhub_http.Refusal(404, 'resource-not-found', 'No charm with that name')
+        path = f'{self.url}/api/v1/resources/download/charm_{charm.id}.{resource}'
+        return {
+            'revisions': [
+                {
+                    'created-at': '2026-01-02T03:04:05Z',
+                    'description': '',
+                    'download': {
+                        'hash-sha-256': upload.sha256,
+                        'size': upload.size,
+                        'url': f'{path}_{upload.revision}',
+                    },
+                    'filename': '',
+                    'name': resource,
+                    'revision': upload.revision,
+                    'type': upload.type,
+                }
+                for upload in self.revisions(name, resource)
+            ]
+        }
+
+    def public_download(self, charm_id, resource, revision):
+        """What Juju downloads: of an image, what refers to it."""
+        (charm,) = [each for each in self.charms.values() if each.id == charm_id]
+        (found,) = [
+            upload
+            for upload in self.revisions(charm.name, resource)
+            if upload.revision == int(revision)
+        ]
+        return found.content
+
     def upload_credentials(self, account, name, resource):
         charm = self._resource(account, name, resource)
         if charm.resources[resource] != 'oci-image':

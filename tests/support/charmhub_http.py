@@ -96,6 +96,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             content = self._content(hub, body)
         except Refusal as refusal:
             return refusal.status, {'Content-Type': 'application/json'}, refusal.content
+        if isinstance(content, bytes):
+            return 200, {'Content-Type': 'application/octet-stream'}, content
         if isinstance(content, str):
             return 200, {'Content-Type': 'text/plain; charset=utf-8'}, content.encode()
         return 200, {'Content-Type': 'application/json'}, json.dumps(content).encode()
@@ -106,6 +108,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         authorization = self.headers.get('Authorization', '')
         if (self.command, path) == ('POST', '/v1/tokens/usso/exchange'):
             return hub.exchange(authorization.partition(' ')[2])
+        for pattern, answer in _PUBLIC_ROUTES:
+            if self.command == 'GET' and (match := re.fullmatch(pattern, path)):
+                if authorization:
+                    raise Refusal(400, 'invalid-request', 'A token was sent where Juju sends none')
+                return getattr(hub, answer)(*map(urllib.parse.unquote, match.groups()))
         account = hub.account(authorization)
         if (self.command, path) == ('POST', '/unscanned-upload/'):
             if 'Content-Length' not in self.headers:
@@ -123,6 +130,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 return getattr(hub, answer)(*args)
         raise Refusal(404, 'api-error', f'No endpoint {self.command} {path}')
 
+
+_PUBLIC_ROUTES = [
+    ('/v2/charms/resources/([^/]+)/([^/]+)/revisions', 'public_revisions'),
+    (r'/api/v1/resources/download/charm_([^/.]+)\.([^/]+)_(\d+)', 'public_download'),
+]
 
 _ROUTES = [
     ('GET', '/v1/tokens/whoami', 'whoami'),

@@ -40,6 +40,7 @@ class Charm:
     tracks: tuple = ('latest',)
     builds: dict = dataclasses.field(default_factory=lambda: {1: Build()})  # by revision
     releases: dict = dataclasses.field(default_factory=dict)  # channel: Release
+    private: bool = False
     count: int = 0  # of releases so far
 
     def declared(self, revision):

@@ -243,6 +243,12 @@ def upload_all(environment, tmp_path):
     return _runner('charm-upload-resources', environment, tmp_path)
 
 
+@pytest.fixture
+def list_revisions(environment, tmp_path):
+    """Run charm-resource-revisions in `tmp_path` to its end."""
+    return _runner('charm-resource-revisions', environment, tmp_path)
+
+
 def _runner(program, environment, tmp_path):
     def run(*args, **changes):
         return subprocess.run(

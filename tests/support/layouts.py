@@ -39,6 +39,7 @@ class Image:
     variant: str = ''
     command: tuple = ()
     stated: tuple | None = None
+    labels: tuple = ()  # pairs
 
     @property
     def config(self):
@@ -50,6 +51,8 @@ class Image:
             'created': '2026-01-02T03:04:05.678Z',
             'rootfs': {'type': 'layers', 'diff_ids': self.diff_ids},
         }
+        if self.labels:
+            content['config']['Labels'] = dict(self.labels)
         if self.variant:
             content['variant'] = self.variant
         # spaces, so that only who keeps the bytes keeps the digest

@@ -44,6 +44,13 @@ def upload_all() -> int:
     return _run('charm_image._commands.charm_arguments', 'charm_image._commands.charm_command')
 
 
+def revisions() -> int:
+    """Run charm-resource-revisions and return its exit status."""
+    return _run(
+        'charm_image._commands.revisions_arguments', 'charm_image._commands.revisions_command'
+    )
+
+
 def _run(arguments: str, module: str) -> int:
     interrupt = signal.getsignal(signal.SIGINT)
     if interrupt is signal.default_int_handler:

@@ -25,15 +25,17 @@ from charm_image._upload import (
     charm_resources,
     charm_upload,
     credentials,
+    resource_revisions,
     resource_upload,
     store,
     store_connection,
     values,
 )
+from charm_image._upload.resource_revisions import Revision
 from charm_image._upload.resource_upload import Result
 from charm_image._upload.store import Release
 
-__all__ = ['Progress', 'Release', 'Result', 'Uploader']
+__all__ = ['Progress', 'Release', 'Result', 'Revision', 'Uploader']
 
 #: The seconds that an upload waits for Charmhub's review.
 _REVIEW_TIMEOUT = 300.0
@@ -335,6 +337,30 @@ class Uploader:
         if dry_run:
             return planned
         return charm_release.release(client, charm, names, planned[0].revision, numbers)
+
+    def revisions(
+        self, charm: str, resource: str, *, progress: _Callback | None = None
+    ) -> list[Revision]:
+        """Return the revisions of a resource, the newest one first.
+
+        Which images they are is known only of a charm that is public: see `Revision`.
+
+        Args:
+            charm: the name of the charm
+            resource: the name of the resource
+            progress: see the class
+
+        Raises:
+            NotFoundError: there is no such charm or resource.
+            StoreError: Charmhub does not tell.
+        """
+        for name in (charm, resource):
+            values.parse_name(name, self._spell)
+        self._reporter = _progress.Reporter(progress)
+        with self._reporter.step(f'Reading the revisions of {resource!r}'):
+            return resource_revisions.read(
+                self._connect(), charm, resource, self._registry_url, self._reporter.note
+            )
 
     @contextlib.contextmanager
     def _uploading(

@@ -131,6 +131,11 @@ def add_common(parser: argparse.ArgumentParser, review: str, result: str) -> Non
         default=300,
         help=f'how long to wait for {review} (default: %(default)s)',
     )
+    add_output(parser, result)
+
+
+def add_output(parser: argparse.ArgumentParser, result: str) -> None:
+    """Add the options of all commands for what they print."""
     parser.add_argument('--format', choices=['json'], help='print the result as JSON')
     parser.add_argument(
         '-q', '--quiet', action='store_true', help=f'print only {result} and errors'

@@ -26,6 +26,7 @@ API_URL = 'https://api.charmhub.io'
 STORAGE_URL = 'https://storage.snapcraftcontent.com'
 
 _STORAGE_TIMEOUTS = (10, 600)  # the storage hashes the whole file before it responds
+_MAX_CONTENT_BYTES = 64 << 10  # of what refers to an image
 _REVIEW_DELAYS = (0.2, 0.3, 0.5, 1, 1, 1, 2)  # then 3 s each, as in charmcraft
 
 
@@ -83,6 +84,22 @@ class Channels:
     def of(self, names: Sequence[str]) -> list[Release]:
         """Return what is released to these channels."""
         return [release for release in self.releases if release.channel in names]
+
+
+@dataclasses.dataclass(frozen=True)
+class Stored:
+    """A revision of a resource, as Charmhub stores it; `type` is `file` or `oci-image`.
+
+    Of an image, `size` in bytes and `sha256` in hex digits are those of the small file that refers
+    to it.
+    """
+
+    revision: int
+    type: str
+    time: str
+    architectures: tuple[str, ...]
+    size: int | None
+    sha256: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -227,13 +244,54 @@ class Store:
 
     def revisions(self, charm: str, resource: str) -> dict[tuple[int, str], int]:
         """Return the revisions of a resource by size in bytes and SHA-256 in hex digits."""
+        return {
+            (stored.size, stored.sha256): stored.revision
+            for stored in self.stored(charm, resource)
+            if stored.sha256 and stored.size is not None
+        }
+
+    def stored(self, charm: str, resource: str) -> list[Stored]:
+        """Return the revisions of a resource, the newest one first."""
         answer = self._connection.get(f'{_resource_path(charm, resource)}/revisions')
         with self._connection.reading():
-            return {
-                (int(entry['size']), str(entry['sha256'])): int(entry['revision'])
+            revisions = [
+                Stored(
+                    revision=int(entry['revision']),
+                    type=str(entry.get('type') or ''),
+                    time=str(entry.get('created-at') or ''),
+                    architectures=tuple(
+                        dict.fromkeys(
+                            str(name)
+                            for base in entry.get('bases') or ()
+                            if base
+                            for name in base.get('architectures') or ()
+                        )
+                    ),
+                    size=None if entry.get('size') is None else int(entry['size']),
+                    sha256=str(entry.get('sha256') or ''),
+                )
                 for entry in answer['revisions']
-                if entry.get('sha256') and entry.get('size') is not None
+            ]
+        return sorted(revisions, key=lambda stored: -stored.revision)
+
+    def public_urls(self, charm: str, resource: str) -> dict[int, str]:
+        """Return where everybody can download the revisions of a resource, as Juju does.
+
+        https://api.snapcraft.io/docs/charms.html#list_resource_revisions, without credentials.
+        """
+        path = f'/v2/charms/resources/{_quoted(charm)}/{_quoted(resource)}/revisions'
+        answer = self._connection.content(
+            self._connection.get_public(self._connection.api_url + path)
+        )
+        with self._connection.reading():
+            return {
+                int(entry['revision']): str(entry['download']['url'])
+                for entry in answer['revisions']
             }
+
+    def public_content(self, url: str) -> bytes:
+        """Return the content of a small resource at one of `public_urls`."""
+        return self._connection.get_public(url, max_bytes=_MAX_CONTENT_BYTES).content
 
     def upload_credentials(self, charm: str, resource: str) -> UploadCredentials:
         """Return repository and login for this resource's images in Canonical's registry."""

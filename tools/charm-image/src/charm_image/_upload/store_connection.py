@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from charm_image import _errors
 from charm_image._upload import credentials as credentials_
-from container_image import addresses, http_client, http_problems, messages
+from container_image import addresses, http_client, http_problems, messages, registry_errors
 
 _T = TypeVar('_T')
 
@@ -62,6 +62,22 @@ class Connection:
     def get(self, path: str) -> dict[str, Any]:
         """Return the JSON object at `path` of the API."""
         return self.content(self.request('GET', self.api_url + path))
+
+    def get_public(self, url: str, max_bytes: int = _MAX_BYTES) -> http_client.Response:
+        """Return the response of a public URL, asked once and without credentials."""
+        try:
+            addresses.check_url(url, self.api_url)
+        except registry_errors.RegistryError:
+            raise _errors.StoreError('Charmhub named an invalid URL.') from None
+        response = self._http.send('GET', url, max_bytes=max_bytes)
+        if response.status in (401, 403, 404):
+            raise _errors.NotFoundError(
+                f'{addresses.host(url)} does not show it to everybody (HTTP {response.status}).',
+                status=response.status,
+            )
+        if response.status >= 300:
+            raise self._refusal(response)
+        return response
 
     def content(self, response: http_client.Response) -> dict[str, Any]:
         """Return the JSON object in `response`."""
