@@ -2,7 +2,10 @@
 
 import dataclasses
 import io
+import operator
 
+import pytest
+import rich.color
 import rich.console
 
 import charm_unit
@@ -49,9 +52,14 @@ def test_hooks_with_long_names_have_room():
     )
 
 
-def test_the_pod_spec_is_not_in_the_blue_that_nobody_can_read_on_black():
-    ((_kind, text),) = display.changes(with_image('start', 'a:1'))
-    assert 'blue' not in str(text.style)
+@pytest.mark.parametrize('name', ['RED', 'GREEN', 'BROWN', 'CYAN', 'MAGENTA', 'GREY'])
+def test_a_colour_can_be_read_on_black_and_on_white(name):
+    """https://www.w3.org/TR/WCAG22/#dfn-contrast-ratio"""
+    shown = rich.color.Color.parse(getattr(display, name)).get_truecolor()
+    linear = [((part / 255 + 0.055) / 1.055) ** 2.4 if part else 0 for part in shown]
+    luminance = sum(map(operator.mul, (0.2126, 0.7152, 0.0722), linear))
+    on_black, on_white = (luminance + 0.05) / 0.05, 1.05 / (luminance + 0.05)
+    assert min(on_black, on_white) > 3.5
 
 
 def test_nothing_is_wrapped_where_there_is_no_terminal(capsys):

@@ -15,7 +15,11 @@ from charm_unit._check import in_pod_spec, scenarios, verdicts
 from charm_unit._commands import display
 from charm_unit._unit import runs
 
-_STYLES = {verdicts.HOLDS: 'green', verdicts.FAILS: 'bold red', verdicts.UNKNOWN: 'yellow'}
+_STYLES = {
+    verdicts.HOLDS: display.GREEN,
+    verdicts.FAILS: f'bold {display.RED}',
+    verdicts.UNKNOWN: display.BROWN,
+}
 _PICTURE_COLUMNS = 110
 _RULE_COLUMNS = 80
 _NOT_XML = re.compile('[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]')
@@ -39,7 +43,7 @@ def print_heading(console: rich.console.Console, title: str) -> None:
     """Print an empty line, and a title with a rule beside it."""
     console.print()
     rule = '─' * (min(console.width, _RULE_COLUMNS) - rich.cells.cell_len(title) - 1)
-    console.print(rich.text.Text.assemble((title, 'bold'), ' ', (rule, 'dim')))
+    console.print(rich.text.Text.assemble((title, 'bold'), ' ', (rule, display.GREY)))
 
 
 def print_scenario(
@@ -50,7 +54,7 @@ def print_scenario(
     for step in scenario.steps:
         console.print(rich.text.Text(step.title, 'bold'))
         if step.command:
-            console.print(rich.text.Text(f'$ {step.command}', 'dim'))
+            console.print(rich.text.Text(f'$ {step.command}', display.GREY))
         console.print(display.Hooks(step.runs, hook_columns))
         for run in step.runs:
             if run.timed_out:
@@ -60,9 +64,9 @@ def print_scenario(
 def _print_output(console: rich.console.Console, run: runs.Run) -> None:
     """Print what a hook that timed out had logged and printed."""
     lines = [*(message for _level, message in run.log), run.output.strip()]
-    console.print(rich.text.Text(f'Output of {run.hook} until the time limit:', 'red'))
+    console.print(rich.text.Text(f'Output of {run.hook} until the time limit:', display.RED))
     console.print(
-        rich.text.Text('\n'.join(text for text in lines if text) or '(no output)', 'dim')
+        rich.text.Text('\n'.join(text for text in lines if text) or '(no output)', display.GREY)
     )
 
 
@@ -78,7 +82,7 @@ def verdict_line(outcome: str, sentence: str, seen: str) -> rich.text.Text:
     style = _STYLES[outcome]
     line = rich.text.Text.assemble((verdicts.MARKS[outcome], style), ' ', sentence)
     if seen:
-        line.append(f': {seen}', 'dim' if outcome == verdicts.HOLDS else style)
+        line.append(f': {seen}', display.GREY if outcome == verdicts.HOLDS else style)
     return line
 
 
@@ -94,7 +98,7 @@ def print_summary(
         if outcome in outcomes
     ]
     line = rich.text.Text('  ').join(rich.text.Text(*part) for part in parts)
-    line.append(f'  {hooks} hooks in {seconds:.0f} s', 'dim')
+    line.append(f'  {hooks} hooks in {seconds:.0f} s', display.GREY)
     console.print()
     console.print(line)
 

@@ -8,12 +8,16 @@ import rich.text
 
 from charm_unit._unit import runs
 
+# Of the 256 colours, those with the contrast of large text on black and on white (WCAG: 3 to 1).
+RED, GREEN, BROWN = 'color(160)', 'color(28)', 'color(130)'
+CYAN, MAGENTA, GREY = 'color(30)', 'color(164)', 'color(243)'
+
 STATUS_STYLES = {
-    'active': 'green',
-    'blocked': 'red',
-    'error': 'bold red',
-    'maintenance': 'yellow',
-    'waiting': 'yellow',
+    'active': GREEN,
+    'blocked': RED,
+    'error': f'bold {RED}',
+    'maintenance': BROWN,
+    'waiting': BROWN,
 }
 _KIND_COLUMNS = len('pod spec')
 _LEAST_COLUMNS = 20
@@ -35,16 +39,16 @@ def changes(run: runs.Run) -> typing.Iterator[Change]:
     """Yield everything that a hook changed and an operator would want to know."""
     if run.exit_code:
         how = 'timed out' if run.timed_out else f'exit code {run.exit_code}'
-        yield 'failed', rich.text.Text(how, 'bold red')
+        yield 'failed', rich.text.Text(how, f'bold {RED}')
         reason = _last_line(run)
         if reason:
-            yield '', rich.text.Text(reason, 'red')
+            yield '', rich.text.Text(reason, RED)
     for sign, flags in (('+', run.flags_set), ('-', run.flags_cleared)):
         for flag in sorted(flags):
             good = (sign == '+') != flag.endswith(_BAD_FLAGS)
-            yield 'flag', rich.text.Text(f'{sign} {flag}', 'green' if good else 'red')
+            yield 'flag', rich.text.Text(f'{sign} {flag}', GREEN if good else RED)
     for flag in sorted(run.flags_transient):
-        yield 'flag', rich.text.Text(f'± {flag} (in this hook only)', 'magenta')
+        yield 'flag', rich.text.Text(f'± {flag} (in this hook only)', MAGENTA)
     if run.statuses != [run.status_before]:
         for state, message in run.statuses:
             yield 'status', status(state, message)
@@ -56,7 +60,7 @@ def changes(run: runs.Run) -> typing.Iterator[Change]:
         for key, value in run.action.results.items():
             yield '', rich.text.Text(f'{key}: {value}')
     for tool in sorted(set(run.not_simulated)):
-        yield 'tool', rich.text.Text(f'{tool} is not simulated', 'red')
+        yield 'tool', rich.text.Text(f'{tool} is not simulated', RED)
 
 
 def _images(pod_spec: 'dict[str, typing.Any] | None') -> typing.Iterator[Change]:
@@ -64,7 +68,7 @@ def _images(pod_spec: 'dict[str, typing.Any] | None') -> typing.Iterator[Change]
         details = container.get('imageDetails') or {}
         path = details.get('imagePath') or container.get('image')
         who = f', as {details.get("username")} with a password' if details.get('password') else ''
-        yield 'pod spec', rich.text.Text(f'{container.get("name")}: {path}{who}', 'cyan')
+        yield 'pod spec', rich.text.Text(f'{container.get("name")}: {path}{who}', CYAN)
 
 
 def _pairs(data: typing.Mapping[str, str]) -> str:
@@ -107,8 +111,8 @@ class Hooks:
         ] or [('', *_nothing('no hooks run'))]
         for hook, kind, change in rows:
             first = rich.text.Text.assemble(
-                (f'{hook:{self.hook_columns}}  ', 'bold cyan'),
-                (f'{kind:{_KIND_COLUMNS}}  ', 'dim'),
+                (f'{hook:{self.hook_columns}}  ', f'bold {CYAN}'),
+                (f'{kind:{_KIND_COLUMNS}}  ', GREY),
             )
             width = max(options.max_width - len(first), _LEAST_COLUMNS)
             for line in change.wrap(console, width, overflow='fold'):
@@ -122,4 +126,4 @@ def _name(run: runs.Run, with_unit: bool) -> str:
 
 
 def _nothing(words: str) -> Change:
-    return '', rich.text.Text(words, 'dim')
+    return '', rich.text.Text(words, GREY)

@@ -90,7 +90,9 @@ def _read(commands: 'Commands', console: rich.console.Console) -> int:
     interactive = sys.stdin.isatty()
     if interactive:
         _edit_lines(commands)
-        console.print(rich.text.Text('Type `help` to list the commands, Ctrl-D to quit.', 'dim'))
+        console.print(
+            rich.text.Text('Type `help` to list the commands, Ctrl-D to quit.', display.GREY)
+        )
     while not commands.quit:
         try:
             line = (
@@ -102,13 +104,13 @@ def _read(commands: 'Commands', console: rich.console.Console) -> int:
         if not line and not interactive:
             break
         if not interactive and line.strip():
-            console.print(rich.text.Text(f'> {line.strip()}', 'dim'))
+            console.print(rich.text.Text(f'> {line.strip()}', display.GREY))
         try:
             commands.execute(line)
         except errors.CharmUnitError as error:
             if not interactive:
                 raise
-            console.print(rich.text.Text(str(error), 'red'))
+            console.print(rich.text.Text(str(error), display.RED))
     return 1 if commands.seen_failure and not interactive else 0
 
 
@@ -381,7 +383,7 @@ class Commands:
         if not hooks.isdigit():
             raise errors.UsageError('usage: log [N]')
         for run in self.unit.runs[-int(hooks) :]:
-            self._console.print(rich.text.Text(run.hook, 'bold cyan'))
+            self._console.print(rich.text.Text(run.hook, f'bold {display.CYAN}'))
             for level, message in run.log:
                 self._say(f'{level} {message}')
             if run.output:
