@@ -58,7 +58,21 @@ def test_the_wheel_has_every_file_of_the_packages(distributions, name):
     _, wheel = distributions
     files = {file for file in zipfile.ZipFile(wheel).namelist() if '.dist-info/' not in file}
     assert f'{PACKAGES[name][-1]}/__init__.py' in files
-    assert files == _packaged(name)
+    assert {file for file in files if '.data/' not in file} == _packaged(name)
+
+
+def test_the_wheel_has_a_manual_page_and_completions_for_each_command(distributions, name):
+    _, wheel = distributions
+    shared = {file.partition('.data/data/')[2] for file in zipfile.ZipFile(wheel).namelist()}
+    assert shared - {''} == {
+        path
+        for command in PROGRAMS[name]
+        for path in (
+            f'share/man/man1/{command}.1',
+            f'share/bash-completion/completions/{command}',
+            f'share/zsh/site-functions/_{command}',
+        )
+    }
 
 
 def test_the_sdist_has_files_where_the_checkout_has_links(distributions, name):

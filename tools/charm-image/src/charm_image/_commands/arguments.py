@@ -21,7 +21,7 @@ examples:
   charm-upload-resource my-charm my-image --image=70aa8983ec5c
   charm-upload-resource my-charm my-image --image=my-rock_1.0_amd64.rock
   charm-upload-resource my-charm my-image --image=amd64.rock --image=arm64.rock
-  charm-upload-resource my-charm my-image --from=docker.io/library/nginx@sha256:… \
+  charm-upload-resource my-charm my-image --from=docker.io/library/nginx@sha256:… \\
       --platform=linux/amd64,linux/arm64
 
 environment:
