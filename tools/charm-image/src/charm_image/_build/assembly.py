@@ -15,18 +15,19 @@ import os
 import pathlib
 import tarfile
 import tempfile
-from collections.abc import Iterator, Mapping
-from typing import IO, Any, NamedTuple, NoReturn
+from collections.abc import Callable, Iterator, Mapping
+from typing import IO, Any, NamedTuple
 
 from charm_image import _errors, _progress, resources
-from charm_image._build import context, dockerfile, plan
-from charm_image._oci import oci_archive, platforms
+from charm_image._build import build_target, context, plan
+from charm_image._oci import images, oci_archive, platforms, tar
 from charm_image.resources import _copied, _ownership, _tree
 
 _CHUNK = 1 << 20
 _WHITEOUT = '.wh.'
 _OPAQUE = '.wh..wh..opq'
 _MAX_LINKS = 40  # as in Linux
+_FILE, _DIRECTORY, _LINK = tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE
 # what Docker's builders add, since a container without it finds no program
 _PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
@@ -39,9 +40,12 @@ class _InBase(NamedTuple):
 
 
 class _Node(NamedTuple):
-    """A file (`content` bytes, a path on this machine or in the base), directory or link."""
+    """A file (`content` bytes, a path on this machine or in the base), directory or link.
 
-    kind: str  # of tarfile: REGTYPE, DIRTYPE, SYMTYPE or another one
+    `kind` is the type of tarfile; the base may have others, such as devices.
+    """
+
+    kind: bytes
     mode: int
     uid: int = 0
     gid: int = 0
@@ -53,32 +57,41 @@ class _StopError(Exception):
     """A resource cannot be applied."""
 
 
+class _Added(NamedTuple):
+    """A new layer: its diff ID, and what it is from."""
+
+    diff_id: str
+    title: str
+    content: IO[bytes]
+
+
 class Assembly:
     """An image that is assembled step by step.
 
     Args:
         base: the base; None for scratch
-        settings: the settings of the image
+        target: the image to build
         platform: its platform
     """
 
     def __init__(
         self,
         base: oci_archive.SavedImage | None,
-        settings: dockerfile.Settings,
+        target: build_target.Target,
         platform: platforms.Platform,
     ):
         self._base = base
-        self._settings = settings
+        self._base_layers = list(base.layers()) if base else []
+        self._plan = target.plan
+        self._settings = target.settings
         self._platform = platform
-        self._nodes: dict[str, _Node] = {'': _Node('5', 0o755)}
+        self._nodes: dict[str, _Node] = {'': _Node(_DIRECTORY, 0o755)}
         self._changes: dict[str, _Node | None] = {}
         self._emptied: set[str] = set()
-        self._added: list[tuple[str, int, IO[bytes]]] = []  # digest, size and content of layers
+        self._added: list[_Added] = []
         self._changed: dict[str, bool] = {}  # by typed ID of a resource
-        self._titles: list[str] = []
-        for digest, layer in base.layers() if base else ():
-            self._read(digest, layer)
+        for diff_id, layer in self._base_layers:
+            self._read(diff_id, layer)
 
     # what the base has
 
@@ -95,7 +108,7 @@ class Assembly:
                     self._forget(f'{parent}/{name[len(_WHITEOUT) :]}'.lstrip('/'))
                     continue
                 old = self._nodes.get(path)
-                if old and old.kind == '5' and not member.isdir():
+                if old and old.kind == _DIRECTORY and not member.isdir():
                     self._forget(path)
                 if member.islnk():
                     target = os.path.normpath(f'/{member.linkname}')[1:]
@@ -103,7 +116,7 @@ class Assembly:
                         self._nodes[path] = self._nodes[target]
                     continue
                 self._nodes[path] = _Node(
-                    '0' if member.isreg() else member.type.decode(),
+                    _FILE if member.isreg() else member.type,
                     member.mode & 0o7777,
                     member.uid,
                     member.gid,
@@ -114,7 +127,7 @@ class Assembly:
             while path := path.rpartition('/')[0]:
                 if path in self._nodes:
                     break
-                self._nodes[path] = _Node('5', 0o755)
+                self._nodes[path] = _Node(_DIRECTORY, 0o755)
 
     def _forget(self, path: str, itself: bool = True) -> None:
         below = f'{path}/' if path else ''
@@ -128,9 +141,7 @@ class Assembly:
             return io.BytesIO(node.content)
         if isinstance(node.content, str):
             return open(node.content, 'rb')
-        assert self._base
-        layer = dict(self._base.layers())[node.content.layer]
-        with _opened(layer) as archive:
+        with _opened(dict(self._base_layers)[node.content.layer]) as archive:
             for member in archive:
                 if member.name == node.content.name and (file := archive.extractfile(member)):
                     copy: Any = tempfile.SpooledTemporaryFile(_CHUNK)
@@ -155,7 +166,7 @@ class Assembly:
                 continue
             here = f'{found}/{part}'.lstrip('/')
             node = self._nodes.get(here)
-            if node and node.kind == '2' and (follow or any(waiting)):
+            if node and node.kind == _LINK and (follow or any(waiting)):
                 links += 1
                 if links > _MAX_LINKS:
                     raise _StopError(f'{path}: too many symbolic links')
@@ -181,21 +192,20 @@ class Assembly:
         parent = path.rpartition('/')[0]
         if parent not in self._nodes:
             self._make_parents(parent, node)
-            self._put(parent, node or _Node('5', 0o755))
-        elif self._nodes[parent].kind != '5':
+            self._put(parent, node or _Node(_DIRECTORY, 0o755))
+        elif self._nodes[parent].kind != _DIRECTORY:
             raise _StopError(f'/{parent} is not a directory')
 
     def _check_parent(self, path: str) -> None:
         parent = path.rpartition('/')[0]
-        if parent not in self._nodes or self._nodes[parent].kind != '5':
+        if parent not in self._nodes or self._nodes[parent].kind != _DIRECTORY:
             raise _StopError(f'/{parent} does not exist or is not a directory')
 
     # owners
 
-    def _owner(
-        self, resource: _copied.Copied | resources.Link, primary_groups: Mapping[str, str]
-    ) -> tuple[int, int]:
-        user, group = _ownership.resolve(resource.owner, resource.group, primary_groups)
+    def _owner(self, resource: _copied.Copied | resources.Link) -> tuple[int, int]:
+        groups = self._plan.primary_groups
+        user, group = _ownership.resolve(resource.owner, resource.group, groups)
         fields = self._entry('passwd', user, 'user')
         uid = int(user) if user.isdigit() else int(fields[2])
         if group is None:
@@ -209,7 +219,7 @@ class Assembly:
         if name == 'root':
             return [name, '', '0', '0']
         node = self._nodes.get(self._resolve(f'etc/{file}', follow=True))
-        if node and node.kind == '0':
+        if node and node.kind == _FILE:
             with self._content(node) as content:
                 for line in content.read().decode(errors='replace').splitlines():
                     fields: list[str] = line.split(':')
@@ -219,124 +229,125 @@ class Assembly:
 
     # resources
 
-    def apply(self, step: plan.Step, whole: plan.Plan) -> None:
-        """Apply the resources of a step that no earlier step has applied, as one layer.
+    def assemble(self, check: Callable[[], None]) -> None:
+        """Apply the plan and the settings; call `check`, which may raise an error, in between.
 
         Raises:
-            _errors.StepError: one cannot be applied
+            _errors.StepError: a resource cannot be applied
+            _errors.BuildError: a file cannot be read
         """
+        for step in self._plan.steps:
+            self._apply_step(step)
+            check()
+        workdir = self._settings.workdir
+        if workdir is not None:
+            path = self._resolve(workdir, follow=True)
+            if path not in self._nodes:
+                self._make_parents(path)
+                self._put(path, _Node(_DIRECTORY, 0o755))
+                self._add_layer(f'WORKDIR {workdir}')
+
+    def _apply_step(self, step: plan.Step) -> None:
+        """Apply the resources of a step that no earlier step has applied, as one layer."""
         for resource in step.resources:
             if resource.typed_id in self._changed:
                 continue
-            watched = whole.watched(resource)
+            watched = self._plan.watched(resource)
             if watched and not any(self._changed[each.typed_id] for each in watched):
                 self._changed[resource.typed_id] = False
                 continue
             before = dict(self._changes)
             try:
-                self._apply(resource, whole.primary_groups)
+                self._apply(resource)
             except (_StopError, OSError) as error:
-                _fail(resource, str(error))
+                raise _errors.StepError(
+                    repr(resource), resource.location, resource.title, 1, [str(error)]
+                ) from None
             self._changed[resource.typed_id] = resource.always_changes or self._changes != before
-        self._finish(step.title)
+        self._add_layer(step.title)
 
-    def _apply(self, resource: resources.Resource, primary_groups: Mapping[str, str]) -> None:
-        path = self._resolve(resource.name)
-        node = self._nodes.get(path)
+    def _apply(self, resource: resources.Resource) -> None:
         if isinstance(resource, resources.Link):
-            self._link(resource, path, node, primary_groups)
+            self._link(resource)
         elif isinstance(resource, resources.File):
-            self._file(resource, path, node, primary_groups)
+            self._file(resource)
         elif isinstance(resource, resources.Directory) and resource.has_content:
-            self._copy_tree(resource, self._owner(resource, primary_groups))
+            self._copy_tree(resource)
         elif isinstance(resource, resources.Directory):
-            self._directory(resource, primary_groups)
+            self._directory(resource)
 
-    def _link(
-        self,
-        link: resources.Link,
-        path: str,
-        node: _Node | None,
-        primary_groups: Mapping[str, str],
-    ) -> None:
+    def _link(self, link: resources.Link) -> None:
+        path = self._resolve(link.name)
+        node = self._nodes.get(path)
         if link.removes:
-            if node and node.kind != '2':
+            if node and node.kind != _LINK:
                 raise _StopError(f'{link.name} is not a symbolic link')
             if node:
                 self._remove(path)
             return
-        if node and node.kind == '5':
+        if node and node.kind == _DIRECTORY:
             raise _StopError(f'{link.name} is a directory')
         self._check_parent(path)
-        owner = self._owner(link, primary_groups)
-        self._change(path, _Node('2', 0o777, *owner, link=link.to))
+        self._change(path, _Node(_LINK, 0o777, *self._owner(link), link=link.to))
 
-    def _file(
-        self,
-        file: resources.File,
-        path: str,
-        node: _Node | None,
-        primary_groups: Mapping[str, str],
-    ) -> None:
-        if not file.has_content and not file.removes:
-            path = self._resolve(file.name, follow=True)
-            node = self._nodes.get(path)
-        if node and node.kind == '5':
+    def _file(self, file: resources.File) -> None:
+        path = self._resolve(file.name, follow=not (file.has_content or file.removes))
+        node = self._nodes.get(path)
+        if node and node.kind == _DIRECTORY:
             raise _StopError(f'{file.name} is a directory')
         if file.removes:
             if node:
                 self._remove(path)
             return
         self._make_parents(path)
-        owner = self._owner(file, primary_groups)
-        content: bytes | str | _InBase = node.content if node and node.kind == '0' else b''
+        content: bytes | str | _InBase = b''
         if file.has_content:
-            content = file.contents if file.source is None else file.source  # type: ignore[assignment]
-        self._change(path, _Node('0', file.permissions, *owner, content))
+            content = file.source or file.contents or b''
+        elif node and node.kind == _FILE:
+            content = node.content
+        self._change(path, _Node(_FILE, file.permissions, *self._owner(file), content))
 
-    def _directory(
-        self, directory: resources.Directory, primary_groups: Mapping[str, str]
-    ) -> None:
+    def _directory(self, directory: resources.Directory) -> None:
         path = self._resolve(directory.name, follow=True)
         node = self._nodes.get(path)
         if directory.removes:
             if not node and self._resolve(directory.name) not in self._nodes:
                 return
-            if not node or node.kind != '5':
+            if not node or node.kind != _DIRECTORY:
                 raise _StopError(f'{directory.name} is not a directory')
-            if directory.policy == 'remove' and any(
-                each.startswith(f'{path}/') for each in self._nodes
-            ):
+            is_empty = not any(each.startswith(f'{path}/') for each in self._nodes)
+            if directory.policy == 'remove' and not is_empty:
                 raise _StopError(f'{directory.name} is not empty')
             self._remove(path)
             return
-        if node and node.kind != '5':
+        if node and node.kind != _DIRECTORY:
             raise _StopError(f'{directory.name} is not a directory')
         mode = 0o755 if directory.mode is None else directory.mode
-        made = _Node('5', mode, *self._owner(directory, primary_groups))
+        made = _Node(_DIRECTORY, mode, *self._owner(directory))
         if directory.parents:
             self._make_parents(path, made)
         else:
             self._check_parent(path)
         self._change(path, made)
 
-    def _copy_tree(self, directory: resources.Directory, owner: tuple[int, int]) -> None:
+    def _copy_tree(self, directory: resources.Directory) -> None:
         # as COPY does in all builders: what exists gets the mode and owner, and a link is replaced
+        owner = self._owner(directory)
         parent = directory.name.rpartition('/')[0]
         for entry in directory.entries:
             path = self._resolve(f'{parent}/{entry.path}')
             node = self._nodes.get(path)
             if entry.content is None:
-                if node and node.kind not in '25':
+                if node and node.kind not in (_LINK, _DIRECTORY):
                     raise _StopError(f'{parent}/{entry.path} is not a directory')
                 self._make_parents(path)
-                self._put(path, _Node('5', entry.mode, *owner))
-            elif node and node.kind == '5':
+                self._put(path, _Node(_DIRECTORY, entry.mode, *owner))
+            elif node and node.kind == _DIRECTORY:
                 raise _StopError(f'{parent}/{entry.path} is a directory')
             elif isinstance(entry.content, _tree.Link):
-                self._put(path, _Node('2', 0o777, *owner, link=entry.content.to))
+                self._put(path, _Node(_LINK, 0o777, *owner, link=entry.content.to))
             else:
-                self._put(path, _Node('0', entry.mode, *owner, entry.content))
+                self._put(path, _Node(_FILE, entry.mode, *owner, entry.content))
 
     def _change(self, path: str, node: _Node) -> None:
         if self._nodes.get(path) != node:
@@ -344,16 +355,7 @@ class Assembly:
 
     # the result
 
-    def finish(self) -> None:
-        """Apply the settings that need files. Call it after all steps."""
-        if self._settings.workdir is not None:
-            path = self._resolve(self._settings.workdir, follow=True)
-            if path not in self._nodes:
-                self._make_parents(path)
-                self._put(path, _Node('5', 0o755))
-                self._finish(f'WORKDIR {self._settings.workdir}')
-
-    def _finish(self, title: str) -> None:
+    def _add_layer(self, title: str) -> None:
         """Write the changes as a layer."""
         if not self._changes:
             return
@@ -366,53 +368,47 @@ class Assembly:
             node = self._changes.get(path, self._nodes.get(path))
             if node is None:
                 parent, _, name = path.rpartition('/')
-                self._write(output, f'{parent}/{_WHITEOUT}{name}'.lstrip('/'), _Node('0', 0o644))
+                whiteout = f'{parent}/{_WHITEOUT}{name}'.lstrip('/')
+                self._write(output, whiteout, _Node(_FILE, 0o644))
                 continue
             self._write(output, path, node)
-            if node.kind == '5' and path in self._emptied:
-                self._write(output, f'{path}/{_OPAQUE}', _Node('0', 0o644))
-        output.write(bytes(2 * tarfile.BLOCKSIZE))
-        size = output.tell()
+            if node.kind == _DIRECTORY and path in self._emptied:
+                self._write(output, f'{path}/{_OPAQUE}', _Node(_FILE, 0o644))
+        output.write(tar.END)
         output.seek(0)
-        self._added.append((sha256(output), size, output))
-        self._titles.append(title)
+        self._added.append(_Added(images.digest_of(output), title, output))
         self._changes, self._emptied = {}, set()
 
     def _write(self, output: IO[bytes], path: str, node: _Node) -> None:
         info = tarfile.TarInfo(path)
-        info.type, info.mode, info.mtime = node.kind.encode(), node.mode, context.MTIME
+        info.type, info.mode, info.mtime = node.kind, node.mode, context.MTIME
         info.uid, info.gid, info.linkname = node.uid, node.gid, node.link
-        if node.kind != '0':
-            output.write(info.tobuf(tarfile.PAX_FORMAT))
+        if node.kind != _FILE:
+            output.writelines(tar.member(info))
             return
-        with self._content(node) as content:
-            info.size = content.seek(0, os.SEEK_END)
-            content.seek(0)
-            output.write(info.tobuf(tarfile.PAX_FORMAT))
-            left = info.size
-            while left and (chunk := content.read(min(left, _CHUNK))):
-                left -= output.write(chunk)
-            if left:
-                raise _errors.BuildError(f'{path} became shorter while it was read')
-            output.write(bytes(-info.size % tarfile.BLOCKSIZE))
+        try:
+            with self._content(node) as content:
+                info.size = tar.size_of(content)
+                output.writelines(tar.member(info, content))
+        except OSError as error:
+            raise _errors.BuildError(f'cannot make a layer: {error}') from None
 
     @property
     def config(self) -> bytes:
         """The configuration of the image (OCI image specification 1.1, config.md)."""
         config = self._base.running_config() if self._base else {}
         self._configure(config)
-        base = [digest for digest, _ in self._base.layers()] if self._base else []
-        added = [f'sha256:{digest}' for digest, _, _ in self._added]
-        titles = [*('the base' for _ in base), *self._titles]
+        layers = [(diff_id, 'the base') for diff_id, _ in self._base_layers]
+        layers += [(added.diff_id, _progress.shorten(added.title)) for added in self._added]
         return oci_archive.encode(
             {
                 **self._platform.descriptor,
                 'created': oci_archive.TIME,
                 'config': config,
-                'rootfs': {'type': 'layers', 'diff_ids': [*base, *added]},
+                'rootfs': {'type': 'layers', 'diff_ids': [diff_id for diff_id, _ in layers]},
                 'history': [
-                    {'created': oci_archive.TIME, 'created_by': f'charm-image: {_progress.shorten(each)}'}
-                    for each in titles
+                    {'created': oci_archive.TIME, 'created_by': f'charm-image: {title}'}
+                    for _, title in layers
                 ],
             }
         )
@@ -446,27 +442,29 @@ class Assembly:
     def write(self, output: IO[bytes]) -> str:
         """Write the archive that `docker load` reads; return the digest of the configuration."""
         config = self.config
-        digest = hashlib.sha256(config).hexdigest()
+        digest = images.digest(config)
         names = []
-        for diff_id, layer in self._base.layers() if self._base else ():
-            names.append(f'{diff_id.partition(":")[2]}.tar')
+        for diff_id, layer in self._base_layers:
+            names.append(_name(diff_id, '.tar'))
             _add(output, names[-1], layer.size, layer.open())
-        for each, size, content in self._added:
-            content.seek(0)
-            if f'{each}.tar' not in names:
-                _add(output, f'{each}.tar', size, content)
-            names.append(f'{each}.tar')
-        manifest = [{'Config': f'{digest}.json', 'RepoTags': None, 'Layers': names}]
-        _add(output, f'{digest}.json', len(config), io.BytesIO(config))
-        written = json.dumps(manifest).encode()
-        _add(output, 'manifest.json', len(written), io.BytesIO(written))
-        output.write(bytes(2 * tarfile.BLOCKSIZE))
-        return f'sha256:{digest}'
+        for added in self._added:
+            name = _name(added.diff_id, '.tar')
+            if name not in names:
+                _add(output, name, tar.size_of(added.content), added.content)
+            names.append(name)
+        manifest = [{'Config': _name(digest, '.json'), 'RepoTags': None, 'Layers': names}]
+        for name, data in (
+            (_name(digest, '.json'), config),
+            ('manifest.json', json.dumps(manifest).encode()),
+        ):
+            _add(output, name, len(data), io.BytesIO(data))
+        output.write(tar.END)
+        return digest
 
     def close(self) -> None:
         """Remove the temporary files."""
-        for _, _, content in self._added:
-            content.close()
+        for added in self._added:
+            added.content.close()
 
 
 def _opened(layer: Any) -> tarfile.TarFile:
@@ -502,21 +500,14 @@ class Memory:
             self._path.write_text(image, encoding='ascii')
 
 
-def _add(output: IO[bytes], name: str, size: int, content: Any) -> None:
+def _name(digest: str, ending: str) -> str:
+    return digest.removeprefix('sha256:') + ending
+
+
+def _add(output: IO[bytes], name: str, size: int, content: images.Content) -> None:
     info = tarfile.TarInfo(name)
     info.size, info.mode = size, 0o644
-    output.write(info.tobuf(tarfile.PAX_FORMAT))
-    while chunk := content.read(_CHUNK):
-        output.write(chunk)
-    output.write(bytes(-size % tarfile.BLOCKSIZE))
-
-
-def sha256(file: IO[bytes]) -> str:
-    """Return the digest of the rest of `file`, in hexadecimal digits."""
-    digest = hashlib.sha256()
-    while chunk := file.read(_CHUNK):
-        digest.update(chunk)
-    return digest.hexdigest()
+    output.writelines(tar.member(info, content))
 
 
 def _ports(port: str) -> Iterator[str]:
@@ -525,7 +516,3 @@ def _ports(port: str) -> Iterator[str]:
     first, _, last = numbers.partition('-')
     for number in range(int(first), int(last or first) + 1):
         yield f'{number}/{protocol or "tcp"}'
-
-
-def _fail(resource: resources.Resource, reason: str) -> NoReturn:
-    raise _errors.StepError(repr(resource), resource.location, resource.title, 1, [reason])

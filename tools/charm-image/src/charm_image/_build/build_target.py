@@ -1,4 +1,4 @@
-"""The image to build for one platform."""
+"""The image to build for one platform, and what all ways to build it have in common."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import dataclasses
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from charm_image import _errors, _progress
-from charm_image._build import context, dockerfile, plan
+from charm_image._build import context, dockerfile, events, plan
 from charm_image._oci import platforms
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,3 +84,77 @@ class Target:
             context.archive(self.plan.files, self.dockerfile, output)
         except OSError as error:
             raise _errors.BuildError(f'cannot make the build context: {error}') from error
+
+
+class Build:
+    """A build of `target`: with an engine, or with a buildx builder; `close` it at the end.
+
+    `image_id` is the image's ID there, or else the digest of its configuration, once it is built.
+    """
+
+    def __init__(self, target: Target):
+        self.target = target
+        self.image_id = ''
+        self._stopped = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    @property
+    def engine_id(self) -> str:
+        """Identifies the engine, whatever its address."""
+        raise NotImplementedError
+
+    @property
+    def base_missing(self) -> bool:
+        """Whether the base has to be pulled, which `prepare` would do."""
+        return False
+
+    def prepare(self, shared: bool = False) -> Iterator[_progress.Progress]:
+        """Find the base; `shared`: the engine builds for several platforms at the same time.
+
+        Raises:
+            _errors.BuildError: the image cannot be built
+        """
+        raise NotImplementedError
+
+    def build(self) -> Iterator[_progress.Progress]:
+        """Build the image; call `prepare` first.
+
+        Raises:
+            _errors.StepError: a resource cannot be applied
+            _errors.BuildError: the image cannot be built for a different reason
+        """
+        raise NotImplementedError
+
+    def save(self, output: IO[bytes]) -> Iterator[_progress.Progress]:
+        """Write the archive that `docker save` writes of the image. Raises _errors.BuildError."""
+        name = 'saving the image'
+        yield _progress.Progress('saving', name)
+        yield from events.watched(name, self._copy(output))
+
+    def _copy(self, output: IO[bytes]) -> Iterator[tuple[int, int | None]]:
+        """Do what `save` does; yield the bytes done and in total."""
+        raise NotImplementedError
+
+    def tag(self, name: str) -> bool:
+        """Tag the image in its engine; return whether the engine stores images."""
+        return False
+
+    def forget(self, kept: str) -> None:
+        """Remove the image from its engine, unless it is the one called `kept` or has a name."""
+
+    def stop(self) -> None:
+        """End the build; can be called from any thread."""
+        self._stopped = True
+
+    def check(self) -> None:
+        """Raise BuildError once the build is stopped."""
+        if self._stopped:
+            raise _errors.BuildError('stopped')
+
+    def close(self) -> None:
+        """Remove what only this build needed."""

@@ -218,7 +218,7 @@ class DockerBuilder:
                 yield Progress('written', self.output)
 
     def _build_again(
-        self, build: engine_build.EngineBuild | buildx.BuildxBuild, epoch: int
+        self, build: build_target.Build, epoch: int
     ) -> Iterator[Progress]:
         """Build the image again without the cache, and compare both, with times up to `epoch`."""
         yield Progress('note', 'building it again, to compare both images')
@@ -244,7 +244,7 @@ class DockerBuilder:
         yield Progress('note', 'both images are the same')
 
     def _build_several(self, output: str) -> Iterator[Progress]:
-        builds: dict[platforms.Platform, multi_platform.Build] = {}
+        builds: dict[platforms.Platform, build_target.Build] = {}
         with contextlib.ExitStack() as stack:
             for platform, target in zip(self._platforms, self._targets(self._settings), strict=True):
                 builds[platform] = self._open(target, stack)
@@ -257,7 +257,7 @@ class DockerBuilder:
 
     def _open(
         self, target: build_target.Target, stack: contextlib.ExitStack
-    ) -> engine_build.EngineBuild | buildx.BuildxBuild:
+    ) -> build_target.Build:
         engine_name = self._engines.get(target.platform, '') if target.platform else ''
         if engine_name and buildx.is_builder(engine_name):
             # buildx itself gives them to the builder
@@ -272,7 +272,7 @@ class DockerBuilder:
             environ = engine.environment(engine_name, os.environ)
         target = dataclasses.replace(target, proxies=proxies.read(host, environ or os.environ))
         build = engine_build.EngineBuild(target, client, engine_name, environ)
-        return stack.enter_context(contextlib.closing(build))
+        return stack.enter_context(build)
 
     def _targets(self, settings: _Settings) -> list[build_target.Target]:
         several = len(self._platforms) > 1

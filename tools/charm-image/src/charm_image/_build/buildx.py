@@ -58,41 +58,32 @@ def builder_of_engine(environ: Mapping[str, str]) -> str:
     return done.stdout.strip() if done.returncode == 0 and done.stdout.strip() else 'default'
 
 
-class BuildxBuild:
-    """One build; `image_id` is the digest of the image's configuration once it is built.
+class BuildxBuild(build_target.Build):
+    """A build with a builder, which pulls what it needs.
 
-    With `environ`, the environment of buildx, the builder is an engine, which stores the image;
-    `image_id` is the ID there.
+    With `environ`, the environment of buildx, the builder is an engine, which stores the image.
     """
-
-    base_missing = False  # the builder pulls what it needs
 
     def __init__(
         self, target: build_target.Target, builder: str, environ: Mapping[str, str] | None = None
     ):
-        self.target = target
+        super().__init__(target)
         self._environ = environ
-        self.engine_id = f'buildx {builder}'
-        self.image_id = ''
         self._builder = builder
         self._process: subprocess.Popen[bytes] | None = None
-        self._stopped = False
         self._directory = tempfile.TemporaryDirectory(prefix='charm-image-')
         self._result = pathlib.Path(self._directory.name) / 'image.tar'
 
-    def __enter__(self) -> BuildxBuild:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
+    def close(self) -> None:
         self.stop()
         self._directory.cleanup()
 
-    def prepare(self, shared: bool = False) -> Iterator[_progress.Progress]:
-        """Find buildx, and the user of the base.
+    @property
+    def engine_id(self) -> str:
+        return f'buildx {self._builder}'
 
-        Raises:
-            _errors.BuildError: buildx is not installed, or the base does not exist
-        """
+    def prepare(self, shared: bool = False) -> Iterator[_progress.Progress]:
+        """Find buildx, and the user of the base."""
         if not self.installed():
             raise _errors.BuildError(f'{self._builder} is a buildx builder', INSTALL)
         name = self.target.settings.from_image
@@ -110,7 +101,6 @@ class BuildxBuild:
             self.target = self.target.on(name, user)
 
     def build(self) -> Iterator[_progress.Progress]:
-        """Build it with the builder. Raises the errors of EngineBuild.build."""
         target = self.target
         with tempfile.TemporaryFile() as archive:
             if target.plan.has_files_only and target.platform and self._environ is None:
@@ -136,10 +126,8 @@ class BuildxBuild:
                     pass
                 base = oci_archive.SavedImage(file, platform)
                 yield from events.watched('reading the base', base.measure())
-            with contextlib.closing(assembly.Assembly(base, target.settings, platform)) as image:
-                for step in target.plan.steps:
-                    image.apply(step, target.plan)
-                image.finish()
+            with contextlib.closing(assembly.Assembly(base, target, platform)) as image:
+                image.assemble(self.check)
                 with self._result.open('wb') as result:
                     self.image_id = image.write(result)
         yield from target.report('started', 'done')
@@ -171,12 +159,6 @@ class BuildxBuild:
             for event in reports.read(report):
                 yield from follower.follow(event)
 
-    def save(self, output: IO[bytes]) -> Iterator[_progress.Progress]:
-        """Write the archive that `docker save` would write of the image."""
-        name = 'saving the image'
-        yield _progress.Progress('saving', name)
-        yield from events.watched(name, self._copy(output))
-
     def _copy(self, output: IO[bytes]) -> Iterator[tuple[int, int]]:
         done, total = 0, self._result.stat().st_size
         with self._result.open('rb') as result:
@@ -184,16 +166,8 @@ class BuildxBuild:
                 done += output.write(chunk)
                 yield done, total
 
-    def tag(self, name: str) -> bool:
-        """Do nothing: a builder does not store images."""
-        return False
-
-    def forget(self, kept: str) -> None:
-        """Do nothing: a builder does not store images."""
-
     def stop(self) -> None:
-        """End the build; can be called from any thread."""
-        self._stopped = True
+        super().stop()
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import pathlib
@@ -9,6 +10,7 @@ import tarfile
 from collections.abc import Iterator, Mapping
 from typing import IO, TypeAlias
 
+from charm_image._oci import tar
 from charm_image.resources import _tree
 
 #: The modification time of files, in seconds: 1980-01-01, which every archive format supports.
@@ -57,26 +59,19 @@ def archive(files: Files, dockerfile: str, output: IO[bytes]) -> None:
     for name, content, mode in _all(files, dockerfile):
         info = tarfile.TarInfo(name)
         info.mode, info.mtime = mode, MTIME
-        if content is None:
-            info.type = tarfile.DIRTYPE
-        elif isinstance(content, _tree.Link):
-            info.type, info.linkname = tarfile.SYMTYPE, content.to
-        if not info.isreg() or content is None or isinstance(content, _tree.Link):
-            written += output.write(info.tobuf(tarfile.PAX_FORMAT))
-            continue
-        with _opened(content) as source:
-            info.size = source.seek(0, io.SEEK_END)
-            source.seek(0)
+        with contextlib.ExitStack() as stack:
+            source = None
+            if content is None:
+                info.type = tarfile.DIRTYPE
+            elif isinstance(content, _tree.Link):
+                info.type, info.linkname = tarfile.SYMTYPE, content.to
+            else:
+                source = stack.enter_context(_opened(content))
+                info.size = tar.size_of(source)
             # addfile of tarfile takes twice the time for a small file
-            written += output.write(info.tobuf(tarfile.PAX_FORMAT))
-            left = info.size
-            while left and (chunk := source.read(min(left, 1 << 20))):
-                left -= output.write(chunk)
-            if left:
-                raise OSError(f'{content!r:.80} became shorter while it was read')
-            written += info.size + output.write(bytes(-info.size % tarfile.BLOCKSIZE))
-    written += output.write(bytes(2 * tarfile.BLOCKSIZE))
-    output.write(bytes(-written % tarfile.RECORDSIZE))
+            written += sum(map(output.write, tar.member(info, source)))
+    written += output.write(tar.END)
+    output.write(tar.padding(written))
 
 
 def _all(files: Files, dockerfile: str) -> Iterator[tuple[str, Content, int]]:

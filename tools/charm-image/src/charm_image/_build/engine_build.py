@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     import docker
 
 
-class EngineBuild:
-    """One build; `image_id` is the image's ID once it is built.
+class EngineBuild(build_target.Build):
+    """A build with an engine.
 
     `engine_name` is the author's name for the engine, '' for the engine of the docker command;
     `environ` is the environment in which the docker command finds it, None if it does not.
@@ -38,34 +38,27 @@ class EngineBuild:
         engine_name: str = '',
         environ: Mapping[str, str] | None = None,
     ):
-        self.target = target
-        self.image_id = ''
+        super().__init__(target)
         self._client = client
         self._engine_name = engine_name
         self._environ = environ
         self._with_buildx: buildx.BuildxBuild | None = None
-        self._stopped = False
         self._builder = api_builders.ApiBuilder(client)
         self._base = bases.Base(client, target.settings.from_image, target.platform)
 
     @property
     def engine_id(self) -> str:
-        """Identifies the engine, whatever its address."""
         with engines.as_build_error():
             info: dict[str, object] = self._client.info()
         return f'{info.get("Name")} {info.get("DockerRootDir")}'
 
     @property
     def base_missing(self) -> bool:
-        """Whether the engine lacks the base."""
         with engines.as_build_error():
             return not self._base.found()
 
     def prepare(self, shared: bool = False) -> Iterator[_progress.Progress]:
-        """Pull the base, and check that the engine can run its programs.
-
-        `shared`: the engine builds for several platforms at the same time.
-        """
+        """Pull the base, and check that the engine can run its programs."""
         with engines.as_build_error():
             target = self.target
             copied = (
@@ -75,7 +68,7 @@ class EngineBuild:
                 for line in base.pull(target.pull):
                     if line:
                         yield _progress.Progress('pull', line)
-                    self._go_on()
+                    self.check()
                 if pinned := base.pinned_name:
                     yield _progress.Progress('note', f'{base.name} is {pinned}')
             name = self._base.pin() if shared else target.settings.from_image
@@ -84,12 +77,6 @@ class EngineBuild:
                 emulation.check(self._client, name, target.platform, self._engine_name)
 
     def build(self) -> Iterator[_progress.Progress]:
-        """Build the image; call `prepare` first.
-
-        Raises:
-            _errors.StepError: a resource cannot be applied
-            _errors.BuildError: the image cannot be built for a different reason
-        """
         target = self.target
         if target.plan.has_files_only:
             yield from self._assemble(target)
@@ -142,7 +129,7 @@ class EngineBuild:
             context = stack.enter_context(tempfile.TemporaryFile())
             target.archive(context)
             context.seek(0)
-            memory = assembly.Memory(self._base.id, str(platform), assembly.sha256(context))
+            memory = assembly.Memory(self._base.id, str(platform), images.digest_of(context))
             self.image_id = '' if target.no_cache else memory.recall()
             is_cached = bool(self.image_id) and self._builder.has(self.image_id)
             if not is_cached:
@@ -160,14 +147,15 @@ class EngineBuild:
     ) -> Generator[_progress.Progress, None, bool]:
         """Assemble the image; return whether the engine had it."""
         base = None
-        if target.settings.from_image != 'scratch':
-            base = yield from self._read_base(platform, stack)
-        image = assembly.Assembly(base, target.settings, platform)
-        stack.callback(image.close)
-        for step in target.plan.steps:
-            image.apply(step, target.plan)
-            self._go_on()
-        image.finish()
+        name = target.settings.from_image
+        if name != 'scratch':
+            file = stack.enter_context(tempfile.TemporaryFile())
+            step = f'{name}: reading it'
+            yield from events.watched(step, self._receive(name, file), 'pull')
+            base = oci_archive.SavedImage(file, platform)
+            yield from events.watched(step, base.measure())
+        image = stack.enter_context(contextlib.closing(assembly.Assembly(base, target, platform)))
+        image.assemble(self.check)
         self.image_id = images.digest(image.config)
         if not target.no_cache and self._builder.has(self.image_id):
             return True
@@ -177,56 +165,33 @@ class EngineBuild:
         self.image_id = self._builder.load(archive, self.image_id)
         return False
 
-    def _read_base(
-        self, platform: platforms.Platform, stack: contextlib.ExitStack
-    ) -> Generator[_progress.Progress, None, oci_archive.SavedImage]:
-        name = self.target.settings.from_image
-        step = _progress.Rate(f'{name}: reading it')
-        file = stack.enter_context(tempfile.TemporaryFile())
-        for chunk in _concurrently.with_ticks(self._builder.export(name)):
-            step.done += file.write(chunk or b'')
-            self._go_on()
-            if line := step.line(events.INTERVAL):
-                yield _progress.Progress('pull', line)
-        base = oci_archive.SavedImage(file, platform)
-        yield from events.watched(f'{name}: reading it', base.measure())
-        return base
-
-    def save(self, output: IO[bytes]) -> Iterator[_progress.Progress]:
-        """Write the archive that `docker save` writes of the image. Raises _errors.BuildError."""
-        step = _progress.Rate('saving the image')
-        yield _progress.Progress('saving', step.name)
+    def _copy(self, output: IO[bytes]) -> Iterator[tuple[int, None]]:
         with engines.as_build_error():
-            for chunk in _concurrently.with_ticks(self._builder.export(self.image_id)):
-                step.done += output.write(chunk or b'')
-                self._go_on()
-                if line := step.line(events.INTERVAL):
-                    yield _progress.Progress('saving', line)
+            yield from self._receive(self.image_id, output)
+
+    def _receive(self, image: str, output: IO[bytes]) -> Iterator[tuple[int, None]]:
+        done = 0
+        for chunk in _concurrently.with_ticks(self._builder.export(image)):
+            done += output.write(chunk or b'')
+            self.check()
+            yield done, None
 
     def tag(self, name: str) -> bool:
-        """Tag the built image; return True."""
         with engines.as_build_error():
             self._builder.tag(self.image_id, name)
         return True
 
     def forget(self, kept: str) -> None:
-        """Remove the built image, unless it is the one called `kept` or has a name."""
         if self.image_id and self.image_id != kept:
             with contextlib.suppress(_errors.BuildError), engines.as_build_error():
                 self._builder.remove(self.image_id)
 
     def stop(self) -> None:
-        """End the build; can be called from any thread."""
-        self._stopped = True
+        super().stop()
         self._builder.stop()
         if self._with_buildx is not None:
             self._with_buildx.stop()
 
-    def _go_on(self) -> None:
-        if self._stopped:
-            raise _errors.BuildError('stopped')
-
     def close(self) -> None:
-        """Remove the names that only this build needed."""
         with contextlib.suppress(_errors.BuildError), engines.as_build_error():
             self._base.unpin()

@@ -19,12 +19,14 @@ INTERVAL = 10
 """Seconds between two reports about the progress of long work."""
 
 
-def watched(name: str, counts: Iterable[tuple[int, int]]) -> Iterator[Progress]:
+def watched(
+    name: str, counts: Iterable[tuple[int, int | None]], state: str = 'saving'
+) -> Iterator[Progress]:
     """Iterate over `counts` of bytes done and in total; yield the progress every INTERVAL s."""
     step = _progress.Rate(name)
     for step.done, step.total in counts:
         if line := step.line(INTERVAL):
-            yield Progress('saving', line)
+            yield Progress(state, line)
 
 
 class Follower:

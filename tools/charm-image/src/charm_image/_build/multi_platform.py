@@ -7,7 +7,7 @@ import dataclasses
 import functools
 import os
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from typing import IO, Protocol
+from typing import IO
 
 from charm_image import _concurrently, _errors, _progress
 from charm_image._build import build_target, events
@@ -18,40 +18,11 @@ from container_image import reference as references
 _Progress = _progress.Progress
 
 
-class Build(Protocol):
-    """The build for one platform: with an engine, or with a buildx builder."""
-
-    target: build_target.Target
-
-    @property
-    def engine_id(self) -> str:
-        """Identifies the engine."""
-
-    @property
-    def base_missing(self) -> bool:
-        """Whether its engine lacks the base."""
-
-    def prepare(self, shared: bool = False) -> Iterator[_Progress]:
-        """Prepare the build; `shared`: its engine builds for several platforms."""
-
-    def build(self) -> Iterator[_Progress]:
-        """Build the image."""
-
-    def save(self, output: IO[bytes]) -> Iterator[_Progress]:
-        """Write the archive that `docker save` writes."""
-
-    def tag(self, name: str) -> bool:
-        """Tag the image in its engine; return whether the engine stores images."""
-
-    def stop(self) -> None:
-        """End it; can be called from any thread."""
-
-
 @dataclasses.dataclass
 class Images:
     """The builds of an image by platform; `digest` is the index's, once all are built."""
 
-    builds: Mapping[platforms.Platform, Build]
+    builds: Mapping[platforms.Platform, build_target.Build]
     epoch: int | None = None  # the latest time in the archive, in seconds
     digest: str = ''
 
@@ -106,7 +77,7 @@ class Images:
     def _built(
         self,
         platform: platforms.Platform,
-        build: Build,
+        build: build_target.Build,
         file: IO[bytes],
         saved: dict[platforms.Platform, oci_archive.SavedImage],
     ) -> _concurrently.Task[_Progress]:

@@ -161,6 +161,14 @@ def digest(data: bytes) -> str:
     return 'sha256:' + hashlib.sha256(data).hexdigest()
 
 
+def digest_of(content: Content) -> str:
+    """Return the sha256 digest of the rest of `content`."""
+    found = hashlib.sha256()
+    while block := content.read(1 << 20):
+        found.update(block)
+    return f'sha256:{found.hexdigest()}'
+
+
 def is_digest(text: str) -> bool:
     """Return whether `text` is a sha256 digest: `sha256:` and 64 hexadecimal digits."""
     return text.startswith('sha256:') and full_digest(text) == text

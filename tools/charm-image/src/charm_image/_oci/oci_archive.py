@@ -60,7 +60,7 @@ class SavedImage:
         """
         read = documents.Documents()
         with _named('the export of the engine'):
-            total = _size(self._archive)
+            total = tar.size_of(self._archive)
             for file in tar.read(self._archive):
                 start = self._archive.tell()
                 data = read.add_file(file)
@@ -98,7 +98,7 @@ class SavedImage:
                 raise _errors.InvalidImageError(f'the layer {diff_id}: {error}') from None
             if limited is not None:
                 layer = _Layer(limited[0], 0, limited[1], limited[1])
-                diff_id = f'sha256:{_sha256(layer.open())}'
+                diff_id = images.digest_of(layer.open())
                 self._layers[diff_id] = layer
             diff_ids.append(diff_id)
             yield sum(sizes[: number + 1]), sum(sizes)
@@ -223,14 +223,11 @@ class ArchiveWriter:
             for name, (size, content) in self._files.items():
                 info = tarfile.TarInfo(name)
                 info.size, info.mode = size, 0o644
-                output.write(info.tobuf(tarfile.PAX_FORMAT))
-                file = content()
-                while chunk := file.read(_CHUNK):
-                    done += output.write(chunk)
+                for block in tar.member(info, content()):
+                    done += output.write(block)
                     yield done, total
-                output.write(bytes(-size % tarfile.BLOCKSIZE))
-            output.write(bytes(2 * tarfile.BLOCKSIZE))
-            output.write(bytes(-output.tell() % tarfile.RECORDSIZE))
+            output.write(tar.END)
+            output.write(tar.padding(output.tell()))
 
     def _add_image(self, image: SavedImage, config: bytes) -> dict[str, Any]:
         """Add an image; return the descriptor of its manifest."""
@@ -288,17 +285,6 @@ def _replaced(target: pathlib.Path) -> Iterator[IO[bytes]]:
         unfinished.replace(target)
     finally:
         unfinished.unlink(missing_ok=True)
-
-
-def _sha256(content: images.Content) -> str:
-    digest = hashlib.sha256()
-    while chunk := content.read(_CHUNK):
-        digest.update(chunk)
-    return digest.hexdigest()
-
-
-def _size(file: IO[bytes]) -> int:
-    return file.seek(0, os.SEEK_END) - file.seek(0)
 
 
 def _without(mapping: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -1,10 +1,12 @@
-"""Reads tar archives of images as a stream: POSIX.1-2001 (pax) and GNU tar."""
+"""Reads tar archives of images as a stream, POSIX.1-2001 (pax) and GNU tar, and writes pax."""
 
 from __future__ import annotations
 
 import itertools
+import os
 import tarfile
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from typing import IO
 
 from charm_image import _errors, _texts
 from charm_image._oci import images
@@ -16,6 +18,9 @@ _MAX_DIGITS = 20  # of a number in an extended header
 _SKIP_SIZE = 1 << 20
 _NO_ARCHIVE = 'this is not a tar archive'
 _DAMAGED_EXTENSION = 'the archive has a damaged extended header'
+
+#: What ends an archive.
+END = bytes(2 * _BLOCK)
 
 
 def read(stream: images.Content, hint: str = '') -> Generator[images.File]:
@@ -145,3 +150,30 @@ class Part:
         if size < wanted:
             raise _truncated(_texts.quoted(self._name), self._hint)
         self._left -= wanted
+
+
+def member(info: tarfile.TarInfo, content: images.Content | None = None) -> Iterator[bytes]:
+    """Yield the bytes of a member, the next `info.size` bytes of `content` in it.
+
+    Raises:
+        OSError: there are fewer
+    """
+    yield info.tobuf(tarfile.PAX_FORMAT)
+    left = info.size
+    while content and left:
+        block = content.read(min(left, _SKIP_SIZE))
+        if not block:
+            raise OSError(f'{info.name} became shorter while it was read')
+        left -= len(block)
+        yield block
+    yield bytes(-info.size % _BLOCK)
+
+
+def padding(written: int) -> bytes:
+    """Return what fills the last record of an archive of so many bytes, as tar does."""
+    return bytes(-written % tarfile.RECORDSIZE)
+
+
+def size_of(file: IO[bytes]) -> int:
+    """Return the size of a file in bytes, and go to its start."""
+    return file.seek(0, os.SEEK_END) - file.seek(0)
