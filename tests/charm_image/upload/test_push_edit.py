@@ -32,7 +32,7 @@ def edited(each_engine, local, client, repository):
 @pytest.fixture
 def pushes(each_engine):
     """Whether the engine pushes what is new."""
-    return bool(engine_push.kind_of(each_engine.client.api, each_engine.host))
+    return bool(engine_push.find(each_engine.client.api, each_engine.host))
 
 
 def names(each_engine):

@@ -73,6 +73,7 @@ _PAIRS = ('env', 'labels', 'engine')
 _LISTS = {'volumes': ',(?=/)', 'ports': ', *', 'platform': ', *'}
 _FLAGS = ('pull', 'no_cache', 'check_reproducible', 'dry_run')
 _SEVERAL = (list, tuple, set, frozenset, dict)
+_DEFAULTS = {setting: False if setting in _FLAGS else None for setting in _SETTINGS.values()}
 
 
 class Settings(TypedDict, total=False):
@@ -130,31 +131,7 @@ def docker_container(
 ) -> Callable[[_Function[_P]], ImageTask[_P]]: ...
 
 
-def docker_container(
-    function: _Function[Any] | None = None,
-    /,
-    *,
-    from_image: str | None = None,
-    tag: str | None = None,
-    env: Mapping[str, str] | None = None,
-    volumes: Sequence[str] | None = None,
-    ports: Sequence[int | str] | None = None,
-    cmd: Sequence[str] | None = None,
-    maintainer: str | None = None,
-    platform: str | Sequence[str] | None = None,
-    labels: Mapping[str, str] | None = None,
-    entrypoint: Sequence[str] | None = None,
-    workdir: str | os.PathLike[str] | None = None,
-    user: str | int | None = None,
-    stop_signal: str | int | None = None,
-    pull: bool = False,
-    no_cache: bool = False,
-    check_reproducible: bool = False,
-    dry_run: bool = False,
-    output: str | os.PathLike[str] | None = None,
-    network: str | None = None,
-    engines: Mapping[str, str] | None = None,
-) -> Any:
+def docker_container(function: _Function[Any] | None = None, /, **settings: Any) -> Any:
     """Turn a function that yields resources into a task that builds an image of them.
 
     The function gets a ResourceBundle and the values of its own parameters from the command line,
@@ -169,7 +146,10 @@ def docker_container(
     Raises:
         TypeError: the function cannot become a task; the message says why
     """
-    settings = {name: value for name, value in locals().items() if name != 'function'}
+    for name in settings:
+        if name not in _DEFAULTS:
+            raise TypeError(f'docker_container() got an unexpected keyword argument {name!r}')
+    settings = {**_DEFAULTS, **settings}
     if function is None:
         return functools.partial(_task, settings=settings)
     return _task(function, settings=settings)
@@ -184,24 +164,14 @@ def _task(function: _Function[Any], settings: Mapping[str, Any]) -> ImageTask[An
         # only Fabric's connections have a host; all of them get the same image
         if not (hasattr(context, 'host') and key in built):
             given = {name: value for name, value in arguments.items() if value not in (None, [])}
-            values = {
-                name: _own(parameter, given[name])
-                for name, parameter in own.items()
-                if name in given
-            }
-            if 'engines' in given:  # from a caller, under the decorator's name for it
-                given['engine'] = given.pop('engines')
-            chosen = {
-                setting: _chosen(name, settings[setting], given.get(name))
-                for name, setting in _SETTINGS.items()
-                if setting != 'engines'
-            }
-            own_engines = _of_platforms(settings['engines'], chosen['platform'])
-            chosen['engines'] = _chosen('engine', own_engines, given.get('engine'))
+            values = {name: _own(own[name], given[name]) for name in own if name in given}
+            chosen = _choose(settings, given)
             if 'settings' in takes:
                 values.update(chosen)
-            _check(function, settings)
-            _check_options(chosen)
+            # without what the command line may complete
+            platform = settings['platform'] or list(settings['engines'] or ()) or None
+            _check({**settings, 'platform': platform}, f'{_where(function)}: ', code=1)
+            _check(chosen, code=2)
             built[key] = _build(function, values, chosen, 'platform' in takes)
         return built[key]
 
@@ -230,12 +200,6 @@ def _filled(function: _Function[Any], values: Mapping[str, Any]) -> bundle.Resou
     return contents
 
 
-def _filled_for(
-    function: _Function[Any], values: Mapping[str, Any], platform: str
-) -> bundle.ResourceBundle:
-    return _filled(function, {**values, 'platform': platform})
-
-
 def _own_platform(dry_run: bool) -> str:
     """Return the platform to build for if none is set."""
     if dry_run:  # without an engine
@@ -256,35 +220,28 @@ def _of_platforms(engines: Any, chosen: Any) -> Any:
         return engines  # the builder reports the error
 
 
-def _check(function: _Function[Any], settings: Mapping[str, Any]) -> None:
-    """Check the decorator's settings, including those that the command line overrides."""
-    try:
-        # without what the command line may complete
-        alone = {**settings, 'dry_run': True, 'platform': settings['platform']}
-        if settings['engines'] and not settings['platform']:
-            alone['platform'] = list(settings['engines'])
-        builder.DockerBuilder(bundle.ResourceBundle(), **alone)
-    except _errors.ResourceError as error:
-        raise invoke.exceptions.Exit(f'{_where(function)}: {error}', code=1) from error
+def _check(settings: Mapping[str, Any], where: str = '', *, code: int) -> None:
+    """Check settings: those of the decorator, including what the command line overrides, or all.
 
-
-def _check_options(chosen: Mapping[str, Any]) -> None:
-    """Check the settings of the command line, those of the decorator being valid."""
+    Raises:
+        Exit: one is not valid; `code` is the exit status, and `where` begins the message
+    """
     try:
-        builder.DockerBuilder(bundle.ResourceBundle(), **{**chosen, 'dry_run': True})
+        builder.DockerBuilder(bundle.ResourceBundle(), **{**settings, 'dry_run': True})
     except _errors.ResourceError as error:
-        raise invoke.exceptions.Exit(str(error), code=2) from error
+        raise invoke.exceptions.Exit(f'{where}{error}', code=code) from error
 
 
 def _build(
     function: _Function[Any], values: dict[str, Any], chosen: dict[str, Any], takes_platform: bool
 ) -> str | None:
+    def contents_for(platform: str) -> bundle.ResourceBundle:
+        return _filled(function, {**values, 'platform': platform})
+
     _programs.escape_unencodable()
-    contents: Any = functools.partial(_filled_for, function, values)
     try:
-        if not takes_platform:
-            contents = _filled(function, values)
-        elif not chosen['platform']:
+        contents = contents_for if takes_platform else _filled(function, values)
+        if takes_platform and not chosen['platform']:
             chosen = {**chosen, 'platform': _own_platform(chosen['dry_run'])}
         image = builder.DockerBuilder(contents, **chosen)
         for progress in image.build():
@@ -387,6 +344,18 @@ def _own(parameter: inspect.Parameter, value: Any) -> Any:
         return kind(value)
     except (TypeError, ValueError):
         _refuse(parameter.name, f'{value!r} is not a valid {kind.__name__}')
+
+
+def _choose(settings: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of an image: the decorator's, and what overrides them."""
+    chosen: dict[str, Any] = {}
+    for name, setting in _SETTINGS.items():
+        default = settings[setting]
+        if name == 'engine':
+            default = _of_platforms(default, chosen['platform'])
+        # a caller in Python gives it under the name of the setting
+        chosen[setting] = _chosen(name, default, given.get(name, given.get(setting)))
+    return chosen
 
 
 def _chosen(name: str, default: Any, value: Any) -> Any:

@@ -42,13 +42,14 @@ class Documents:
 
     def __init__(self, platform: Mapping[str, Any] | None = None) -> None:
         self._platform = platform
-        self._by_name: dict[str, bytes] = {}
-        self._by_digest: dict[str, bytes] = {}
+        self._digests: dict[str, str] = {}  # by name
+        self._data: dict[str, bytes] = {}  # by digest
+        self._configs: dict[str, images.Config] = {}  # by digest, once parsed
         self._size = 0
 
     def _add(self, name: str, data: bytes) -> None:
-        name = name.removeprefix('./')
-        if self._by_name.setdefault(name, data) != data:
+        name, digest = name.removeprefix('./'), images.digest(data)
+        if self._digests.setdefault(name, digest) != digest:
             raise _errors.InvalidImageError(
                 f'the archive contains two different files named {_texts.quoted(name)}'
             )
@@ -57,7 +58,7 @@ class Documents:
             raise _errors.InvalidImageError(
                 f'the archive contains more than {_MAX_TOTAL_BYTES >> 20} MiB of JSON'
             )
-        self._by_digest[images.digest(data)] = data
+        self._data[digest] = data
 
     def add_file(self, file: images.File) -> bytes | None:
         """Return the content of a small file, None for a large one; keep it if it may be JSON.
@@ -71,11 +72,16 @@ class Documents:
             self._add(file.name, data)
         return data
 
-    def config(self, named: str) -> images.Config | None:
+    def config(self, digest: str) -> images.Config | None:
         """Return the configuration with this digest; None if it was not read, or is none."""
-        with contextlib.suppress(KeyError, _errors.InvalidImageError):
-            return images.Config.parse(self._by_digest[named], self._platform)
+        with contextlib.suppress(_errors.InvalidImageError):
+            return self._config(digest) if digest in self._data else None
         return None
+
+    def _config(self, digest: str) -> images.Config:
+        if digest not in self._configs:
+            self._configs[digest] = images.Config.parse(self._data[digest], self._platform)
+        return self._configs[digest]
 
     def contents(self, tag: str = '') -> images.Contents:
         """Return the configurations of the image, one for each platform whose files were read.
@@ -88,8 +94,9 @@ class Documents:
             ('index.json', self._in_index),
             ('manifest.json', self._in_manifest_json),
         ):
-            if name in self._by_name:
-                found = find(images.parse_json(self._by_name[name], name), tag)
+            if name in self._digests:
+                data = self._data[self._digests[name]]
+                found = find(images.parse_json(data, name), tag)
                 if found.configs:
                     return found
         raise _errors.InvalidImageError(
@@ -121,13 +128,14 @@ class Documents:
 
     def _config_at(self, path: str) -> images.Config:
         name = _texts.quoted(path)
-        if path not in self._by_name:
+        if path not in self._digests:
             raise _errors.InvalidImageError(
                 f'manifest.json names {name}, which is not in the archive'
             )
-        config = images.Config.parse(self._by_name[path], self._platform)
-        if images.claimed_digest(path) not in (None, config.digest):
-            raise _errors.InvalidImageError(f'{name} is damaged: its digest is {config.digest}')
+        digest = self._digests[path]
+        config = self._config(digest)
+        if images.claimed_digest(path) not in (None, digest):
+            raise _errors.InvalidImageError(f'{name} is damaged: its digest is {digest}')
         return config
 
     def _below(self, content: Any, name: str) -> images.Contents:
@@ -139,14 +147,14 @@ class Documents:
             platform = node.descriptor.get('platform')
             platforms.append(platform or {})
             if node.is_image:
-                data = self._by_digest.get(node.content['config']['digest'])
-                if data is not None:
-                    config = images.Config.parse(data, platform or self._platform)
-                    configs[config.digest] = config
+                digest = node.content['config']['digest']
+                if digest in self._data:
+                    data = self._data[digest]
+                    configs[digest] = images.Config.parse(data, platform or self._platform)
         return images.Contents(tuple(configs.values()), tuple(platforms))
 
     def _parsed(self, digest: str) -> Any:
-        data = self._by_digest.get(digest)
+        data = self._data.get(digest)
         return None if data is None else images.parse_json(data, 'a manifest')
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import dataclasses
 import http.client
 import io
 import json
@@ -33,19 +34,9 @@ _BLOCK_BYTES = 1 << 16
 _SNAPSHOTTER = 'io.containerd.snapshotter.v1'
 _CONNECT_SECONDS, _SILENCE_SECONDS = 10, 120
 _END_SECONDS = 10
-
-
-#: The largest share of an image that a push sends faster than an export: podman compresses with
-#: one thread for each layer, containerd's store sends blobs as they are (2 processors, 200 MB).
-_FASTER_SHARE = {'podman': 0.2, 'containerd': 0.6}
-
-
-def is_faster(kind: str, new: int, size: int) -> bool:
-    """Return whether an engine pushes `new` of `size` bytes faster than it exports all.
-
-    `kind` is that of `kind_of`.
-    """
-    return new <= size * _FASTER_SHARE.get(kind, 0)
+# the largest share of an image that a push sends faster than an export: podman compresses with
+# one thread for each layer, containerd's store sends blobs as they are (2 processors, 200 MB)
+_PODMANS_SHARE, _CONTAINERDS_SHARE = 0.2, 0.6
 
 
 def size_of_new(history: Sequence[Mapping[str, Any]], layers: int, total: int, size: int) -> int:
@@ -58,28 +49,93 @@ def size_of_new(history: Sequence[Mapping[str, Any]], layers: int, total: int, s
     return sum(sizes[:layers]) if len(sizes) >= layers else size * layers // total
 
 
-def kind_of(client: docker.APIClient, host: str) -> str:
-    """Return how an engine keeps layers: 'podman', 'containerd', or '' if it cannot push to us.
-
-    `host` is its address: on a different machine, 127.0.0.1 is not ours. Raises the errors of the
-    SDK.
-    """
-    if not host.startswith('unix://'):
-        return ''
-    if _podman_version(client):
-        return 'podman'
-    return 'containerd' if has_containerds_store(client) else ''
-
-
 def has_containerds_store(client: docker.APIClient) -> bool:
     """Return whether Docker keeps images in containerd's store. Raises the errors of the SDK."""
     return ['driver-type', _SNAPSHOTTER] in (client.info().get('DriverStatus') or [])
 
 
-def _podman_version(client: docker.APIClient) -> str:
-    """Return the version of podman's own API, '' if it is not podman."""
+@dataclasses.dataclass(frozen=True)
+class Pusher:
+    """An engine on this machine that can push to this process.
+
+    `host` is its address; `podman` is the version of podman's own API, '' for Docker with
+    containerd's store.
+    """
+
+    client: docker.APIClient
+    host: str
+    podman: str
+
+    def is_faster(self, new: int, size: int) -> bool:
+        """Return whether it pushes `new` of `size` bytes faster than it exports all."""
+        return new <= size * (_PODMANS_SHARE if self.podman else _CONTAINERDS_SHARE)
+
+    def files(self, image: str, known: Callable[[str], int | None]) -> Generator[images.File]:
+        """Yield the layers of an image that are not known, then its documents, as an OCI layout.
+
+        `image` is its ID. `known` returns the size in bytes of the blob of a layer that need not
+        be sent, by its diff ID or the digest of its blob at the source; None if it must be sent.
+        The size of a layer is not known before it was read. Nothing stays in the engine, not even
+        if this ends early. Raises EngineError if the engine cannot push it.
+        """
+        with receiver.Receiver(known) as registry:
+            push = _Push(self, image, registry)
+            try:
+                for upload in registry.uploads():
+                    head = upload.read(_HEAD_BYTES)
+                    if head[:1] == b'{':
+                        yield _document(head + upload.read(images.MAX_DOCUMENT_BYTES))
+                    else:
+                        name = _name(upload.digest) if upload.digest else ''
+                        content = _Layer(head, upload)
+                        yield images.File(name, images.MAX_DOCUMENT_BYTES + 1, content)
+                    while upload.read(_BLOCK_BYTES):  # whoever leaves a rest would wait for ever
+                        pass
+            except BaseException:
+                push.cancel()
+                raise
+            finally:
+                registry.stop()
+                push.wait()
+            if push.error:
+                raise _errors.EngineError(f'the engine cannot push the image: {push.error}')
+            yield from _documents(registry.manifests, '' if self.podman else image)
+
+    def documents(self, image: str) -> Generator[images.File]:
+        """Yield only the documents of an image in containerd's store. Raises as `files`."""
+        configs = set()
+        for manifest in self.files(image, lambda digest: 1):
+            content = images.parse_json(manifest.content.read(manifest.size), 'a manifest')
+            with contextlib.suppress(KeyError, TypeError):  # an index has none
+                configs.add(content['config']['digest'])
+        yield from self.files(image, lambda digest: None if digest in configs else 1)
+
+    def remove_leftovers(self) -> None:
+        """Remove the names that a push left in Docker if this program was killed at that time.
+
+        Without a different name, an image would go with the last one: such a name stays.
+        """
+        for summary in self.client.images(filters={'reference': f'127.0.0.1:*/*:{_TAG}'}):
+            image = self.client.inspect_image(summary['Id'])  # type: ignore[no-untyped-call]
+            names = image.get('RepoTags') or []
+            left = [
+                name for name in names if (found := _LEFT.fullmatch(name)) and _is_left(found[1])
+            ]
+            if len(left) < len(names):
+                for name in left:
+                    self.client.remove_image(name, noprune=True)
+
+
+def find(client: docker.APIClient, host: str) -> Pusher | None:
+    """Return the engine at the address `host`, None if it cannot push to us.
+
+    On a different machine, 127.0.0.1 is not ours. Raises the errors of the SDK.
+    """
+    if not host.startswith('unix://'):
+        return None
     ping = client.get(f'{client.base_url}/_ping', timeout=_CONNECT_SECONDS)
-    return str(ping.headers.get('Libpod-API-Version', ''))
+    podman = ping.headers.get('Libpod-API-Version', '')
+    return Pusher(client, host, podman) if podman or has_containerds_store(client) else None
 
 
 class _Layer:
@@ -100,58 +156,6 @@ class _Layer:
 class _Document(io.BytesIO):
     def skip(self, size: int, /) -> None:
         self.seek(size, io.SEEK_CUR)
-
-
-def files(
-    client: docker.APIClient,
-    host: str,
-    image: str,
-    kind: str,
-    known: Callable[[str], int | None],
-) -> Generator[images.File]:
-    """Yield the layers of an image that are not known, then its documents, as an OCI layout.
-
-    `host` is the engine's address, `image` its ID, `kind` that of `kind_of`. `known` returns the
-    size in bytes of the blob of a layer that need not be sent, by its diff ID or the digest of its
-    blob at the source; None if it must be sent. The size of a layer is not known before it was
-    read. Nothing stays in the engine, not even if this ends early. Raises EngineError if the
-    engine cannot push it.
-    """
-    with receiver.Receiver(known) as registry:
-        push = _Push(client, host, image, kind, registry)
-        try:
-            for upload in registry.uploads():
-                head = upload.read(_HEAD_BYTES)
-                if head[:1] == b'{':
-                    yield _document(head + upload.read(images.MAX_DOCUMENT_BYTES))
-                else:
-                    name = _name(upload.digest) if upload.digest else ''
-                    content = _Layer(head, upload)
-                    yield images.File(name, images.MAX_DOCUMENT_BYTES + 1, content)
-                while upload.read(_BLOCK_BYTES):  # whoever leaves a rest would wait for ever
-                    pass
-        except BaseException:
-            push.cancel()
-            raise
-        finally:
-            registry.stop()
-            push.wait()
-        if push.error:
-            raise _errors.EngineError(f'the engine cannot push the image: {push.error}')
-        yield from _documents(registry.manifests, image if kind == 'containerd' else '')
-
-
-def documents(client: docker.APIClient, host: str, image: str) -> Generator[images.File]:
-    """Yield only the documents of an image in containerd's store. Raises as `files`."""
-    manifests = list(files(client, host, image, 'containerd', lambda digest: 1))
-    configs = set()
-    for manifest in manifests:
-        content = images.parse_json(manifest.content.read(manifest.size), 'a manifest')
-        with contextlib.suppress(KeyError, TypeError):  # an index has none
-            configs.add(content['config']['digest'])
-    yield from files(
-        client, host, image, 'containerd', lambda digest: None if digest in configs else 1
-    )
 
 
 def _documents(manifests: list[receiver.Manifest], digest: str) -> Iterator[images.File]:
@@ -198,18 +202,10 @@ class _EngineConnection(http.client.HTTPConnection):
 class _Push:
     """A push that the engine is asked for in a thread; `error` is '' if it succeeded."""
 
-    def __init__(
-        self,
-        client: docker.APIClient,
-        host: str,
-        image: str,
-        kind: str,
-        registry: receiver.Receiver,
-    ):
-        self._client = client
-        self._connection = _EngineConnection(host.removeprefix('unix://'))
+    def __init__(self, pusher: Pusher, image: str, registry: receiver.Receiver):
+        self._pusher = pusher
+        self._connection = _EngineConnection(pusher.host.removeprefix('unix://'))
         self._image = image
-        self._kind = kind
         self._registry = registry
         self.error = ''
         self._thread = threading.Thread(target=self._run, name='push', daemon=True)
@@ -230,7 +226,7 @@ class _Push:
         import requests
 
         try:
-            self.error = self._by_podman() if self._kind == 'podman' else self._by_docker()
+            self.error = self._by_podman() if self._pusher.podman else self._by_docker()
         except (
             docker.errors.DockerException,
             requests.RequestException,
@@ -243,19 +239,19 @@ class _Push:
 
     def _by_podman(self) -> str:
         return self._ask(
-            f'/v{_podman_version(self._client)}/libpod/images/{self._image}/push',
+            f'/v{self._pusher.podman}/libpod/images/{self._image}/push',
             {'destination': f'docker://{self._registry.name}:{_TAG}', 'tlsVerify': 'false'},
         )
 
     def _by_docker(self) -> str:
-        name = self._registry.name
-        self._client.tag(self._image, name, _TAG)
+        client, name = self._pusher.client, self._registry.name
+        client.tag(self._image, name, _TAG)
         try:
-            path = f'/v{self._client.api_version}/images/{urllib.parse.quote(name)}/push'
+            path = f'/v{client.api_version}/images/{urllib.parse.quote(name)}/push'
             return self._ask(path, {'tag': _TAG})
         finally:
             # takes the reference by digest along that a push makes; the image has other names
-            self._client.remove_image(f'{name}:{_TAG}', noprune=True)
+            client.remove_image(f'{name}:{_TAG}', noprune=True)
 
     def _ask(self, path: str, parameters: dict[str, str]) -> str:
         """Ask the engine to push; return what went wrong."""
@@ -275,20 +271,6 @@ class _Push:
                 with contextlib.suppress(ValueError, AttributeError):
                     error = str(json.loads(line).get('error') or '') or error
             return error
-
-
-def remove_leftovers(client: docker.APIClient) -> None:
-    """Remove the names that a push left in Docker if this program was killed at that time.
-
-    Without a different name, an image would go with the last one: such a name stays.
-    """
-    for summary in client.images(filters={'reference': f'127.0.0.1:*/*:{_TAG}'}):
-        image = client.inspect_image(summary['Id'])  # type: ignore[no-untyped-call]
-        names = image.get('RepoTags') or []
-        left = [name for name in names if (found := _LEFT.fullmatch(name)) and _is_left(found[1])]
-        if len(left) < len(names):
-            for name in left:
-                client.remove_image(name, noprune=True)
 
 
 def _is_left(port: str) -> bool:

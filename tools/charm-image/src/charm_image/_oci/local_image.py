@@ -84,9 +84,9 @@ class LocalImage:
         """Return its configurations, from a push or an export. Raises ImageError."""
         platform = self.default_platform()
         with contextlib.suppress(_errors.ImageError, *sdk_errors()):
-            if self._push_kind() == 'containerd':
-                files = engine_push.documents(self._client, self._host, self.id)
-                return documents.read(files, platform)
+            pusher = self._pusher()
+            if pusher and not pusher.podman:
+                return documents.read(pusher.documents(self.id), platform)
         return documents.read(self.files(), platform)
 
     def files(self) -> Generator[images.File]:
@@ -108,8 +108,8 @@ class LocalImage:
         where `files` would not; those of `known` are raised, too.
         """
         try:
-            kind = self._push_kind()
-            if not kind or not self.diff_ids:
+            pusher = self._pusher()
+            if not pusher or not self.diff_ids:
                 return None
             first = next(
                 (n for n, diff_id in enumerate(self.diff_ids) if not known(diff_id)),
@@ -118,10 +118,10 @@ class LocalImage:
             history = get(self._client, f'/images/{self.id}/history').json() or ()
             total = len(self.diff_ids)
             size = engine_push.size_of_new(history, total - first, total, self.size)
-            if not first or not engine_push.is_faster(kind, size, self.size):
+            if not first or not pusher.is_faster(size, self.size):
                 return None
-            if kind == 'containerd':
-                engine_push.remove_leftovers(self._client)
+            if not pusher.podman:
+                pusher.remove_leftovers()
         except sdk_errors():
             return None
 
@@ -129,13 +129,13 @@ class LocalImage:
             blob = known(digest)
             return blob.size if blob else None
 
-        return size, engine_push.files(self._client, self._host, self.id, kind, size_of)
+        return size, pusher.files(self.id, size_of)
 
-    def _push_kind(self) -> str:
-        """Return how the engine can push it, as `engine_push.kind_of`."""
-        kind = engine_push.kind_of(self._client, self._host)
+    def _pusher(self) -> engine_push.Pusher | None:
+        """Return the engine if it can push the image."""
+        pusher = engine_push.find(self._client, self._host)
         # a push names it in Docker, and to remove the last name of an image is to remove the image
-        return kind if self.names or kind != 'containerd' else ''
+        return pusher if pusher and (self.names or pusher.podman) else None
 
     def _export(self) -> Generator[bytes]:
         import requests
