@@ -78,10 +78,10 @@ class ApiBuilder:
         if self.has(digest):
             return digest
         # with containerd's image store, the ID is the digest of the manifest
-        found = re.search('sha256:[0-9a-f]{64}', response.text)
-        if not found:
+        loaded = re.search('sha256:[0-9a-f]{64}', response.text)
+        if not loaded:
             raise _errors.BuildError('the engine did not report the ID of the loaded image')
-        return found[0]
+        return loaded[0]
 
     def stop(self) -> None:
         """End the build that another thread is running."""
@@ -90,13 +90,7 @@ class ApiBuilder:
             _hang_up(self._response)
 
     def _inspect(self, image: str) -> dict[str, Any] | None:
-        import docker
-
-        try:
-            content: dict[str, Any] = self._client.inspect_image(image)
-        except docker.errors.NotFound:
-            return None
-        return content
+        return local_image.describe(self._client, image)
 
     def export(self, image: str) -> Iterator[bytes]:
         """Yield the archive that `docker save` writes, in chunks."""
@@ -120,10 +114,10 @@ class ApiBuilder:
             raise _errors.BuildError(f'the engine does not respond: {error}') from None
         podman = 'Libpod-Api-Version' in ping
         # BuildKit reads an ID as a name, and would look for it in a registry
-        named = not instructions[0].startswith('FROM sha256:')
+        has_name = not instructions[0].startswith('FROM sha256:')
         # the classic builder gives scratch its own platform
         from_nothing = instructions[0] == 'FROM scratch' and 'platform' in options
-        if not podman and named and _wants_buildkit(ping, default=from_nothing):
+        if not podman and has_name and _wants_buildkit(ping, default=from_nothing):
             identity = secrets.token_hex(16)
             parameters = {**options, 'version': '2', 'buildid': identity}
             reports = builder_reports.BuildKit(instructions)
@@ -148,12 +142,12 @@ class ApiBuilder:
 
     def _refuse_foreign(self, options: Mapping[str, Any], instructions: Sequence[str]) -> None:
         """Raise BuildError if the classic builder cannot do it with containerd's image store."""
-        wanted = options.get('platform')
-        copies = any(each.startswith('COPY ') for each in instructions)
-        if wanted and copies and platforms.parse(wanted) != emulation.engines_own(self._client):
+        platform = options.get('platform')
+        copies = any(instruction.startswith('COPY ') for instruction in instructions)
+        if platform and copies and platforms.parse(platform) != emulation.engines_own(self._client):
             raise _errors.BuildError(
-                f'{_UNREADING}, and its classic builder cannot copy files for {wanted}',
-                f'upgrade Docker, or use a different engine with --engine {wanted}=CONTEXT_OR_URL',
+                f'{_UNREADING}, and its classic builder cannot copy files for {platform}',
+                f'upgrade Docker, or use a different engine with --engine {platform}=CONTEXT_OR_URL',
             )
 
     def _events(
@@ -217,13 +211,13 @@ class ApiBuilder:
         deadline = time.monotonic() + 10
         with contextlib.suppress(requests.RequestException, OSError):
             for image in reversed(images):
-                found = self._inspect(image)
+                description = self._inspect(image)
                 # a command's output may look like a builder's: remove only images made since
-                if not found or found.get('RepoTags') or _created(found) < since:
+                if not description or description.get('RepoTags') or _created(description) < since:
                     continue
                 while True:
                     try:
-                        self._client.remove_image(found['Id'], force=podman, noprune=True)
+                        self._client.remove_image(description['Id'], force=podman, noprune=True)
                     except docker.errors.NotFound:
                         pass
                     except docker.errors.APIError:
@@ -243,16 +237,16 @@ def _hang_up(response: Any) -> None:
         getattr(connection, 'sock', None),
         getattr(getattr(file, 'raw', None), '_sock', None),
     ]
-    for found in sockets:
-        if found is not None:
+    for open_socket in sockets:
+        if open_socket is not None:
             with contextlib.suppress(OSError):
-                found.shutdown(socket.SHUT_RDWR)
+                open_socket.shutdown(socket.SHUT_RDWR)
 
 
 def _wants_buildkit(ping: Mapping[str, str], default: bool) -> bool:
-    wanted = os.environ.get('DOCKER_BUILDKIT', '')
-    if wanted:
-        return wanted.lower() not in ('0', 'f', 'false')
+    choice = os.environ.get('DOCKER_BUILDKIT', '')
+    if choice:
+        return choice.lower() not in ('0', 'f', 'false')
     return default or ping.get('Builder-Version') == '2'
 
 

@@ -72,6 +72,25 @@ def text(argument: str, value: Any) -> str:
     return value
 
 
+def _written(argument: str, value: Any) -> str:
+    """Return a string or a number as it is written."""
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return text(argument, str(value) if is_number else value)
+
+
+def _path(argument: str, value: Any) -> str:
+    return text(argument, os.fspath(value) if isinstance(value, os.PathLike) else value)
+
+
+def _mapping(argument: str, value: Any, what: str = 'a dict') -> Mapping[Any, Any]:
+    """Return a mapping; empty for None."""
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise _errors.ResourceError(f'{argument} must be {what}, not {value!r:.80}')
+    return value
+
+
 def flag(argument: str, value: Any) -> bool:
     """Return True or False."""
     if not isinstance(value, bool):
@@ -90,7 +109,7 @@ def sequence(argument: str, value: Any) -> list[Any]:
 
 def words(argument: str, value: Any) -> list[str]:
     """Return a list of strings."""
-    return [text(argument, each) for each in sequence(argument, value)]
+    return [text(argument, word) for word in sequence(argument, value)]
 
 
 def tag(argument: str, value: Any) -> str:
@@ -121,29 +140,24 @@ def _reference(argument: str, value: Any) -> reference.Reference:
 
 def variables(value: Any) -> dict[str, str]:
     """Return environment variables by name."""
-    if value is None:
-        return {}
-    if not isinstance(value, Mapping):
-        raise _errors.ResourceError(f'env must be a dict, not {value!r:.80}')
-    for name in value:
+    values = _mapping('env', value)
+    for name in values:
         if not _VARIABLE.fullmatch(text('env', name)):
             raise _errors.ResourceError(
                 f'env: {name!r:.80} is not a valid variable name', 'use letters, digits, _ . and -'
             )
-    return {name: text(f'env {name}', each) for name, each in value.items()}
+    return {name: text(f'env {name}', setting) for name, setting in values.items()}
 
 
 def read_labels(value: Any, maintainer: Any) -> dict[str, str]:
     """Return labels by name, including that of the maintainer."""
-    if value is not None and not isinstance(value, Mapping):
-        raise _errors.ResourceError(f'labels must be a dict, not {value!r:.80}')
     labels = {}
-    for name, each in (value or {}).items():
+    for name, label in _mapping('labels', value).items():
         if not text('labels', name).isprintable() or '=' in name or not name.strip():
             raise _errors.ResourceError(
                 f'labels: {name!r:.80} is not a valid label name: it must be printable, without ='
             )
-        labels[name] = text(f'label {name}', each)
+        labels[name] = text(f'label {name}', label)
     if maintainer is not None:
         if _AUTHORS in labels:
             raise _errors.ResourceError(
@@ -155,7 +169,7 @@ def read_labels(value: Any, maintainer: Any) -> dict[str, str]:
 
 def volume(value: Any) -> str:
     """Return the absolute path of a directory."""
-    path = text('volumes', os.fspath(value) if isinstance(value, os.PathLike) else value)
+    path = _path('volumes', value)
     if not path.startswith('/') or path != path.strip():
         raise _errors.ResourceError(
             f'volumes: {path!r:.80} must be an absolute path, without surrounding spaces'
@@ -165,7 +179,7 @@ def volume(value: Any) -> str:
 
 def workdir(value: Any) -> str:
     """Return the absolute path of a directory."""
-    path = text('workdir', os.fspath(value) if isinstance(value, os.PathLike) else value)
+    path = _path('workdir', value)
     if not path.startswith('/') or not path.isprintable() or path != path.strip():
         raise _errors.ResourceError(
             f'workdir {path!r:.80} must be an absolute path, printable, without surrounding spaces'
@@ -175,30 +189,30 @@ def workdir(value: Any) -> str:
 
 def user(value: Any) -> str:
     """Return a user, with or without a group."""
-    written = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-    if not _USER.fullmatch(text('user', written)):
+    name = _written('user', value)
+    if not _USER.fullmatch(name):
         raise _errors.ResourceError(
-            f"user {written!r:.80} must be the name or ID of a user, or USER:GROUP"
+            f"user {name!r:.80} must be the name or ID of a user, or USER:GROUP"
         )
-    return str(written)
+    return name
 
 
 def stop_signal(value: Any) -> str:
     """Return the name or number of a signal."""
-    written = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-    found = _SIGNAL.fullmatch(text('stop_signal', written))
-    names = {each.name.removeprefix('SIG') for each in signal.Signals}
-    known = found and (found[1].startswith('RTM') or found[1] in names)
-    if not known and not (re.fullmatch('[0-9]{1,2}', written) and 1 <= int(written) <= 64):
+    name = _written('stop_signal', value)
+    match = _SIGNAL.fullmatch(name)
+    names = {number.name.removeprefix('SIG') for number in signal.Signals}
+    is_known = match and (match[1].startswith('RTM') or match[1] in names)
+    if not is_known and not (re.fullmatch('[0-9]{1,2}', name) and 1 <= int(name) <= 64):
         raise _errors.ResourceError(
-            f'stop_signal {written!r:.80} is not a signal such as SIGTERM, SIGRTMIN+3 or 15'
+            f'stop_signal {name!r:.80} is not a signal such as SIGTERM, SIGRTMIN+3 or 15'
         )
-    return str(written)
+    return name
 
 
 def check_output(value: Any) -> str:
     """Return the path of a file in an existing directory."""
-    path = text('output', os.fspath(value) if isinstance(value, os.PathLike) else value)
+    path = _path('output', value)
     if not path or os.path.isdir(path) or not os.path.isdir(os.path.dirname(path) or '.'):
         raise _errors.ResourceError(
             f'output {path!r} must be the path of a file in an existing directory'
@@ -208,18 +222,18 @@ def check_output(value: Any) -> str:
 
 def port(value: Any) -> str:
     """Return a port or a range of ports, with or without a protocol."""
-    written = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-    found = _PORT.fullmatch(text('ports', written))
-    if not found:
+    ports = _written('ports', value)
+    match = _PORT.fullmatch(ports)
+    if not match:
         raise _errors.ResourceError(
             f"ports: {value!r:.80} is not a port such as 80, '53/udp' or '80-90'"
         )
-    low, high = (int(each) for each in (found[1], found[2] or found[1]))
+    low, high = (int(number) for number in (match[1], match[2] or match[1]))
     if not 0 < low <= high < 65536:
         raise _errors.ResourceError(
             f'ports: {value!r:.80} must be from 1 to 65535, the lower number first'
         )
-    return str(written)
+    return ports
 
 
 def _platform(argument: str, value: Any) -> platforms.Platform:
@@ -234,18 +248,18 @@ def parse_platforms(value: Any) -> list[platforms.Platform]:
     """Return the platforms, each once; an empty list means the engine's platform."""
     if value is None:
         return []
-    each = [value] if isinstance(value, str) else sequence('platform', value)
-    found = [_platform('platform', name) for name in each]
-    for platform in found:
-        if found.count(platform) > 1:
+    names = [value] if isinstance(value, str) else sequence('platform', value)
+    parsed = [_platform('platform', name) for name in names]
+    for platform in parsed:
+        if parsed.count(platform) > 1:
             raise _errors.ResourceError(f'platform {platform} is given twice')
-    return found
+    return parsed
 
 
 def _known(platform: platforms.Platform) -> platforms.Platform:
     variants = _ARCHITECTURES.get(platform.architecture)
     if platform.system != 'linux' or variants is None:
-        names = [f'linux/{each}' for each in _ARCHITECTURES]
+        names = [f'linux/{architecture}' for architecture in _ARCHITECTURES]
         close = difflib.get_close_matches(str(platform), names, 1)
         hint = f'did you mean {close[0]}?' if close else f'use one of {", ".join(names)}'
         raise _errors.ResourceError(f'platform {platform} does not exist for images', hint)
@@ -259,19 +273,13 @@ def _known(platform: platforms.Platform) -> platforms.Platform:
 
 def parse_engines(value: Any, wanted: list[platforms.Platform]) -> dict[platforms.Platform, str]:
     """Return the engines of the platforms that `engines` names."""
-    if value is None:
-        return {}
-    if not isinstance(value, Mapping):
-        raise _errors.ResourceError(
-            f'engines must be a dict of engines by platform, not {value!r:.80}'
-        )
-    found = {}
-    for name, engine in value.items():
+    by_platform = {}
+    for name, engine in _mapping('engines', value, 'a dict of engines by platform').items():
         platform = _platform('engines', name)
         if platform not in wanted:
-            known = ', '.join(map(str, wanted)) or 'none'
+            names = ', '.join(map(str, wanted)) or 'none'
             raise _errors.ResourceError(
-                f'engines: {platform} is not a platform to build for ({known})',
+                f'engines: {platform} is not a platform to build for ({names})',
                 'add it to platform',
             )
         if not text(f'engines {name}', engine).strip() or not engine.isprintable():
@@ -279,8 +287,8 @@ def parse_engines(value: Any, wanted: list[platforms.Platform]) -> dict[platform
                 f'engines: {platform} needs a docker context, a buildx builder or a URL such as '
                 'ssh://user@host'
             )
-        found[platform] = engine
-    return found
+        by_platform[platform] = engine
+    return by_platform
 
 
 def make_bundles(
@@ -290,7 +298,7 @@ def make_bundles(
     if isinstance(value, bundle.ResourceBundle) or not callable(value):
         same = check_bundle(value)
         return dict.fromkeys(wanted, same) if wanted else {None: same}
-    made: Callable[[str], Any] = value
+    make: Callable[[str], Any] = value
     if not wanted:
         raise _errors.ResourceError('bundle is a function, which needs a platform', 'set platform')
-    return {platform: check_bundle(made(str(platform))) for platform in wanted}
+    return {platform: check_bundle(make(str(platform))) for platform in wanted}

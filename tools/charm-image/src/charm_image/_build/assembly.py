@@ -131,8 +131,8 @@ class Assembly:
 
     def _forget(self, path: str, itself: bool = True) -> None:
         below = f'{path}/' if path else ''
-        for each in [each for each in self._nodes if each.startswith(below) and each]:
-            del self._nodes[each]
+        for name in [name for name in self._nodes if name.startswith(below) and name]:
+            del self._nodes[name]
         if itself:
             self._nodes.pop(path, None)
 
@@ -156,34 +156,34 @@ class Assembly:
     def _resolve(self, path: str, follow: bool = False) -> str:
         """Return `path` without links in its directories; `follow`: nor at its end."""
         waiting = path.split('/')[::-1]
-        found, links = '', 0
+        resolved, links = '', 0
         while waiting:
             part = waiting.pop()
             if part in ('', '.'):
                 continue
             if part == '..':
-                found = found.rpartition('/')[0]
+                resolved = resolved.rpartition('/')[0]
                 continue
-            here = f'{found}/{part}'.lstrip('/')
+            here = f'{resolved}/{part}'.lstrip('/')
             node = self._nodes.get(here)
             if node and node.kind == _LINK and (follow or any(waiting)):
                 links += 1
                 if links > _MAX_LINKS:
                     raise _StopError(f'{path}: too many symbolic links')
-                found = '' if node.link.startswith('/') else found
+                resolved = '' if node.link.startswith('/') else resolved
                 waiting += node.link.split('/')[::-1]
             else:
-                found = here
-        return found
+                resolved = here
+        return resolved
 
     def _put(self, path: str, node: _Node) -> None:
         self._nodes[path] = self._changes[path] = node
 
     def _remove(self, path: str) -> None:
-        below = [each for each in self._nodes if each.startswith(f'{path}/')]
-        for each in (path, *below):
-            del self._nodes[each]
-            self._changes.pop(each, None)
+        below = [name for name in self._nodes if name.startswith(f'{path}/')]
+        for removed in (path, *below):
+            del self._nodes[removed]
+            self._changes.pop(removed, None)
         self._changes[path] = None
         self._emptied.add(path)
 
@@ -253,7 +253,7 @@ class Assembly:
             if resource.typed_id in self._changed:
                 continue
             watched = self._plan.watched(resource)
-            if watched and not any(self._changed[each.typed_id] for each in watched):
+            if watched and not any(self._changed[other.typed_id] for other in watched):
                 self._changed[resource.typed_id] = False
                 continue
             before = dict(self._changes)
@@ -315,7 +315,7 @@ class Assembly:
                 return
             if not node or node.kind != _DIRECTORY:
                 raise _StopError(f'{directory.name} is not a directory')
-            is_empty = not any(each.startswith(f'{path}/') for each in self._nodes)
+            is_empty = not any(name.startswith(f'{path}/') for name in self._nodes)
             if directory.policy == 'remove' and not is_empty:
                 raise _StopError(f'{directory.name} is not empty')
             self._remove(path)
@@ -323,12 +323,12 @@ class Assembly:
         if node and node.kind != _DIRECTORY:
             raise _StopError(f'{directory.name} is not a directory')
         mode = 0o755 if directory.mode is None else directory.mode
-        made = _Node(_DIRECTORY, mode, *self._owner(directory))
+        new = _Node(_DIRECTORY, mode, *self._owner(directory))
         if directory.parents:
-            self._make_parents(path, made)
+            self._make_parents(path, new)
         else:
             self._check_parent(path)
-        self._change(path, made)
+        self._change(path, new)
 
     def _copy_tree(self, directory: resources.Directory) -> None:
         # as COPY does in all builders: what exists gets the mode and owner, and a link is replaced
@@ -415,15 +415,15 @@ class Assembly:
 
     def _configure(self, config: dict[str, Any]) -> None:
         settings = self._settings
-        env = dict(each.partition('=')[::2] for each in config.get('Env') or [])
+        env = dict(variable.partition('=')[::2] for variable in config.get('Env') or [])
         env = {**dict([_PATH.split('=')] if 'PATH' not in env else ()), **env, **settings.env}
         config['Env'] = [f'{name}={value}' for name, value in env.items()]
         for key, values in (
             ('Volumes', settings.volumes),
-            ('ExposedPorts', [each for port in settings.ports for each in _ports(port)]),
+            ('ExposedPorts', [number for port in settings.ports for number in _ports(port)]),
         ):
             if values:
-                config[key] = {**(config.get(key) or {}), **{each: {} for each in values}}
+                config[key] = {**(config.get(key) or {}), **dict.fromkeys(values, {})}
         if settings.labels:
             config['Labels'] = {**(config.get('Labels') or {}), **settings.labels}
         if settings.entrypoint is not None:

@@ -49,14 +49,14 @@ class Base:
         """
         if self.name == 'scratch' or self.found() and not (newer and self._has_name):
             return
-        wanted = f' for {self._platform}' if self._platform else ''
+        for_platform = f' for {self._platform}' if self._platform else ''
         if self.name.startswith('sha256:'):
-            raise _errors.BuildError(f'the engine has no image {self.name}{wanted}')
+            raise _errors.BuildError(f'the engine has no image {self.name}{for_platform}')
         self._before = '' if newer else str((self._inspect() or {}).get('Id') or '')
         yield from self._pull()
         if not self.found():
             raise _errors.BuildError(
-                f'the engine pulled {self.name}, but does not have it{wanted}'
+                f'the engine pulled {self.name}, but does not have it{for_platform}'
             )
 
     @property
@@ -74,11 +74,11 @@ class Base:
         if not self._has_name or '@' in self.name or not self._id:
             return ''
         repository, _ = split(self.name)
-        wanted = reference.Reference.parse(self.name)
+        base = references.Reference.parse(self.name)
         for digest in self._digests:
-            found = reference.Reference.parse(digest)
-            if (found.domain, found.path) == (wanted.domain, wanted.path):
-                return f'{repository}@{found.digest}'
+            pinned = references.Reference.parse(digest)
+            if (pinned.domain, pinned.path) == (base.domain, base.path):
+                return f'{repository}@{pinned.digest}'
         return f'the local image {self._id.removeprefix("sha256:")}'
 
     def pin(self) -> str:
@@ -86,7 +86,7 @@ class Base:
 
         Only with containerd's image store can one name have several platforms.
         """
-        if self.name == 'scratch' or self.name.startswith('sha256:'):
+        if not self._has_name:
             return self.name
         if engine_push.has_containerds_store(self._client):
             return self.name
@@ -120,17 +120,19 @@ class Base:
         return config is not None
 
     def _configuration(self) -> dict[str, Any] | None:
-        found = self._inspect()
-        self._id = str((found or {}).get('Id') or '')
-        self._digests = [str(each) for each in (found or {}).get('RepoDigests') or ()]
-        if found is None or self._platform is None or self._is_for_platform(found):
-            return None if found is None else found.get('Config') or {}
+        description = self._inspect()
+        self._id = str((description or {}).get('Id') or '')
+        self._digests = [str(digest) for digest in (description or {}).get('RepoDigests') or ()]
+        if description is None:
+            return None
+        if self._platform is None or self._is_for_platform(description):
+            return description.get('Config') or {}
         # with containerd's image store, a name may have more platforms than the one reported
         version = tuple(map(int, self._client.api_version.split('.')))
         if version >= _INSPECTS_PLATFORMS:
-            found = self._inspect(platform=self._platform)
-            is_it = found is not None and self._is_for_platform(found)
-            return (found or {}).get('Config') or {} if is_it else None
+            description = self._inspect(platform=self._platform)
+            is_it = description is not None and self._is_for_platform(description)
+            return (description or {}).get('Config') or {} if is_it else None
         has_store = engine_push.has_containerds_store(self._client)
         return self._configuration_of_container() if has_store else None
 
@@ -138,32 +140,23 @@ class Base:
         return platforms.Platform.of(image) == self._platform
 
     def _inspect(self, platform: platforms.Platform | None = None) -> dict[str, Any] | None:
-        import docker
-
         parameters = {'platform': platform.json} if platform else {}
-        path = f'/images/{self.name}/json'
-        try:
-            content: dict[str, Any] = local_image.get(
-                self._client, path, params=parameters
-            ).json()
-        except docker.errors.NotFound:
-            return None
-        return content
+        return local_image.describe(self._client, self.name, **parameters)
 
     def _configuration_of_container(self) -> dict[str, Any] | None:
         """Return the configuration of a container for the platform; None if the image lacks it."""
         import docker
 
         try:
-            made = self._client.create_container(
+            container = self._client.create_container(
                 self.name, ['/none'], platform=str(self._platform)
             )
         except docker.errors.NotFound:
             return None
         try:
-            content: dict[str, Any] = self._client.inspect_container(made)['Config']
+            content: dict[str, Any] = self._client.inspect_container(container)['Config']
         finally:
-            self._client.remove_container(made, force=True)
+            self._client.remove_container(container, force=True)
         return content
 
     def _pull(self) -> Iterator[str]:
@@ -210,13 +203,11 @@ def _auth_config(login: registry_logins.Login) -> dict[str, str]:
 
 
 def split(name: str) -> tuple[str, str]:
-    """Return the repository of a reference, and its digest or tag."""
-    from docker.utils import parse_repository_tag
-
-    repository, identifier = parse_repository_tag(name)
-    if '@' in name:  # a tag beside a digest does not count
-        repository, _ = parse_repository_tag(repository)
-    return repository, identifier or 'latest'
+    """Return the repository of a reference, as it is written, and its digest or tag."""
+    reference = references.Reference.parse(name)
+    without_digest = name.partition('@')[0]
+    repository = without_digest.removesuffix(f':{reference.tag}') if reference.tag else without_digest
+    return repository, reference.digest or reference.tag or 'latest'
 
 
 def user_of(name: str, config: Mapping[str, Any]) -> str:

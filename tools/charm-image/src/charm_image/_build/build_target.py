@@ -42,8 +42,7 @@ class Target:
         """Whether a builder runs programs of the image's platform."""
         if self.plan.has_files_only:
             return False
-        instructions = (each for step in self.plan.steps for each in step.instructions)
-        return any(each.startswith('RUN ') for each in instructions)
+        return any(text.startswith('RUN ') for text in self._instructions)
 
     @property
     def options(self) -> dict[str, str]:
@@ -60,9 +59,12 @@ class Target:
     @property
     def copied_images(self) -> list[str]:
         """The images that resources copy from."""
-        texts = (each for step in self.plan.steps for each in step.instructions)
-        found = (re.match('COPY --from=(\\S+) ', each) for each in texts)
-        return list(dict.fromkeys(each[1] for each in found if each))
+        matches = (re.match('COPY --from=(\\S+) ', text) for text in self._instructions)
+        return list(dict.fromkeys(match[1] for match in matches if match))
+
+    @property
+    def _instructions(self) -> Iterator[str]:
+        return (text for step in self.plan.steps for text in step.instructions)
 
     def on(self, base: str, user: str) -> Target:
         """Return the same image on `base`, which runs as `user`."""

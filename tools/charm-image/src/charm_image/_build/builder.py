@@ -237,10 +237,10 @@ class DockerBuilder:
                 saved.append(image)
             differences = comparison.compare(*saved)
         if differences:
-            listed = [f'    {each}' for each in differences[:_MOST_DIFFERENCES]]
-            more = len(differences) - len(listed)
-            listed += [f'    and {more} more'] if more > 0 else []
-            raise _errors.BuildError('two builds of the image differ:', details=listed)
+            lines = [f'    {difference}' for difference in differences[:_MOST_DIFFERENCES]]
+            more = len(differences) - len(lines)
+            lines += [f'    and {more} more'] if more > 0 else []
+            raise _errors.BuildError('two builds of the image differ:', details=lines)
         yield Progress('note', 'both images are the same')
 
     def _build_several(self, output: str) -> Iterator[Progress]:
@@ -248,9 +248,9 @@ class DockerBuilder:
         with contextlib.ExitStack() as stack:
             for platform, target in zip(self._platforms, self._targets(self._settings), strict=True):
                 builds[platform] = self._open(target, stack)
-            made = multi_platform.Images(builds, timestamps.epoch())
-            yield from made.build_index(output, self.tag)
-            self.image_id = made.digest
+            index = multi_platform.Images(builds, timestamps.epoch())
+            yield from index.build_index(output, self.tag)
+            self.image_id = index.digest
             self.base_user = next(iter(builds.values())).target.settings.base_user
             yield Progress('written', output)
             yield Progress('built', self.image_id)
@@ -292,7 +292,7 @@ class DockerBuilder:
     def _common(self) -> build_target.Target:
         settings = dataclasses.replace(self._settings, base_user=self.base_user)
         first, *others = self._targets(settings)
-        if any(_context(each) != _context(first) for each in others):
+        if any(_context(target) != _context(first) for target in others):
             raise _errors.BuildError('the Dockerfile differs by platform', 'set one platform')
         return first
 
@@ -301,7 +301,7 @@ class DockerBuilder:
         for target in self._targets(self._settings):
             by_context.setdefault(_context(target), []).append(target)
         for same in by_context.values():
-            names = ', '.join(str(each.platform) for each in same)
+            names = ', '.join(str(target.platform) for target in same)
             heading = f'# {names}\n' if len(by_context) > 1 else ''
             yield Progress('plan', heading + same[0].dockerfile)
             steps = same[0].plan.steps

@@ -86,8 +86,8 @@ def _failure(report: Mapping[str, Any], instruction: int) -> Event | None:
         return None
     detail = report.get('errorDetail') or {}
     message = str(detail.get('message') or report.get('error'))
-    found = _STATUS.findall(message[-100:])
-    status = detail.get('code') or (int(found[-1]) if found else None)
+    statuses = _STATUS.findall(message[-100:])
+    status = detail.get('code') or (int(statuses[-1]) if statuses else None)
     return Event('failed', instruction, _reason(message), status)
 
 
@@ -129,7 +129,7 @@ class Classic:
             yield from self._stream(report['stream'])
 
     def _stream(self, text: str) -> Iterator[Event]:
-        if (found := self._START.match(text)) and int(found[1]) == self._instruction + 2:
+        if (match := self._START.match(text)) and int(match[1]) == self._instruction + 2:
             yield from self._end()
             self._instruction += 1
             self._cached = False
@@ -138,10 +138,10 @@ class Classic:
             self._named = False
         elif re.match(r' ?--(?:->|>) Using cache', text):
             self._cached = True
-        elif found := self._IMAGE.fullmatch(text):
-            self._image = found[1]
+        elif match := self._IMAGE.fullmatch(text):
+            self._image = match[1]
             if not self._cached and self._instruction > 0:
-                self.made.append(found[1])
+                self.made.append(match[1])
         elif self._image and re.fullmatch(f'{self._image}[0-9a-f]*\n', text):
             pass  # the last line of buildah
         elif text.startswith(' ---> Running in '):
@@ -169,8 +169,8 @@ class BuildKit:
         self.made: list[str] = []  # BuildKit makes no intermediate images
         self._counted = [
             index
-            for index, each in enumerate(instructions)
-            if each.partition(' ')[0] in ('FROM', 'COPY', 'RUN')
+            for index, instruction in enumerate(instructions)
+            if instruction.partition(' ')[0] in ('FROM', 'COPY', 'RUN')
         ]
         self._instructions: dict[str, int] = {}
         self._lines: dict[str, _Lines] = {}
@@ -186,8 +186,8 @@ class BuildKit:
             yield Event('image', text=str(report['aux']['ID']))
         elif report.get('id') == 'moby.buildkit.trace':
             with contextlib.suppress(ValueError, binascii.Error):
-                for each in trace.decode(base64.b64decode(report['aux'])):
-                    yield from self.follow(each)
+                for traced in trace.decode(base64.b64decode(report['aux'])):
+                    yield from self.follow(traced)
 
     def follow(self, traced: trace.Vertex | trace.Log) -> Iterator[Event]:
         """Yield the events in a part of the trace."""
@@ -196,10 +196,10 @@ class BuildKit:
         )
 
     def _vertex(self, vertex: trace.Vertex) -> Iterator[Event]:
-        found = self._NAME.match(vertex.name)
-        if not found or vertex.digest in self._ended or int(found[1]) > len(self._counted):
+        match = self._NAME.match(vertex.name)
+        if not match or vertex.digest in self._ended or int(match[1]) > len(self._counted):
             return
-        instruction = self._instructions[vertex.digest] = self._counted[int(found[1]) - 1]
+        instruction = self._instructions[vertex.digest] = self._counted[int(match[1]) - 1]
         if vertex.error:
             self._failed = instruction
         if vertex.completed:

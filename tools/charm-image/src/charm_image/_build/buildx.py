@@ -52,10 +52,10 @@ def builder_of_engine(environ: Mapping[str, str]) -> str:
     """Return the name of the builder that is the engine of the docker command: its context's."""
     try:
         command = ['docker', 'context', 'show']
-        done = subprocess.run(command, capture_output=True, check=False, text=True, env=environ)
+        process = subprocess.run(command, capture_output=True, check=False, text=True, env=environ)
     except OSError:
         return 'default'
-    return done.stdout.strip() if done.returncode == 0 and done.stdout.strip() else 'default'
+    return process.stdout.strip() if process.returncode == 0 and process.stdout.strip() else 'default'
 
 
 class BuildxBuild(build_target.Build):
@@ -149,11 +149,11 @@ class BuildxBuild(build_target.Build):
             traced = _traced(line)
             if traced is None:
                 last.append(line)
-            for each in traced or ():
-                for event in reports.follow(each):
+            for part in traced or ():
+                for event in reports.follow(part):
                     yield from follower.follow(event)
         if self._process is None or self._process.returncode:
-            message = next((each for each in reversed(last) if each.startswith('ERROR')), '')
+            message = next((text for text in reversed(last) if text.startswith('ERROR')), '')
             reason = message.removeprefix('ERROR: ').removeprefix('failed to solve: ')
             report = {'error': reason or '\n'.join(last) or 'buildx failed without a message'}
             for event in reports.read(report):
@@ -227,37 +227,37 @@ class BuildxBuild(build_target.Build):
     def _succeeds(self, *arguments: str) -> bool:
         try:
             command = ['docker', 'buildx', *arguments]
-            done = subprocess.run(command, capture_output=True, check=False, env=self._environ)
+            process = subprocess.run(command, capture_output=True, check=False, env=self._environ)
         except OSError:
             return False
-        return done.returncode == 0
+        return process.returncode == 0
 
     def _digest(self, name: str) -> str:
         """Return the digest of an image in its registry; '' if buildx does not report it."""
         command = ['docker', 'buildx', 'imagetools', 'inspect', f'--builder={self._builder}']
         command += ['--format={{json .Manifest}}', name]
-        done = subprocess.run(command, capture_output=True, check=False, text=True)
+        process = subprocess.run(command, capture_output=True, check=False, text=True)
         with contextlib.suppress(ValueError, AttributeError):
-            return str(json.loads(done.stdout).get('digest') or '')
+            return str(json.loads(process.stdout).get('digest') or '')
         return ''
 
     def _configuration(self, name: str) -> Mapping[str, Any]:
         command = ['docker', 'buildx', 'imagetools', 'inspect', f'--builder={self._builder}']
         command += ['--format={{json .Image}}', name]
-        done = subprocess.run(command, capture_output=True, check=False, text=True)
-        if done.returncode:
-            reason = (done.stderr.strip().splitlines() or ['no reason was given'])[-1]
+        process = subprocess.run(command, capture_output=True, check=False, text=True)
+        if process.returncode:
+            reason = (process.stderr.strip().splitlines() or ['no reason was given'])[-1]
             reason = reason.removeprefix('ERROR: ')
             raise _errors.BuildError(f'cannot read {name} from its registry: {reason}')
         try:
-            found = json.loads(done.stdout)
-            if 'config' not in found:  # one configuration for each platform
-                found = next(
-                    each
-                    for each in found.values()
-                    if self.target.platform in (None, platforms.Platform.of(each))
+            content = json.loads(process.stdout)
+            if 'config' not in content:  # one configuration for each platform
+                content = next(
+                    image
+                    for image in content.values()
+                    if self.target.platform in (None, platforms.Platform.of(image))
                 )
-            config: Mapping[str, Any] = found.get('config') or {}
+            config: Mapping[str, Any] = content.get('config') or {}
         except StopIteration:
             raise _errors.BuildError(f'{name} has no image for {self.target.platform}') from None
         except (ValueError, AttributeError, TypeError) as error:
@@ -281,21 +281,21 @@ def _traced(line: str) -> list[trace.Vertex | trace.Log] | None:
     """Read a line of --progress=rawjson (client.SolveStatus); None for other lines."""
     try:
         status = json.loads(line)
-        found: list[trace.Vertex | trace.Log] = [
+        parts: list[trace.Vertex | trace.Log] = [
             trace.Vertex(
-                str(each.get('digest', '')),
-                str(each.get('name', '')),
-                bool(each.get('cached')),
-                bool(each.get('started')),
-                bool(each.get('completed')),
-                str(each.get('error', '')),
+                str(entry.get('digest', '')),
+                str(entry.get('name', '')),
+                bool(entry.get('cached')),
+                bool(entry.get('started')),
+                bool(entry.get('completed')),
+                str(entry.get('error', '')),
             )
-            for each in status.get('vertexes') or ()
+            for entry in status.get('vertexes') or ()
         ]
-        found += [
-            trace.Log(str(each.get('vertex', '')), base64.b64decode(each.get('data') or ''))
-            for each in status.get('logs') or ()
+        parts += [
+            trace.Log(str(entry.get('vertex', '')), base64.b64decode(entry.get('data') or ''))
+            for entry in status.get('logs') or ()
         ]
     except (ValueError, AttributeError, TypeError, binascii.Error):
         return None
-    return found
+    return parts

@@ -95,7 +95,7 @@ class ResourceBundle:
         """Return the resource with that id, with its type (`File[/etc/motd]`) or without."""
         if name in self._by_id:
             return self._by_id[name]
-        return next((each for each in self._resources if each.id == name), None)
+        return next((resource for resource in self._resources if resource.id == name), None)
 
 
 def _line_of(source: object) -> str:

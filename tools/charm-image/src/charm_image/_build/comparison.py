@@ -25,7 +25,7 @@ def compare(first: oci_archive.SavedImage, second: oci_archive.SavedImage) -> li
                 pairs = zip(_DIFFERENCES, one[path], other[path], strict=True)
                 names = ', '.join(name for name, mine, its in pairs if mine != its)
                 differences.append(f'/{path}: {names}')
-    configs = [json.loads(each.config.data) for each in (first, second)]
+    configs = [json.loads(image.config.data) for image in (first, second)]
     for config in configs:
         config.pop('rootfs', None)
     differences += [
@@ -33,7 +33,7 @@ def compare(first: oci_archive.SavedImage, second: oci_archive.SavedImage) -> li
         for key in sorted({*configs[0], *configs[1]})
         if configs[0].get(key) != configs[1].get(key)
     ]
-    ids = [[digest for digest, _ in each.layers()] for each in (first, second)]
+    ids = [[digest for digest, _ in image.layers()] for image in (first, second)]
     if not differences and ids[0] != ids[1]:
         differences.append('the number, or the encoding, of the layers')
     return list(dict.fromkeys(differences))
@@ -42,7 +42,7 @@ def compare(first: oci_archive.SavedImage, second: oci_archive.SavedImage) -> li
 def _files(image: oci_archive.SavedImage) -> Iterator[dict[str, tuple[Any, ...]]]:
     """Yield what each layer has, by path."""
     for _, layer in image.layers():
-        found = {}
+        files = {}
         content: Any = layer.open()
         with tarfile.open(fileobj=content, mode='r|') as archive:
             for member in archive:
@@ -51,8 +51,8 @@ def _files(image: oci_archive.SavedImage) -> Iterator[dict[str, tuple[Any, ...]]
                     while chunk := file.read(_CHUNK):
                         digest.update(chunk)
                 attributes = {k: v for k, v in member.pax_headers.items() if 'xattr' in k}
-                found[member.name.strip('/').removeprefix('./')] = (
+                files[member.name.strip('/').removeprefix('./')] = (
                     *(member.type, member.mode & 0o7777, member.uid, member.gid, member.linkname),
                     *(member.mtime, attributes, digest.hexdigest()),
                 )
-        yield found
+        yield files

@@ -98,10 +98,10 @@ def after(settings: Settings, has_steps: bool) -> list[str]:
 
 def _json(text: str) -> str:
     """Return a JSON string in which Dockerfile parsers find no syntax of theirs."""
-    written = json.dumps(text, ensure_ascii=False)
+    quoted = json.dumps(text, ensure_ascii=False)
     # << would begin a here-document
     return ''.join(
-        each if each.isprintable() and each != '<' else _escaped(each) for each in written
+        char if char.isprintable() and char != '<' else _escaped(char) for char in quoted
     )
 
 
@@ -115,11 +115,11 @@ def _written(lines: Iterable[str]) -> str:
     Lines are continued with a backslash, so none may begin like a comment. Parsers may drop the
     spaces at the start of a line, which are only indentation.
     """
-    written = ['\\\n']
+    script = ['\\\n']
     for line in lines:
         text = re.sub('^( *)#', lambda found: found[1] + _escaped('#'), _json(line)[1:-1])
-        written.append(_wrapped(text) + '\\n\\\n')
-    return ''.join(written)
+        script.append(_wrapped(text) + '\\n\\\n')
+    return ''.join(script)
 
 
 def _wrapped(text: str) -> str:

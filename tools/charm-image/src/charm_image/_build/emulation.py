@@ -53,7 +53,7 @@ def _fails(client: Any, image: str, platform: platforms.Platform) -> bool:
     """Try to run the shell, as each step does; the build reports any other error."""
     import docker
 
-    made = client.create_container(
+    container = client.create_container(
         image,
         ['-c', ':'],
         entrypoint=['/bin/sh'],
@@ -62,11 +62,11 @@ def _fails(client: Any, image: str, platform: platforms.Platform) -> bool:
         host_config=client.create_host_config(network_mode='none'),
     )
     try:
-        client.start(made)
-        status = client.wait(made)['StatusCode']
-        said = client.logs(made).decode(errors='replace') if status else ''
+        client.start(container)
+        status = client.wait(container)['StatusCode']
+        output = client.logs(container).decode(errors='replace') if status else ''
     except docker.errors.APIError as error:
-        said = str(error.explanation or error)
+        output = str(error.explanation or error)
     finally:
-        client.remove_container(made, force=True)
-    return _FAILURE in said.lower()
+        client.remove_container(container, force=True)
+    return _FAILURE in output.lower()

@@ -62,7 +62,7 @@ class EngineBuild(build_target.Build):
         with engines.as_build_error():
             target = self.target
             copied = (
-                bases.Base(self._client, each, target.platform) for each in target.copied_images
+                bases.Base(self._client, image, target.platform) for image in target.copied_images
             )
             for base in (self._base, *copied):
                 for line in base.pull(target.pull):
@@ -108,7 +108,7 @@ class EngineBuild(build_target.Build):
             )
         with engines.as_build_error():
             components = self._client.version().get('Components') or []
-        if any(each.get('Name') == 'Podman Engine' for each in components):
+        if any(component.get('Name') == 'Podman Engine' for component in components):
             raise _errors.BuildError(
                 f'podman cannot mount secrets ({names}) in a build through its API',
                 'use Docker with buildx',

@@ -97,8 +97,8 @@ class Follower:
         )
 
     def _applied(self, step: plan.Step) -> resources.Resource:
-        named = (r for r in step.resources if _shell.one_line(repr(r)) == self._resource)
-        return next(named, step.resources[0])
+        matching = (r for r in step.resources if _shell.one_line(repr(r)) == self._resource)
+        return next(matching, step.resources[0])
 
     def _fail(self, event: builder_reports.Event) -> None:
         step = self._current
@@ -111,8 +111,8 @@ class Follower:
         resource = self._applied(step)
         status = event.status
         for line in self._output[-1:]:
-            if found := re.fullmatch('exit status ([0-9]+), expected [0-9]+', line):
-                status = int(found[1])
+            if match := re.fullmatch('exit status ([0-9]+), expected [0-9]+', line):
+                status = int(match[1])
         raise _errors.StepError(
             self._resource or step.title,
             resource.location,
@@ -128,4 +128,4 @@ def _commands(resource: resources.Resource) -> list[str]:
 
 
 def _titles(step: plan.Step) -> set[str]:
-    return {_shell.one_line(repr(each)) for each in step.resources} | {step.title}
+    return {_shell.one_line(repr(resource)) for resource in step.resources} | {step.title}

@@ -34,7 +34,7 @@ class Images:
         Raises:
             _errors.BuildError: one cannot be built; the message begins with its platform
         """
-        yield from _concurrently.run([self._prepared(each) for each in self._engines()])
+        yield from _concurrently.run([self._prepared(group) for group in self._engines()])
         with contextlib.ExitStack() as stack:
             saved: dict[platforms.Platform, oci_archive.SavedImage] = {}
             tasks = []

@@ -28,7 +28,7 @@ class Step:
     @property
     def title(self) -> str:
         """Its resources, as one line."""
-        return ', '.join(_shell.one_line(repr(each)) for each in self.resources)
+        return ', '.join(_shell.one_line(repr(resource)) for resource in self.resources)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,9 +67,9 @@ class Plan:
         self.secrets: dict[str, str] = {}
         #: The primary group of each user that the bundle creates.
         self.primary_groups = {
-            each.name: each.first_group
-            for each in resource_bundle
-            if isinstance(each, resources.User) and not each.removes
+            resource.name: resource.first_group
+            for resource in resource_bundle
+            if isinstance(resource, resources.User) and not resource.removes
         }
         self._chowns = self._chown_flags()
         groups = self._groups()
@@ -81,9 +81,9 @@ class Plan:
     def has_files_only(self) -> bool:
         """Whether all resources are files, directories and links, not out of other images."""
         return bool(self.steps) and all(
-            isinstance(each, resources.Link)
-            or (isinstance(each, _copied.Copied) and each.from_image is None)
-            for each in self._bundle
+            isinstance(resource, resources.Link)
+            or (isinstance(resource, _copied.Copied) and resource.from_image is None)
+            for resource in self._bundle
         )
 
     def _steps(self, groups: list[_Group]) -> list[Step]:
@@ -97,12 +97,12 @@ class Plan:
     def _groups(self) -> list[_Group]:
         groups: list[_Group] = []
         everything = list(self._bundle)
-        position = {each.typed_id: index for index, each in enumerate(everything)}
+        position = {resource.typed_id: index for index, resource in enumerate(everything)}
         index = 0
         while index < len(everything):
             end = self._watched_end(everything, position, index)
             if end > index:
-                parts = [_Part(each) for each in everything[index : end + 1]]
+                parts = [_Part(resource) for resource in everything[index : end + 1]]
                 groups.append(_Group(parts, None, watched_together=True))
                 index = end + 1
                 continue
@@ -120,16 +120,16 @@ class Plan:
         """Return the last resource that must share a step with the one at `start`."""
         end = start
         for index in range(start + 1, len(everything)):
-            watched = [position[each.typed_id] for each in self.watched(everything[index])]
-            if any(start <= each <= end for each in watched):
+            watched = [position[other.typed_id] for other in self.watched(everything[index])]
+            if any(start <= place <= end for place in watched):
                 end = index
         return end
 
     def watched(self, resource: resources.Resource) -> list[resources.Resource]:
         """Return the resources that decide whether `resource` is applied; [] if it always is."""
-        watched = [self._bundle.named(each) for each in resource.watches]
-        present = [each for each in watched if each is not None]
-        return [] if any(each.always_changes for each in present) else present
+        watched = [self._bundle.named(other) for other in resource.watches]
+        present = [other for other in watched if other is not None]
+        return [] if any(other.always_changes for other in present) else present
 
     def _own_groups(self, resource: resources.Resource) -> Iterator[_Group]:
         part = [_Part(resource)]
@@ -153,26 +153,26 @@ class Plan:
         BuildKit treats an unknown name as root, so COPY gets only IDs, and names that the bundle
         has created before.
         """
-        made = {'0', 'root'}
+        created = {'0', 'root'}
         flags: dict[str, str | None] = {}
         for resource in self._bundle:
             if isinstance(resource, (resources.User, resources.Group)):
                 names = {resource.name, *_first_group(resource)}
-                made = made - names if resource.removes else made | names
+                created = created - names if resource.removes else created | names
             elif isinstance(resource, _copied.Copied):
                 owner, group = _ownership.resolve(resource.owner, resource.group, self.primary_groups)
                 sure = [
-                    each is not None and (each in made or each.isdigit())
-                    for each in (owner, group)
+                    account is not None and (account in created or account.isdigit())
+                    for account in (owner, group)
                 ]
-                ids = ['0' if each == 'root' else each for each in (owner, group)]
+                ids = ['0' if account == 'root' else account for account in (owner, group)]
                 flag = '' if ids == ['0', '0'] else f'--chown={ids[0]}:{ids[1]} '
                 flags[resource.typed_id] = flag if all(sure) else None
         return flags
 
     # copy a directory, not the file, which would go into an existing directory of its name
     def _copy(self, group: _Group) -> list[Step]:
-        parts = [each.resource for each in group.parts if isinstance(each.resource, _copied.Copied)]
+        parts = [part.resource for part in group.parts if isinstance(part.resource, _copied.Copied)]
         first = parts[0]
         parent = first.name.rpartition('/')[0] + '/'
         chown = self._chowns[first.typed_id] or ''
@@ -188,8 +188,8 @@ class Plan:
         else:
             source = f'files/{_key(first)}'
             self.files[source] = (None, 0o755)
-            for each in parts:
-                self._add(source, each.entries)
+            for part in parts:
+                self._add(source, part.entries)
             instructions.append(dockerfile.copy(source, parent, chown))
         return [Step(tuple(parts), tuple(instructions))]
 
@@ -209,7 +209,7 @@ class Plan:
         lines = self._script(group, stage)
         instructions = []
         if staged:
-            if any(not isinstance(each, _scripts.FromImage) for each in staged):
+            if any(not isinstance(content, _scripts.FromImage) for content in staged):
                 instructions.append(dockerfile.copy(directory, _scripts.STAGE + '/'))
             for number, content in enumerate(staged, 1):
                 if isinstance(content, _scripts.FromImage):
@@ -221,7 +221,7 @@ class Plan:
             if len(group.parts) > 1 and not group.watched_together:
                 half = len(group.parts) // 2
                 halves = (_Group(group.parts[:half], None), _Group(group.parts[half:], None))
-                return [step for each in halves for step in self._run(each)]
+                return [step for part in halves for step in self._run(part)]
             first = group.parts[0].resource
             raise _errors.ResourceError(
                 f'{_progress.shorten(repr(first))} needs a script of {size} bytes, above the limit of '
@@ -265,8 +265,8 @@ class Plan:
             if len(bodies) > 1:
                 lines.append(_shell.say(f'=> {title}'))
             if watched_by:
-                condition = ''.join(f'${changed_flags[each.typed_id]}' for each in watched_by)
-                body = [f'if [ -n "{condition}" ]; then', *(f'    {each}' for each in body), 'fi']
+                condition = ''.join(f'${changed_flags[other.typed_id]}' for other in watched_by)
+                body = [f'if [ -n "{condition}" ]; then', *(f'    {line}' for line in body), 'fi']
             lines += body
         hide = [f'unset {name}' for name in self._arguments]
         return [*hide, 'umask 0022', *itertools.chain(*functions.values()), *lines]
@@ -279,15 +279,16 @@ class Plan:
         functions: dict[str, list[str]],
     ) -> Iterator[tuple[str, list[resources.Resource], list[str]]]:
         def kind(part: _Part) -> object:
-            each = part.resource
-            if not isinstance(each, resources.Package) or each.watches or each.typed_id in changed_flags:
+            package = part.resource
+            if not isinstance(package, resources.Package):
                 return part
-            return each.together
+            is_alone = package.watches or package.typed_id in changed_flags
+            return part if is_alone else package.together
 
         for _, run in itertools.groupby(group.parts, kind):
             parts = list(run)
             packages = [
-                each.resource for each in parts if isinstance(each.resource, resources.Package)
+                part.resource for part in parts if isinstance(part.resource, resources.Package)
             ]
             if len(packages) > 1:
                 yield ', '.join(map(repr, packages)), [], _package_managers.script(packages)
@@ -308,9 +309,9 @@ class Plan:
         """Return all instructions, each with its step."""
         steps = [(step, instruction) for step in self.steps for instruction in step.instructions]
         return [
-            *((None, each) for each in dockerfile.before(settings, bool(steps))),
+            *((None, instruction) for instruction in dockerfile.before(settings, bool(steps))),
             *steps,
-            *((None, each) for each in dockerfile.after(settings, bool(steps))),
+            *((None, instruction) for instruction in dockerfile.after(settings, bool(steps))),
         ]
 
     def dockerfile(self, settings: dockerfile.Settings) -> str:

@@ -55,16 +55,16 @@ class PullProgress:
         elif status == 'Already exists':
             self._layers.pop(layer, None)
         elif status == 'Downloading':
-            found = self._layers.setdefault(layer, _Layer())
-            found.downloaded = max(0, detail.get('current') or 0)
-            found.size = max(0, detail.get('total') or 0)  # not known earlier
+            state = self._layers.setdefault(layer, _Layer())
+            state.downloaded = max(0, detail.get('current') or 0)
+            state.size = max(0, detail.get('total') or 0)  # not known earlier
         elif layer in self._layers and status in _DOWNLOADED:
-            found = self._layers[layer]
-            found.complete, found.downloaded = True, found.size
+            state = self._layers[layer]
+            state.complete, state.downloaded = True, state.size
             if status == 'Pull complete':
-                found.extracted = found.size
+                state.extracted = state.size
             elif status == 'Extracting' and not detail.get('units'):
-                found.extracted = max(0, detail.get('current') or 0)
+                state.extracted = max(0, detail.get('current') or 0)
 
     def _step(self) -> _progress.Rate:
         layers = self._layers.values()

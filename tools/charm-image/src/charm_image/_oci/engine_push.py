@@ -36,7 +36,7 @@ _CONNECT_SECONDS, _SILENCE_SECONDS = 10, 120
 _END_SECONDS = 10
 # the largest share of an image that a push sends faster than an export: podman compresses with
 # one thread for each layer, containerd's store sends blobs as they are (2 processors, 200 MB)
-_PODMANS_SHARE, _CONTAINERDS_SHARE = 0.2, 0.6
+_FASTER_SHARE = {'podman': 0.2, 'containerd': 0.6}
 
 
 def size_of_new(history: Sequence[Mapping[str, Any]], layers: int, total: int, size: int) -> int:
@@ -58,17 +58,18 @@ def has_containerds_store(client: docker.APIClient) -> bool:
 class Pusher:
     """An engine on this machine that can push to this process.
 
-    `host` is its address; `podman` is the version of podman's own API, '' for Docker with
-    containerd's store.
+    `host` is its address; `kind` is how it keeps layers, 'podman' or 'containerd'; `version` is
+    that of podman's own API.
     """
 
     client: docker.APIClient
     host: str
-    podman: str
+    kind: str
+    version: str = ''
 
     def is_faster(self, new: int, size: int) -> bool:
         """Return whether it pushes `new` of `size` bytes faster than it exports all."""
-        return new <= size * (_PODMANS_SHARE if self.podman else _CONTAINERDS_SHARE)
+        return new <= size * _FASTER_SHARE[self.kind]
 
     def files(self, image: str, known: Callable[[str], int | None]) -> Generator[images.File]:
         """Yield the layers of an image that are not known, then its documents, as an OCI layout.
@@ -99,7 +100,7 @@ class Pusher:
                 push.wait()
             if push.error:
                 raise _errors.EngineError(f'the engine cannot push the image: {push.error}')
-            yield from _documents(registry.manifests, '' if self.podman else image)
+            yield from _documents(registry.manifests, image if self.kind == 'containerd' else '')
 
     def documents(self, image: str) -> Generator[images.File]:
         """Yield only the documents of an image in containerd's store. Raises as `files`."""
@@ -134,8 +135,9 @@ def find(client: docker.APIClient, host: str) -> Pusher | None:
     if not host.startswith('unix://'):
         return None
     ping = client.get(f'{client.base_url}/_ping', timeout=_CONNECT_SECONDS)
-    podman = ping.headers.get('Libpod-API-Version', '')
-    return Pusher(client, host, podman) if podman or has_containerds_store(client) else None
+    if version := ping.headers.get('Libpod-API-Version'):
+        return Pusher(client, host, 'podman', version)
+    return Pusher(client, host, 'containerd') if has_containerds_store(client) else None
 
 
 class _Layer:
@@ -226,7 +228,7 @@ class _Push:
         import requests
 
         try:
-            self.error = self._by_podman() if self._pusher.podman else self._by_docker()
+            self.error = self._by_podman() if self._pusher.kind == 'podman' else self._by_docker()
         except (
             docker.errors.DockerException,
             requests.RequestException,
@@ -239,7 +241,7 @@ class _Push:
 
     def _by_podman(self) -> str:
         return self._ask(
-            f'/v{self._pusher.podman}/libpod/images/{self._image}/push',
+            f'/v{self._pusher.version}/libpod/images/{self._image}/push',
             {'destination': f'docker://{self._registry.name}:{_TAG}', 'tlsVerify': 'false'},
         )
 

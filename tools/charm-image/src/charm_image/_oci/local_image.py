@@ -85,7 +85,7 @@ class LocalImage:
         platform = self.default_platform()
         with contextlib.suppress(_errors.ImageError, *sdk_errors()):
             pusher = self._pusher()
-            if pusher and not pusher.podman:
+            if pusher and pusher.kind == 'containerd':
                 return documents.read(pusher.documents(self.id), platform)
         return documents.read(self.files(), platform)
 
@@ -120,7 +120,7 @@ class LocalImage:
             size = engine_push.size_of_new(history, total - first, total, self.size)
             if not first or not pusher.is_faster(size, self.size):
                 return None
-            if not pusher.podman:
+            if pusher.kind == 'containerd':
                 pusher.remove_leftovers()
         except sdk_errors():
             return None
@@ -135,7 +135,7 @@ class LocalImage:
         """Return the engine if it can push the image."""
         pusher = engine_push.find(self._client, self._host)
         # a push names it in Docker, and to remove the last name of an image is to remove the image
-        return pusher if pusher and (self.names or pusher.podman) else None
+        return pusher if pusher and (self.names or pusher.kind == 'podman') else None
 
     def _export(self) -> Generator[bytes]:
         import requests
@@ -169,6 +169,19 @@ def get(client: docker.APIClient, path: str, **options: Any) -> requests.Respons
     except requests.HTTPError as error:
         _docker_errors().create_api_error_from_http_exception(error)
     return response
+
+
+def describe(client: docker.APIClient, image: str, **parameters: str) -> dict[str, Any] | None:
+    """Return what the engine says of an image, by its name or ID; None if it has none.
+
+    `parameters` are those of Docker's API. Raises the errors of the SDK.
+    """
+    path = f'/images/{urllib.parse.quote(image, safe="/:@")}/json'
+    try:
+        found: dict[str, Any] = get(client, path, params=parameters).json()
+    except _docker_errors().NotFound:
+        return None
+    return found
 
 
 def export(client: docker.APIClient, image: str, timeout: float | None) -> Generator[bytes]:

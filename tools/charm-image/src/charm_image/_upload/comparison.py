@@ -51,6 +51,24 @@ def platforms(image: images.Image) -> tuple[Mapping[str, Any], ...]:
     return image.contents().platforms
 
 
+def present_platforms(image: images.Image) -> Sequence[Mapping[str, Any]]:
+    """Return the platforms whose files the source has, as far as known without an export."""
+    if not isinstance(image, local_image.LocalImage):
+        return [config.platform for config in image.contents().configs]
+    if image.variants:
+        return [variant.platform for variant in image.variants if variant.available]
+    if not image.platform[1]:
+        return [config.platform for config in image.contents().configs]
+    return [image.default_platform()]
+
+
+def digests(image: images.Image) -> Sequence[str]:
+    """Return what a registry may call the image: its digests in registries, and its ID."""
+    if not isinstance(image, local_image.LocalImage):
+        return ()
+    return tuple(dict.fromkeys((image.id, *image.repo_digests)))
+
+
 def hint(image: images.Image) -> str:
     """Return what to do if some files of the image are missing, in the imperative."""
     if isinstance(image, local_image.LocalImage):

@@ -135,47 +135,28 @@ class ResourceUpload:
         Several images, each for different platforms, become one.
         """
         self._check('oci-image')
-        with self._registry() as remote:
+        with contextlib.ExitStack() as stack:
+            remote = stack.enter_context(self._registry())
+            found = [self._find(remote, stack, name) for name in names]
             if len(names) > 1:
-                platforms = [each for name in names for each in self._platforms(remote, name)]
-                combination.check(platforms)
-            found = [self._find_or_push(remote, name) for name in names]
-            digest = found[0][0]
+                combination.check(each for image in found for each in _platforms(remote, image))
+            stored = [
+                self._store_image(remote, image, name)
+                for image, name in zip(found, names, strict=True)
+            ]
+            digest = stored[0][0]
             if len(names) > 1 and not self._settings.dry_run:
-                digests = [each for each, _, _ in found]
+                digests = [each for each, _, _ in stored]
                 digest = combination.combine(remote.client, remote.repository, digests)
                 self._report.report('uploaded', f'Images combined, new remote digest: {digest}')
-        architectures = list(dict.fromkeys(name for _, names, _ in found for name in names))
+        architectures = list(dict.fromkeys(name for _, names, _ in stored for name in names))
         missing = [
             name
-            for name in dict.fromkeys(name for _, _, indexed in found for name in indexed)
+            for name in dict.fromkeys(name for _, _, indexed in stored for name in indexed)
             if name not in architectures
         ]
         self._note_architectures(architectures, missing, in_archive=any(n.path for n in names))
         self._send_reference(digest, architectures)
-
-    def _platforms(
-        self, remote: canonical_registry.Repository, name: values.ImageName
-    ) -> Sequence[Mapping[str, Any]]:
-        """Return the platforms of an image, wherever it is, without reading its layers."""
-        if name.long and (found := remote.find(name.long)):
-            from charm_image._oci import remote_image
-
-            manifest = remote.client.get_manifest(remote.repository, found)
-            image = remote_image.read(remote.client, remote.repository, manifest)
-            return [config.platform for config in image.contents().configs]
-        if name.path:
-            from charm_image._oci import archives
-
-            contents = archives.open(name.path, name.tag).contents()
-            return [config.platform for config in contents.configs]
-        with contextlib.ExitStack() as stack:
-            local = self._local(stack, name)
-            if local.variants:
-                return [variant.platform for variant in local.variants if variant.available]
-            if not local.platform[1]:
-                return [config.platform for config in local.contents().configs]
-            return [local.default_platform()]
 
     def copy_image(self, reference: references.Reference) -> None:
         """Copy an image from its registry, and wait for its revision."""
@@ -363,10 +344,31 @@ class ResourceUpload:
                 return charmhub.of(image)
         return None
 
-    def _find_or_push(
-        self, remote: canonical_registry.Repository, name: values.ImageName
+    def _find(
+        self,
+        remote: canonical_registry.Repository,
+        stack: contextlib.ExitStack,
+        name: values.ImageName,
+    ) -> str | images.Image:
+        """Return the digest of an image in the registry, or the image on this machine."""
+        if name.long:
+            with self._report.step(f'Looking for {name.long}'):
+                digest = remote.find(name.long)
+            if digest:
+                return digest
+        if name.path:
+            from charm_image._oci import archives
+
+            return archives.open(name.path, name.tag)
+        return self._local(stack, name)
+
+    def _store_image(
+        self,
+        remote: canonical_registry.Repository,
+        image: str | images.Image,
+        name: values.ImageName,
     ) -> tuple[str, tuple[str, ...], Sequence[str]]:
-        """Return the digest of the image in the registry; push it if needed.
+        """Return the digest in the registry of what `_find` found; push it if needed.
 
         Also return its architectures, and those in the index of the local image.
         """
@@ -375,38 +377,25 @@ class ResourceUpload:
             names = pushed.architectures(remote.client, remote.repository, image.digest)
             return image.digest, names, charmhub.of_platforms(image.platforms)
 
-        if name.long:
-            with self._report.step(f'Looking for {name.long}'):
-                found = remote.find(name.long)
-            if found:
-                self._report.report('found', _FOUND)
-                return result(pushed.Pushed(found))
-        with contextlib.ExitStack() as stack:
-            image: images.Image
-            digest = None
-            if name.path:
-                from charm_image._oci import archives
+        if isinstance(image, str):
+            self._report.report('found', _FOUND)
+            return result(pushed.Pushed(image))
+        others = (known for known in comparison.digests(image) if known != name.long)
+        digest = next(filter(None, map(remote.find, others)), None)
+        done = pushed.Pushed(digest, comparison.platforms(image)) if digest else None
+        if not done:
+            with self._report.step('Looking for an earlier upload of the image'):
+                done = remote.find_pushed(image)
+        if done:
+            self._report.report('found', _FOUND)
+            return result(done)
+        if self._settings.dry_run:
+            return '', charmhub.of(image), charmhub.of_platforms(comparison.platforms(image))
+        source = repr(name.path) if name.path else 'local registry'
+        self._report.report('uploading', f'Remote image not found, uploading from {source}')
+        from charm_image._upload import push
 
-                image = archives.open(name.path, name.tag)
-            else:
-                image = local = self._local(stack, name)
-                for known in dict.fromkeys((local.id, *local.repo_digests)):
-                    if known != name.long:
-                        digest = digest or remote.find(known)
-            done = pushed.Pushed(digest, comparison.platforms(image)) if digest else None
-            if not done:
-                with self._report.step('Looking for an earlier upload of the image'):
-                    done = remote.find_pushed(image)
-            if done:
-                self._report.report('found', _FOUND)
-                return result(done)
-            if self._settings.dry_run:
-                return '', charmhub.of(image), charmhub.of_platforms(comparison.platforms(image))
-            source = repr(name.path) if name.path else 'local registry'
-            self._report.report('uploading', f'Remote image not found, uploading from {source}')
-            from charm_image._upload import push
-
-            done = push.push(image, remote.client, remote.repository, self._report)
+        done = push.push(image, remote.client, remote.repository, self._report)
         self._report.report('uploaded', f'Image uploaded, new remote digest: {done.digest}')
         return result(done)
 
@@ -514,3 +503,16 @@ def _sha256(file: BinaryIO) -> str:
     while block := file.read(1 << 20):
         digest.update(block)
     return digest.hexdigest()
+
+
+def _platforms(
+    remote: canonical_registry.Repository, image: str | images.Image
+) -> Sequence[Mapping[str, Any]]:
+    """Return the platforms of what was found, without reading its layers."""
+    if not isinstance(image, str):
+        return comparison.present_platforms(image)
+    from charm_image._oci import remote_image
+
+    manifest = remote.client.get_manifest(remote.repository, image)
+    contents = remote_image.read(remote.client, remote.repository, manifest).contents()
+    return [config.platform for config in contents.configs]
