@@ -189,9 +189,9 @@ def _task(function: _Function[Any], settings: Mapping[str, Any]) -> ImageTask[An
 def _filled(function: _Function[Any], values: Mapping[str, Any]) -> bundle.ResourceBundle:
     contents = bundle.ResourceBundle()
     try:
-        made = function(contents, **values)
-        if made is not None or not len(contents):
-            contents.extend(made)  # type: ignore[arg-type]  # None raises a clear error
+        generator = function(contents, **values)
+        if generator is not None or not len(contents):
+            contents.extend(generator)  # type: ignore[arg-type]  # None raises a clear error
     except _errors.ResourceError as error:
         if error.line:
             raise
@@ -214,8 +214,10 @@ def _of_platforms(engines: Any, chosen: Any) -> Any:
         return engines
     names = [chosen] if isinstance(chosen, str) else chosen
     try:
-        wanted = {platforms.parse(name) for name in names}
-        return {name: each for name, each in engines.items() if platforms.parse(name) in wanted}
+        parsed = {platforms.parse(name) for name in names}
+        return {
+            name: engine for name, engine in engines.items() if platforms.parse(name) in parsed
+        }
     except (ValueError, TypeError):
         return engines  # the builder reports the error
 
@@ -365,7 +367,7 @@ def _chosen(name: str, default: Any, value: Any) -> Any:
     if value is None:
         return default
     if name in (*_PAIRS, *_LISTS) and isinstance(value, list) and '' in value:
-        default, value = None, [each for each in value if each != '']
+        default, value = None, [word for word in value if word != '']
     if value in ('', []):
         return None
     if name in _PAIRS:
@@ -376,8 +378,8 @@ def _chosen(name: str, default: Any, value: Any) -> Any:
         separator = _LISTS[name]
         parts = [
             part
-            for each in value
-            for part in (re.split(separator, each) if isinstance(each, str) else [each])
+            for word in value
+            for part in (re.split(separator, word) if isinstance(word, str) else [word])
         ]
         return parts[0] if name == 'platform' and len(parts) == 1 else parts
     if name == 'platform' and isinstance(value, str):

@@ -106,14 +106,14 @@ def _unreadable(path: pathlib.Path, error: OSError) -> _errors.ImageError:
 def _layout(path: pathlib.Path) -> Generator[images.File]:
     blobs = path / 'blobs' / 'sha256'
     if (path / 'index.json').is_file() and blobs.is_dir():
-        found = [path / 'index.json', *sorted(blobs.iterdir())]
+        files = [path / 'index.json', *sorted(blobs.iterdir())]
     elif (path / 'manifest.json').is_file() and (path / 'version').is_file():  # skopeo's dir:
-        found = sorted(path.iterdir())
+        files = sorted(path.iterdir())
     else:
         raise _errors.InvalidImageError(
             'the directory is not an OCI layout: index.json or blobs/sha256 is missing'
         )
-    for file in found:
+    for file in files:
         if file.is_file():
             with file.open('rb') as content:
                 name = str(file.relative_to(path))

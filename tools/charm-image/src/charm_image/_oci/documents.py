@@ -96,34 +96,34 @@ class Documents:
         ):
             if name in self._digests:
                 data = self._data[self._digests[name]]
-                found = find(images.parse_json(data, name), tag)
-                if found.configs:
-                    return found
+                contents = find(images.parse_json(data, name), tag)
+                if contents.configs:
+                    return contents
         raise _errors.InvalidImageError(
             'no image found: this is not an OCI layout or `docker save` archive'
         )
 
     def _in_index(self, index: Any, tag: str) -> images.Contents:
         with manifests.valid('index.json'):
-            named = [(_tags_of(descriptor), descriptor) for descriptor in index['manifests']]
-        found = self._below({'manifests': _with_tag(named, tag)}, 'index.json')
-        _check_platforms(found.configs, named)
-        return found
+            tagged = [(_tags_of(descriptor), descriptor) for descriptor in index['manifests']]
+        contents = self._below({'manifests': _with_tag(tagged, tag)}, 'index.json')
+        _check_platforms(contents.configs, tagged)
+        return contents
 
     def _in_manifest_json(self, content: Any, tag: str) -> images.Contents:
         if isinstance(content, dict):  # of skopeo's dir:
             return self._below(content, 'manifest.json')
         try:
-            named = [
+            tagged = [
                 (tuple(map(str, entry.get('RepoTags') or ())), entry['Config'].removeprefix('./'))
                 for entry in content
             ]
         except (KeyError, TypeError, AttributeError):
-            named = []
-        if not named:
+            tagged = []
+        if not tagged:
             raise _errors.InvalidImageError('manifest.json does not name an image')
-        configs = tuple(map(self._config_at, dict.fromkeys(_with_tag(named, tag))))
-        _check_platforms(configs, named)
+        configs = tuple(map(self._config_at, dict.fromkeys(_with_tag(tagged, tag))))
+        _check_platforms(configs, tagged)
         return images.Contents(configs)
 
     def _config_at(self, path: str) -> images.Config:
@@ -172,15 +172,15 @@ def _shown(named: Sequence[tuple[Sequence[str], Any]]) -> str:
 
 def _with_tag(named: Sequence[tuple[Sequence[str], _T]], tag: str) -> list[_T]:
     """Return what has the tag; all without a tag. Raises InvalidImageError."""
-    found = [
-        each for tags, each in named if not tag or any(_is_called(name, tag) for name in tags)
+    matching = [
+        item for tags, item in named if not tag or any(_is_called(name, tag) for name in tags)
     ]
-    if named and not found:
+    if named and not matching:
         raise _errors.InvalidImageError(
             f'it has no image {_texts.quoted(tag)}: '
             f'it has {_shown(named) or "images without tags"}'
         )
-    return found
+    return matching
 
 
 def _is_called(name: str, tag: str) -> bool:
@@ -200,10 +200,10 @@ def _check_platforms(
     """Raise InvalidImageError if two images are for the same platform: they are not one."""
     platforms = [json.dumps(config.platform, sort_keys=True) for config in configs]
     if len(set(platforms)) != len(platforms):
-        shown = _shown(named)
+        tags = _shown(named)
         raise _errors.InvalidImageError(
             'the archive contains several images for the same platform',
-            f'choose one by its tag, as in PATH:TAG, of {shown}'
-            if ', ' in shown
+            f'choose one by its tag, as in PATH:TAG, of {tags}'
+            if ', ' in tags
             else f'save only one of {", ".join(config.digest for config in configs)}',
         )

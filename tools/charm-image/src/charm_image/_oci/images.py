@@ -163,10 +163,10 @@ def digest(data: bytes) -> str:
 
 def digest_of(content: Content) -> str:
     """Return the sha256 digest of the rest of `content`."""
-    found = hashlib.sha256()
+    hash_ = hashlib.sha256()
     while block := content.read(1 << 20):
-        found.update(block)
-    return f'sha256:{found.hexdigest()}'
+        hash_.update(block)
+    return f'sha256:{hash_.hexdigest()}'
 
 
 def is_digest(text: str) -> bool:
@@ -176,20 +176,20 @@ def is_digest(text: str) -> bool:
 
 def full_digest(text: str) -> str:
     """Return the sha256 digest in `text`, which may lack `sha256:`; '' if it is something else."""
-    found = _DIGEST.fullmatch(text)
-    return f'sha256:{found[1]}' if found else ''
+    match = _DIGEST.fullmatch(text)
+    return f'sha256:{match[1]}' if match else ''
 
 
 def short_digest(text: str) -> str:
     """Return the first 12 or more digits of a digest, without `sha256:`; '' if it is none."""
-    found = _SHORT_DIGEST.fullmatch(text)
-    return found[1] if found else ''
+    match = _SHORT_DIGEST.fullmatch(text)
+    return match[1] if match else ''
 
 
 def claimed_digest(name: str) -> str | None:
     """Return the digest in a file's name, as in the names of blobs; None without one."""
-    found = _BLOB_NAME.fullmatch(name)
-    return f'sha256:{found[1]}' if found else None
+    match = _BLOB_NAME.fullmatch(name)
+    return f'sha256:{match[1]}' if match else None
 
 
 def parse_json(data: bytes, what: str) -> Any:

@@ -178,10 +178,10 @@ def describe(client: docker.APIClient, image: str, **parameters: str) -> dict[st
     """
     path = f'/images/{urllib.parse.quote(image, safe="/:@")}/json'
     try:
-        found: dict[str, Any] = get(client, path, params=parameters).json()
+        description: dict[str, Any] = get(client, path, params=parameters).json()
     except _docker_errors().NotFound:
         return None
-    return found
+    return description
 
 
 def export(client: docker.APIClient, image: str, timeout: float | None) -> Generator[bytes]:
@@ -221,15 +221,17 @@ def _platform(inspected: Mapping[str, Any]) -> tuple[str, str]:
 
 def repo_digests(summary: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the digests in registries of an image that the engine describes."""
-    found = (name.partition('@')[2] for name in summary.get('RepoDigests') or ())
-    return tuple(dict.fromkeys(d for d in found if images.is_digest(d)))
+    digests = (name.partition('@')[2] for name in summary.get('RepoDigests') or ())
+    return tuple(dict.fromkeys(d for d in digests if images.is_digest(d)))
 
 
 def _variants(inspected: Mapping[str, Any]) -> tuple[Variant, ...]:
     return tuple(
-        Variant((found.get('ImageData') or {}).get('Platform') or {}, bool(found['Available']))
-        for found in inspected.get('Manifests') or ()
-        if found.get('Kind') == 'image'
+        Variant(
+            (manifest.get('ImageData') or {}).get('Platform') or {}, bool(manifest['Available'])
+        )
+        for manifest in inspected.get('Manifests') or ()
+        if manifest.get('Kind') == 'image'
     )
 
 

@@ -77,9 +77,9 @@ class SavedImage:
             configs = read.contents().configs
             if self._platform and len(configs) > 1:
                 configs = tuple(
-                    each
-                    for each in configs
-                    if platforms.Platform.of(each.platform) == self._platform
+                    config
+                    for config in configs
+                    if platforms.Platform.of(config.platform) == self._platform
                 )
             [self.config] = configs
             for diff_id in self.config.diff_ids:
@@ -103,16 +103,16 @@ class SavedImage:
             diff_ids.append(diff_id)
             yield sum(sizes[: number + 1]), sum(sizes)
         whole = json.loads(self.config.data)
-        kept = {key: value for key, value in whole.items() if key in _PLATFORM}
+        platform = {key: value for key, value in whole.items() if key in _PLATFORM}
         history = [  # without comments, in which podman names intermediate images
             {
-                'created': timestamps.limit_text(each.get('created'), epoch),
-                **{key: each[key] for key in ('created_by', 'empty_layer') if each.get(key)},
+                'created': timestamps.limit_text(entry.get('created'), epoch),
+                **{key: entry[key] for key in ('created_by', 'empty_layer') if entry.get(key)},
             }
-            for each in whole.get('history') or ()
+            for entry in whole.get('history') or ()
         ]
         config = {
-            **kept,
+            **platform,
             'created': timestamps.limit_text(whole.get('created'), epoch),
             'config': self.running_config(),
             'rootfs': {'type': 'layers', 'diff_ids': diff_ids},
@@ -145,14 +145,14 @@ class SavedImage:
         running = self.running_config()
         diff_ids = self.config.diff_ids
         created = TIME if self._epoch is None else timestamps.limit_text(TIME, self._epoch)
-        made = {'created': created, 'created_by': 'charm-image'}
+        entry = {'created': created, 'created_by': 'charm-image'}
         return encode(
             {
                 **platform.descriptor,
                 'created': created,
                 'config': running,
                 'rootfs': {'type': 'layers', 'diff_ids': diff_ids},
-                'history': [made] * len(diff_ids),
+                'history': [entry] * len(diff_ids),
             }
         )
 
@@ -231,15 +231,20 @@ class ArchiveWriter:
 
     def _add_image(self, image: SavedImage, config: bytes) -> dict[str, Any]:
         """Add an image; return the descriptor of its manifest."""
-        described = self._add_blob(config, f'{_MEDIA}.config.v1+json')
-        listed = []
+        config_descriptor = self._add_blob(config, f'{_MEDIA}.config.v1+json')
+        descriptors = []
         for digest, layer in image.layers():
             name = f'blobs/{digest.replace(":", "/")}'
             self._files.setdefault(name, (layer.size, layer.open))
             media = f'{_MEDIA}.layer.v1.tar'
-            listed.append({'mediaType': media, 'digest': digest, 'size': layer.size})
+            descriptors.append({'mediaType': media, 'digest': digest, 'size': layer.size})
         media = f'{_MEDIA}.manifest.v1+json'
-        manifest = {'schemaVersion': 2, 'mediaType': media, 'config': described, 'layers': listed}
+        manifest = {
+            'schemaVersion': 2,
+            'mediaType': media,
+            'config': config_descriptor,
+            'layers': descriptors,
+        }
         return self._add_blob(encode(manifest), media)
 
     def _add_index(self, entry: dict[str, Any], name: str | None) -> None:

@@ -206,19 +206,19 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._answer(401, {'WWW-Authenticate': 'Basic realm="push"'})
             return
         url = urllib.parse.urlsplit(self.path)
-        found = _PATH.fullmatch(url.path)
+        match = _PATH.fullmatch(url.path)
         if url.path == '/v2/':
             self._answer(200)
-        elif not found or not hmac.compare_digest(found[1], self.server.receiver.repository):
+        elif not match or not hmac.compare_digest(match[1], self.server.receiver.repository):
             self.close_connection = True
             self._answer(404)
-        elif found[2] == 'manifests':
+        elif match[2] == 'manifests':
             self._serve_manifest()
-        elif found[3].startswith('uploads/'):
+        elif match[3].startswith('uploads/'):
             digest = urllib.parse.parse_qs(url.query).get('digest', [''])[0]
             self._receive(digest if self.command == 'PUT' else '')
         else:
-            self._serve_blob(found[3])
+            self._serve_blob(match[3])
 
     do_GET = do_POST = do_PATCH = do_PUT = do_HEAD
 

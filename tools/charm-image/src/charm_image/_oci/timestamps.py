@@ -63,7 +63,7 @@ def limit_layer(layer: images.Content, seconds: int) -> tuple[IO[bytes], int] | 
     content: Any = layer
     with tarfile.open(fileobj=content, mode='r|') as archive:
         for member in archive:
-            has_later = has_later or any(each > seconds for each in _times(member))
+            has_later = has_later or any(time > seconds for time in _times(member))
             member.mtime = min(int(member.mtime), seconds)
             headers = member.pax_headers
             member.pax_headers = {k: v for k, v in headers.items() if k not in _DROPPED}

@@ -37,7 +37,7 @@ class V1LayerNames:
 
     def read_json(self, name: str, data: bytes) -> None:
         """Read a file that may be the `json` of a layer, which precedes the layer."""
-        if not (named := _JSON.fullmatch(name)):
+        if not (match := _JSON.fullmatch(name)):
             return
         try:
             content = images.parse_json(data, name)
@@ -46,13 +46,13 @@ class V1LayerNames:
         if not isinstance(content, dict):
             return
         for chain_id, diff_id in self._diff_ids.items():
-            if named[1] in _ids(content, chain_id):
-                self._found[named[1]] = diff_id
+            if match[1] in _ids(content, chain_id):
+                self._found[match[1]] = diff_id
 
     def diff_id(self, name: str) -> str | None:
         """Return the diff ID of the layer in a file; None if it is not a known layer."""
-        named = _LAYER.fullmatch(name)
-        return self._found.get(named[1]) if named else None
+        match = _LAYER.fullmatch(name)
+        return self._found.get(match[1]) if match else None
 
 
 def _chain_ids(diff_ids: Sequence[str]) -> list[str]:

@@ -67,7 +67,8 @@ class Directory(_copied.Copied):
         self.directory_mode: int | None = self._mode(directory_mode)
         self.parents: bool = self._flag('parents', parents)
         self.exclude: tuple[str, ...] = tuple(
-            self._text('exclude', each) for each in self._several('exclude', 'patterns', exclude)
+            self._text('exclude', pattern)
+            for pattern in self._several('exclude', 'patterns', exclude)
         )
         self.dockerignore: bool = self._flag('dockerignore', dockerignore)
         self.from_image: str | None
@@ -104,13 +105,13 @@ class Directory(_copied.Copied):
     def _entry_mode(self, entry: _tree.Entry) -> int:
         if isinstance(entry.content, _tree.Link):
             return entry.mode
-        given = self.directory_mode if entry.content is None else self.mode
-        return entry.mode if given is None else given
+        mode = self.directory_mode if entry.content is None else self.mode
+        return entry.mode if mode is None else mode
 
     @property
     def entries(self) -> list[_tree.Entry]:
         top = self.name.rpartition('/')[2]
-        return [each._replace(path=f'{top}/{each.path}'.rstrip('/')) for each in self._tree]
+        return [entry._replace(path=f'{top}/{entry.path}'.rstrip('/')) for entry in self._tree]
 
     @property
     def title(self) -> str:
@@ -122,9 +123,11 @@ class Directory(_copied.Copied):
     @property
     def snapshot(self) -> str:
         name = quote(self.name)
-        listed = f"find {name} -exec ls -ldn {{}} + | awk '{{ print $1, $3, $4, $9 }}'"
-        summed = f'find {name} -type f -exec cksum {{}} +'
-        return _ownership.snapshot(self.name, f'{{ {listed}; {summed}; }}' if self.source else ':')
+        listing = f"find {name} -exec ls -ldn {{}} + | awk '{{ print $1, $3, $4, $9 }}'"
+        checksums = f'find {name} -type f -exec cksum {{}} +'
+        return _ownership.snapshot(
+            self.name, f'{{ {listing}; {checksums}; }}' if self.source else ':'
+        )
 
     def write(self, script: _scripts.Script) -> None:
         name = quote(self.name)

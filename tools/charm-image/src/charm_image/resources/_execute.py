@@ -99,9 +99,9 @@ class Execute(Resource):
             commands = [command]
         if isinstance(commands, str) or not isinstance(commands, Sequence) or not commands:
             self._refuse('commands must be a list of at least one command')
-        self.commands: list[list[str]] = [self._words('command', each) for each in commands]
-        written = [each if isinstance(each, str) else shlex.join(each) for each in commands]
-        self.name: str = '; '.join(written) if name is None else self._text('name', name)
+        self.commands: list[list[str]] = [self._words('command', words) for words in commands]
+        titles = [words if isinstance(words, str) else shlex.join(words) for words in commands]
+        self.name: str = '; '.join(titles) if name is None else self._text('name', name)
         self.cwd: str = '/' if cwd == '/' else self._path('cwd', cwd)
         self.env: dict[str, str] = {}
         if not isinstance(env, Mapping) and env is not None:
@@ -134,7 +134,7 @@ class Execute(Resource):
         """Return the absolute path of each secret by its name."""
         if value is not None and not isinstance(value, Mapping):
             self._refuse(f'secrets must be a dict of paths by name, not {kind(value)}')
-        found = {}
+        paths = {}
         for name, source in (value or {}).items():
             if not isinstance(name, str) or not _SECRET.fullmatch(name):
                 self._refuse(
@@ -149,8 +149,8 @@ class Execute(Resource):
                     f'secrets: {name}: {path} must be a file that can be read, without a comma in '
                     'its path'
                 )
-            found[name] = path
-        return found
+            paths[name] = path
+        return paths
 
     @property
     def conditional(self) -> bool:
@@ -163,9 +163,9 @@ class Execute(Resource):
                 words = shlex.split(self._text(argument, value))
             except ValueError as error:
                 self._refuse(f'{argument} {value!r}: {error}')
-            if found := _shell.needs_shell(value):
+            if syntax := _shell.needs_shell(value):
                 self._refuse(
-                    f'{argument} is run without a shell, which {found!r} needs',
+                    f'{argument} is run without a shell, which {syntax!r} needs',
                     f"write {argument}=['sh', '-c', {value!r}]; or, if the program shall get it, "
                     f'quote it, or give the words: {argument}={words!r}',
                 )

@@ -116,7 +116,7 @@ class Line(Resource):
         strip = ['s/\r$//'] if self.linesep == '\r\n' else []
         # neither a line nor a pattern has the delimiter \1
         script = [*strip, f'\\\1{self.match or "^"}\1{{', 's/^/1/', 'b', '}', 's/^/0/']
-        return ' '.join(f'-e {quote(each)}' for each in script)
+        return ' '.join(f'-e {quote(expression)}' for expression in script)
 
     def _awk(self) -> str:
         """Return the awk program that edits; it reads the new line, unexpanded, from ENVIRON."""

@@ -29,11 +29,11 @@ def script(group: list[Package]) -> list[str]:
         word = 'elif' if lines else 'if'
         lines.append(f'{word} command -v {"apt-get" if tool == "apt" else tool} >/dev/null; then')
         lines += ['    ' + line for line in _SCRIPTS[tool](group)]
-    wanted = backend or 'apt, apk, dnf, microdnf or yum'
+    managers = backend or 'apt, apk, dnf, microdnf or yum'
     return [
         *lines,
         'else',
-        f'    echo "the image has no package manager: it needs {wanted}" >&2',
+        f'    echo "the image has no package manager: it needs {managers}" >&2',
         '    exit 127',
         'fi',
     ]
@@ -56,10 +56,10 @@ def _apt(group: list[Package]) -> list[str]:
         form, have = '${db:Status-Status}', 'installed'
         if package.version is not None:
             form, have = '${db:Status-Status} ${Version}', f'installed {package.version}'
-        wanted = package.name + (f'={package.version}' if package.version else '')
+        spec = package.name + (f'={package.version}' if package.version else '')
         lines.append(
             f'[ "$(dpkg-query -W -f {quote(form)} {quote(package.name)} 2>/dev/null || :)" = '
-            f'{quote(have)} ] || set -- "$@" {quote(wanted)}'
+            f'{quote(have)} ] || set -- "$@" {quote(spec)}'
         )
     # apt reads an unknown name with one of these characters as a regular expression
     unclear = sorted({each.name.partition(':')[0] for each in group if set('.+') & set(each.name)})
@@ -82,14 +82,19 @@ def _apt(group: list[Package]) -> list[str]:
 
 def _apk(group: list[Package]) -> list[str]:
     if not group[0].removes:
-        names = (each.name + (f'={each.version}' if each.version else '') for each in group)
+        names = (
+            package.name + (f'={package.version}' if package.version else '') for package in group
+        )
         return [f'apk add --no-cache {" ".join(map(quote, names))}']
     purge = ' --purge' if group[0].purge else ''
     there = 'apk info 2>/dev/null | grep -Fqx -e'
     return [
         'set --',
         # apk fails for a package that is not installed
-        *(f'! {there} {quote(each.name)} || set -- "$@" {quote(each.name)}' for each in group),
+        *(
+            f'! {there} {quote(package.name)} || set -- "$@" {quote(package.name)}'
+            for package in group
+        ),
         'if [ $# != 0 ]; then',
         f'    apk del --no-cache{purge} "$@"',
         # apk succeeds, but keeps packages that others depend on
@@ -106,7 +111,8 @@ def _rpm(tool: str) -> Callable[[list[Package]], list[str]]:
 
     def script(group: list[Package]) -> list[str]:
         names = ' '.join(
-            quote(each.name + (f'-{each.version}' if each.version else '')) for each in group
+            quote(package.name + (f'-{package.version}' if package.version else ''))
+            for package in group
         )
         if group[0].removes:
             return [f'{tool} remove -y {names}', clean]

@@ -72,8 +72,8 @@ class Resource:
         default = next(iter(self.policies))
         self.policy: str = default if policy is None else policy
         if not isinstance(self.policy, str) or self.policy not in self.policies:
-            known = ', '.join(self.policies)
-            self._refuse(f'unknown policy {policy!r}', f'use one of {known}')
+            names = ', '.join(self.policies)
+            self._refuse(f'unknown policy {policy!r}', f'use one of {names}')
         self.id: str = self._text('id', id) if id is not None else self._implicit_id()
         self.watches = tuple(
             self._text('watches', watched) for watched in self._several('watches', 'ids', watches)

@@ -47,8 +47,8 @@ def needs_shell(text: str) -> str:
         elif not quoted and character in '\'"':
             quoted = character
         elif not quoted or (quoted == '"' and not for_a_shell):
-            found = (_EXPANDED if quoted else _SHELLS).match(text, position)
-            if found:
-                return found[0]
+            match = (_EXPANDED if quoted else _SHELLS).match(text, position)
+            if match:
+                return match[0]
         position += 1
     return ''

@@ -40,24 +40,24 @@ def read(root: str, patterns: Iterable[str] = ()) -> list[Entry]:
     ignored = _Patterns(patterns)
     entries = [Entry('', None, stat.S_IMODE(os.stat(root).st_mode))]
     parents: dict[str, Entry] = {}
-    for path, found, is_ignored in _walk(root, ignored):
-        mode = stat.S_IMODE(found.stat(follow_symlinks=False).st_mode)
-        if found.is_dir(follow_symlinks=False):
+    for path, entry, is_ignored in _walk(root, ignored):
+        mode = stat.S_IMODE(entry.stat(follow_symlinks=False).st_mode)
+        if entry.is_dir(follow_symlinks=False):
             parents[path] = Entry(path, None, mode)
         if is_ignored:
             continue
         if ignored.has_exceptions:
             entries += _missing(path, parents)
-        if found.is_symlink():
-            entries.append(Entry(path, Link(os.readlink(found.path)), 0o777))
-        elif found.is_file():
-            if not os.access(found.path, os.R_OK):
-                raise ValueError(f'no permission to read {found.path}')
-            entries.append(Entry(path, found.path, mode))
+        if entry.is_symlink():
+            entries.append(Entry(path, Link(os.readlink(entry.path)), 0o777))
+        elif entry.is_file():
+            if not os.access(entry.path, os.R_OK):
+                raise ValueError(f'no permission to read {entry.path}')
+            entries.append(Entry(path, entry.path, mode))
         elif path in parents:
             entries.append(parents.pop(path))
         else:
-            raise ValueError(f'{found.path} is not a file, a directory or a symbolic link')
+            raise ValueError(f'{entry.path} is not a file, a directory or a symbolic link')
     return sorted(entries)
 
 
@@ -68,10 +68,10 @@ def _walk(root: str, ignored: _Patterns) -> Iterator[tuple[str, os.DirEntry[str]
         below = waiting.pop()
         try:
             with os.scandir(posixpath.join(root, below)) as scanned:
-                found = list(scanned)
+                entries = list(scanned)
         except PermissionError:
             raise ValueError(f'no permission to read {posixpath.join(root, below)}') from None
-        for entry in found:
+        for entry in entries:
             path = f'{below}/{entry.name}' if below else entry.name
             is_ignored = ignored.match(path)
             try:
@@ -87,11 +87,11 @@ def _walk(root: str, ignored: _Patterns) -> Iterator[tuple[str, os.DirEntry[str]
 def _missing(path: str, parents: dict[str, Entry]) -> list[Entry]:
     """Return the ignored directories above an entry that an exception brings back."""
     above = posixpath.dirname(path)
-    found = []
+    directories = []
     while above in parents:
-        found.append(parents.pop(above))
+        directories.append(parents.pop(above))
         above = posixpath.dirname(above)
-    return found
+    return directories
 
 
 def patterns_of(text: str) -> list[str]:
@@ -129,33 +129,33 @@ class _Patterns:
 
 def _expression(pattern: str) -> str:
     """Translate a pattern (Go's filepath.Match, and **) to a regular expression of Python."""
-    written, position = '', 0
+    expression, position = '', 0
     while position < len(pattern):
         if pattern.startswith('**', position):
             position += 2
             if pattern.startswith('/', position):
                 position += 1
-                written += '(?:.*/)?'
+                expression += '(?:.*/)?'
             else:
-                written += '.*'
+                expression += '.*'
             continue
         character = pattern[position]
         position += 1
         if character == '*':
-            written += '[^/]*'
+            expression += '[^/]*'
         elif character == '?':
-            written += '[^/]'
+            expression += '[^/]'
         elif character == '[':
             end = pattern.find(']', position + 1)
             if end < 0:
                 raise re.error('a bracket is not closed')
             inside = pattern[position:end]
             negated = inside.startswith('^')
-            written += f'[{"^/" if negated else ""}{inside[negated:]}]'
+            expression += f'[{"^/" if negated else ""}{inside[negated:]}]'
             position = end + 1
         elif character == '\\' and position < len(pattern):
-            written += re.escape(pattern[position])
+            expression += re.escape(pattern[position])
             position += 1
         else:
-            written += re.escape(character)
-    return written + '(?:/.*)?'
+            expression += re.escape(character)
+    return expression + '(?:/.*)?'

@@ -77,7 +77,8 @@ class User(Resource):
         if self.gid is not None and self.group is not None:
             self._refuse('give either gid or group')
         self.groups: tuple[str, ...] = tuple(
-            self._account_name('groups', each) for each in self._several('groups', 'names', groups)
+            self._account_name('groups', other)
+            for other in self._several('groups', 'names', groups)
         )
         self.append: bool = self._flag('append', append)
         self.system: bool = self._flag('system', system)
@@ -115,7 +116,7 @@ class User(Resource):
         name = self.name
         script.add(
             'touch /etc/passwd /etc/group',
-            *(f'_{each}=$(field /etc/passwd {name} {n})' for n, each in enumerate(_FIELDS, 3)),
+            *(f'_{field}=$(field /etc/passwd {name} {n})' for n, field in enumerate(_FIELDS, 3)),
             f'_new=; if [ -z "$_uid" ]; then _new=1 _home=/home/{name} _shell=/bin/sh _full=; fi',
         )
         self._write_ids(script)
@@ -130,8 +131,8 @@ class User(Resource):
         self._write_password(script)
         if self.groups and not self.append:
             script.add(f"members {name} ''")
-        for each in self.groups:
-            script.add(_accounts.group_exists(each), f'members {name} {each}')
+        for other in self.groups:
+            script.add(_accounts.group_exists(other), f'members {name} {other}')
         self._write_home(script)
 
     def _write_removal(self, script: _scripts.Script) -> None:
