@@ -50,6 +50,7 @@ def modes(files):
 WORDS = strategies.text(strategies.sampled_from('#\n\\ "\'$<a\t'), max_size=8)
 
 
+@hypothesis.settings(deadline=None)
 @hypothesis.given(strategies.lists(WORDS, min_size=1, max_size=4))
 @hypothesis.example(['\n# a\n#b\n \\\n#', '#', '\n\n#'])
 # where Docker's parser wants a long line to be continued
@@ -64,6 +65,7 @@ def test_no_line_of_a_script_is_lost_or_taken_for_a_comment(words):
     assert script == '\n'.join(['umask 0022', *expected.lines]) + '\n'
 
 
+@hypothesis.settings(deadline=None)
 @hypothesis.given(strategies.lists(WORDS.map(lambda text: text.replace('\n', '')), min_size=1))
 @hypothesis.example(['#', '# two', ' # three', ''])
 def test_no_line_that_a_script_may_have_is_taken_for_a_comment(lines):

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import tarfile
 from collections.abc import Iterator
 from typing import Any
 
-from charm_image._oci import oci_archive
+from charm_image._oci import images, oci_archive
 
-_CHUNK = 1 << 20
 _DIFFERENCES = ('type', 'mode', 'owner', 'group', 'link', 'time', 'extended attributes', 'content')
 
 
@@ -46,13 +44,11 @@ def _files(image: oci_archive.SavedImage) -> Iterator[dict[str, tuple[Any, ...]]
         content: Any = layer.open()
         with tarfile.open(fileobj=content, mode='r|') as archive:
             for member in archive:
-                digest = hashlib.sha256()
-                if member.isreg() and (file := archive.extractfile(member)):
-                    while chunk := file.read(_CHUNK):
-                        digest.update(chunk)
+                file = archive.extractfile(member) if member.isreg() else None
+                digest = images.digest_of(file) if file else ''
                 attributes = {k: v for k, v in member.pax_headers.items() if 'xattr' in k}
                 files[member.name.strip('/').removeprefix('./')] = (
                     *(member.type, member.mode & 0o7777, member.uid, member.gid, member.linkname),
-                    *(member.mtime, attributes, digest.hexdigest()),
+                    *(member.mtime, attributes, digest),
                 )
         yield files

@@ -128,9 +128,9 @@ class SavedImage:
     def running_config(self) -> dict[str, Any]:
         """Return the part of the configuration that says how to run the image."""
         running = json.loads(self.config.data).get('config') or {}
-        running = {name: running[name] for name in _RUNNING if running.get(name)}
-        labels = {k: v for k, v in running.get('Labels', {}).items() if k != _BUILDERS_LABEL}
-        return {**running, 'Labels': labels} if labels else _without(running, 'Labels')
+        labels = running.get('Labels') or {}
+        running['Labels'] = {key: labels[key] for key in labels if key != _BUILDERS_LABEL}
+        return {name: running[name] for name in _RUNNING if running.get(name)}
 
     def reproducible_config(self, platform: platforms.Platform) -> bytes:
         """Return the configuration without the parts that depend on builder and time.
@@ -290,10 +290,6 @@ def _replaced(target: pathlib.Path) -> Iterator[IO[bytes]]:
         unfinished.replace(target)
     finally:
         unfinished.unlink(missing_ok=True)
-
-
-def _without(mapping: Mapping[str, Any], name: str) -> dict[str, Any]:
-    return {key: value for key, value in mapping.items() if key != name}
 
 
 def encode(content: dict[str, Any]) -> bytes:

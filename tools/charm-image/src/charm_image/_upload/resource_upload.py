@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 import io
 import os
 import stat
@@ -429,7 +428,8 @@ class ResourceUpload:
         revisions = self._revisions()
         if all(size != known for known, _ in revisions):
             return False
-        revision = revisions.get((size, _sha256(file)))
+        file.seek(0)
+        revision = revisions.get((size, images.digest_of(file).removeprefix('sha256:')))
         self._update(revision=revision, existed=revision is not None)
         return self.result.existed
 
@@ -495,14 +495,6 @@ def open_file(path: str) -> Iterator[BinaryIO]:
         raise _errors.UploadError(f'{path!r} is not a regular file: copy its content into one.')
     with open(descriptor, 'rb', buffering=0) as file:
         yield file
-
-
-def _sha256(file: BinaryIO) -> str:
-    digest = hashlib.sha256()
-    file.seek(0)
-    while block := file.read(1 << 20):
-        digest.update(block)
-    return digest.hexdigest()
 
 
 def _platforms(
