@@ -184,15 +184,13 @@ class DockerBuilder:
             _errors.BuildError: the image cannot be built for a different reason
         """
         self.image_id = ''
-        try:
+        with engines.as_build_error():
             if self.dry_run:
                 yield from self._planned()
             elif len(self._platforms) > 1 and self.output is not None:
                 yield from self._build_several(self.output)
             else:
                 yield from self._build_one()
-        except _errors.ImageError as error:
-            raise _errors.BuildError(error.message, error.resolution) from None
 
     def _build_one(self) -> Iterator[Progress]:
         epoch = timestamps.epoch()

@@ -48,33 +48,30 @@ class EngineBuild(build_target.Build):
 
     @property
     def engine_id(self) -> str:
-        with engines.as_build_error():
-            info: dict[str, object] = self._client.info()
+        info: dict[str, object] = self._client.info()
         return f'{info.get("Name")} {info.get("DockerRootDir")}'
 
     @property
     def base_missing(self) -> bool:
-        with engines.as_build_error():
-            return not self._base.found()
+        return not self._base.found()
 
     def prepare(self, shared: bool = False) -> Iterator[_progress.Progress]:
         """Pull the base, and check that the engine can run its programs."""
-        with engines.as_build_error():
-            target = self.target
-            copied = (
-                bases.Base(self._client, image, target.platform) for image in target.copied_images
-            )
-            for base in (self._base, *copied):
-                for line in base.pull(target.pull):
-                    if line:
-                        yield _progress.Progress('pull', line)
-                    self.check()
-                if pinned := base.pinned_name:
-                    yield _progress.Progress('note', f'{base.name} is {pinned}')
-            name = self._base.pin() if shared else target.settings.from_image
-            self.target = target.on(name, self._base.user)
-            if target.platform and target.runs_programs and name != 'scratch':
-                emulation.check(self._client, name, target.platform, self._engine_name)
+        target = self.target
+        copied = (
+            bases.Base(self._client, image, target.platform) for image in target.copied_images
+        )
+        for base in (self._base, *copied):
+            for line in base.pull(target.pull):
+                if line:
+                    yield _progress.Progress('pull', line)
+                self.check()
+            if pinned := base.pinned_name:
+                yield _progress.Progress('note', f'{base.name} is {pinned}')
+        name = self._base.pin() if shared else target.settings.from_image
+        self.target = target.on(name, self._base.user)
+        if target.platform and target.runs_programs and name != 'scratch':
+            emulation.check(self._client, name, target.platform, self._engine_name)
 
     def build(self) -> Iterator[_progress.Progress]:
         target = self.target
@@ -86,7 +83,7 @@ class EngineBuild(build_target.Build):
             return
         instructions = target.plan.instructions(target.settings)
         follower = events.Follower(instructions, target.proxies)
-        with engines.as_build_error(), tempfile.TemporaryFile() as archive:
+        with tempfile.TemporaryFile() as archive:
             target.archive(archive)
             archive.seek(0)
             texts = [text for _, text in instructions]
@@ -106,8 +103,7 @@ class EngineBuild(build_target.Build):
                 f'a build with secrets ({names}) finds its engine by DOCKER_HOST or `engines`, not '
                 'by `client`'
             )
-        with engines.as_build_error():
-            components = self._client.version().get('Components') or []
+        components = self._client.version().get('Components') or []
         if any(component.get('Name') == 'Podman Engine' for component in components):
             raise _errors.BuildError(
                 f'podman cannot mount secrets ({names}) in a build through its API',
@@ -124,7 +120,7 @@ class EngineBuild(build_target.Build):
             self.image_id = self._builder.identify(build.image_id)
 
     def _assemble(self, target: build_target.Target) -> Iterator[_progress.Progress]:
-        with engines.as_build_error(), contextlib.ExitStack() as stack:
+        with contextlib.ExitStack() as stack:
             platform = target.platform or emulation.engines_own(self._client)
             context = stack.enter_context(tempfile.TemporaryFile())
             target.archive(context)
@@ -166,8 +162,7 @@ class EngineBuild(build_target.Build):
         return False
 
     def _copy(self, output: IO[bytes]) -> Iterator[tuple[int, None]]:
-        with engines.as_build_error():
-            yield from self._receive(self.image_id, output)
+        yield from self._receive(self.image_id, output)
 
     def _receive(self, image: str, output: IO[bytes]) -> Iterator[tuple[int, None]]:
         done = 0
@@ -177,8 +172,7 @@ class EngineBuild(build_target.Build):
             yield done, None
 
     def tag(self, name: str) -> bool:
-        with engines.as_build_error():
-            self._builder.tag(self.image_id, name)
+        self._builder.tag(self.image_id, name)
         return True
 
     def forget(self, kept: str) -> None:

@@ -25,33 +25,37 @@ def connect(name: str = '', environ: Mapping[str, str] = os.environ) -> engine.E
     Raises:
         _errors.BuildError: it cannot be reached
     """
-    from charm_image._oci import engine, images, local_image
+    from charm_image._oci import engine
 
-    try:
-        return engine.connect(engine.environment(name, environ))
-    except _errors.ContextNotFoundError as error:
-        if not name:
-            raise _errors.BuildError(error.message, error.resolution) from None
-        raise _errors.BuildError(
-            f'no docker context or buildx builder is named {name!r}',
-            'check with `docker context ls` and `docker buildx ls`. If buildx is missing, '
-            f'{buildx.INSTALL}, then create the builder with `docker buildx create`',
-        ) from None
-    except _errors.ImageError as error:
-        raise _errors.BuildError(error.message, error.resolution) from None
+    with as_build_error():
+        try:
+            return engine.connect(engine.environment(name, environ))
+        except _errors.ContextNotFoundError:
+            if not name:
+                raise
+            raise _errors.BuildError(
+                f'no docker context or buildx builder is named {name!r}',
+                'check with `docker context ls` and `docker buildx ls`. If buildx is missing, '
+                f'{buildx.INSTALL}, then create the builder with `docker buildx create`',
+            ) from None
 
 
 @contextlib.contextmanager
 def as_build_error() -> Iterator[None]:
-    """Raise the errors of an engine, or of its connection, as _errors.BuildError."""
+    """Raise the errors of images, of an engine or of its connection as _errors.BuildError."""
+    try:
+        yield
+    except _errors.ImageError as error:
+        raise _errors.BuildError(error.message, error.resolution) from None
+    except _sdk_errors() as error:
+        problem = 'reported an error' if hasattr(error, 'explanation') else 'does not respond'
+        reason = messages.printable(str(getattr(error, 'explanation', None) or error))
+        raise _errors.BuildError(f'the engine {problem}: {reason}') from None
+
+
+def _sdk_errors() -> tuple[type[Exception], ...]:
+    # imported only after an error: a dry run needs neither
     import docker
     import requests
 
-    try:
-        yield
-    except docker.errors.APIError as error:
-        reason = messages.printable(str(error.explanation or error))
-        raise _errors.BuildError(f'the engine reported an error: {reason}') from None
-    except (docker.errors.DockerException, requests.RequestException) as error:
-        reason = messages.printable(str(error))
-        raise _errors.BuildError(f'the engine does not respond: {reason}') from None
+    return docker.errors.DockerException, requests.RequestException

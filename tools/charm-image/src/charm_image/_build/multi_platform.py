@@ -10,8 +10,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import IO
 
 from charm_image import _concurrently, _errors, _progress
-from charm_image._build import build_target, events
-from charm_image import _errors
+from charm_image._build import build_target, engines, events
 from charm_image._oci import oci_archive, platforms
 from container_image import reference as references
 
@@ -98,9 +97,10 @@ def _of(
 ) -> Generator[_Progress, None, None]:
     """Add the platform to the progress and to the error of a build."""
     try:
-        for progress in steps():
-            yield dataclasses.replace(progress, platform=str(platform))
-    except (_errors.BuildError, _errors.ImageError) as error:
+        with engines.as_build_error():
+            for progress in steps():
+                yield dataclasses.replace(progress, platform=str(platform))
+    except _errors.BuildError as error:
         error.message = f'{platform}: {error.message}'
         raise
 
