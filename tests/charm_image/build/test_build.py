@@ -184,7 +184,7 @@ def test_each_layer_that_is_pulled_tells_once_what_it_does():
 
     with loopback.serving(answer) as url, docker.APIClient(url, version='1.41') as client:
         base = bases.Base(client, 'base:1', None)
-        told = list(base.pull())
+        told = [str(each) for each in base.pull()]
         assert base.user == 'app'
     assert told == [
         'base:1: a Downloading',

@@ -46,6 +46,11 @@ def report(layer, status, current=None, total=None, **more):
     return {'id': layer, 'status': status, 'progressDetail': detail}
 
 
+def test_the_progress_of_a_pull_has_its_bytes_for_a_program_too():
+    progress = pulled(report('a', 'Downloading', 1000, 5000))[-1]
+    assert (progress.state, progress.done, progress.total) == ('pull', 1000, 5000)
+
+
 def test_a_pull_tells_its_bytes_of_all():
     told = pulled(
         report('a', 'Downloading', 1000, 5000),
@@ -124,7 +129,7 @@ def test_an_engine_that_extracts_without_a_word_is_reported_by_the_clock(impatie
     lines = []
     for line in bases.Base(mock.Mock(pull=reports), 'base', None)._pull():
         lines.append(line)
-        if line == 'base: extracting: 0 s so far':
+        if str(line) == 'base: extracting: 0 s so far':
             told_it.set()
     assert told_it.is_set(), lines
 

@@ -25,11 +25,12 @@ class Progress:
     the `upload_id` to resume from); note.
 
     `text` is a line of output, a detail, or the name of an upload's step, and printable (but for
-    the Dockerfile of a plan, which has several lines). In a build, `resource`
-    names the resources of step number `step` of `steps`, from 1; for events of the whole image it
-    is '', and `step` is 0. `platform` is the platform, if the image has several. In the upload of
-    a charm, `resource` is the one that is uploaded. `done` and `total` are in bytes, None if they
-    are not known; `done` restarts from 0 if a connection breaks.
+    the Dockerfile of a plan, which has several lines). In a build, `resource` names the resources
+    of step number `step` of `steps`, from 1; for events of the whole image it is '', and `step`
+    is 0. `platform` is the platform, if the image has several. In the upload of a charm,
+    `resource` is the one that is uploaded. `done` and `total`, of a pull, of what is saved or of
+    an upload's step, are in bytes, None if they are not known; `done` restarts from 0 if a
+    connection breaks.
     """
 
     state: str
@@ -61,8 +62,8 @@ class Progress:
 
     @property
     def _amounts(self) -> str:
-        if not self.done or self.state == 'started':
-            return ''
+        if not self.done or self.state not in ('running', 'done'):
+            return ''  # in a build, the text has them, with the rate
         return f': {amount(self.done)}' + (f' of {amount(self.total)}' if self.total else '')
 
 
@@ -149,6 +150,11 @@ class Rate:
         self.name = name
         self._began = self._told = time.monotonic()
         self._told_done = 0
+
+    def report(self, state: str, interval: float) -> Iterator[Progress]:
+        """Yield the progress if `line` has something to say."""
+        if text := self.line(interval):
+            yield Progress(state, text, done=self.done, total=self.total)
 
     def line(self, interval: float) -> str:
         """Return a line about the progress; '' if done, or if `interval` has not passed."""

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from charm_image import _concurrently, _errors
+from charm_image import _concurrently, _errors, _progress
 from charm_image._build import events, pull_progress
 from charm_image._oci import engine_push, local_image, platforms, registry_logins
 from container_image import messages, reference
@@ -41,8 +41,10 @@ class Base:
         self._before = ''
         self._pin = ''
 
-    def pull(self, newer: bool = False) -> Iterator[str]:
-        """Pull it if the engine does not have it, or to get a newer one; yield the reports.
+    def pull(self, newer: bool = False) -> Iterator[_progress.Progress | None]:
+        """Pull it if the engine does not have it, or to get a newer one.
+
+        Yields the progress, and None for each second without any.
 
         Raises:
             _errors.BuildError: it cannot be pulled
@@ -159,7 +161,7 @@ class Base:
             self._client.remove_container(container, force=True)
         return content
 
-    def _pull(self) -> Iterator[str]:
+    def _pull(self) -> Iterator[_progress.Progress | None]:
         import docker
 
         repository, reference = split(self.name)
@@ -186,7 +188,7 @@ class Base:
                     raise _errors.BuildError(f'{self.name} cannot be pulled: {reason}{hint}')
                 yield from progress.follow(report)
                 if report is None:
-                    yield ''  # for those who may have to stop
+                    yield None
         except docker.errors.APIError as error:
             reason = messages.printable(str(error.explanation or error))
             raise _errors.BuildError(f'{self.name} cannot be pulled: {reason}{hint}') from None

@@ -143,8 +143,8 @@ class BuildxBuild(build_target.Build):
         for line in self._lines(self._command(), archive):
             if line is None:
                 arriving.done = self._result.stat().st_size if self._result.exists() else 0
-                if arriving.done and (text := arriving.line(events.INTERVAL)):
-                    yield _progress.Progress('saving', text)
+                if arriving.done:
+                    yield from arriving.report('saving', events.INTERVAL)
                 continue
             traced = _traced(line)
             if traced is None:

@@ -62,9 +62,9 @@ class EngineBuild(build_target.Build):
             bases.Base(self._client, image, target.platform) for image in target.copied_images
         )
         for base in (self._base, *copied):
-            for line in base.pull(target.pull):
-                if line:
-                    yield _progress.Progress('pull', line)
+            for progress in base.pull(target.pull):
+                if progress:
+                    yield progress
                 self.check()
             if pinned := base.pinned_name:
                 yield _progress.Progress('note', f'{base.name} is {pinned}')

@@ -25,8 +25,7 @@ def watched(
     """Iterate over `counts` of bytes done and in total; yield the progress every INTERVAL s."""
     step = _progress.Rate(name)
     for step.done, step.total in counts:
-        if line := step.line(INTERVAL):
-            yield Progress(state, line)
+        yield from step.report(state, INTERVAL)
 
 
 class Follower:

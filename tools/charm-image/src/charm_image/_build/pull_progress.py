@@ -28,7 +28,7 @@ class _Layer:
 
 
 class PullProgress:
-    """Turns reports about the pull of `name` into lines, and adds one every `interval` seconds."""
+    """Turns reports about the pull of `name` into progress, and adds some every `interval` s."""
 
     def __init__(self, name: str, interval: float):
         self._name = name
@@ -38,16 +38,16 @@ class PullProgress:
         self._download = _progress.Rate(name)
         self._extraction: _progress.Rate | None = None
 
-    def follow(self, report: Mapping[str, Any] | None) -> Iterator[str]:
-        """Yield lines after a report, or after a second without one (None)."""
+    def follow(self, report: Mapping[str, Any] | None) -> Iterator[_progress.Progress]:
+        """Yield the progress after a report, or after a second without one (None)."""
         if report is not None:
             layer, status = (messages.printable(report.get(key) or '') for key in ('id', 'status'))
             if self._told.get(layer) != status:
                 self._told[layer] = status
-                yield f'{self._name}: {f"{layer} {status}".strip()}'
+                text = f'{self._name}: {f"{layer} {status}".strip()}'
+                yield _progress.Progress('pull', text)
             self._read(layer, status, report.get('progressDetail') or {})
-        if line := self._step().line(self._interval):
-            yield line
+        yield from self._step().report('pull', self._interval)
 
     def _read(self, layer: str, status: str, detail: Mapping[str, Any]) -> None:
         if status in ('Pulling fs layer', 'Waiting'):
