@@ -261,6 +261,11 @@ def test_only_those_of_the_chosen_platform_go_along(
     assert done.returncode == 0, done.stderr
     put = [each.rpartition('/')[2] for each in hub.registry_proxy.paths('PUT', '/manifests/')]
     assert put == [leaves[1], tag(leaves[1], '.sig')]
+    assert 'Copied with the image: 1 signature\n' in done.stderr
+    assert (
+        f'Left in {there.host}/{repository}, because it is for {stored.digest}, the index of all '
+        'platforms: 1 signature\n'
+    ) in done.stderr
 
 
 def test_very_many_are_refused_before_anything_is_sent(

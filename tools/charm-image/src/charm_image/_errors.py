@@ -88,8 +88,8 @@ class Error(Exception):
 
     def __init__(self, message: str, resolution: str = '', **fields: Unpack[Fields]) -> None:
         lines = (message, *fields.get('details', ()))
-        self.message = '\n'.join(messages.printable(line, _MAX_LINE) for line in lines)
-        self.resolution = messages.printable(resolution, _MAX_LINE)
+        self.message: str = '\n'.join(messages.printable(line, _MAX_LINE) for line in lines)
+        self.resolution: str = messages.printable(resolution, _MAX_LINE)
         super().__init__(self.message, self.resolution)
         self.status: int | None = fields.get('status')
         codes = filter(None, fields.get('codes', ()))

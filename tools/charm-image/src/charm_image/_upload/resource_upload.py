@@ -23,10 +23,9 @@ from container_image import reference as references
 
 if TYPE_CHECKING:
     # imported when needed, like archives and push
-    from charm_image._oci import engine, remote_image, signatures
+    from charm_image._oci import engine
 
 _FOUND = "Using the OCI image from Canonical's registry"
-_SIGNATURES_LIMIT = 20  # seconds, to look for what is only named
 _CHANGED = 'The file changed during the upload.', 'No revision was created: try again.'
 
 
@@ -228,7 +227,7 @@ class ResourceUpload:
     ) -> tuple[str, tuple[str, ...]]:
         """Return digest and architectures of an image of another registry; copy it if needed."""
         from charm_image._oci import remote_image
-        from charm_image._upload import registry_copy
+        from charm_image._upload import registry_copy, signature_copy
 
         platforms, signed = self._settings.platforms, self._settings.with_signatures
         reads_source = platforms or signed
@@ -238,7 +237,7 @@ class ResourceUpload:
             with self._report.step(f'Reading the manifests of {reference}'):
                 image = source.read(frozenset(platforms))
                 names = charmhub.of(image)
-            if image.id != reference.digest:
+            if platforms and image.id != reference.digest:
                 chosen = ', '.join(map(str, platforms))
                 self._report.note(
                     f'Only {chosen} of {reference}: this is {image.id}, '
@@ -248,7 +247,7 @@ class ResourceUpload:
                         else 'its manifest without the index'
                     )
                 )
-            artifacts = self._read_signatures(source, image) if signed else []
+            found = signature_copy.read(source, image, self._report) if signed else None
             is_found = reads_source and self._find_complete(remote, image.id)
             if not is_found and not self._settings.dry_run:
                 self._report.report(
@@ -256,74 +255,17 @@ class ResourceUpload:
                 )
                 registry_copy.copy(image, remote.client, remote.repository, self._report)
                 self._report.report('uploaded', f'Image uploaded, new remote digest: {image.id}')
-            if signed:
-                self._copy_signatures(remote, artifacts)
+            copied: list[str] = []
+            left: list[str] = []
+            if found:
+                copied, left = signature_copy.copy(
+                    found, reference, remote, self._report, dry_run=self._settings.dry_run
+                )
             elif not is_found:
-                self._name_signatures(reference, image)
+                advice = self._settings.spell('signatures')
+                left = signature_copy.find_left(reference, image, self._report, advice)
+            self._update(signatures=tuple(copied), signatures_left=tuple(left))
         return image.id, names
-
-    def _read_signatures(
-        self, source: remote_image.Source, image: remote_image.RemoteImage
-    ) -> list[tuple[signatures.Artifact, remote_image.RemoteImage]]:
-        """Return what belongs to an image."""
-        from charm_image._oci import signatures
-
-        client, repository = source.client, source.repository
-        with self._report.step('Looking for signatures'):
-            found = signatures.find(client, repository, _subjects(image))
-            return [(each, signatures.read(client, repository, each)) for each in found]
-
-    def _copy_signatures(
-        self,
-        remote: canonical_registry.Repository,
-        artifacts: Sequence[tuple[signatures.Artifact, remote_image.RemoteImage]],
-    ) -> None:
-        """Copy what belongs to an image; say what the registry rejects."""
-        from charm_image._oci import signatures
-        from charm_image._upload import registry_copy
-
-        copied, left = [], []
-        for artifact, content in artifacts:
-            try:
-                if not self._settings.dry_run:
-                    registry_copy.copy_artifact(
-                        artifact, content, remote.client, remote.repository, self._report
-                    )
-                copied.append(artifact)
-            except registry.RejectedError as error:
-                left.append(artifact)
-                self._report.note(f'The {artifact.kind} {artifact.name} was not copied: {error}')
-        if not artifacts:
-            self._report.note('The image has no signatures.')
-        elif copied:
-            when = 'To be copied' if self._settings.dry_run else 'Copied'
-            self._report.note(f'{when} with the image: {signatures.count(copied)}')
-        self._update(
-            signatures=tuple(each.name for each in copied),
-            signatures_left=tuple(each.name for each in left),
-        )
-
-    def _name_signatures(
-        self, reference: references.Reference, image: remote_image.RemoteImage
-    ) -> None:
-        """Say what belongs to an image, and is not copied; do not wait long to know that."""
-        from charm_image._oci import remote_image, signatures
-
-        try:
-            with (
-                self._report.step('Looking for signatures'),
-                remote_image.Source(reference, tries=1, limit=_SIGNATURES_LIMIT) as source,
-            ):
-                left = signatures.find(source.client, source.repository, _subjects(image))
-        except (_errors.ImageError, registry.RegistryError) as error:
-            self._report.note(f'Signatures of the image were not looked for: {error}')
-            return
-        self._update(signatures_left=tuple(each.name for each in left))
-        if left:
-            self._report.note(
-                f'Left in {reference.name}: {signatures.count(left)}. To copy what belongs to the '
-                f'image, too, use {self._settings.spell("signatures")}.'
-            )
 
     def _find_complete(
         self, remote: canonical_registry.Repository, digest: str
@@ -455,10 +397,6 @@ class ResourceUpload:
             self._charm, self._resource, upload_id, self.result.type, architectures
         )
         self._wait(upload_id, existing)
-
-
-def _subjects(image: remote_image.RemoteImage) -> list[str]:
-    return [image.id, *(platform.manifest.digest for platform in image.platforms)]
 
 
 @contextlib.contextmanager
