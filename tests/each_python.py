@@ -20,7 +20,7 @@ import subprocess
 import sys
 import time
 
-_MINORS = range(6, 14)
+MINORS = range(6, 14)
 WANTED_IN_CI = (6, 8, 10, 12)
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -132,8 +132,8 @@ def _summary(output):
 
 def main(arguments):
     """Run them all; return the exit code."""
-    found = {minor: find(minor) for minor in _MINORS}
-    absent = [minor for minor in _MINORS if not found[minor]]
+    found = {minor: find(minor) for minor in MINORS}
+    absent = [minor for minor in MINORS if not found[minor]]
     for minor in absent:
         print(f'3.{minor}: absent, skipped', flush=True)
     failed = False
@@ -141,14 +141,14 @@ def main(arguments):
         for minor in set(absent) & set(WANTED_IN_CI):
             print(f'3.{minor}: must be there in CI: pyenv install 3.{minor}', flush=True)
             failed = True
-    if len(absent) == len(_MINORS):
+    if len(absent) == len(MINORS):
         print('no Python from 3.6 to 3.13 is here')
         return 1
     # part of a run is waiting for time limits: one more of them keeps the processors busy
     with concurrent.futures.ThreadPoolExecutor((os.cpu_count() or 1) + 1) as pool:
         runs = {
             pool.submit(_run, found[minor], minor, combination, arguments): (minor, combination)
-            for minor, combination in _runs([minor for minor in _MINORS if found[minor]])
+            for minor, combination in _runs([minor for minor in MINORS if found[minor]])
         }
         for run in concurrent.futures.as_completed(runs):
             minor, combination = runs[run]
