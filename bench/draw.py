@@ -171,7 +171,7 @@ def svg(picture, content, width=_WIDTHS['']):
         f'{content["date"]}, {picture.measured}',
         *textwrap.wrap(where(content), letters * 2),
     ]
-    head, foot = 0.15 + 0.25 * len(title), 0.65 + 0.16 * len(footer)
+    head, foot = 0.15 + 0.25 * len(title), 0.82 + 0.16 * len(footer)
     bars = sum(map(len, picture.groups.values()))
     middle = bars * _HEIGHT + len(picture.groups) * _GROUP
     height = head + middle + foot
@@ -183,7 +183,7 @@ def svg(picture, content, width=_WIDTHS['']):
     axes.set_ylim(middle, 0)
     axes.set_yticks([])
     axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(8 if width > 6 else 4))
-    axes.set_xlabel(f'{picture.axis}; ×: times the first of each group', loc='left')
+    axes.set_xlabel(f'{picture.axis}\n×: times the first of its group', loc='left')
     axes.xaxis.label.set_color(FAINT)
     axes.grid(axis='x', color='#dddddd', linewidth=0.6)
     axes.set_axisbelow(True)

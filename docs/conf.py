@@ -23,7 +23,8 @@ include_patterns = [
 extensions = ['myst_parser', 'sphinx_copybutton']
 html_theme = 'furo'
 html_copy_source = html_show_sphinx = html_show_copyright = False
-templates_path = html_static_path = []
+html_static_path = ['_static']
+html_css_files = ['site.css']
 html_theme_options = {'source_directory': '.'}
 nitpicky = True
 
