@@ -302,7 +302,7 @@ class Assembly:
         self._make_parents(path)
         content: bytes | str | _InBase = b''
         if file.has_content:
-            content = file.source or file.contents or b''
+            content = file.content
         elif node and node.kind == _FILE:
             content = node.content
         self._change(path, _Node(_FILE, file.permissions, *self._owner(file), content))

@@ -12,7 +12,6 @@ import base64
 import contextlib
 import dataclasses
 import http.client
-import io
 import json
 import re
 import socket
@@ -22,7 +21,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from charm_image import _errors
-from charm_image._oci import images, receiver
+from charm_image._oci import images, layers, receiver, tar
 
 if TYPE_CHECKING:
     import docker
@@ -88,7 +87,7 @@ class Pusher:
                         yield _document(head + upload.read(images.MAX_DOCUMENT_BYTES))
                     else:
                         name = _name(upload.digest) if upload.digest else ''
-                        content = _Layer(head, upload)
+                        content = layers.Prefixed(head, upload)
                         yield images.File(name, images.MAX_DOCUMENT_BYTES + 1, content)
                     while upload.read(_BLOCK_BYTES):  # whoever leaves a rest would wait for ever
                         pass
@@ -140,26 +139,6 @@ def find(client: docker.APIClient, host: str) -> Pusher | None:
     return Pusher(client, host, 'containerd') if has_containerds_store(client) else None
 
 
-class _Layer:
-    """A layer whose first bytes were read."""
-
-    def __init__(self, head: bytes, upload: receiver.Upload):
-        self._head = head
-        self._upload = upload
-
-    def read(self, size: int, /) -> bytes:
-        data, self._head = self._head[:size], self._head[size:]
-        return data + self._upload.read(size - len(data)) if len(data) < size else data
-
-    def skip(self, size: int, /) -> None:
-        self.read(size)
-
-
-class _Document(io.BytesIO):
-    def skip(self, size: int, /) -> None:
-        self.seek(size, io.SEEK_CUR)
-
-
 def _documents(manifests: list[receiver.Manifest], digest: str) -> Iterator[images.File]:
     """Yield the documents of a layout; `digest` is that of its root, if the image's ID is one."""
     root = manifests[-1] if manifests else None
@@ -180,7 +159,7 @@ def _name(digest: str) -> str:
 
 
 def _document(data: bytes, name: str = '') -> images.File:
-    return images.File(name or _name(images.digest(data)), len(data), _Document(data))
+    return tar.document(name or _name(images.digest(data)), data)
 
 
 class _EngineConnection(http.client.HTTPConnection):

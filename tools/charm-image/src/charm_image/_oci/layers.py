@@ -80,7 +80,7 @@ def pack(content: images.Content, workers: _concurrently.Workers) -> Layer:
     spool = _spool()
     try:
         head = content.read(_MEMBER_SIZE)
-        content = _Prefixed(head, content)
+        content = Prefixed(head, content)
         source = _Hashed(content) if is_compressed(head) else None
         for part in _parts(decompressed(source) if source else content):
             # submitted first: the workers compress while this thread hashes
@@ -144,7 +144,7 @@ def decompressed(content: images.Content) -> images.Content:
     Reading damaged content raises InvalidImageError.
     """
     head = content.read(_MEMBER_SIZE)
-    whole = _Prefixed(head, content)
+    whole = Prefixed(head, content)
     if head.startswith(_GZIP):
         errors = (EOFError, gzip.BadGzipFile, zlib.error)
         file = gzip.GzipFile(mode='rb', fileobj=whole)  # type: ignore[call-overload]  # only reads
@@ -238,7 +238,7 @@ class _Decompressed:
             ) from None
 
 
-class _Prefixed:
+class Prefixed:
     """Content whose first bytes were already read."""
 
     def __init__(self, head: bytes, content: images.Content):
@@ -250,6 +250,10 @@ class _Prefixed:
             return self._content.read(size)
         data, self._head = self._head[:size], self._head[size:]
         return data + self._content.read(size - len(data)) if len(data) < size else data
+
+    def skip(self, size: int, /) -> None:
+        """Skip the next bytes."""
+        self.read(size)
 
 
 class _SpoolReader(io.RawIOBase):

@@ -93,9 +93,9 @@ class RemoteImage:
     def files(self) -> Generator[images.File]:
         """Yield its files, as in an OCI layout. Raises RegistryError."""
         index = {'manifests': [{'digest': self.id}]}
-        yield _file('index.json', json.dumps(index).encode())
+        yield tar.document('index.json', json.dumps(index).encode())
         for manifest in self.manifests:
-            yield _file(_path(manifest.digest), manifest.content)
+            yield tar.document(_path(manifest.digest), manifest.content)
         for blob in self.blobs:
             with contextlib.closing(self.open(blob)) as content:
                 yield images.File(_path(blob.digest), blob.size, tar.Part(content, blob.size))
@@ -328,7 +328,3 @@ def _blob(descriptor: Any) -> images.Blob:
 
 def _path(digest: str) -> str:
     return f'blobs/{digest.replace(":", "/")}'
-
-
-def _file(name: str, data: bytes) -> images.File:
-    return images.File(name, len(data), tar.Part(io.BytesIO(data), len(data)))

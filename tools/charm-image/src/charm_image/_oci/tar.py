@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import os
 import tarfile
@@ -150,6 +151,11 @@ class Part:
         if size < wanted:
             raise _truncated(_texts.quoted(self._name), self._hint)
         self._left -= wanted
+
+
+def document(name: str, data: bytes) -> images.File:
+    """Return a file of an image that is in memory."""
+    return images.File(name, len(data), Part(io.BytesIO(data), len(data), name))
 
 
 def member(info: tarfile.TarInfo, content: images.Content | None = None) -> Iterator[bytes]:

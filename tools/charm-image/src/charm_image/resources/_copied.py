@@ -27,6 +27,11 @@ class Copied(Resource):
         return self.source is not None
 
     @property
+    def content(self) -> bytes | str | list[_tree.Entry]:
+        """Its content, without `from_image`: bytes, or the path of a file, or a tree."""
+        raise NotImplementedError
+
+    @property
     def entries(self) -> list[_tree.Entry]:
         """What to copy into the parent directory, with paths from there; [] with `from_image`."""
         raise NotImplementedError
@@ -54,7 +59,7 @@ class Copied(Resource):
         """Return the path of the content where the script runs."""
         if self.from_image is not None:
             return script.stage(_scripts.FromImage(self.from_image, self.source or ''))
-        raise NotImplementedError
+        return script.stage(self.content)
 
     def _from(self, image: Any, source: Any) -> tuple[str | None, str | None]:
         """Check `from_image` and `source`."""

@@ -109,6 +109,10 @@ class Directory(_copied.Copied):
         return entry.mode if mode is None else mode
 
     @property
+    def content(self) -> list[_tree.Entry]:
+        return self._tree
+
+    @property
     def entries(self) -> list[_tree.Entry]:
         top = self.name.rpartition('/')[2]
         return [entry._replace(path=f'{top}/{entry.path}'.rstrip('/')) for entry in self._tree]
@@ -165,8 +169,3 @@ class Directory(_copied.Copied):
             f'cp -a {quote(staged)}/. {name}',
             *self.finish({}, False),
         )
-
-    def _stage(self, script: _scripts.Script) -> str:
-        if self.from_image is not None:
-            return super()._stage(script)
-        return script.stage(self._tree)

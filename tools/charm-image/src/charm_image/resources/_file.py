@@ -90,11 +90,14 @@ class File(_copied.Copied):
         return self.source is not None or self.contents is not None
 
     @property
+    def content(self) -> bytes | str:
+        return self.source or self.contents or b''
+
+    @property
     def entries(self) -> list[_tree.Entry]:
         if self.from_image is not None or not self.has_content:
             return []
-        content = self.contents if self.source is None else self.source
-        return [_tree.Entry(self.name.rpartition('/')[2], content, self.permissions)]
+        return [_tree.Entry(self.name.rpartition('/')[2], self.content, self.permissions)]
 
     @property
     def permissions(self) -> int:
@@ -121,12 +124,6 @@ class File(_copied.Copied):
         script.add(_ownership.chown(self.owner, self.group, script.primary_groups, self.name))
         if self.from_image is None or self.mode is not None:
             script.add(f'chmod {self.permissions:04o} {name}')
-
-    def _stage(self, script: _scripts.Script) -> str:
-        if self.from_image is not None:
-            return super()._stage(script)
-        content = self.contents if self.source is None else self.source
-        return script.stage(b'' if content is None else content)
 
     def finish(self, primary_groups: Mapping[str, str], owned: bool) -> list[str]:
         lines = super().finish(primary_groups, owned)
