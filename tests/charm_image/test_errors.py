@@ -16,7 +16,7 @@ ERRORS = {
 }
 
 
-def test_each_error_is_public_ends_in_error_and_has_the_root():
+def test_errors_are_public_end_in_error_and_have_the_root():
     for name, error in ERRORS.items():
         assert name.endswith('Error')
         assert issubclass(error, charm_image.Error)
@@ -36,13 +36,13 @@ def test_the_drawn_tree_is_the_real_one():
     assert drawn == {name: error.__bases__[0].__name__ for name, error in ERRORS.items()}
 
 
-def test_each_kind_has_a_code_of_its_own():
+def test_codes_of_errors_are_each_of_one_kind():
     codes = [error.code for error in ERRORS.values()]
     assert len(set(codes)) == len(codes)
     assert all(re.fullmatch('[a-z]+(-[a-z]+)*', code) for code in codes)
 
 
-def test_what_container_image_raises_is_raised_as_an_error_of_this_package():
+def test_translated_raises_what_container_image_raises_as_an_error_of_this_package():
     with pytest.raises(charm_image.RegistryError) as caught, _errors.translated():
         raise registry_errors.OverloadedError('hub.example is busy', 'wait', retry_after=7)
     assert str(caught.value) == 'hub.example is busy: wait'

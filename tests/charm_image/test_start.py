@@ -28,7 +28,9 @@ def test_ctrl_c_while_a_program_is_imported_ends_it_without_a_word():
 
 @pytest.mark.parametrize('program', ['upload', 'upload_all', 'revisions'])
 @pytest.mark.parametrize(('argument', 'status'), [('--help', 0), ('--version', 0), ('--hlep', 2)])
-def test_what_needs_no_upload_imports_none_of_its_libraries(program, argument, status):
+def test_a_program_that_uploads_nothing_imports_none_of_the_libraries_for_it(
+    program, argument, status
+):
     code = f"""
 import sys
 from charm_image import _programs

@@ -36,7 +36,7 @@ def _reporter(interval=0.1, **kwargs):
         yield _progress.Reporter(shown.show)
 
 
-def test_long_work_tells_again_and_again_how_far_it_is(lines):
+def test_a_long_step_tells_again_and_again_how_far_it_is(lines):
     with _reporter() as report, report.step('Sending a file', 500_000_000) as progress:
         progress(120_000_000)
         first = lines('MB of')
@@ -47,13 +47,13 @@ def test_long_work_tells_again_and_again_how_far_it_is(lines):
     assert re.fullmatch(r'Sending a file: 480 MB of 500 MB, [0-9.]+ [MG]B/s', second[-1])
 
 
-def test_work_that_has_nothing_to_count_tells_for_how_long_it_goes_on(lines):
+def test_a_step_that_has_nothing_to_count_tells_for_how_long_it_goes_on(lines):
     with _reporter() as report, report.step('Waiting for the review'):
         shown = lines('so far')[-1]
     assert re.fullmatch(r'Waiting for the review: \d+ s so far', shown)
 
 
-def test_work_that_stands_still_is_reported(lines):
+def test_a_step_that_stands_still_is_reported(lines):
     with _reporter() as report, report.step('Sending a file', 1000) as progress:
         progress(500)
         assert 'Sending a file: 500 bytes of 1 kB, 0 bytes/s' in lines('0 bytes/s')
@@ -73,7 +73,7 @@ def test_a_step_at_its_end_is_not_reported_again(lines):
     assert [line for line in shown if line.startswith('one')] == ['one']
 
 
-def test_short_work_has_one_line(capsys, monkeypatch):
+def test_a_short_step_has_one_line(capsys, monkeypatch):
     with _reporter(10) as report, report.step('Sending a file', 1000) as progress:
         progress(500)
     assert capsys.readouterr().err == 'Sending a file\n'
@@ -91,7 +91,7 @@ def test_a_line_follows_when_the_interval_is_over_and_not_before(monkeypatch):
     assert step.line(10) == ''
 
 
-def test_quiet_work_has_none(capsys):
+def test_a_quiet_terminal_has_no_line(capsys):
     with _reporter(quiet=True) as report, report.step('Sending a file', 1000) as progress:
         progress(500)
         time.sleep(0.3)

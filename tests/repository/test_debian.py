@@ -11,7 +11,7 @@ def cache(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_what_is_complete_is_made_once():
+def test_a_root_that_is_complete_is_made_once():
     made = []
 
     def make(path):
@@ -23,7 +23,7 @@ def test_what_is_complete_is_made_once():
     assert len(made) == 1
 
 
-def test_what_a_killed_maker_left_is_made_again_from_nothing():
+def test_a_root_that_a_killed_maker_left_is_made_again_from_nothing():
     def be_killed(path):
         (path / 'etc').mkdir(parents=True)
         path.rename(path.with_name('kept'))  # nobody removes it
@@ -38,7 +38,7 @@ def test_what_a_killed_maker_left_is_made_again_from_nothing():
     assert not (debian.CACHE / 'engines/root.unfinished').exists()
 
 
-def test_what_cannot_be_made_leaves_nothing_that_looks_complete():
+def test_a_root_that_cannot_be_made_leaves_nothing_that_looks_complete():
     def fail(path):
         path.mkdir()
         raise AssertionError('no mirror')

@@ -72,7 +72,7 @@ def test_help_says_how_large_the_environments_become(checkout, programs):
     assert '2 GB' in _run([checkout / 'dev', '--help'], programs).stdout
 
 
-def test_it_may_be_started_through_a_symbolic_link(checkout, programs, tmp_path):
+def test_dev_may_be_started_through_a_symbolic_link(checkout, programs, tmp_path):
     (tmp_path / 'links').mkdir()
     (tmp_path / 'links' / 'relative').symlink_to('../checkout/dev')
     (tmp_path / 'absolute').symlink_to(tmp_path / 'links' / 'relative')
@@ -82,7 +82,7 @@ def test_it_may_be_started_through_a_symbolic_link(checkout, programs, tmp_path)
 
 
 @pytest.mark.parametrize('version', ['3.6.15', '3.9.2', None])
-def test_without_a_python_that_is_new_enough_it_says_in_one_line_what_it_needs(
+def test_dev_without_a_python_that_is_new_enough_says_in_one_line_what_it_needs(
     checkout, programs, version
 ):
     if version:
@@ -150,7 +150,7 @@ def tox():
     return parser['tox']
 
 
-def test_all_tests_run_two_environments_at_a_time(asks_tox, tox):
+def test_tests_all_run_two_environments_at_a_time(asks_tox, tox):
     assert asks_tox('tests', 'all') == [*AT_ONCE, tox['env_list']]
     assert asks_tox('tests', 'all', '-v') == [*AT_ONCE, tox['env_list'], '-v']
 

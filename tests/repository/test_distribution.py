@@ -84,14 +84,14 @@ def test_the_sdist_has_files_where_the_checkout_has_links(distributions, name):
     assert [member.name for member in members if member.issym() or member.islnk()] == []
 
 
-def test_an_index_would_take_it_and_render_its_description(distributions):
+def test_the_distributions_are_what_an_index_takes_and_renders(distributions):
     check = [sys.executable, '-m', 'twine', 'check', '--strict', *distributions]
     done = subprocess.run(check, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
     assert done.stdout.count('PASSED') == 2
 
 
-def test_what_is_installed_from_the_sdist_starts(distributions, name, tmp_path):
+def test_the_sdist_installs_programs_that_start(distributions, name, tmp_path):
     sdist, _ = distributions
     home = tmp_path / 'environment'
     subprocess.run([sys.executable, '-m', 'venv', home], check=True)

@@ -71,7 +71,7 @@ def test_check_names_the_page_that_is_out_of_date_and_writes_nothing(
 
 
 @pytest.mark.parametrize('parser', [arguments.parser(), charm_arguments.parser()])
-def test_every_variable_and_exit_status_in_the_help_is_in_the_reference(parser):
+def test_the_reference_has_every_variable_and_exit_status_of_the_help(parser):
     text = (REFERENCE / 'upload-commands.md').read_text()
     variables = re.findall(r'\b[A-Z]+(?:_[A-Z]+)+\b', parser.epilog)
     statuses = re.findall(r'(\d+) [a-z]', parser.epilog.partition('exit status:')[2])
@@ -82,7 +82,7 @@ def test_every_variable_and_exit_status_in_the_help_is_in_the_reference(parser):
 
 
 @pytest.mark.parametrize('parser', [arguments.parser(), charm_arguments.parser()])
-def test_every_option_is_explained(parser):
+def test_options_are_all_explained(parser):
     shown = [each for each in parser._actions if each.help != argparse.SUPPRESS]
     assert len(shown) > 8
     assert [each.dest for each in shown if not each.help] == []

@@ -62,7 +62,9 @@ print(json.dumps([before, during, after]))
 
 
 @pytest.mark.parametrize('kind', ['docker', 'podman'])
-def test_interfaces_rules_cgroups_mounts_processes_files_and_binfmt_are_as_before(kind, tmp_path):
+def test_engines_leave_interfaces_rules_cgroups_mounts_processes_files_and_binfmt_as_before(
+    kind, tmp_path
+):
     support.require_root()
     support.require('ip', 'iptables')
     program = debian.busybox_of('arm64')

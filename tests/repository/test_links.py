@@ -43,7 +43,7 @@ def _anchors(page):
 
 
 @pytest.mark.parametrize('page', PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_link_of_a_document_leads_somewhere(page):
+def test_links_of_the_documents_all_lead_somewhere(page):
     wrong = []
     for link in _links(page):
         path, _, anchor = link.partition('#')

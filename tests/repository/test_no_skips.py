@@ -53,7 +53,7 @@ def test_a_module_that_skips_itself_is_a_failure_in_ci(tmp_path):
     assert "CI allows no skip: Skipped: could not import 'absent'" in done.stdout
 
 
-def test_all_tests_run_with_it(request):
+def test_the_plugin_is_in_all_runs(request):
     assert request.config.pluginmanager.is_registered(no_skips)
     # the same conftest.py is that of all folders of tests
     assert all(not path.is_file() for path in (building.ROOT / 'tests').glob('*/pytest.ini'))

@@ -21,11 +21,11 @@ def _shown():
             yield (page.parent / path).resolve().relative_to(ROOT), words
 
 
-def test_every_picture_is_shown():
+def test_pictures_are_all_shown():
     assert {path for path, _ in _shown()} == DRAWN
 
 
-def test_every_picture_is_described():
+def test_pictures_are_all_described():
     described = {path for path, words in _shown() if len(words) > 40}
     assert described == {path for path in DRAWN if not path.stem.endswith('-narrow')}
 

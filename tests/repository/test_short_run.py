@@ -74,5 +74,5 @@ def test_skips_of_one_reason_are_one_line(run):
     assert 'skipped: 40 × not installed: dockerd' in run('')
 
 
-def test_all_tests_run_with_it(request):
+def test_the_plugin_is_in_all_runs(request):
     assert request.config.pluginmanager.has_plugin('short_run')

@@ -141,7 +141,7 @@ def _is_typed(command):
     return not command.startswith(tuple(NOT_TYPED))
 
 
-def test_every_reason_not_to_type_a_command_is_needed():
+def test_reasons_not_to_type_a_command_are_all_needed():
     commands = [each for page in PAGES for block in _commands(page) for each in block]
     idle = [start for start in NOT_TYPED if not any(each.startswith(start) for each in commands)]
     assert set(idle) <= {'./dev engines'}
@@ -153,7 +153,7 @@ def test_a_page_whose_commands_are_not_typed_says_of_each_why(page):
     assert [each for block in _commands(page) for each in block if _is_typed(each)] == []
 
 
-def test_what_ci_is_said_to_run_it_runs():
+def test_ci_runs_what_it_is_said_to_run():
     script = (ROOT / '.ci/run').read_text()
     for command, reason in NOT_TYPED.items():
         if reason.startswith('is a step of .ci/run'):

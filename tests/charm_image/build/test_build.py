@@ -19,7 +19,7 @@ from support import loopback
 from support.bundles import bundle_of, dockerfile_of, everything
 
 
-def test_neighbours_of_a_kind_make_one_step_and_each_command_its_own(tmp_path):
+def test_steps_join_neighbours_of_a_kind_and_leave_each_command_alone(tmp_path):
     builder = charm_image.DockerBuilder(bundle_of(*everything(tmp_path)))
     assert builder.steps == [
         'Package[nginx], Package[curl]',
@@ -32,7 +32,7 @@ def test_neighbours_of_a_kind_make_one_step_and_each_command_its_own(tmp_path):
     ]
 
 
-def test_the_same_input_gives_the_same_bytes(tmp_path):
+def test_context_of_the_same_input_has_the_same_bytes(tmp_path):
     script = (
         'import sys, pathlib, hashlib; sys.path.insert(0, sys.argv[1]); import test_build as t;'
         'b = t.charm_image.DockerBuilder(t.bundle_of(*t.everything(pathlib.Path(sys.argv[2]))),'
@@ -59,7 +59,7 @@ def test_a_context_has_nothing_of_this_machine(tmp_path):
     assert [each.name for each in members][0] == 'Dockerfile'
 
 
-def test_secrets_are_in_files_of_the_context_and_nowhere_else(tmp_path):
+def test_dockerfile_has_no_secret_which_only_files_of_the_context_have(tmp_path):
     builder = charm_image.DockerBuilder(bundle_of(*everything(tmp_path)))
     assert 's3cret' not in builder.dockerfile
     assert 's3cret' not in ' '.join(builder.steps)
@@ -115,7 +115,7 @@ CMD ["serve", "$it"]
     )
 
 
-def test_long_values_stay_below_the_longest_line_that_parsers_take():
+def test_dockerfile_splits_long_values_below_the_longest_line_that_parsers_take():
     value = '\\ # "x\' $' * 20_000
     written = dockerfile_of(
         resources.Execute(command=['true', value[:50_000]]), env={'A': value}, cmd=[value]
@@ -140,20 +140,20 @@ def test_a_dry_run_shows_the_dockerfile_and_the_steps_and_needs_no_engine(monkey
     assert builder.image_id == ''
 
 
-def test_without_an_engine_it_says_where_it_looked(monkeypatch):
+def test_build_without_an_engine_says_where_it_looked(monkeypatch):
     monkeypatch.setenv('DOCKER_HOST', 'unix:///nowhere/docker.sock')
     with pytest.raises(charm_image.BuildError, match='unix:///nowhere/docker.sock'):
         list(charm_image.DockerBuilder(bundle_of()).build())
 
 
-def test_json_in_the_dockerfile_is_what_docker_reads():
+def test_dockerfile_has_json_that_docker_reads_to_the_letter():
     written = dockerfile_of(cmd=['a"b', 'c\\d', 'e\nf', '<<EOF'])
     line = written.splitlines()[-1]
     assert json.loads(line.removeprefix('CMD ')) == ['a"b', 'c\\d', 'e\nf', '<<EOF']
     assert '<<' not in line
 
 
-def test_an_engine_may_take_its_time_for_an_export():
+def test_export_waits_without_an_end_for_the_engine():
     def answer(exchange):
         time.sleep(0.5)
         exchange.reply(200, b'saved')
@@ -166,7 +166,7 @@ def test_an_engine_may_take_its_time_for_an_export():
         assert client.timeout == 0.1
 
 
-def test_each_layer_that_is_pulled_tells_once_what_it_does():
+def test_pull_reports_once_what_each_layer_does():
     pulled = []
 
     def answer(exchange):

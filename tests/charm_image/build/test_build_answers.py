@@ -89,7 +89,7 @@ def test_a_buildkit_that_cannot_read_the_context_is_reported_once_and_the_classi
     assert [each.text for each in progress if each.state == 'output'] == ['said']
 
 
-def test_what_the_classic_one_cannot_do_then_is_refused():
+def test_classic_builder_in_place_of_a_buildkit_refuses_what_it_cannot_do():
     engine = _Engine(failed(UNREADABLE))
     made = resources.File(name='/a', source='/x', from_image='base')
     with pytest.raises(charm_image.BuildError) as caught:
@@ -98,7 +98,7 @@ def test_what_the_classic_one_cannot_do_then_is_refused():
     assert len(engine.builds) == 1
 
 
-def test_another_failure_of_buildkits_is_none_of_that():
+def test_buildkit_with_another_failure_is_not_replaced():
     engine = _Engine(failed('no space left on device'))
     with pytest.raises(charm_image.BuildError, match='no space left on device'):
         build(engine, resources.Execute(command='x'))
@@ -132,7 +132,7 @@ def test_the_status_that_is_reported_is_the_commands_and_not_the_one_of_its_scri
     assert caught.value.output == ('exit status 3, expected 2',)
 
 
-def test_of_several_platforms_the_wanted_one_is_asked_for():
+def test_base_of_several_platforms_is_inspected_for_the_one_to_build():
     engine = _Engine()
     with loopback.serving(engine) as url, docker.APIClient(url, version='1.49') as client:
         for platform, user in (('linux/amd64', ''), ('linux/arm64', 'bob')):

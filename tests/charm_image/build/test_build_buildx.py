@@ -156,7 +156,7 @@ def test_a_builder_that_fails_itself_tells_its_reason(cluster, tmp_path):
         build(tmp_path)
 
 
-def test_without_buildx_it_says_what_to_install(cluster, tmp_path):
+def test_builder_without_buildx_is_reported_with_what_to_install(cluster, tmp_path):
     cluster(buildx=False)
     with pytest.raises(charm_image.BuildError, match='apt install docker-buildx'):
         build(tmp_path)

@@ -35,7 +35,7 @@ def test_packages_are_installed_without_recommends_lists_or_archives(build, apt_
     assert sum(progress.state == 'done' for progress in built.progress) == 1
 
 
-def test_the_asked_version_is_had_even_if_another_one_is_there(build, apt_base):
+def test_package_has_the_version_asked_for_even_if_another_one_is_there(build, apt_base):
     built = build(
         resources.Package(name='hello'),
         resources.Package(id='older', name='hello', version='1.0-1'),
@@ -44,7 +44,7 @@ def test_the_asked_version_is_had_even_if_another_one_is_there(build, apt_base):
     assert version_of(built, 'hello') == '1.0-1'
 
 
-def test_what_is_installed_already_needs_no_repository(build, apt_base):
+def test_package_that_is_installed_already_needs_no_repository(build, apt_base):
     built = build(
         resources.File(name='/etc/apt/sources.list', policy='remove'),
         resources.Package(name='dpkg'),
@@ -65,7 +65,7 @@ def test_a_package_is_removed_with_its_configuration_if_so_asked(build, apt_base
 
 
 @pytest.mark.parametrize('name', ['libx3.y', 'no-such-package'])
-def test_a_name_is_not_a_regular_expression(build, apt_base, name):
+def test_package_name_is_not_a_regular_expression(build, apt_base, name):
     with pytest.raises(charm_image.StepError) as caught:
         build(resources.Package(name=name), from_image='with-repository')
     assert caught.value.resource == f'Package[{name}]'

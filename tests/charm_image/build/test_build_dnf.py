@@ -32,7 +32,7 @@ def test_packages_are_installed_without_weak_dependencies_or_caches(build, dnf_b
     assert not [name for name in new if 'cache' in name or 'charm' in name]
 
 
-def test_the_asked_version_is_had(build, dnf_base):
+def test_package_has_the_version_asked_for(build, dnf_base):
     built = build(resources.Package(name='hello', version='1.0'), from_image=dnf_base)
     assert version_of(built, 'hello') == '1.0'
 
@@ -47,7 +47,7 @@ def test_a_package_is_removed_and_what_is_absent_is_not_an_error(build, dnf_base
     assert version_of(built, 'hello') == ''
 
 
-def test_what_no_repository_has_is_an_error_with_what_dnf_said(build, dnf_base):
+def test_package_that_no_repository_has_is_an_error_with_what_dnf_said(build, dnf_base):
     with pytest.raises(charm_image.StepError, match='No match for argument') as caught:
         build(resources.Package(name='no-such-package'), from_image=dnf_base)
     assert caught.value.resource == 'Package[no-such-package]'

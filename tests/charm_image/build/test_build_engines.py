@@ -38,7 +38,7 @@ def test_the_documents_bundle_is_built_and_says_what_it_was_told(build):
     assert labels['a'] == 'b'
 
 
-def test_files_alone_need_nothing_in_the_image(build):
+def test_image_of_files_alone_needs_nothing_in_its_base(build):
     built = build(
         resources.File(name='/srv/data/index.html', contents='HELLO'),
         resources.File(name='/srv/data/own', contents='', owner=5, group=6, mode=0o600),
@@ -68,7 +68,7 @@ def everything():
     ]
 
 
-def test_every_kind_of_resource_arrives_with_its_metadata(build):
+def test_image_has_every_kind_of_resource_with_its_metadata(build):
     built = build(*everything())
     assert built.contents['/etc/app.conf'] == b'a\nport 2\nb'
     assert built.stat('/srv/app/own') == '4750 999:999'
@@ -86,7 +86,7 @@ def test_every_kind_of_resource_arrives_with_its_metadata(build):
     assert built.contents['/a'] == b'own\n'
 
 
-def test_nothing_else_is_in_the_image(build):
+def test_image_has_nothing_but_its_resources(build):
     bare = build(labels={'nothing': 'else'})
     built = build(*everything())
     new = {
@@ -165,9 +165,7 @@ def test_an_archive_holds_the_image(build, build_engine, tmp_path):
     assert config['rootfs']['diff_ids'] == inspected['RootFS']['Layers']
 
 
-def test_when_the_engine_itself_fails_the_message_is_its_reason_and_not_the_script(
-    dockerd, monkeypatch
-):
+def test_a_failure_of_the_engine_itself_has_its_reason_and_not_the_script(dockerd, monkeypatch):
     monkeypatch.setenv('DOCKER_BUILDKIT', '1')
     bundle = charm_image.ResourceBundle()
     bundle.add(resources.Execute(name='a', command=['sh', '-c', 'echo one; echo two']))
@@ -181,7 +179,7 @@ def test_when_the_engine_itself_fails_the_message_is_its_reason_and_not_the_scri
 
 
 @pytest.mark.parametrize('build_engine', ['BuildKit'], indirect=True)
-def test_more_steps_than_an_image_may_have_layers_are_merged(build):
+def test_steps_are_merged_if_they_are_more_than_an_image_may_have_layers(build):
     built = build(
         *(
             each
@@ -197,7 +195,7 @@ def test_more_steps_than_an_image_may_have_layers_are_merged(build):
     assert '/.charm-image' not in built.files
 
 
-def test_what_watches_is_applied_if_something_changed_and_only_then(build):
+def test_watches_apply_a_resource_if_something_changed_and_only_then(build):
     built = build(
         resources.File(name='/conf', contents='port 1\n'),
         resources.Line(id='same', name='/conf', match='^port', line='port 1'),
@@ -258,7 +256,7 @@ def test_a_shells_builtins_are_not_what_commands_mean(build):
     assert built.contents['/said'] == b'a\\tb'
 
 
-def test_given_up_nothing_goes_on_or_stays(build_engine):
+def test_a_build_that_is_given_up_neither_goes_on_nor_leaves_anything(build_engine):
     assert build_engine.busybox
     before = left(build_engine)
     podman = build_engine.builder == 'podman'  # which ends the command that it is at
@@ -288,7 +286,9 @@ def sleeping():
     return found
 
 
-def test_what_is_kept_is_built_to_the_same_without_us(build, build_engine, tmp_path):
+def test_write_context_writes_what_docker_build_makes_the_same_image_of(
+    build, build_engine, tmp_path
+):
     bundle = charm_image.ResourceBundle.from_iterator(everything())
     options = {'env': {'A': 'two\nlines "$HOME"'}, 'cmd': ['a', '$b'], 'network': 'host'}
     builder = charm_image.DockerBuilder(
@@ -406,7 +406,7 @@ def test_an_image_starts_as_it_was_told(build, build_engine):
     assert kept.contents['/who'] == b'0\n'
 
 
-def test_without_the_cache_all_steps_are_done_again(build, build_engine):
+def test_no_cache_does_all_steps_again(build, build_engine):
     made = [resources.Execute(command=['sh', '-c', 'date >/now'])]
     build(*made)
     assert 'cached' in {each.state for each in build(*made).progress}

@@ -63,7 +63,7 @@ def test_output_is_the_same_lines_however_it_is_cut(output):
         assert output([piece for piece in pieces if piece]) == text.splitlines()
 
 
-def test_what_a_builder_says_itself_is_not_output():
+def test_output_is_not_what_a_builder_says_itself():
     reader = builder_reports.Classic()
     said = ['STEP 1/2: FROM base\n', 'STEP 2/2: RUN x\n', 'out\n', 'COMMIT\n', '--> 0123456789a\n']
     said += [

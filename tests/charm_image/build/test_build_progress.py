@@ -87,7 +87,7 @@ def test_pull_sends_the_login_for_the_registry_and_names_one_that_cannot_be_used
     assert ('log in again' in str(caught.value)) == (entry == {'auth': '!'})
 
 
-def test_what_docker_extracts_is_reported_once_all_layers_are_there():
+def test_a_pull_reports_the_extraction_once_all_layers_are_there():
     told = pulled(
         report('a', 'Pulling fs layer'),
         report('b', 'Pulling fs layer'),
@@ -110,7 +110,7 @@ def test_what_docker_extracts_is_reported_once_all_layers_are_there():
     ]
 
 
-def test_seconds_of_containerds_store_are_not_taken_for_bytes():
+def test_a_pull_does_not_take_the_seconds_of_containerds_store_for_bytes():
     told = pulled(
         report('a', 'Downloading', 5000, 5000),
         report('a', 'Extracting', 7, units='s'),
@@ -118,7 +118,7 @@ def test_seconds_of_containerds_store_are_not_taken_for_bytes():
     assert str(told[-1]) == 'base: extracting: 0 s so far'
 
 
-def test_an_engine_that_extracts_without_a_word_is_reported_by_the_clock(impatient):
+def test_a_pull_reports_by_the_clock_an_extraction_without_a_word(impatient):
     told_it = threading.Event()
 
     def reports(*args, **kwargs):
@@ -134,7 +134,7 @@ def test_an_engine_that_extracts_without_a_word_is_reported_by_the_clock(impatie
     assert told_it.is_set(), lines
 
 
-def test_what_a_pull_raises_is_raised_and_one_that_nobody_reads_on_ends():
+def test_with_ticks_raises_what_its_items_raise_and_ends_them_if_nobody_reads_on():
     closed = threading.Event()
 
     def failing():
@@ -192,7 +192,7 @@ def test_an_export_tells_its_bytes():
     assert len(output.getvalue()) == 5000
 
 
-def test_reading_what_was_exported_and_writing_the_archive_tell_their_bytes(tmp_path):
+def test_an_archive_tells_the_bytes_that_are_read_and_written(tmp_path):
     saved = oci_archive.SavedImage(io.BytesIO(layouts.docker_20(layouts.Image((LAYER,)))))
     read = [str(each) for each in events.watched('reading the image', saved.measure())]
     assert amounts(read)[-1] == 'reading the image: 3.16 MB of 3.16 MB'
@@ -205,7 +205,9 @@ def test_reading_what_was_exported_and_writing_the_archive_tell_their_bytes(tmp_
     assert archive.digest.startswith('sha256:')
 
 
-def test_what_a_builder_of_buildx_sends_is_reported_as_it_comes(impatient, tmp_path, monkeypatch):
+def test_a_builder_of_buildx_tells_the_bytes_of_the_image_as_they_come(
+    impatient, tmp_path, monkeypatch
+):
     (tmp_path / 'docker').write_text(
         '#!/bin/sh\n'
         'for word; do case $word in --output=*) result=${word#*dest=};; esac; done\n'

@@ -86,7 +86,7 @@ def expected(lines, pattern, line=None):
 )
 @many
 @pytest.mark.filterwarnings('ignore:Possible nested set')
-def test_the_first_line_that_matches_is_replaced_or_one_added(shell, path, pattern, lines, line):
+def test_line_replaces_the_first_match_or_is_added(shell, path, pattern, lines, line):
     try:
         resource = resources.Line(name=str(path), match=pattern, line=line)
     except ValueError:
@@ -99,7 +99,7 @@ def test_the_first_line_that_matches_is_replaced_or_one_added(shell, path, patte
 @hypothesis.given(PATTERNS, strategies.lists(LINES, min_size=1, max_size=8))
 @many
 @pytest.mark.filterwarnings('ignore:Possible nested set')
-def test_all_lines_that_match_are_removed(shell, path, pattern, lines):
+def test_line_removes_all_matches(shell, path, pattern, lines):
     try:
         resource = resources.Line(name=str(path), match=pattern, policy='remove')
     except ValueError:
@@ -123,13 +123,13 @@ def test_all_lines_that_match_are_removed(shell, path, pattern, lines):
         ('x' * 200_000 + '\nport 1\n', 'x' * 200_000 + '\nport 2\n'),
     ],
 )
-def test_what_ends_a_file_or_a_line_stays(shell, path, before, after):
+def test_line_keeps_what_ends_the_file_and_other_lines(shell, path, before, after):
     path.write_bytes(before.encode())
     assert shell(resources.Line(name=str(path), match='^port', line='port 2')) == (0, '')
     assert path.read_bytes() == after.encode()
 
 
-def test_lines_of_another_systems_end_as_asked(shell, path):
+def test_line_ends_as_linesep_says(shell, path):
     path.write_bytes(b'a\r\nport 1\r\n')
     line = resources.Line(name=str(path), match='^port 1$', line='port 2', linesep='\r\n')
     assert shell(line) == (0, '')
@@ -144,7 +144,7 @@ def test_a_file_with_the_line_is_left_alone(shell, path):
     assert sorted(path.parent.iterdir()) == [path]
 
 
-def test_bytes_that_are_no_text_stay(shell, path):
+def test_line_keeps_bytes_that_are_no_text(shell, path):
     path.write_bytes(b'\xff\xfe\x81\x88\nport 1\n\x80')
     assert shell(resources.Line(name=str(path), match='^port', line='port 2')) == (0, '')
     assert path.read_bytes() == b'\xff\xfe\x81\x88\nport 2\n\x80'
@@ -287,7 +287,7 @@ def test_apk_removes_what_is_there_and_leaves_out_what_is_not(apk, tmp_path):
     assert (tmp_path / 'apk.gone').read_text() == 'other\n'
 
 
-def test_what_apk_did_not_remove_since_another_package_needs_it_is_an_error(apk):
+def test_apk_that_keeps_a_package_since_another_one_needs_it_is_an_error(apk):
     status, output = apk(resources.Package(name='lib', policy='remove', backend='apk'))
     assert status == 1
     assert 'not removed due to:  lib: app' in output

@@ -98,7 +98,7 @@ def test_the_archive_has_an_index_of_all_platforms_whose_digest_is_the_images_id
         assert f'{platform}:     told' in told
 
 
-def test_the_same_input_gives_the_same_digest_in_any_order(build, arm64):
+def test_the_archive_of_the_same_input_has_the_same_digest_in_any_order(build, arm64):
     first, builder, _ = build(MACHINE)
     second, again, progress = build(MACHINE, platform=[ARM, AMD], output='second.tar')
     assert builder.image_id == again.image_id
@@ -106,7 +106,7 @@ def test_the_same_input_gives_the_same_digest_in_any_order(build, arm64):
     assert 'started' not in {each.state for each in progress}
 
 
-def test_each_is_built_by_its_own_engine_and_tagged_there(build, dockerd, podman, arm64):
+def test_each_platform_is_built_by_its_own_engine_and_tagged_there(build, dockerd, podman, arm64):
     archive, _, _ = build(MACHINE, engines={ARM: podman.host}, tag='tests/two:1')
     assert machines(archive) == {'amd64': 'x86_64', 'arm64': 'aarch64'}
     amd = dockerd.client.images.get('tests/two:1-linux-amd64')
@@ -228,7 +228,7 @@ def test_a_function_is_called_for_each_platform(build, arm64):
     assert machines(archive) == {'amd64': f'for {AMD}', 'arm64': f'for {ARM}'}
 
 
-def test_one_that_fails_ends_the_others_and_nothing_is_written(build, dockerd, podman, arm64):
+def test_a_build_that_fails_ends_the_others_and_writes_nothing(build, dockerd, podman, arm64):
     def contents(platform):
         command = 'exit 7' if platform == ARM else 'sleep 4322'
         made = resources.Execute(
@@ -272,7 +272,7 @@ def test_an_engine_of_its_own_that_cannot_run_it_is_named(build, podman):
     assert 'is for linux/amd64' in str(caught.value)
 
 
-def test_files_alone_need_no_engine_that_could_run_them(build):
+def test_an_image_of_files_alone_needs_no_engine_that_could_run_its_platform(build):
     archive, _, _ = build([resources.File(name='/a', contents='x')], platform=[AMD, 'linux/s390x'])
     configs = archive.contents().configs
     assert [config.platform['architecture'] for config in configs] == ['amd64', 's390x']
@@ -344,7 +344,7 @@ def test_tasks_that_nobody_wants_any_more_are_ended():
         ({'engines': [ARM], 'platform': ARM}, 'engines must be a dict'),
     ],
 )
-def test_wrong_platforms_and_engines_are_refused(options, said):
+def test_platforms_and_engines_that_are_wrong_are_refused(options, said):
     with pytest.raises(charm_image.ResourceError) as caught:
         charm_image.DockerBuilder(charm_image.ResourceBundle(), **options)
     assert said in str(caught.value)

@@ -51,7 +51,7 @@ def builds(examples):
 @hypothesis.example(AWKWARD)
 @hypothesis.given(strategies.lists(TEXT, min_size=3, max_size=6))
 @builds(2)
-def test_what_an_image_says_about_itself(build, texts):
+def test_settings_of_an_image_arrive_to_the_letter(build, texts):
     env = {f'V{number}': text for number, text in enumerate(texts)}
     labels = {f'label {number}"$X\\': text for number, text in enumerate(texts)}
     volumes = sorted({f'/v/{text.strip()}.' for text in texts})
@@ -67,7 +67,7 @@ def test_what_an_image_says_about_itself(build, texts):
 @hypothesis.example(AWKWARD)
 @hypothesis.given(strategies.lists(TEXT, min_size=3, max_size=6))
 @builds(2)
-def test_names_contents_targets_arguments_and_lines(build, texts):
+def test_names_contents_targets_arguments_and_lines_arrive_to_the_letter(build, texts):
     lines = [text.replace('\n', ' ') for text in texts]
     names = sorted({name_of(text) for text in texts} - {'.', '..'})
     files = {f'/d/{name}': (name * 2).encode() for name in names}

@@ -106,7 +106,7 @@ def watchers(watched):
     ]
 
 
-def test_what_watches_one_that_changed_something_is_applied(build, base):
+def test_a_resource_that_watches_one_that_changed_something_is_applied(build, base):
     changes = [*CHANGES, *package_changes(base)]
     built = build(
         *BEFORE,
@@ -120,7 +120,7 @@ def test_what_watches_one_that_changed_something_is_applied(build, base):
         assert {type(each).__name__ for each in changes} == set(resources.__all__) - refused
 
 
-def test_what_watches_one_that_changed_nothing_is_not_applied(build, base):
+def test_a_resource_that_watches_one_that_changed_nothing_is_not_applied(build, base):
     keeps = [*KEEPS, *package_keeps(base)]
     there = [Package(id='before', name='base-of-hello')] if base in VERSIONS else []
     built = build(
@@ -133,7 +133,7 @@ def test_what_watches_one_that_changed_nothing_is_not_applied(build, base):
     assert [each for each in keeps if f'/news/{each.id}' in built.files] == []
 
 
-def test_every_kind_can_watch(build, base):
+def test_a_resource_of_every_kind_can_watch(build, base):
     # an id for each, since what is not applied has the same names as what is
     def watching(watched, suffix):
         name = ['base-of-hello', 'greeting'][suffix]

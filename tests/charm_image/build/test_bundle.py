@@ -37,7 +37,7 @@ def test_an_error_is_raised_at_the_yield_that_caused_it():
         (resources.File, 'not File'),
     ],
 )
-def test_what_is_not_a_resource_is_refused_where_it_was_yielded(wrong, said):
+def test_a_bundle_refuses_what_is_not_a_resource_where_it_was_yielded(wrong, said):
     def function():
         yield wrong
 
@@ -77,7 +77,7 @@ def test_a_function_that_does_not_yield_is_reported():
         charm_image.ResourceBundle.from_iterator(None)
 
 
-def test_what_watches_nothing_is_refused():
+def test_a_bundle_refuses_a_resource_that_watches_nothing():
     bundle = bundle_of(resources.File(name='/a', contents=''))
     bundle.add(resources.Execute(command='a', watches=['File[/a]']))
     with pytest.raises(charm_image.ResourceError, match="watches '/b'"):

@@ -57,7 +57,7 @@ WORDS = strategies.text(strategies.sampled_from('#\n\\ "\'$<a\t'), max_size=8)
 @hypothesis.example(['x' * 7900 + '#' * 200 + 'x'])
 @hypothesis.example(['x' * 7900 + '\\' * 200 + 'x'])
 @hypothesis.example(['x' * 7900 + ' ' * 200 + 'x'])
-def test_no_line_of_a_script_is_lost_or_taken_for_a_comment(words):
+def test_a_script_loses_no_line_and_none_is_taken_for_a_comment(words):
     execute = resources.Execute(command=['echo', *words])
     [script] = scripts(builder_of(execute))
     expected = resource_scripts.Script({}, str)
@@ -68,7 +68,7 @@ def test_no_line_of_a_script_is_lost_or_taken_for_a_comment(words):
 @hypothesis.settings(deadline=None)
 @hypothesis.given(strategies.lists(WORDS.map(lambda text: text.replace('\n', '')), min_size=1))
 @hypothesis.example(['#', '# two', ' # three', ''])
-def test_no_line_that_a_script_may_have_is_taken_for_a_comment(lines):
+def test_a_script_may_have_any_line_without_its_being_taken_for_a_comment(lines):
     [instruction] = instructions(f'RUN ["{dockerfile._written(lines)}"]')
     # Docker's parser may drop what indents a line
     read = json.loads(instruction.removeprefix('RUN '))[0].split('\n')
@@ -110,7 +110,7 @@ def test_commands_do_not_see_the_argument_for_newlines():
     assert NEWLINE not in builder_of(*made, env={'A': 'one line'}).dockerfile
 
 
-def test_what_a_script_was_given_is_removed_in_its_own_step():
+def test_a_script_removes_what_it_was_given_in_its_own_step():
     builder = builder_of(
         resources.User(name='app', password='$6$x'),
         resources.Line(name='/etc/app', match='^a', line='secret', sensitive=True),
@@ -122,7 +122,7 @@ def test_what_a_script_was_given_is_removed_in_its_own_step():
     assert resource_scripts.STAGE not in second
 
 
-def test_how_an_image_starts_is_written_in_the_dockerfiles_order():
+def test_settings_are_written_in_the_dockerfiles_order():
     written = dockerfile_of(
         resources.Execute(command='true'),
         from_image='debian:12',

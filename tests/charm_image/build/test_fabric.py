@@ -35,7 +35,7 @@ def test_a_decorator_without_arguments_makes_a_task_too(fab):
     assert 'COPY' in ' '.join(instructions(fab('bare', '--dry-run')))
 
 
-def test_without_options_the_decorator_decides(fab):
+def test_a_task_without_options_has_the_settings_of_the_decorator(fab):
     dockerfile = instructions(fab('app-server', 'w', '--dry-run'))
     for expected in (
         'FROM busybox:static',
@@ -168,7 +168,7 @@ def test_engines_of_the_command_line_are_added_to_the_decorators(fab):
     assert 'engines: linux/s390x is not a platform to build for' in done.stderr
 
 
-def test_several_platforms_without_an_output_are_refused(fab):
+def test_a_task_for_several_platforms_without_an_output_is_refused(fab):
     done = fab('worker', status=1)
     assert 'output=PATH (--output=PATH)' in done.stderr
     assert 'Traceback' not in done.stderr
@@ -189,7 +189,7 @@ def test_an_unknown_name_is_reported_at_its_line(fab, tmp_path, place):
     assert lines[-1].startswith(f"NameError: name '{name}' is not defined")
 
 
-def test_without_fabric_it_says_what_to_install():
+def test_import_without_fabric_says_what_to_install():
     program = "import sys; sys.modules['invoke'] = None; import charm_image.fabric"
     done = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True)
     assert done.returncode == 1

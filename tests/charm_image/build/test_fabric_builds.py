@@ -26,7 +26,7 @@ def test_a_build_tells_its_progress_and_last_the_id_that_it_returns(fab, engine)
     assert engine.run(image, 'cat', '/greeting') == b'hello'
 
 
-def test_own_parameters_arrive_with_the_types_of_their_defaults(fab, engine):
+def test_parameters_of_a_task_arrive_with_the_types_of_their_defaults(fab, engine):
     own = ['a word', '--count=3', '--ratio=0.25', '--loud', '--names=b', '--names=c']
     own += ['--sizes', 't=2', '--network=host']
     image = fab('app-server', *own, engine=engine).stdout.splitlines()[-1]
@@ -35,7 +35,7 @@ def test_own_parameters_arrive_with_the_types_of_their_defaults(fab, engine):
     assert engine.run(image, 'cat', '/tag') == b'tests:fabric'
 
 
-def test_values_arrive_unchanged(fab, engine):
+def test_values_of_options_arrive_unchanged(fab, engine):
     value = ' a "b" \'c\' $d ${e} `f` \\ \\n =,é\n--g # h '
     options = ['--env', f'V={value}', '--labels', f'l={value}', '--content', value]
     options += ['--cmd', json.dumps(['printf', '%s', value]), '--network=host']
@@ -75,13 +75,13 @@ def test_ctrl_c_ends_a_build_and_leaves_nothing(fab, dockerd, tmp_path):
         time.sleep(0.1)
 
 
-def test_for_several_hosts_an_image_is_built_once(fab, dockerd):
+def test_a_task_for_several_hosts_builds_once(fab, dockerd):
     assert dockerd.busybox
     done = fab('-H', 'a,b', 'small', '--content=once', '--network=host', engine=dockerd)
     assert done.stdout.count('sha256:') == 1
 
 
-def test_two_tasks_in_one_call_build_two_images(fab, dockerd):
+def test_tasks_in_one_call_build_an_image_each(fab, dockerd):
     assert dockerd.busybox
     tasks = ['small', '--content=1', '--network=host', 'small', '--content=2', '--network=host']
     done = fab(*tasks, engine=dockerd)
@@ -89,7 +89,7 @@ def test_two_tasks_in_one_call_build_two_images(fab, dockerd):
     assert [dockerd.run(image, 'cat', '/greeting') for image in images] == [b'1', b'2']
 
 
-def test_another_task_is_given_the_id_to_work_with(fab, dockerd):
+def test_a_task_gives_another_task_the_id_to_work_with(fab, dockerd):
     assert dockerd.busybox
     done = fab('upload', engine=dockerd)
     image = done.stdout.splitlines()[-1].removeprefix('uploading ')

@@ -90,7 +90,7 @@ def test_a_known_image_has_a_known_digest(build, tmp_path):
     ]
 
 
-def test_what_the_base_has_is_heeded(build):
+def test_assembly_heeds_what_the_base_has(build):
     base = build(
         resources.Execute(
             command=[
@@ -151,7 +151,7 @@ def test_an_unchanged_image_is_known_without_reading_its_base(
     assert build(*files_only(tmp_path)).id == changed.id
 
 
-def test_what_is_assembled_is_what_a_builder_would_make(build, tmp_path):
+def test_assembly_makes_what_a_builder_would_make(build, tmp_path):
     tree = tmp_path / 'tree'
     (tree / 'sub').mkdir(parents=True)
     (tree / 'sub/file').write_text('new')
@@ -195,7 +195,7 @@ def test_what_is_assembled_is_what_a_builder_would_make(build, tmp_path):
         (lambda: resources.File(name='/a', contents='', owner='nobody-here'), 'nobody-here does'),
     ],
 )
-def test_what_cannot_be_applied_is_reported_with_its_line(build, resource, reason):
+def test_assembly_reports_what_cannot_be_applied_with_its_line(build, resource, reason):
     with pytest.raises(charm_image.StepError) as caught:
         build(resource())
     assert reason in caught.value.output[-1]
@@ -213,7 +213,7 @@ def commands():
     ]
 
 
-def test_with_an_epoch_an_archive_has_no_later_time_and_the_same_digest(
+def test_source_date_epoch_gives_an_archive_no_later_time_and_the_same_digest(
     build, build_engine, tmp_path, monkeypatch
 ):
     monkeypatch.setenv('SOURCE_DATE_EPOCH', str(EPOCH))
@@ -235,9 +235,7 @@ def test_with_an_epoch_an_archive_has_no_later_time_and_the_same_digest(
         assert {each.name for each in archive} > {'index.json', 'oci-layout'}
 
 
-def test_with_an_early_epoch_even_an_assembled_archive_has_no_later_time(
-    build, tmp_path, monkeypatch
-):
+def test_source_date_epoch_counts_for_an_assembled_archive_too(build, tmp_path, monkeypatch):
     monkeypatch.setenv('SOURCE_DATE_EPOCH', '5')
     output = tmp_path / 'image.tar'
     build(resources.File(name='/a', contents='a'), from_image='scratch', output=output)
@@ -246,7 +244,7 @@ def test_with_an_early_epoch_even_an_assembled_archive_has_no_later_time(
     assert config['created'] == config['history'][0]['created'] == '1970-01-01T00:00:05Z'
 
 
-def test_an_epoch_that_is_no_number_is_refused(build, monkeypatch):
+def test_source_date_epoch_that_is_no_number_is_refused(build, monkeypatch):
     monkeypatch.setenv('SOURCE_DATE_EPOCH', 'yesterday')
     with pytest.raises(charm_image.ResourceError, match='SOURCE_DATE_EPOCH must be a number'):
         build(resources.File(name='/a', contents='a'))

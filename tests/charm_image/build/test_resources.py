@@ -23,7 +23,7 @@ def test_a_star_import_brings_the_resources_and_nothing_else():
 
 
 @pytest.mark.parametrize('kind', ['Service', 'Mount', 'Checkout', 'Patch', 'Special'])
-def test_what_cannot_be_used_in_an_image_raises_an_error(kind):
+def test_a_resource_that_cannot_be_used_in_an_image_raises_an_error(kind):
     with pytest.raises(charm_image.ResourceError, match='image') as caught:
         getattr(resources, kind)(name='/x', anything='at all')
     assert kind in str(caught.value)

@@ -41,7 +41,7 @@ def test_a_secret_is_mounted_for_its_command_only(secret):
     assert '--secret id=pip.conf,src=FILE' in written
 
 
-def test_no_context_has_a_secret(secret, tmp_path):
+def test_a_context_has_no_secret(secret, tmp_path):
     builder = charm_image.DockerBuilder(bundle_of(reads(secret)))
     assert SECRET.encode() not in builder.context()
     builder.write_context(tmp_path / 'kept')
@@ -59,12 +59,12 @@ def test_no_context_has_a_secret(secret, tmp_path):
         ({'a': '/nowhere'}, 'must be a file that can be read'),
     ],
 )
-def test_a_wrong_secret_is_refused(secrets, said):
+def test_secrets_that_are_not_files_by_name_are_refused(secrets, said):
     with pytest.raises(charm_image.ResourceError, match=said):
         resources.Execute(command='true', secrets=secrets)
 
 
-def test_a_name_for_two_files_is_refused(secret):
+def test_secrets_of_one_name_and_two_files_are_refused(secret):
     with pytest.raises(charm_image.ResourceError, match='pip.conf is also a different file'):
         dockerfile_of(
             reads(secret),
@@ -72,7 +72,7 @@ def test_a_name_for_two_files_is_refused(secret):
         )
 
 
-def test_without_buildx_a_secret_is_refused(build_engine, secret, monkeypatch, tmp_path):
+def test_a_secret_without_buildx_is_refused(build_engine, secret, monkeypatch, tmp_path):
     builder = charm_image.DockerBuilder(bundle_of(reads(secret)), build_engine.busybox)
     monkeypatch.setenv('DOCKER_HOST', build_engine.host)
     monkeypatch.setenv('DOCKER_CONFIG', str(tmp_path))
@@ -85,7 +85,7 @@ def test_without_buildx_a_secret_is_refused(build_engine, secret, monkeypatch, t
     assert SECRET not in str(caught.value)
 
 
-def test_with_buildx_one_command_reads_a_secret_and_nothing_keeps_it(
+def test_a_secret_with_buildx_is_read_by_one_command_and_kept_by_nothing(
     dockerd, secret, monkeypatch, tmp_path
 ):
     require('docker')

@@ -119,7 +119,7 @@ def test_a_dockerignore_file_is_heeded_only_if_asked(tmp_path):
     assert 't/secret' not in members
 
 
-def test_what_cannot_be_copied_is_named(tmp_path):
+def test_a_tree_that_cannot_be_copied_is_named(tmp_path):
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(f'{tmp_path}/socket')
         with pytest.raises(charm_image.ResourceError, match='/socket is not a file, a directory'):

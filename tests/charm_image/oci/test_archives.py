@@ -87,13 +87,13 @@ def test_a_layer_may_be_compressed(compress):
     ],
     ids=['xz ends', 'bzip2 ends', 'more', 'damaged', 'dictionary of 1 GiB'],
 )
-def test_damaged_compression_is_an_error_of_one_line(write, content):
+def test_an_archive_with_damaged_compression_is_an_error_of_one_line(write, content):
     with pytest.raises(charm_image.InvalidImageError, match='damaged') as caught:
         archives.open(write(content))
     assert '\n' not in str(caught.value)
 
 
-def test_several_images_are_listed_by_their_tags(write):
+def test_an_archive_of_several_images_is_refused_with_their_tags(write):
     path = write(saved([(WEB, ['app/web:1', 'app/web:\x1b[2J']), (JOB, ['app/job:1'])]))
     with pytest.raises(charm_image.InvalidImageError) as caught:
         archives.open(path)
@@ -110,7 +110,7 @@ def test_several_images_are_listed_by_their_tags(write):
         ('1', WEB),
     ],
 )
-def test_one_of_several_images_is_chosen_by_its_tag(write, tag, image):
+def test_a_tag_chooses_one_of_several_images(write, tag, image):
     path = write(saved([(WEB, ['app/web:1']), (JOB, ['app/job:2'])]))
     archive = archives.open(path, tag)
     assert ids(archive) == [image.id]
@@ -123,13 +123,13 @@ def test_a_tag_that_is_not_there_is_an_error_with_those_that_are(write):
         archives.open(path, '3')
 
 
-def test_one_image_for_each_architecture_is_one(write):
+def test_an_archive_of_one_image_for_each_architecture_is_one_image(write):
     archive = archives.open(write(saved([(WEB, ['app:1-amd64']), (ARM64, ['app:1-arm64'])])))
     assert ids(archive) == [WEB.id, ARM64.id]
 
 
 @pytest.mark.parametrize('form', ['docker-archive', 'oci-archive', 'oci', 'dir'])
-def test_skopeo_writes_what_is_read(write, tmp_path, form):
+def test_open_reads_what_skopeo_writes(write, tmp_path, form):
     require('skopeo')
     source = write(saved([(WEB, ['app/web:1'])]))
     place = f'{form}:{tmp_path}/copied'
@@ -145,14 +145,14 @@ def test_skopeo_writes_what_is_read(write, tmp_path, form):
 
 @pytest.mark.parametrize('start', ['', 'oci-archive:', 'docker-archive:', 'oci:', 'dir:'])
 @pytest.mark.parametrize('tag', ['', '1.2', 'docker.io/app:1', 'localhost:5000/app:1'])
-def test_a_place_is_written_as_for_skopeo(tmp_path, start, tag):
+def test_locate_takes_a_place_as_it_is_written_for_skopeo(tmp_path, start, tag):
     path = tmp_path / 'with:colon.tar'
     path.touch()
     text = f'{start}{path}' + f':{tag}' * bool(tag)
     assert archives.locate(text) == (str(path), tag)
 
 
-def test_a_place_that_does_not_exist_is_none(tmp_path):
+def test_locate_finds_nothing_where_nothing_is(tmp_path):
     assert archives.locate(f'{tmp_path}/absent:1') is None
     assert archives.locate('docker://nginx:1') is None
 
@@ -231,7 +231,7 @@ def test_a_configuration_that_is_not_its_digest_is_damaged(write):
         archives.open(write(content))
 
 
-def test_names_may_begin_with_a_dot(write):
+def test_names_in_an_archive_may_begin_with_a_dot(write):
     with tarfile.open(fileobj=io.BytesIO(saved([(WEB, None)]))) as archive:
         files = [('./' + m.name, archive.extractfile(m).read()) for m in archive.getmembers()]
     archive = archives.open(write(layouts.tar(files)))

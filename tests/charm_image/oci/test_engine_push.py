@@ -144,7 +144,9 @@ def test_a_program_that_is_stopped_leaves_nothing(pushing, image, stop):
 
 
 @pytest.mark.scripts
-def test_what_a_killed_program_left_is_removed_if_the_image_has_other_names(pushing, image):
+def test_remove_leftovers_removes_what_a_killed_program_left_if_the_image_has_other_names(
+    pushing, image
+):
     before = names(pushing)
     pushing.client.api.tag(image.id, f'127.0.0.1:9/{"0" * 32}', 'charm-upload')
     assert names(pushing) != before
@@ -153,7 +155,7 @@ def test_what_a_killed_program_left_is_removed_if_the_image_has_other_names(push
 
 
 @pytest.mark.scripts
-def test_an_image_that_is_not_there_is_an_error(pushing):
+def test_a_push_of_an_image_that_is_not_there_is_an_error(pushing):
     absent = 'sha256:' + '0' * 64
     with pytest.raises(charm_image.EngineError, match='cannot push|refused'):
         read(push(pushing, absent, {}.get))
@@ -184,11 +186,11 @@ def test_a_push_is_faster_for_a_small_share(kind, new, size, faster):
         ([5, 0, 20, 75], 0, 0),
     ],
 )
-def test_new_layers_have_at_most_the_newest_sizes(sizes, layers, new):
+def test_size_of_new_is_at_most_that_of_the_newest_layers(sizes, layers, new):
     history = [{'Size': size} for size in sizes]
     assert engine_push.size_of_new(history, layers, 3, 100) == new
 
 
 @pytest.mark.parametrize('host', ['ssh://author@example.com', 'tcp://127.0.0.1:2376', ''])
-def test_an_engine_elsewhere_is_not_asked(host):
+def test_find_does_not_ask_an_engine_elsewhere(host):
     assert engine_push.find(None, host) is None

@@ -130,7 +130,7 @@ def test_a_manifest_that_is_too_large_is_refused(registry, peer):
 @pytest.mark.parametrize(
     'path', ['/v2/', f'/v2/{"0" * 32}/blobs/{KNOWN}', 'blobs/' + KNOWN, 'manifests/latest']
 )
-def test_nobody_without_the_password_is_answered(registry, peer, path):
+def test_a_receiver_answers_nobody_without_the_password(registry, peer, path):
     for header in ('', 'Basic ', 'Basic eDp5', 'Bearer x', 'Basic \xe9'):
         peer.headers = {'Authorization': header}
         answer = peer.ask('HEAD', path)
@@ -138,21 +138,21 @@ def test_nobody_without_the_password_is_answered(registry, peer, path):
         assert answer.headers['WWW-Authenticate'].startswith('Basic')
 
 
-def test_nobody_finds_anything_at_a_different_path(registry, peer):
+def test_a_receiver_has_nothing_at_a_different_path(registry, peer):
     peer.path = '0' * 32
     assert peer.ask('HEAD', f'blobs/{KNOWN}').status == 404
     assert peer.ask('PUT', 'manifests/latest', MANIFEST).status == 404
     assert registry.manifests == []
 
 
-def test_path_and_password_are_others_each_time():
+def test_a_receiver_has_another_path_and_password_each_time():
     with receiver.Receiver(lambda _: None) as one, receiver.Receiver(lambda _: None) as other:
         for attribute in ('repository', 'username', 'password'):
             assert len(getattr(one, attribute)) >= 16
             assert getattr(one, attribute) != getattr(other, attribute)
 
 
-def test_it_listens_on_loopback_only(registry):
+def test_a_receiver_listens_on_loopback_only(registry):
     assert registry.name.startswith('127.0.0.1:')
     assert registry._server.socket.getsockname()[0] == '127.0.0.1'
 
@@ -193,7 +193,7 @@ def test_a_push_that_breaks_off_is_an_error(registry, peer, body):
             upload.read(1 << 20)
 
 
-def test_nothing_listens_once_it_is_closed():
+def test_a_receiver_that_is_closed_does_not_listen():
     with receiver.Receiver(lambda _: None) as registry:
         peer = Peer(registry)
         assert peer.ask('HEAD', '/v2/').status == 200
@@ -202,7 +202,7 @@ def test_nothing_listens_once_it_is_closed():
         socket.create_connection((host, int(port)))
 
 
-def test_no_thread_stays_when_a_push_is_given_up():
+def test_a_push_that_is_given_up_leaves_no_thread():
     before = set(threading.enumerate())
     with receiver.Receiver(lambda _: None) as registry:
         peer = Peer(registry)

@@ -127,7 +127,7 @@ def test_an_image_that_was_pushed_is_there_to_the_byte(client):
     assert client.get_blob('team/app', digest_of(image.layers[0]), 3 << 20) == image.layers[0]
 
 
-def test_what_is_not_there_is_not_found(client):
+def test_an_image_that_is_not_there_is_not_found(client):
     push(client, 'team/app', make_image(1))
     absent = digest_of(b'absent')
     assert not client.has_blob('team/app', absent)
@@ -159,14 +159,14 @@ def test_a_manifest_whose_blobs_are_not_there_is_refused(client):
         client.put_manifest('team/other', '1.0', make_image(1).manifest, TYPE)
 
 
-def test_progress_is_told_how_much_has_gone(client):
+def test_progress_of_a_push_has_the_bytes_that_were_sent(client):
     sent = []
     push(client, 'team/app', make_image(), progress=sent.append)
     assert 3 << 20 in sent
     assert sent.count(0) >= 1
 
 
-def test_several_threads_push_through_one_client(client):
+def test_a_client_pushes_from_several_threads(client):
     images = [make_image(200_000) for _ in range(4)]
     threads = [
         threading.Thread(target=push, args=(client, 'team/app', image, f'thread-{number}'))
@@ -180,7 +180,7 @@ def test_several_threads_push_through_one_client(client):
     assert found == [image.digest for image in images]
 
 
-def test_skopeo_finds_what_was_pushed(open_registry):
+def test_an_image_that_was_pushed_is_what_skopeo_finds(open_registry):
     support.require('skopeo')
     image = make_image(1000)
     with registry.Client(open_registry.host) as client:
@@ -200,7 +200,7 @@ def test_skopeo_finds_what_was_pushed(open_registry):
 
 
 @pytest.mark.parametrize('kind', ['with_accounts', 'with_tokens'])
-def test_wrong_credentials_are_distinguished_from_none(kind, request):
+def test_credentials_that_are_wrong_are_distinguished_from_none(kind, request):
     host = request.getfixturevalue(kind).host
     for username, password, error in (
         ('author', 'wrong', registry.BadCredentialsError),
@@ -225,7 +225,7 @@ def test_an_account_that_may_pull_only_gets_no_right_to_push(with_tokens):
             client.head_manifest('team/secret', 'reading')
 
 
-def test_anybody_may_pull_what_is_public(with_tokens):
+def test_a_public_image_may_be_pulled_by_anybody(with_tokens):
     image = make_image(1)
     with registry.Client(with_tokens.host, 'author', ACCOUNTS['author']) as client:
         push(client, 'team/public', image)
@@ -233,7 +233,7 @@ def test_anybody_may_pull_what_is_public(with_tokens):
         assert client.head_manifest('team/public', '1.0') == image.digest
 
 
-def test_one_token_serves_a_whole_push_and_a_wider_one_replaces_it(with_tokens, tokens):
+def test_a_token_serves_a_whole_push_and_a_wider_one_replaces_it(with_tokens, tokens):
     with registry.Client(with_tokens.host, 'author', ACCOUNTS['author']) as client:
         push(client, 'team/app', make_image(1))
         assert client.head_manifest('team/app', '1.0')
@@ -282,7 +282,7 @@ def test_a_certificate_of_an_unknown_authority_is_named_so(with_tls, monkeypatch
         client.head_manifest('team/app', '1.0')
 
 
-def test_all_registries_are_asked_at_the_same_time(
+def test_look_up_asks_all_registries_at_the_same_time(
     open_registry, with_accounts, with_tokens, with_tls, authority, monkeypatch
 ):
     monkeypatch.setenv('REQUESTS_CA_BUNDLE', str(authority.certificate))

@@ -84,7 +84,7 @@ def test_logins_are_found_where_docker_and_podman_put_them(where, home, find):
     assert find('other.test/team/app:1', **environment) == registry_logins.Login()
 
 
-def test_podman_s_goes_first_and_that_of_docker_is_taken_for_other_registries(home, find):
+def test_the_login_of_podman_goes_first_and_that_of_docker_serves_other_registries(home, find):
     write(home / 'run/containers/auth.json', auths(**{'a.test': 'podman'}))
     write(home / '.docker/config.json', auths(**{'a.test': 'docker', 'b.test': 'docker'}))
     assert find('a.test/x').username == 'podman'
@@ -144,7 +144,7 @@ def test_find_usable_returns_why_a_login_cannot_be_used(home, find):
     assert 'docker-credential-missing' in str(error)
 
 
-def test_there_may_be_none(home, find):
+def test_find_returns_no_login_where_there_is_none(home, find):
     assert find('a.test/x') == registry_logins.Login()
     write(home / '.docker/config.json', '{}')
     write(home / 'run/containers/auth.json', '')
@@ -224,6 +224,6 @@ def test_a_directory_in_place_of_the_file_is_reported(home, find):
         find('a.test/x')
 
 
-def test_no_password_is_shown():
+def test_a_login_shows_no_password():
     login = registry_logins.Login('me', SECRET, SECRET)
     assert 'hunter2' not in f'{login} {login!r}'

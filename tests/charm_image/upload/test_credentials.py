@@ -69,19 +69,19 @@ BAKERY = encoded(json.dumps([{'identifier': 'x', 'signature': 'y'}]))
         (encoded(BAKERY), BAKERY),
     ],
 )
-def test_every_form_that_charmcraft_wrote_gives_the_token(value, token):
+def test_parse_returns_the_token_in_every_form_that_charmcraft_wrote(value, token):
     assert credentials.find('host', {'CHARMCRAFT_AUTH': value}).token == token
 
 
 @pytest.mark.parametrize('encode', [str, encoded])
-def test_a_fresh_login_gives_the_two_macaroons_that_are_to_be_exchanged(encode):
+def test_parse_returns_the_two_macaroons_of_a_fresh_login(encode):
     login = json.dumps({'t': 'u1-macaroon', 'v': {'r': 'root', 'd': 'discharge'}})
     found = credentials.find('host', {'CHARMCRAFT_AUTH': encode(login)})
     assert (found.token, found.root, found.discharge) == ('', 'root', 'discharge')
 
 
 @pytest.mark.parametrize('version', [pymacaroons.MACAROON_V1, pymacaroons.MACAROON_V2])
-def test_a_discharge_is_bound_to_its_root_as_pymacaroons_does(version):
+def test_bind_binds_a_discharge_to_its_root_as_pymacaroons_does(version):
     root = pymacaroons.Macaroon('charmhub.io', 'root', 'key of the store', version=version)
     root.add_first_party_caveat('time-before 2030')
     discharge = pymacaroons.Macaroon('login.ubuntu.com', 'id', 'key of the SSO', version=version)
@@ -101,37 +101,35 @@ def test_a_discharge_is_bound_to_its_root_as_pymacaroons_does(version):
         'not-ascii-ä',
     ],
 )
-def test_what_is_in_no_known_form_is_refused_and_not_repeated(value):
+def test_parse_refuses_what_is_in_no_known_form_and_does_not_repeat_it(value):
     with pytest.raises(_errors.CredentialsError, match=LOG_IN) as caught:
         credentials.find('host', {'CHARMCRAFT_AUTH': value})
     for part in ('two words', 'secret-part', 'break', 'ä'):
         assert part not in repr(caught.value)
 
 
-def test_binding_what_is_not_a_macaroon_is_refused_and_not_repeated():
+def test_bind_refuses_what_is_not_a_macaroon_and_does_not_repeat_it():
     with pytest.raises(_errors.CredentialsError, match=LOG_IN) as caught:
         credentials.bind('cm9vdA', 'ZGlzY2hhcmdl!')
     assert 'ZGlz' not in repr(caught.value)
     assert caught.value.__cause__ is None
 
 
-def test_the_name_of_the_exported_file_is_distinguished_from_its_content(tmp_path):
+def test_find_distinguishes_the_name_of_the_exported_file_from_its_content(tmp_path):
     (tmp_path / 'exported').write_text(TOKEN)
     with pytest.raises(_errors.CredentialsError, match=r'\$\(cat FILE\)'):
         credentials.find('host', {'CHARMCRAFT_AUTH': str(tmp_path / 'exported')})
 
 
 @pytest.mark.parametrize('environment', [{}, {'CHARMCRAFT_AUTH': ''}, {'CHARMCRAFT_AUTH': ' \n'}])
-def test_without_the_variable_the_entry_of_charmcraft_in_the_keyring_is_read(
-    use_keyring, environment
-):
+def test_find_reads_the_keyring_without_the_variable(use_keyring, environment):
     use_keyring(Keyring({('charmcraft', 'api.charmhub.io'): encoded(TOKEN)}))
     found = credentials.find('api.charmhub.io', environment)
     assert found.token == TOKEN
     assert 'charmcraft logout' in found.renewal
 
 
-def test_the_variable_goes_before_the_keyring(use_keyring):
+def test_find_takes_the_variable_before_the_keyring(use_keyring):
     use_keyring(Keyring({('charmcraft', 'host'): encoded('another')}))
     found = credentials.find('host', {'CHARMCRAFT_AUTH': TOKEN})
     assert found.token == TOKEN
@@ -139,7 +137,7 @@ def test_the_variable_goes_before_the_keyring(use_keyring):
 
 
 @pytest.mark.parametrize('backend', [Keyring(), Keyring(error=RuntimeError('secret-part'))])
-def test_who_is_not_logged_in_is_told_how_to(use_keyring, backend):
+def test_find_says_how_to_log_in(use_keyring, backend):
     use_keyring(backend)
     with pytest.raises(_errors.CredentialsError, match=LOG_IN) as caught:
         credentials.find('host', {})
@@ -147,7 +145,7 @@ def test_who_is_not_logged_in_is_told_how_to(use_keyring, backend):
     assert 'secret-part' not in str(caught.value)
 
 
-def test_no_repr_shows_a_secret():
+def test_credentials_show_no_secret_in_their_repr():
     found = credentials.Credentials('here', 'secret-1', 'secret-2', 'secret-3', 'secret-4')
     assert 'secret' not in repr(found)
     assert set(found.secrets) == {'secret-1', 'secret-2', 'secret-3', 'secret-4'}

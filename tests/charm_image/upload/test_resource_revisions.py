@@ -81,7 +81,7 @@ def test_an_image_is_listed_with_its_own_digest_size_and_version(list_revisions,
     }
 
 
-def test_it_fits_a_terminal_of_80_columns(hub, environment, images, tmp_path):
+def test_the_table_fits_a_terminal_of_80_columns(hub, environment, images, tmp_path):
     releases = hub.charms['my-charm'].releases
     for risk in ('stable', 'candidate', 'beta', 'edge', 'edge/with-a-branch'):
         releases[f'latest/{risk}'] = charmhub_records.Release(1, {'my-image': 1})
@@ -98,7 +98,7 @@ def test_it_fits_a_terminal_of_80_columns(hub, environment, images, tmp_path):
         assert word in shown.split()
 
 
-def test_what_is_not_public_is_left_out_with_a_line(hub, list_revisions, images):
+def test_revisions_without_what_is_not_public_have_a_line_about_it(hub, list_revisions, images):
     hub.charms['my-charm'].private = True
     done = list_revisions('my-charm', 'my-image')
     assert done.returncode == 0
@@ -121,9 +121,7 @@ def test_an_image_that_is_gone_keeps_its_digest(hub, list_revisions, images):
 @pytest.mark.parametrize(
     'content', [b'', b'[]', b'{"ImageName": "A B"}', b'[' * 9999, b'x' * 99999]
 )
-def test_what_does_not_refer_to_an_image_is_a_revision_without_one(
-    content, hub, list_revisions, images
-):
+def test_a_revision_that_does_not_refer_to_an_image_has_none(content, hub, list_revisions, images):
     hub.revisions('my-charm', 'my-image')[0].content = content
     done = list_revisions('my-charm', 'my-image', '--format=json')
     assert done.returncode == 0, done.stderr
@@ -131,7 +129,7 @@ def test_what_does_not_refer_to_an_image_is_a_revision_without_one(
     assert [each['digest'] for each in revisions] == [images[1].digest, None]
 
 
-def test_no_password_of_the_registry_is_shown(hub, list_revisions, images):
+def test_the_password_of_the_registry_is_not_shown(hub, list_revisions, images):
     hub.registry_proxy.answer('GET', '/manifests/', 403, times=9)
     password = json.loads(hub.revisions('my-charm', 'my-image')[0].content)['Password']
     done = list_revisions('my-charm', 'my-image')
@@ -165,14 +163,16 @@ def test_a_resource_without_revisions_is_said_to_have_none(list_revisions):
 
 
 @pytest.mark.parametrize('names', [('absent', 'my-file'), ('my-charm', 'absent')])
-def test_what_does_not_exist_is_reported_with_what_to_do(names, list_revisions):
+def test_a_charm_or_resource_that_does_not_exist_is_reported_with_what_to_do(
+    names, list_revisions
+):
     done = list_revisions(*names)
     assert (done.returncode, done.stdout) == (1, '')
     assert 'not found' in done.stderr
     assert f'`charmcraft resources {names[0]}` lists the resources.' in done.stderr
 
 
-def test_wrong_names_are_refused_before_anything_is_asked(hub, list_revisions):
+def test_names_that_are_wrong_are_refused_before_anything_is_asked(hub, list_revisions):
     done = list_revisions('../x', 'my-file')
     assert done.returncode == 2
     assert "'../x' is not a valid name" in done.stderr

@@ -18,7 +18,7 @@ from support import remote_images
 from support.charm_cases import ARM64, LOCAL, rows, sent, write
 
 
-def test_one_command_uploads_all_that_a_charm_declares(hub, upload_all, charm, tagged):
+def test_the_command_uploads_all_that_a_charm_declares(hub, upload_all, charm, tagged):
     done = upload_all('charm', *LOCAL)
     assert done.returncode == 0, done.stderr
     found = rows(done.stdout)
@@ -56,7 +56,7 @@ def test_a_second_run_sends_nothing_and_gives_the_same_revisions(hub, upload_all
     assert [path for path in sent(hub) if not path.endswith('/oci-image/blob')] == []
 
 
-def test_what_is_not_given_is_named_as_left_out(hub, upload_all, charm):
+def test_a_resource_that_is_not_given_is_named_as_left_out(hub, upload_all, charm):
     done = upload_all('charm')
     assert done.returncode == 0, done.stderr
     assert rows(done.stdout)['local'] == ['-', '-', 'left out']
@@ -67,7 +67,7 @@ def test_what_is_not_given_is_named_as_left_out(hub, upload_all, charm):
     assert hub.revisions('my-app', 'local') == []
 
 
-def test_one_that_fails_does_not_stop_the_others_and_the_status_says_so(
+def test_a_resource_that_fails_does_not_stop_the_others_and_the_status_says_so(
     hub, upload_all, charm, there
 ):
     content = yaml.safe_load((charm / 'metadata.yaml').read_text())
@@ -102,7 +102,7 @@ def test_an_upstream_source_that_is_not_a_reference_fails_alone_and_only_if_it_i
     assert (done.returncode, rows(done.stdout)['app'][2]) == (0, '1'), done.stderr
 
 
-def test_what_failed_is_not_reported_as_going_on(capsys):
+def test_a_resource_that_failed_is_not_reported_as_going_on(capsys):
     shown = terminal.Terminal('program', interval=0.1)
     report = _progress.Reporter(shown.show)
     part = report.for_resource('app')
@@ -181,14 +181,14 @@ def test_a_dry_run_resolves_and_checks_and_sends_nothing(
     assert 'a different artifact' in done.stderr
 
 
-def test_only_one_of_them_if_one_likes(hub, upload_all, charm):
+def test_only_uploads_the_resources_that_it_names(hub, upload_all, charm):
     done = upload_all('charm', '--only', 'side')
     assert done.returncode == 0, done.stderr
     assert list(rows(done.stdout)) == ['side']
     assert hub.revisions('my-app', 'app') == []
 
 
-def test_what_is_given_goes_before_the_upstream_source(hub, upload_all, charm, there, repository):
+def test_options_go_before_the_upstream_source(hub, upload_all, charm, there, repository):
     other = remote_images.image(ARM64)
     name = other.push(there.host, repository)
     done = upload_all(
@@ -200,7 +200,7 @@ def test_what_is_given_goes_before_the_upstream_source(hub, upload_all, charm, t
     assert rows(done.stdout)['side'][1] == 'amd64'
 
 
-def test_a_script_gets_json_alone_on_stdout(upload_all, charm, tagged, there):
+def test_json_is_alone_on_stdout(upload_all, charm, tagged, there):
     content = yaml.safe_load((charm / 'metadata.yaml').read_text())
     content['resources']['side']['upstream-source'] = f'{there.host}/absent:7'
     write(charm / 'metadata.yaml', content)

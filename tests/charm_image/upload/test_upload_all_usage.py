@@ -65,7 +65,7 @@ def test_a_charm_is_read_as_a_folder_as_its_metadata_or_built(make, upload_all, 
         (lambda path: os.mkfifo(path), 'not an existing file or directory'),
     ],
 )
-def test_what_is_not_a_charm_is_reported(make, said, hub, upload_all, tmp_path):
+def test_a_path_that_is_not_a_charm_is_reported(make, said, hub, upload_all, tmp_path):
     make(tmp_path / 'odd')
     done = upload_all('odd')
     assert (done.returncode, done.stdout) == (1, '')
@@ -89,7 +89,7 @@ def test_what_is_not_a_charm_is_reported(make, said, hub, upload_all, tmp_path):
         (['--unknown'], 'unrecognized'),
     ],
 )
-def test_wrong_options_are_reported_before_anything_is_asked(
+def test_options_that_are_wrong_are_reported_before_anything_is_asked(
     options, said, hub, upload_all, charm
 ):
     done = upload_all('charm', *options)

@@ -51,7 +51,7 @@ def test_an_image_of_the_local_engine_is_pushed_and_then_used(hub, upload, local
         ], again.stderr
 
 
-def test_what_juju_gets_can_be_pulled_and_run(hub, upload, local, image):
+def test_a_revision_of_an_image_can_be_pulled_and_run(hub, upload, local, image):
     done = upload('my-charm', 'my-image', f'--image={image}', DOCKER_HOST=local.host)
     assert done.returncode == 0, done.stderr
     local.client.images.remove(image, force=True)

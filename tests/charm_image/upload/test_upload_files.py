@@ -22,7 +22,7 @@ def test_a_file_becomes_a_revision(hub, upload, tmp_path):
     assert (revision.type, revision.bases[0]['architectures']) == ('file', ['all'])
 
 
-def test_without_a_terminal_each_step_has_one_line_on_stderr(upload, tmp_path):
+def test_each_step_has_one_line_on_stderr_without_a_terminal(upload, tmp_path):
     (tmp_path / 'data.bin').write_bytes(bytes(5 << 20))
     done = upload('my-charm', 'my-file', '--filepath=data.bin')
     assert done.stderr.splitlines() == [
@@ -50,7 +50,9 @@ def test_an_empty_file_is_sent_with_a_word(hub, upload, tmp_path):
         (lambda path: path.symlink_to(path.name), 'symbolic links'),
     ],
 )
-def test_what_is_not_a_readable_file_is_reported_immediately(hub, upload, tmp_path, make, reason):
+def test_a_path_that_is_not_a_readable_file_is_reported_immediately(
+    hub, upload, tmp_path, make, reason
+):
     make(tmp_path / 'odd')
     done = upload('my-charm', 'my-file', '--filepath=odd')
     assert (done.returncode, done.stdout) == (1, '')

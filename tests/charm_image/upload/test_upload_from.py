@@ -46,7 +46,7 @@ def test_an_image_of_another_registry_becomes_a_revision_as_it_is(
     assert put == [remote_images.digest_of(content) for content, _ in stored.manifests]
 
 
-def test_the_second_time_the_other_registry_is_not_asked(
+def test_a_second_upload_does_not_ask_the_other_registry(
     hub, upload, proxy, there, stored, repository
 ):
     stored.push(there.host, repository)
@@ -104,7 +104,7 @@ def test_a_login_that_cannot_be_used_is_reported_in_a_line(
     assert sent(hub) == []
 
 
-def test_what_is_not_an_image_is_refused_before_a_byte_is_sent(hub, upload, there, repository):
+def test_a_reference_of_no_image_is_refused_before_a_byte_is_sent(hub, upload, there, repository):
     name = remote_images.artifact().push(there.host, repository)
     done = upload('my-charm', 'my-image', f'--from={name}')
     assert done.returncode == 1
@@ -173,7 +173,7 @@ def test_the_tag_of_a_closed_registry_is_looked_up_with_the_login(
         ('nginx', 'registry-1.docker.io'),
     ],
 )
-def test_where_a_digest_cannot_be_looked_up_the_reason_is_reported(
+def test_a_tag_that_cannot_be_looked_up_is_refused_with_the_reason(
     option, name, reason, hub, upload, there
 ):
     done = upload('my-charm', 'my-image', f'{option}={name.format(there=there.host)}')
@@ -217,7 +217,7 @@ def test_a_name_with_a_digest_that_the_engine_has_is_taken_from_it(hub, upload, 
         ('me:hunter2@registry.test/x', 'docker login'),
     ],
 )
-def test_what_is_not_an_image_elsewhere_is_reported_with_what_to_give_instead(
+def test_a_reference_that_is_not_valid_is_reported_with_what_to_give_instead(
     hub, upload, value, advice
 ):
     done = upload('my-charm', 'my-image', f'--from={value}')
@@ -227,7 +227,7 @@ def test_what_is_not_an_image_elsewhere_is_reported_with_what_to_give_instead(
     assert hub.requests == []
 
 
-def test_memory_stays_below_100_mb_and_the_disk_is_not_used(
+def test_a_copy_needs_less_than_100_mb_of_memory_and_no_disk(
     hub, there, repository, environment, tmp_path
 ):
     layer = bytes(range(256)) * (160 << 10)  # 40 MiB

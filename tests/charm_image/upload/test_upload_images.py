@@ -91,7 +91,7 @@ def test_the_architectures_of_the_revision_are_reported_and_those_whose_files_ar
         assert content['missing-architectures'] == ['arm64']
 
 
-def test_what_an_index_names_and_the_engine_lacks_is_reported(hub, upload):
+def test_a_platform_that_an_index_names_and_the_engine_lacks_is_reported(hub, upload):
     small = layouts.tar([('small', b'small')])
     amd64, arm64 = layouts.Image((small,)), layouts.Image((small,), 'arm64')
     archive = layouts.containerd(amd64, absent=[arm64])
@@ -116,7 +116,7 @@ def test_what_an_index_names_and_the_engine_lacks_is_reported(hub, upload):
     ]
 
 
-def test_only_layers_that_are_sent_are_said_to_be_uploaded(upload, tmp_path):
+def test_layers_are_said_to_be_uploaded_only_if_they_are_sent(upload, tmp_path):
     one = make_archive(tmp_path / 'one.rock', layer=b'the same')
     other = make_archive(tmp_path / 'other.rock', ['arm64'], layer=b'the same')
     first, second = (upload('my-charm', 'my-image', f'--image={path}') for path in (one, other))
@@ -164,7 +164,7 @@ def test_a_short_digest_wants_an_engine(upload):
         (lambda path: path.write_text('text ' * 500), 'is not a tar archive'),
     ],
 )
-def test_what_is_not_an_image_on_disk_is_reported(hub, upload, tmp_path, make, reason):
+def test_a_path_that_is_not_an_image_is_reported(hub, upload, tmp_path, make, reason):
     make(tmp_path / 'odd')
     done = upload('my-charm', 'my-image', '--image=odd')
     assert (done.returncode, done.stdout) == (1, '')

@@ -33,7 +33,7 @@ def test_json_is_alone_on_stdout(hub, upload, archive):
     assert f'Image uploaded, new remote digest: {digest}\n' in done.stderr
 
 
-def test_errors_too_can_be_json(upload, tmp_path):
+def test_errors_can_be_json_too(upload, tmp_path):
     (tmp_path / 'file').write_text('content')
     done = upload('another', 'my-file', '--filepath=file', '--format=json')
     assert done.returncode == 1
@@ -159,7 +159,7 @@ def secrets(hub):
     return found_in
 
 
-def test_no_secret_is_in_output_arguments_or_files(hub, interrupted, archive, tmp_path, secrets):
+def test_secrets_are_in_no_output_argument_or_file(hub, interrupted, archive, tmp_path, secrets):
     hangs = hub.registry_proxy.hold('PATCH', '')
     with interrupted('my-charm', 'my-image', '--image=my.rock') as process:
         assert hangs.wait(60)
@@ -178,7 +178,7 @@ def test_no_secret_is_in_output_arguments_or_files(hub, interrupted, archive, tm
     assert secrets((arguments + files).decode(errors='replace')) == []
 
 
-def test_no_secret_that_a_server_repeats_is_shown(hub, environment, upload, archive, secrets):
+def test_secrets_that_a_server_repeats_are_not_shown(hub, environment, upload, archive, secrets):
     echo = [{'code': 'odd', 'message': f'{hub.token} {environment["CHARMCRAFT_AUTH"]}'}]
     hub.fail('POST', '/blob$', status=400, body=json.dumps({'error-list': echo}).encode())
     done = upload('my-charm', 'my-image', f'--image={archive}', '--format=json')

@@ -10,7 +10,7 @@ ROOT = pathlib.Path(__file__).parents[3]
 COMMITTED = ROOT / 'docs' / 'upload.svg'
 
 
-def test_it_is_what_an_upload_shows_today(tmp_path):
+def test_the_picture_is_what_an_upload_shows_today(tmp_path):
     support.require('docker-registry')
     drawn = tmp_path / 'upload.svg'
     subprocess.run([sys.executable, ROOT / 'bench' / 'upload_picture.py', drawn], check=True)

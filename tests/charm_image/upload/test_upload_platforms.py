@@ -40,7 +40,7 @@ def name(there, stored, repository):
     return stored.push(there.host, repository)
 
 
-def test_only_these_are_copied_and_the_index_is_another_one(
+def test_platforms_are_the_only_ones_that_are_copied_in_another_index(
     hub, upload, proxy, there, stored, repository
 ):
     stored.push(there.host, repository)
@@ -97,7 +97,7 @@ def test_a_single_platform_is_its_manifest_itself(hub, upload, stored, name):
     assert put == [digest]
 
 
-def test_all_platforms_are_the_image_itself(there, stored, name):
+def test_platforms_that_are_all_leave_the_image_itself(there, stored, name):
     image = select(there, name, 'linux/s390x', 'linux/amd64', 'linux/arm64/v8')
     assert image.id == stored.digest
 
@@ -154,7 +154,7 @@ def test_a_platform_that_is_absent_is_refused_with_those_that_exist(
     assert sent(hub) == []
 
 
-def test_what_a_hostile_index_calls_its_platforms_is_printable_and_short(there, repository):
+def test_platforms_of_a_hostile_index_are_printable_and_short(there, repository):
     stored = remote_images.image(AMD64, ARM64)
     content, media_type = stored.manifests.pop()
     index = json.loads(content)
@@ -189,20 +189,20 @@ def test_an_index_of_very_many_manifests_without_a_platform_is_given_up():
 
 
 @pytest.mark.parametrize('option', ['--platform=amd64', '--platform=linux/amd64,', '--platform='])
-def test_what_is_not_a_platform_is_refused_before_anything_is_asked(option, hub, upload, name):
+def test_a_platform_that_is_none_is_refused_before_anything_is_asked(option, hub, upload, name):
     done = upload('my-charm', 'my-image', f'--from={name}', option)
     assert done.returncode == 2
     assert 'is not valid: use a form such as linux/arm64' in done.stderr
     assert hub.requests == []
 
 
-def test_it_is_only_for_copies(hub, upload, archive):
+def test_the_option_is_only_for_copies(hub, upload, archive):
     done = upload('my-charm', 'my-image', f'--image={archive}', TWO)
     assert done.returncode == 2
     assert '--platform is only for --from' in done.stderr
 
 
-def test_it_is_for_all_images_of_a_charm_that_are_copied(upload_all, charm, tagged):
+def test_the_option_is_for_all_images_of_a_charm_that_are_copied(upload_all, charm, tagged):
     done = upload_all('charm', '--platform=linux/amd64', '--only=app', '--only=side')
     assert done.returncode == 0, done.stderr
     found = rows(done.stdout)

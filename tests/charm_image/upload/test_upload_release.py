@@ -87,7 +87,7 @@ def test_a_resource_without_any_revision_is_refused_by_charmhub_and_the_table_is
     assert my_app.releases == {}
 
 
-def test_nothing_is_released_if_one_resource_failed(hub, my_app, upload_all, tmp_path):
+def test_a_release_is_not_made_if_one_resource_failed(hub, my_app, upload_all, tmp_path):
     (tmp_path / 'data.txt').unlink()
     (tmp_path / 'data.txt').mkdir()
     done = upload_all('charm', *LOCAL, '--release=edge')
@@ -121,7 +121,7 @@ def test_a_dry_run_checks_the_release_and_makes_none(hub, my_app, upload_all):
         ),
     ],
 )
-def test_what_cannot_be_released_is_reported_before_anything_is_sent(
+def test_a_release_that_is_not_possible_is_reported_before_anything_is_sent(
     options, change, said, hub, my_app, upload_all
 ):
     my_app.builds[2] = charmhub_records.Build(**change)
@@ -150,7 +150,7 @@ def test_credentials_that_do_not_allow_it_are_reported_with_what_to_do(
     assert sent(hub) == []
 
 
-def test_without_the_permission_to_view_a_revision_must_be_named(hub, my_app, upload_all):
+def test_credentials_that_may_not_view_need_the_number_of_a_revision(hub, my_app, upload_all):
     hub.permissions = ['package-manage']
     assert upload_all('charm', *LOCAL, '--release=edge').returncode == 1
     done = upload_all('charm', *LOCAL, '--release=edge', '--charm-revision=2')
@@ -173,7 +173,7 @@ def test_without_the_permission_to_view_a_revision_must_be_named(hub, my_app, up
         (['--release=edge', '--image=absent=local.tar'], "declares no resource 'absent'"),
     ],
 )
-def test_wrong_options_are_reported_before_anything_is_asked(
+def test_options_that_are_wrong_are_reported_before_anything_is_asked(
     options, said, hub, my_app, upload_all
 ):
     done = upload_all('charm', *options)

@@ -48,7 +48,7 @@ def test_the_order_of_the_images_makes_no_difference(upload, rocks):
     assert len(digests) == 1
 
 
-def test_one_archive_of_both_is_the_same_image(upload, rocks, write):
+def test_an_archive_of_both_images_is_the_same_image(upload, rocks, write):
     both = write('both.oci', layouts.containerd(AMD64, ARM64))
     digests = {
         json.loads(upload('my-charm', 'my-image', *images, '--format=json').stdout)['image-digest']
@@ -57,7 +57,9 @@ def test_one_archive_of_both_is_the_same_image(upload, rocks, write):
     assert len(digests) == 1
 
 
-def test_two_images_for_a_platform_are_refused_before_anything_is_sent(hub, upload, rocks, write):
+def test_images_for_the_same_platform_are_refused_before_anything_is_sent(
+    hub, upload, rocks, write
+):
     more = write('web.rock', layouts.containerd(WEB))
     done = upload('my-charm', 'my-image', *rocks, f'--image={more}')
     assert (done.returncode, done.stdout) == (1, '')

@@ -143,7 +143,7 @@ def test_referrers_go_along_and_are_listed_in_a_registry_without_referrers_api(
         assert target.get_manifest(target.repository, each['digest'])
 
 
-def test_what_is_listed_there_already_stays_listed(
+def test_signatures_that_are_listed_there_already_stay_listed(
     upload, target, there, stored, name, repository
 ):
     refer(there, repository, stored.digest)
@@ -187,7 +187,9 @@ def test_referrers_are_asked_of_the_api_where_there_is_one(
     assert tag(stored.digest) not in put  # it lists referrers itself
 
 
-def test_without_the_option_they_are_named_in_a_line(hub, upload, there, stored, name, repository):
+def test_signatures_are_named_in_a_line_without_the_option(
+    hub, upload, there, stored, name, repository
+):
     sign(there, repository, stored.digest)
     refer(there, repository, stored.digest)
     done = upload('my-charm', 'my-image', f'--from={name}', '--format=json')
@@ -249,7 +251,7 @@ def test_a_tag_that_the_registry_rejects_is_named_and_the_image_becomes_a_revisi
     assert len(hub.revisions('my-charm', 'my-image')) == 1
 
 
-def test_only_those_of_the_chosen_platform_go_along(
+def test_signatures_of_the_chosen_platform_alone_go_along(
     hub, upload, target, there, stored, name, repository
 ):
     leaves = [remote_images.digest_of(content) for content, _ in stored.manifests[:2]]
@@ -309,7 +311,7 @@ def test_a_list_that_leads_elsewhere_or_has_no_end_is_left(proxy, repository):
         assert len(client.get_referrers(repository, digest)) == 10
 
 
-def test_for_a_charm_it_is_for_all_images_that_are_copied(upload_all, there, charm, tagged):
+def test_the_option_is_for_all_images_of_a_charm_that_are_copied(upload_all, there, charm, tagged):
     reference, digest = tagged['app']
     repository = reference.partition('/')[2].rpartition(':')[0]
     sign(there, repository, digest)

@@ -31,7 +31,9 @@ pytestmark = pytest.mark.holds('uploads')
         ('; rm -rf $HOME', 'contains a space'),
     ],
 )
-def test_what_is_not_a_digest_is_reported_with_what_to_give_instead(hub, upload, value, advice):
+def test_an_image_that_is_not_a_digest_is_reported_with_what_to_give_instead(
+    hub, upload, value, advice
+):
     done = upload('my-charm', 'my-image', f'--image={value}')
     assert (done.returncode, done.stdout) == (2, '')
     assert advice in done.stderr
@@ -57,7 +59,7 @@ def test_what_is_not_a_digest_is_reported_with_what_to_give_instead(hub, upload,
         ['my-charm', 'my-file', '--filepath=x', '--review-timeout=nan'],
     ],
 )
-def test_wrong_usage_has_its_own_status(hub, upload, args):
+def test_usage_that_is_wrong_has_its_own_status(hub, upload, args):
     done = upload(*args)
     assert (done.returncode, done.stdout) == (2, '')
     assert done.stderr.startswith('usage: charm-upload-resource CHARM RESOURCE')
@@ -111,7 +113,7 @@ def test_version_and_description_are_one_line_each(upload):
         (['theirs', 'my-image', '--image=my.rock'], 'make you a collaborator'),
     ],
 )
-def test_what_is_wrong_is_found_before_any_byte_is_sent(
+def test_the_charm_and_the_resource_are_checked_before_any_byte_is_sent(
     hub, upload, archive, tmp_path, args, reason
 ):
     (tmp_path / 'file').write_text('content')
@@ -165,7 +167,7 @@ def test_expired_credentials_are_reported_before_any_byte_is_sent(hub, upload, t
     assert sent(hub) == []
 
 
-def test_who_is_not_logged_in_is_told_how_to(hub, upload, tmp_path):
+def test_an_upload_without_a_login_says_how_to_log_in(hub, upload, tmp_path):
     (tmp_path / 'file').write_text('content')
     done = upload('my-charm', 'my-file', '--filepath=file', CHARMCRAFT_AUTH='')
     assert done.returncode == 1
@@ -173,7 +175,7 @@ def test_who_is_not_logged_in_is_told_how_to(hub, upload, tmp_path):
     assert hub.requests == []
 
 
-def test_what_charmcraft_keeps_in_the_keyring_is_found(hub, upload, environment, tmp_path):
+def test_a_login_that_charmcraft_keeps_in_the_keyring_is_found(hub, upload, environment, tmp_path):
     (tmp_path / 'file').write_text('content')
     host = hub.url.removeprefix('http://')
     entries = {('charmcraft', host): environment['CHARMCRAFT_AUTH']}
@@ -205,7 +207,7 @@ class Keyring(keyring.backend.KeyringBackend):
 @pytest.mark.parametrize(
     'variable', ['CHARMCRAFT_STORE_API_URL', 'CHARMCRAFT_UPLOAD_URL', 'CHARMCRAFT_REGISTRY_URL']
 )
-def test_no_url_may_carry_credentials_unencrypted(hub, upload, archive, variable):
+def test_a_url_may_not_carry_credentials_unencrypted(hub, upload, archive, variable):
     done = upload('my-charm', 'my-image', f'--image={archive}', **{variable: 'http://a.example'})
     assert done.returncode == 1
     assert 'https://' in done.stderr

@@ -116,7 +116,7 @@ def test_progress_is_called_with_each_step_from_its_start_to_its_end(uploader, a
     assert "Checking resource 'my-image' of charm 'my-charm'" in lines
 
 
-def test_what_progress_raises_ends_the_upload(hub, uploader, archive):
+def test_progress_that_raises_an_error_ends_the_upload(hub, uploader, archive):
     def progress(event):
         raise KeyError('mine')
 
@@ -206,9 +206,7 @@ def test_an_error_of_a_registry_is_one_of_charm_image(uploader, proxy):
     assert error.codes == ('MANIFEST_UNKNOWN',)
 
 
-def test_all_uploads_go_over_the_same_connections_until_it_is_closed(
-    uploader, tmp_path, monkeypatch
-):
+def test_an_uploader_keeps_its_connections_until_it_is_closed(uploader, tmp_path, monkeypatch):
     found = []
     find = upload.credentials.find
     monkeypatch.setattr(upload.credentials, 'find', lambda host: found.append(host) or find(host))
@@ -221,7 +219,7 @@ def test_all_uploads_go_over_the_same_connections_until_it_is_closed(
     assert len(found) == 2
 
 
-def test_each_upload_has_its_own_progress(hub, uploader, tmp_path, monkeypatch):
+def test_progress_is_of_its_own_upload(hub, uploader, tmp_path, monkeypatch):
     monkeypatch.setattr(upload.store.time, 'sleep', lambda seconds: None)
     (tmp_path / 'data').write_text('content')
     first, second = [], []
@@ -267,6 +265,6 @@ def test_a_result_is_frozen():
         result.revision = 2
 
 
-def test_only_the_constructor_and_progress_are_by_name():
+def test_arguments_but_the_first_ones_are_by_name():
     with pytest.raises(TypeError):
         upload.Uploader('credentials')

@@ -10,7 +10,7 @@ from charm_image._upload import credentials
 from support.storing import FILE, IMAGE, connect, create, send
 
 
-def test_content_becomes_a_revision_and_the_same_content_the_same_one(hub, client):
+def test_create_revision_makes_one_of_content_and_the_same_one_of_the_same_content(hub, client):
     assert [create(client, b'one'), create(client, b'two'), create(client, b'one')] == [1, 2, 1]
     assert [upload.content for upload in hub.revisions(*FILE)] == [b'one', b'two']
 

@@ -29,7 +29,7 @@ ONCE_MORE = {
 
 @pytest.mark.parametrize('fault', [{'status': 500}, {'status': 503}, {'status': None}])
 @pytest.mark.parametrize('call', ONCE_MORE)
-def test_what_makes_nothing_twice_is_asked_again(hub, client, told, call, fault):
+def test_a_request_that_makes_nothing_twice_is_sent_again(hub, client, told, call, fault):
     method, path, ask = ONCE_MORE[call]
     hub.fail(method, path, times=2, **fault)
     assert ask(client)
@@ -55,7 +55,7 @@ def test_a_fault_that_stays_ends_in_an_error(hub, client, waits):
     assert waits == [0.5, 1, 2, 4]
 
 
-def test_a_refusal_is_not_asked_again(hub, client):
+def test_a_request_that_was_refused_is_not_sent_again(hub, client):
     with pytest.raises(_errors.NotFoundError):
         client.resources('another')
     assert len(hub.requests) == 1
@@ -81,7 +81,7 @@ def test_a_charmhub_that_is_busy_for_an_hour_is_not_waited_for(hub, client, wait
     assert waits == []
 
 
-def test_nobody_listening_is_reported_with_the_host(hub, client):
+def test_a_host_where_nobody_listens_is_reported(hub, client):
     found = credentials.Credentials('here', 'token')
     client = store.Store(found, api_url='http://127.0.0.1:1')
     with pytest.raises(

@@ -31,12 +31,14 @@ def test_a_missing_right_is_distinguished_from_a_missing_login_whatever_the_stat
         client.whoami()
 
 
-def test_what_is_not_there_is_reported(client):
+def test_a_charm_or_resource_that_is_not_there_is_reported(client):
     with pytest.raises(_errors.NotFoundError, match='another not found'):
         client.resources('another')
 
 
-def test_no_answer_repeats_the_credentials_or_writes_to_the_terminal(hub, client):
+def test_a_message_of_charmhub_neither_repeats_the_credentials_nor_writes_to_the_terminal(
+    hub, client
+):
     message = f'no \x1b[31m{hub.token}\n here'
     body = json.dumps({'error-list': [{'code': 'odd', 'message': message}]}).encode()
     hub.fail('GET', '/whoami', status=400, body=body)
@@ -76,7 +78,7 @@ def test_credentials_go_nowhere_unencrypted(url):
 @pytest.mark.parametrize(
     'url', ['http://localhost:1', 'http://127.1.2.3', 'http://[::1]:1', 'https://a.example']
 )
-def test_this_machine_and_https_will_do(url):
+def test_a_url_may_be_https_or_of_this_machine(url):
     assert store_connection.secure(url + '/') == url
 
 

@@ -51,7 +51,7 @@ def test_a_lost_answer_leads_to_one_release(hub, client, told, fault):
     assert hub.charms['my-charm'].count == len(CHANNELS)
 
 
-def test_after_a_lost_answer_the_release_of_somebody_else_is_not_overwritten(
+def test_a_release_after_a_lost_answer_does_not_overwrite_that_of_somebody_else(
     hub, client, monkeypatch
 ):
     """Ours was lost on its way; theirs came before it is asked again."""
@@ -95,7 +95,7 @@ def test_an_answer_that_is_not_charmhubs_is_a_lost_one(hub, client):
     assert content(release(client)) == [(channel, 1, RESOURCES) for channel in CHANNELS]
 
 
-def test_what_charmhub_refuses_is_not_asked_again(hub, client):
+def test_a_release_that_charmhub_refuses_is_not_asked_for_again(hub, client):
     with pytest.raises(_errors.StoreError, match="'my-file' with revision 7 does not exist"):
         release(client, resources={'my-file': 7})
     assert len(hub.asked('POST', '/releases$')) == 1
@@ -108,7 +108,7 @@ def test_revisions_of_a_charm_have_a_status(hub, client):
     assert client.charm_revisions('my-charm') == {1: 'released', 2: 'rejected'}
 
 
-def test_each_revision_of_a_charm_declares_its_resources(hub, client):
+def test_revisions_of_a_charm_declare_their_resources(hub, client):
     hub.charms['my-charm'].builds[2] = charmhub_records.Build(resources=('my-file',))
     assert client.declared('my-charm') == {
         1: {'my-file': 'file', 'my-image': 'oci-image'},
