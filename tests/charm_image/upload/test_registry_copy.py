@@ -332,6 +332,86 @@ def test_copy_reports_a_refusal_of_the_target_as_its_own(there, way_in, client, 
         copy(there.host, stored, client, repository)
 
 
+def _child(stored, number):
+    """Return the digest of a manifest in the index."""
+    return json.loads(stored.manifests[-1][0])['manifests'][number]['digest']
+
+
+LOST = {
+    'a platform': (
+        lambda stored: _child(stored, 2),
+        'the image for linux/arm64',
+        'other platforms',
+    ),
+    'an attestation': (
+        lambda stored: _child(stored, 3),
+        'the attestation of the image for linux/arm64',
+        'without attestations',
+    ),
+    'a configuration': (
+        lambda stored: ARM64.id,
+        'the configuration of the image for linux/arm64',
+        'other platforms',
+    ),
+    'a layer': (
+        lambda stored: max(stored.blobs, key=lambda digest: len(stored.blobs[digest])),
+        'a layer of the image for linux/amd64',
+        'other platforms',
+    ),
+}
+
+
+@pytest.mark.parametrize('part', LOST)
+def test_copy_says_which_part_of_the_image_its_registry_has_lost(
+    part, proxy, there, way_in, client, repository
+):
+    digest_of, name, advice = LOST[part]
+    stored = remote_images.image(AMD64, ARM64, attested=True)
+    stored.push(there.host, repository)
+    digest = digest_of(stored)
+    proxy.answer('GET', digest, 404, times=50)
+    with pytest.raises(registry.NotFoundError) as caught:
+        copy(proxy.host, stored, client, repository)
+    assert caught.value.message == (
+        f'{proxy.host}/{repository}@{stored.digest} is incomplete: its registry has lost {name}, '
+        f'{digest}'
+    )
+    assert advice in caught.value.resolution
+    assert caught.value.status == 404
+    assert proxy.count('GET', digest) == 1
+    assert way_in.count('PUT', '/manifests/') == 0
+
+
+def test_copy_takes_layers_that_are_null_for_none(there, client, repository):
+    stored = remote_images.image(remote_images.platform(layers=()))
+    content, media_type = stored.manifests[-1]
+    stored.manifests[-1] = content.replace(b'"layers": []', b'"layers": null'), media_type
+    stored.push(there.host, repository)
+    assert copy(there.host, stored, client, repository).platforms[0].layers == ()
+    assert_same(client, repository, stored)
+
+
+@pytest.mark.parametrize('header', ['application/json', ''])
+def test_copy_stores_a_manifest_under_its_own_type_where_the_source_does_not_say_it(
+    header, there, client, repository
+):
+    stored = remote_images.image(AMD64, ARM64)
+    stored.push(there.host, repository)
+    types = dict(stored.manifests)
+
+    def untyped(exchange):
+        digest = exchange.path.rpartition('/')[2]
+        if '/blobs/' in exchange.path:
+            exchange.reply(200, stored.blobs[digest])
+        else:
+            (content,) = [each for each in types if remote_images.digest_of(each) == digest]
+            exchange.reply(200, content, Content_Type=header)
+
+    with loopback.serving(untyped) as url:
+        copy(url.partition('//')[2], stored, client, repository)
+    assert_same(client, repository, stored)
+
+
 # What is no image
 
 

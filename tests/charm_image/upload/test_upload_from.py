@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
+from support import loopback, remote_images
 from support import registry as registries
-from support import remote_images
 from support.charm_cases import AMD64, ARM64, sent
 from support.remote_cases import ACCOUNT, log_in
 
@@ -110,6 +110,49 @@ def test_a_reference_of_no_image_is_refused_before_a_byte_is_sent(hub, upload, t
     assert done.returncode == 1
     assert 'is not an image but a different artifact' in done.stderr
     assert sent(hub) == []
+
+
+def test_an_index_with_layers_that_registries_reject_is_refused_before_a_byte_is_sent(hub, upload):
+    stored = remote_images.image(remote_images.platform('amd64', 'windows'), AMD64, ARM64)
+    foreign = {
+        'mediaType': 'application/vnd.oci.image.layer.nondistributable.v1.tar+gzip',
+        'size': 100,
+        'digest': ABSENT,
+        'urls': ['https://vendor.example/layer'],
+    }
+    windows, media_type = stored.manifests[0]
+    content = json.loads(windows)
+    content['layers'].insert(0, foreign)
+    changed = json.dumps(content).encode()
+    index, index_type = stored.manifests[-1]
+    entry = json.loads(index)
+    entry['manifests'][0] |= {'digest': remote_images.digest_of(changed), 'size': len(changed)}
+    documents = {
+        remote_images.digest_of(each): (each, kind)
+        for each, kind in (
+            *stored.manifests,
+            (changed, media_type),
+            (json.dumps(entry).encode(), index_type),
+        )
+    }
+
+    def answer(exchange):
+        digest = exchange.path.rpartition('/')[2]
+        if digest in documents:
+            exchange.reply(200, documents[digest][0], Content_Type=documents[digest][1])
+        else:
+            exchange.reply(200, stored.blobs[digest])
+
+    with loopback.serving(answer) as url:
+        name = f'{url.partition("//")[2]}/app@{[*documents][-1]}'
+        done = upload('my-charm', 'my-image', f'--from={name}')
+        assert done.returncode == 1
+        assert sent(hub) == []
+        assert 'the image for windows/amd64 has foreign layers' in done.stderr
+        (typed,) = re.findall(r'--platform=\S+', done.stderr)
+        assert typed == '--platform=linux/amd64,linux/arm64'
+        done = upload('my-charm', 'my-image', f'--from={name}', typed)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_registry_that_is_not_there_is_reported(hub, upload):

@@ -47,6 +47,7 @@ def spell(kind: str, value: str = '', name: str = '') -> str:
         'source': '--from',
         'only': '--only',
         'signatures': '--with-signatures',
+        'platform': '--platform',
     }[kind]
     if name:
         return f'{option} {_texts.word(f"{name}={value}")}'

@@ -153,8 +153,8 @@ class Documents:
                     configs[digest] = images.Config.parse(data, platform or self._platform)
         return images.Contents(tuple(configs.values()), tuple(platforms))
 
-    def _parsed(self, digest: str) -> Any:
-        data = self._data.get(digest)
+    def _parsed(self, descriptor: Mapping[str, Any], part: str) -> Any:
+        data = self._data.get(descriptor['digest'])
         return None if data is None else images.parse_json(data, 'a manifest')
 
 

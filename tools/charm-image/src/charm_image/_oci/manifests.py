@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from charm_image import _errors
 from charm_image._oci import images
-from container_image import messages
+from charm_image._oci.platforms import Platform
+from container_image import messages, registry_errors
+from container_image import reference as references
 
 if TYPE_CHECKING:
     from container_image import registry
@@ -61,7 +63,7 @@ class Node(NamedTuple):
 
 def walk(
     content: Any,
-    get: Callable[[str], Any],
+    get: Callable[[Mapping[str, Any], str], Any],
     *,
     name: str = 'the manifest',
     attestations: bool = False,
@@ -70,7 +72,8 @@ def walk(
 
     Args:
         content: the parsed manifest or index that leads to all others
-        get: returns the parsed content of a digest; None if the source lacks it
+        get: returns the parsed content of a descriptor, which is also described for messages, as
+            by `part`; None if the source lacks it
         name: the name of `content` for messages
         attestations: whether to yield those, too
 
@@ -83,7 +86,7 @@ def walk(
         if depth > MAX_NESTING:
             raise _errors.InvalidImageError('the indexes of the image are nested too deeply')
         with valid(name):
-            children = node.content.get('manifests', ())
+            children = node.content.get('manifests') or ()
             for child in children:
                 apart = node.is_attestation or is_attestation(child)
                 digest = child['digest']
@@ -91,7 +94,7 @@ def walk(
                 if digest in seen or (apart and not attestations):
                     continue
                 seen.add(digest)
-                named = Node(child, get(digest), apart)
+                named = Node(child, get(child, part(child, children)), apart)
                 if named.content is None:
                     yield named
                 else:
@@ -106,6 +109,55 @@ def is_attestation(descriptor: Any) -> bool:
     if 'vnd.docker.reference.type' in (descriptor.get('annotations') or {}):
         return True
     return (descriptor.get('platform') or {}).get('os') == 'unknown'
+
+
+def part(child: Mapping[str, Any], siblings: Iterable[Mapping[str, Any]] = ()) -> str:
+    """Return what a descriptor in an index is of, for messages."""
+
+    def platform(descriptor: Mapping[str, Any]) -> str:
+        named = Platform.of(descriptor.get('platform') or {})
+        return f'the image for {messages.printable(str(named), 60)}' if named else ''
+
+    if not is_attestation(child):
+        return platform(child) or 'one of its manifests'
+    subject = (child.get('annotations') or {}).get('vnd.docker.reference.digest')
+    of = next((platform(each) for each in siblings if each.get('digest') == subject), '')
+    return f'the attestation of {of}' if of else 'an attestation'
+
+
+def get_child(
+    client: registry.Client, repository: str, child: Mapping[str, Any], part: str, name: str
+) -> registry.Manifest:
+    """Return a manifest that the index `name` has, and which `part` describes.
+
+    Raises:
+        ValueError: its digest is not valid.
+        RegistryError: the registry did not return it; NotFoundError: it has lost it.
+    """
+    digest = child['digest']
+    if not isinstance(digest, str) or not references.is_digest(digest):
+        raise ValueError('a valid digest')
+    try:
+        return client.get_manifest(repository, digest)
+    except registry_errors.NotFoundError as error:
+        raise lost(error, name, part, digest) from None
+
+
+def lost(
+    error: registry_errors.NotFoundError, name: str, part: str, digest: str
+) -> registry_errors.NotFoundError:
+    """Return the error for a part of the image `name` that its registry does not have any more."""
+    advice = 'push the image again'
+    if 'attestation' in part:
+        advice += ', or build it without attestations (--provenance=false --sbom=false)'
+    elif 'the image for' in part:
+        advice += ', or choose its other platforms'
+    found = registry_errors.NotFoundError(
+        f'{name} is incomplete: its registry has lost {part}, {digest}', advice
+    )
+    found.status, found.codes = error.status, error.codes
+    found.registry, found.reference = error.registry, error.reference
+    return found
 
 
 def source_of(layer: Any) -> str:

@@ -9,7 +9,7 @@ import contextlib
 import dataclasses
 import io
 import json
-from collections.abc import Generator, Iterator, Mapping, Set
+from collections.abc import Generator, Iterator, Mapping, Sequence, Set
 from typing import Any, BinaryIO, cast
 
 from charm_image import _errors
@@ -57,7 +57,8 @@ class RemoteImage:
 
     `blobs` and `manifests` are what makes it complete elsewhere, each manifest after those that it
     refers to. `id` is the digest of the last one, which leads to all; `documents` are the
-    configurations by digest, which are blobs that were already read.
+    configurations by digest, which are blobs that were already read. `foreign` are the parts of it
+    with layers that only their vendor distributes.
     """
 
     id: str
@@ -65,6 +66,9 @@ class RemoteImage:
     blobs: tuple[images.Blob, ...]
     manifests: tuple[registry.Manifest, ...]
     documents: Mapping[str, bytes] = dataclasses.field(repr=False)
+    foreign: tuple[str, ...]
+    _name: str
+    _parts: Mapping[str, str] = dataclasses.field(repr=False, compare=False)
     _client: registry.Client = dataclasses.field(repr=False, compare=False)
     _repository: str = dataclasses.field(repr=False, compare=False)
 
@@ -89,6 +93,12 @@ class RemoteImage:
             return io.BytesIO(data)
         download = self._client.open_blob(self._repository, blob.digest, blob.size)
         return cast(BinaryIO, download)
+
+    def explain(self, error: registry.RegistryError, blob: images.Blob) -> registry.RegistryError:
+        """Return an error of reading a blob, with what it is of if the registry has lost it."""
+        if not isinstance(error, registry.NotFoundError):
+            return error
+        return manifests.lost(error, self._name, self._parts[blob.digest], blob.digest)
 
     def files(self) -> Generator[images.File]:
         """Yield its files, as in an OCI layout. Raises RegistryError."""
@@ -144,8 +154,12 @@ class Source:
         with self._explained():
             manifest = self.client.get_manifest(self.repository, self.reference.digest)
         if platforms:
-            manifest = selection.select(self.client, self.repository, manifest, platforms)
-        return read(self.client, self.repository, manifest, attestations=True)
+            manifest = selection.select(
+                self.client, self.repository, manifest, platforms, str(self.reference)
+            )
+        return read(
+            self.client, self.repository, manifest, attestations=True, name=str(self.reference)
+        )
 
     def resolve(self) -> str:
         """Return the digest that the tag, or `latest`, has now."""
@@ -184,27 +198,35 @@ def read(
     manifest: registry.Manifest,
     *,
     attestations: bool = False,
+    name: str = '',
 ) -> RemoteImage:
     """Read an image without its layers; `attestations`: with what BuildKit says of it.
+
+    `name` is what messages call the image.
 
     Raises:
         RegistryError: the registry has only a part of it.
         InvalidImageError: it is not an image.
     """
-    return _Reader(client, repository).read(manifest, attestations)
+    name = name or f'the image {manifest.digest}'
+    return _Reader(client, repository, name).read(manifest, attestations)
 
 
 def read_artifact(
     client: registry.Client, repository: str, manifest: registry.Manifest
 ) -> RemoteImage:
     """Read what need not be an image, such as a signature, without its blobs. Raises as `read`."""
-    return _Reader(client, repository).read_artifact(manifest)
+    name = f'the artifact {manifest.digest}'
+    return _Reader(client, repository, name).read_artifact(manifest)
 
 
 class _Reader:
-    def __init__(self, client: registry.Client, repository: str) -> None:
+    def __init__(self, client: registry.Client, repository: str, name: str) -> None:
         self._client = client
         self._repository = repository
+        self._name = name
+        self._parts: dict[str, str] = {}
+        self._foreign: dict[str, None] = {}
         self._manifests: dict[str, registry.Manifest] = {}
         self._blobs: dict[str, images.Blob] = {}
         self._documents: dict[str, bytes] = {}
@@ -239,7 +261,8 @@ class _Reader:
             ordered.append(self._manifests[named])
             if 'manifests' not in node.content:
                 with manifests.valid(f'the manifest {named}'):
-                    self._add_blobs(node.content['config'], *(node.content.get('layers') or ()))
+                    layers = node.content.get('layers') or ()
+                    self._add_blobs('it', node.content['config'], layers)
         return self._image(manifest.digest, ordered)
 
     def _image(self, digest: str, ordered: list[registry.Manifest]) -> RemoteImage:
@@ -249,20 +272,27 @@ class _Reader:
             tuple(self._blobs.values()),
             tuple(ordered),
             self._documents,
+            tuple(self._foreign),
+            self._name,
+            self._parts,
             self._client,
             self._repository,
         )
 
-    def _add_blobs(self, *descriptors: Any) -> None:
-        for descriptor in descriptors:
-            if not _is_foreign(descriptor):
+    def _add_blobs(self, part: str, config: Any, layers: Sequence[Any]) -> None:
+        for descriptor in (config, *layers):
+            if _is_foreign(descriptor):
+                self._foreign[part] = None
+            else:
                 blob = _blob(descriptor)
                 self._blobs.setdefault(blob.digest, blob)
+                kind = 'the configuration' if descriptor is config else 'a layer'
+                self._parts.setdefault(blob.digest, f'{kind} of {part}')
 
-    def _get(self, digest: Any) -> Any:
-        if not isinstance(digest, str) or not references.is_digest(digest):
-            raise ValueError('a valid digest')
-        return self._parsed(self._client.get_manifest(self._repository, digest))
+    def _get(self, child: Mapping[str, Any], part: str) -> Any:
+        self._parts[child['digest']] = part
+        found = manifests.get_child(self._client, self._repository, child, part, self._name)
+        return self._parsed(found)
 
     def _parsed(self, manifest: registry.Manifest) -> Any:
         self._count(len(manifest.content))
@@ -278,10 +308,14 @@ class _Reader:
             self._artifact = self._artifact or (
                 f'{digest} is not an image but a different artifact ({kind})'
             )
-        self._add_blobs(config, *layers)
+        self._add_blobs(self._parts.get(digest, 'the image'), config, layers)
         if node.is_attestation or artifact or config['digest'] in self._documents:
             return
-        data = self._client.get_blob(self._repository, config['digest'])
+        try:
+            data = self._client.get_blob(self._repository, config['digest'])
+        except registry.NotFoundError as error:
+            part = self._parts[config['digest']]
+            raise manifests.lost(error, self._name, part, config['digest']) from None
         self._count(len(data))
         if len(data) != config['size']:
             raise ValueError('the right size of its configuration')

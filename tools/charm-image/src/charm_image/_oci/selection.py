@@ -31,17 +31,18 @@ def select(
     repository: str,
     manifest: registry.Manifest,
     platforms: Set[Platform],
+    name: str,
 ) -> registry.Manifest:
     """Return the manifest or index of an image that has only these platforms.
 
-    It is `manifest` itself if that has no others. The index of several platforms, or of one with
-    attestations, is a new one.
+    `name` is what messages call the image. It is `manifest` itself if that has no others. The
+    index of several platforms, or of one with attestations, is a new one.
 
     Raises:
         InvalidImageError: the image lacks one of the platforms; the message names those it has.
         RegistryError: the registry has only a part of the image.
     """
-    reader = _Reader(client, repository)
+    reader = _Reader(client, repository, name)
     entries = list(reader.entries(manifest))
     present = list(dict.fromkeys(entry.platform for entry in entries if entry.platform))
     if not present:  # whoever reads it says what it is
@@ -62,7 +63,7 @@ def select(
         if len(kept) == len(entries):
             return manifest
         if len(kept) == 1:
-            single = client.get_manifest(repository, kept[0]['digest'])
+            single = reader.child(kept[0])
             # otherwise only the index names the platform
             if reader.platform(images.parse_json(single.content, 'the manifest')):
                 return single
@@ -75,9 +76,10 @@ def _subject(descriptor: Mapping[str, Any]) -> object:
 
 
 class _Reader:
-    def __init__(self, client: registry.Client, repository: str) -> None:
+    def __init__(self, client: registry.Client, repository: str, name: str) -> None:
         self._client = client
         self._repository = repository
+        self._name = name
         self._unnamed = 0
 
     def entries(
@@ -107,10 +109,12 @@ class _Reader:
                         raise _errors.InvalidImageError(
                             f'the index has more than {_MAX_UNNAMED} manifests without a platform'
                         )
-                    if not references.is_digest(child['digest']):
-                        raise ValueError('a valid digest')
-                    found = self._client.get_manifest(self._repository, child['digest'])
-                    yield from self.entries(found, child, depth + 1)
+                    yield from self.entries(self.child(child), child, depth + 1)
+
+    def child(self, descriptor: Mapping[str, Any]) -> registry.Manifest:
+        """Return a manifest in the index."""
+        part = manifests.part(descriptor)
+        return manifests.get_child(self._client, self._repository, descriptor, part, self._name)
 
     def platform(self, content: Any) -> Platform | None:
         """Return the platform that the configuration of a manifest names, None without one."""

@@ -129,14 +129,16 @@ class _Copy:
         )
 
     def _open(self, blob: images.Blob) -> BinaryIO:
-        return cast(BinaryIO, _Reading(self._image.open(blob)))
+        return cast(BinaryIO, _Reading(self._image, blob))
 
 
 class _Reading:
     """A blob of the source, whose errors are distinguished from those of the target."""
 
-    def __init__(self, blob: BinaryIO) -> None:
-        self._blob = blob
+    def __init__(self, image: remote_image.RemoteImage, blob: images.Blob) -> None:
+        self._image = image
+        self._descriptor = blob
+        self._blob = image.open(blob)
 
     def __enter__(self) -> _Reading:
         return self
@@ -149,4 +151,4 @@ class _Reading:
             return self._blob.read(size)
         except registry.RegistryError as error:
             # an error of one registry is not retried at the other
-            raise _SourceFailed(error) from None
+            raise _SourceFailed(self._image.explain(error, self._descriptor)) from None

@@ -23,7 +23,7 @@ from container_image import reference as references
 
 if TYPE_CHECKING:
     # imported when needed, like archives and push
-    from charm_image._oci import engine
+    from charm_image._oci import engine, remote_image
 
 _FOUND = "Using the OCI image from Canonical's registry"
 _CHANGED = 'The file changed during the upload.', 'No revision was created: try again.'
@@ -237,6 +237,7 @@ class ResourceUpload:
             with self._report.step(f'Reading the manifests of {reference}'):
                 image = source.read(frozenset(platforms))
                 names = charmhub.of(image)
+                self._refuse_foreign(image)
             if platforms and image.id != reference.digest:
                 chosen = ', '.join(map(str, platforms))
                 self._report.note(
@@ -266,6 +267,19 @@ class ResourceUpload:
                 left = signature_copy.find_left(reference, image, self._report, advice)
             self._update(signatures=tuple(copied), signatures_left=tuple(left))
         return image.id, names
+
+    def _refuse_foreign(self, image: remote_image.RemoteImage) -> None:
+        """Raise InvalidImageError for layers that registries reject."""
+        if not image.foreign:
+            return
+        known = filter(None, (Platform.of(c.platform) for c in image.contents().configs))
+        usable = [str(each) for each in known if charmhub.of_platforms([each.descriptor])]
+        option = self._settings.spell('platform', ','.join(usable))
+        raise _errors.InvalidImageError(
+            f'{image.foreign[0]} has foreign layers, which only their vendor distributes, so the '
+            'registry would reject the index',
+            f'copy only what charms can run, with {option}',
+        )
 
     def _find_complete(
         self, remote: canonical_registry.Repository, digest: str

@@ -24,7 +24,7 @@ class Spell(Protocol):
     """Spells a way to upload, so that a message can tell it."""
 
     def __call__(self, kind: str, value: str = '', name: str = '') -> str:
-        """Return the way for a `kind` (file, image, source, only, signatures), to be typed.
+        """Return the way for a `kind` (file, image, source, only, signatures, platform), as typed.
 
         With a `name`, it is for this one of the resources of a charm; without `value`, it is what
         all of them have in common.
@@ -50,6 +50,8 @@ def as_method(kind: str, value: str = '', name: str = '') -> str:
     """Spell a way to upload as a method of `Uploader`, or as an argument of `upload_charm`."""
     if kind in ('only', 'signatures'):
         return {'only': 'only', 'signatures': 'with_signatures=True'}[kind]
+    if kind == 'platform':
+        return f'platforms={value.split(",")!r}'
     method, argument = {
         'file': ('upload_file', 'files'),
         'image': ('upload_image', 'images'),
