@@ -126,4 +126,4 @@ def in_terminal(command, environment, directory):
                 break
             shown += data
     os.close(terminal)
-    return process.wait(timeout=60), shown.decode()
+    return process.wait(timeout=60), shown.decode(errors='replace')

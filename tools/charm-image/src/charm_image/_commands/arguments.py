@@ -76,7 +76,7 @@ def seconds(value: str) -> float:
     except ValueError:
         seconds = -1
     if not 0 <= seconds < float('inf'):
-        raise argparse.ArgumentTypeError(f'{value!r} is not a number of seconds')
+        raise argparse.ArgumentTypeError(f'{_texts.quoted(value)} is not a number of seconds')
     return seconds
 
 
@@ -220,7 +220,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         options = re.findall('^  .*?(--[a-z-]+)', parser().format_help(), re.MULTILINE)
         similar = difflib.get_close_matches(option, options, 1)
         hint = f': did you mean {similar[0]}{equals}?' if similar else ''
-        parser().error(f'unknown argument {unknown[0]!r}{hint}')
+        parser().error(f'unknown argument {_texts.quoted(unknown[0])}{hint}')
     if (args.filepath, args.image, args.source, args.resume) == (None,) * 4:
         parser().error('one of --filepath, --image, --from and --resume is required')
     if args.arch and args.filepath is None:

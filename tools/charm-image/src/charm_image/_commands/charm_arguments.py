@@ -6,7 +6,7 @@ import argparse
 import os
 from collections.abc import Callable, Sequence
 
-from charm_image import _errors, _pairs
+from charm_image import _errors, _pairs, _texts
 from charm_image._commands import arguments
 from charm_image._upload import values
 
@@ -54,12 +54,12 @@ def _pair_type(parse: Callable[[str, values.Spell], object]) -> Callable[[str], 
 
 def _parse_path(value: str, spell: values.Spell) -> None:
     if not os.path.exists(value):
-        raise _errors.ArgumentError(f'{value!r} does not exist')
+        raise _errors.ArgumentError(f'{_texts.quoted(value)} does not exist')
 
 
 def _number(value: str) -> int:
     if not (value.isascii() and value.isdecimal()) or len(value) > 9:
-        raise argparse.ArgumentTypeError(f'{value!r} is not the number of a revision')
+        raise argparse.ArgumentTypeError(f'{_texts.quoted(value)} is not the number of a revision')
     return int(value)
 
 
@@ -143,7 +143,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         names = [name for name, _ in pairs]
         for name in names:
             if names.count(name) > 1:
-                parser().error(f'{option}: {name!r} is given twice')
+                parser().error(f'{option}: {_texts.quoted(name)} is given twice')
     if args.charm_revision is not None and not args.release:
         parser().error('--charm-revision is only for --release')
     return args

@@ -98,7 +98,8 @@ class Terminal:
         if progress.state == 'done':
             self._stop()
         elif self._live is None:
-            self._live = self._bars.console.status(_text(name))
+            console = self._bars.console
+            self._live = console.status(_text(name), spinner=_spinner(console))
             self._live.start()
 
     def _show_bar(self, name: str, progress: Progress) -> None:
@@ -181,6 +182,10 @@ def _text(line: str) -> Any:
     return rich.text.Text(line)  # a str would be searched for markup
 
 
+def _spinner(console: Any) -> str:
+    return 'dots' if console.encoding.lower().startswith('utf') else 'line'
+
+
 def bars(console: Any = None, get_time: Callable[[], float] | None = None) -> Any:
     """Return the bars that `Terminal` shows, a `rich.progress.Progress`.
 
@@ -190,14 +195,15 @@ def bars(console: Any = None, get_time: Callable[[], float] | None = None) -> An
     import rich.console  # imported only here: scripts need no bars
     import rich.progress as progress
 
+    console = console or rich.console.Console(stderr=True)
     return progress.Progress(
-        progress.SpinnerColumn(),
+        progress.SpinnerColumn(_spinner(console)),
         progress.TextColumn('{task.description}', markup=False),
         progress.BarColumn(),
         progress.DownloadColumn(),
         progress.TransferSpeedColumn(),
         progress.TimeRemainingColumn(),
-        console=console or rich.console.Console(stderr=True),
+        console=console,
         get_time=get_time,
         transient=True,
         redirect_stdout=False,

@@ -12,9 +12,10 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from charm_image import _errors
+from charm_image import _errors, _texts
 from charm_image._oci import docker_config, engine_address, images, local_image
 from charm_image._oci.local_image import LocalImage
+from container_image import messages
 
 __all__ = ['Engine', 'LocalImage', 'connect']
 
@@ -239,7 +240,7 @@ def _context(config: pathlib.Path, name: str) -> tuple[str, docker.tls.TLSConfig
         host, skip = str(endpoint['Host']), bool(endpoint.get('SkipTLSVerify'))
     except (KeyError, TypeError):
         raise _errors.ContextNotFoundError(
-            f'no docker context {name!r} in {config}',
+            f'no docker context {_texts.quoted(name)} in {config}',
             'choose one of `docker context ls` with DOCKER_CONTEXT or `docker context use`',
         ) from None
     tls = config / 'contexts/tls' / key / 'docker'
@@ -292,5 +293,6 @@ def _podman_sockets() -> list[str]:
 
 
 def _called(summary: Mapping[str, Any]) -> str:
-    names = [name for name in summary.get('RepoTags') or () if name != '<none>:<none>']
+    tags = summary.get('RepoTags') or ()
+    names = [messages.printable(name) for name in tags if name != '<none>:<none>']
     return str(summary['Id']) + (f' ({", ".join(names)})' if names else '')

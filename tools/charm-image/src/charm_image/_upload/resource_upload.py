@@ -436,15 +436,17 @@ def open_file(path: str) -> Iterator[BinaryIO]:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (OSError, ValueError) as error:
         reason = getattr(error, 'strerror', None) or 'not a valid path'
-        raise _errors.UploadError(f'{path!r} cannot be read: {reason}.') from None
+        raise _errors.UploadError(f'{_texts.quoted(path)} cannot be read: {reason}.') from None
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
         os.close(descriptor)
         if stat.S_ISDIR(mode):
             raise _errors.UploadError(
-                f'{path!r} is a directory', 'give a file, such as an archive of it.'
+                f'{_texts.quoted(path)} is a directory', 'give a file, such as an archive of it.'
             )
-        raise _errors.UploadError(f'{path!r} is not a regular file: copy its content into one.')
+        raise _errors.UploadError(
+            f'{_texts.quoted(path)} is not a regular file: copy its content into one.'
+        )
     with open(descriptor, 'rb', buffering=0) as file:
         yield file
 

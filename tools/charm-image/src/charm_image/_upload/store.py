@@ -454,7 +454,7 @@ def _release(entry: Mapping[str, Any]) -> Release:
 
 
 def _quoted(name: str) -> str:
-    return urllib.parse.quote(name, safe='')
+    return urllib.parse.quote(name, safe='', errors='replace')
 
 
 def _charm_path(charm: str) -> str:

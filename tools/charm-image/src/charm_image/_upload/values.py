@@ -66,7 +66,7 @@ def parse_name(value: str, spell: Spell = as_method) -> str:
     """Return the name of a charm, a resource or an upload, checked."""
     # more than Juju allows for both, but not a path or a URL
     if not re.fullmatch('[A-Za-z0-9][A-Za-z0-9_.-]*', value):
-        raise _errors.ArgumentError(f'{value!r} is not a valid name')
+        raise _errors.ArgumentError(f'{_texts.quoted(value)} is not a valid name')
     return value
 
 
@@ -98,7 +98,8 @@ def parse_architectures(value: str, spell: Spell = as_method) -> list[str]:
     for name in names:
         if name not in ARCHITECTURES:
             raise _errors.ArgumentError(
-                f'{name!r} is not an architecture of Charmhub: {", ".join(ARCHITECTURES)}'
+                f'{_texts.quoted(name)} is not an architecture of Charmhub: '
+                f'{", ".join(ARCHITECTURES)}'
             )
     return names
 
@@ -123,8 +124,8 @@ def _parse_channel(name: str) -> str:
     is_valid = len(parts) in (2, 3) and parts[1] in _RISKS
     if not is_valid or not all(re.fullmatch('[A-Za-z0-9][A-Za-z0-9_.+-]*', p) for p in parts):
         raise _errors.ArgumentError(
-            f'{name!r} is not a channel: use [TRACK/]RISK[/BRANCH], such as latest/edge; '
-            f'RISK is {", ".join(_RISKS[:-1])} or {_RISKS[-1]}'
+            f'{_texts.quoted(name)} is not a channel: use [TRACK/]RISK[/BRANCH], such as '
+            f'latest/edge; RISK is {", ".join(_RISKS[:-1])} or {_RISKS[-1]}'
         )
     return '/'.join(parts)
 
@@ -150,7 +151,9 @@ def parse_source(value: str, spell: Spell = as_method) -> references.Reference:
             'leave out the credentials, and log in with `docker login` or `podman login`'
         )
     if colon:
-        raise _errors.ArgumentError(f'leave out {transport + colon!r}: {spell("source", rest)}')
+        raise _errors.ArgumentError(
+            f'leave out {_texts.quoted(transport + colon)}: {spell("source", rest)}'
+        )
     if digest := images.full_digest(value):
         raise _errors.ArgumentError(
             f'registry and name are missing: {spell("source", f"REGISTRY/NAME@{digest}")}'
@@ -158,7 +161,9 @@ def parse_source(value: str, spell: Spell = as_method) -> references.Reference:
     try:
         reference = references.Reference.parse(value)
     except references.InvalidReferenceError as error:
-        raise _errors.ArgumentError(f'{value!r} is not a valid image reference: {error}') from None
+        raise _errors.ArgumentError(
+            f'{_texts.quoted(value)} is not a valid image reference: {error}'
+        ) from None
     if not reference.digest:
         raise _errors.ArgumentError(_today(value, reference, spell))
     if not reference.digest.startswith('sha256:'):
@@ -178,7 +183,7 @@ def _today(value: str, reference: references.Reference, spell: Spell) -> str:
     from charm_image._oci import remote_image
 
     kind = 'a tag' if reference.tag else 'a name without a digest'
-    why = f'{value!r} is {kind}, which can move to a different image'
+    why = f'{_texts.quoted(value)} is {kind}, which can move to a different image'
     try:
         with _errors.translated():
             resolved = str(remote_image.resolve(reference))
@@ -202,15 +207,15 @@ def _instead(value: str, spell: Spell) -> str:
             f'to copy from a registry, use {elsewhere}'
         )
     if colon and transport in ('oci', 'oci-archive', 'docker-archive', 'dir'):
-        return f'{path!r} does not exist'
+        return f'{_texts.quoted(path)} does not exist'
     if colon and transport == 'docker-daemon':
-        return f'leave out {transport + colon!r}: {spell("image", path)}'
+        return f'leave out {_texts.quoted(transport + colon)}: {spell("image", path)}'
     if transport == 'sha256':
         return 'a digest has 64 hexadecimal digits after "sha256:"; give at least the first 12'
     if transport in ('sha384', 'sha512'):
         return f'{transport} digests are not supported: give the one that begins with "sha256:"'
     if value.startswith(('/', './', '../', '~')) or value.endswith(_ENDINGS):
-        return f'{value!r} does not exist'
+        return f'{_texts.quoted(value)} does not exist'
     if not value:
         return 'give the digest of an image'
     advice = (
@@ -218,11 +223,11 @@ def _instead(value: str, spell: Spell) -> str:
         f'`docker image inspect --format={{{{.Id}}}} {_texts.word(value)}`'
     )
     if re.fullmatch('[0-9a-f]+', value):
-        return f'{value!r} is a name, or fewer than 12 digits of a digest: {advice}'
+        return f'{_texts.quoted(value)} is a name, or fewer than 12 digits of a digest: {advice}'
     try:
         reference = references.Reference.parse(value)
     except references.InvalidReferenceError as error:
-        quoted = 'this' if '@' in value else repr(value)  # it may contain a password
+        quoted = 'this' if '@' in value else _texts.quoted(value)  # it may contain a password
         return f'{quoted} is not a digest, an existing file or a valid reference: {error}'
     if reference.digest:
         return 'give the digest that begins with "sha256:"'
