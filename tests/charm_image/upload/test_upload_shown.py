@@ -14,7 +14,14 @@ import threading
 
 import pytest
 
-from charm_image._commands import charm_arguments, charm_command, resource_command
+from charm_image._commands import (
+    arguments,
+    charm_arguments,
+    charm_command,
+    resource_command,
+    revisions_arguments,
+    revisions_command,
+)
 from container_image import http_client
 from support import layouts
 
@@ -25,6 +32,11 @@ EVIL = (
     f'evil\x1b]0;owned\x07\x1b[2J\x9b31m\u202e\u2066\x00\x7f\r\n{INVENTED}\u2028\ud800'
     + 'x' * 30_000
 )
+PARSERS = {
+    resource_command: arguments,
+    charm_command: charm_arguments,
+    revisions_command: revisions_arguments,
+}
 #: What a header of HTTP can have.
 EVIL_HEADER = 'evil\x1b]0;owned\x07\x1b[2J\x9b31m' + 'x' * 3_000
 DIGEST = 'sha256:' + 64 * 'a'
@@ -41,13 +53,10 @@ def shown(environment, tmp_path, monkeypatch, capsys):
 
     def run(*argv, program=resource_command, before=lambda: None):
         everything = ''
-        for arguments in (argv, [*argv, '--format=json']):
+        for options in (argv, [*argv, '--format=json']):
             before()
             with contextlib.suppress(SystemExit):
-                if program is charm_command:
-                    charm_command.run(charm_arguments.parse(arguments))
-                else:
-                    resource_command.main(arguments)
+                program.run(PARSERS[program].parse(options))
             captured = capsys.readouterr()
             for line in (captured.out + captured.err).split('\n'):
                 assert line.isprintable(), repr(line)
@@ -279,6 +288,21 @@ def test_what_charmhub_answers_is_shown_printable(
 
     told = shown('my-charm', 'my-file', a_file(tmp_path), before=fail)
     assert 'charm-upload-resource: ' in told
+
+
+@pytest.mark.parametrize('changes', [{}, {'created-at': [EVIL]}, {'bases': EVIL, 'size': None}])
+def test_what_charmhub_says_of_revisions_is_shown_printable(changes, hub, shown):
+    revision = {
+        'revision': 1,
+        'sha256': EVIL,
+        'size': 7,
+        'created-at': EVIL,
+        'bases': [{'architectures': [EVIL]}],
+    }
+    body = json.dumps({'revisions': [{**revision, **changes}]}).encode()
+    hub.fail('GET', '/revisions$', status=200, body=body, times=9)
+    for resource in ('my-file', 'my-image'):
+        assert shown('my-charm', resource, program=revisions_command)
 
 
 def test_what_an_engine_answers_is_shown_printable(fake, shown, monkeypatch):

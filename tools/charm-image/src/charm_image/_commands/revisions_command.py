@@ -51,11 +51,11 @@ def _rows(revisions: Sequence[upload.Revision], *, is_short: bool) -> list[tuple
         (
             str(each.revision),
             _time(each.time)[: 10 if is_short else None],
-            printable(' '.join(each.architectures)),
+            ' '.join(each.architectures),
             each.digest[7:19] if is_short else each.digest,
             '' if each.size is None else _progress.amount(each.size),
             each.version,
-            printable(' '.join(each.channels or ())),
+            ' '.join(each.channels or ()),
         )
         for each in revisions
     ]

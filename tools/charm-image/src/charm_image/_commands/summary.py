@@ -87,7 +87,7 @@ def _row(result: upload.Result) -> tuple[str, str, str, str]:
     architectures = ' '.join(result.architectures) or _NOTHING
     revision = result.revision
     outcome = result.status.replace('-', ' ') if revision is None else str(revision)
-    return printable(result.resource), result.digest or _NOTHING, architectures, outcome
+    return result.resource, result.digest or _NOTHING, architectures, outcome
 
 
 def _document(result: upload.Result) -> dict[str, Any]:

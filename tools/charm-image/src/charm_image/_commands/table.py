@@ -6,6 +6,8 @@ import re
 import textwrap
 from collections.abc import Iterable, Sequence
 
+from container_image import messages
+
 _GAP = '  '
 # of a column, in characters: that of most heads, and less on the narrowest terminals
 _HEAD_WIDTH, _MIN_WIDTH = 13, 8
@@ -13,13 +15,13 @@ _DIGEST = re.compile('(sha256:[0-9a-f]{12})[0-9a-f]{52}')
 
 
 def lines(rows: Iterable[Sequence[str]], width: int | None = None) -> list[str]:
-    """Return the lines of a table, the first row of which is its head.
+    """Return the printable lines of a table, the first row of which is its head.
 
     Without a `width`, in characters, each row is one line, with all of each cell. Where a row is
     wider, digests are cut to their first 12 digits, by which commands know an image, and then the
     widest of the other cells go on in the next line.
     """
-    table = [list(row) for row in rows]
+    table = [list(map(messages.printable, row)) for row in rows]
     if width is None or _width(_widths(table)) <= width:
         return [line for row in table for line in _row(row, _widths(table))]
     table = [[_DIGEST.sub(r'\1', cell) for cell in row] for row in table]
