@@ -143,7 +143,9 @@ class Charmhub:
         if account not in (charm.publisher, *charm.collaborators):
             said = f'No publisher or collaborator permission for the {name} charm package'
             raise charmhub_http.Refusal(403, 'permission-required', said)
-        if self.packages is not None and name not in [one['name'] for one in self.packages]:
+        if self.packages is not None and not any(
+            one.get('name') == name or one.get('id') == charm.id for one in self.packages
+        ):
             raise charmhub_http.Refusal(403, 'permission-required', 'Package access not allowed')
         meta, granted = permission.rpartition('-')[0], self.permissions
         if granted is not None and not {meta, permission} & set(granted):

@@ -91,7 +91,11 @@ def test_the_login_of_podman_goes_first_and_that_of_docker_serves_other_registri
     assert find('b.test/x').username == 'docker'
 
 
-@pytest.mark.parametrize('key', ['https://index.docker.io/v1/', 'docker.io', 'index.docker.io'])
+@pytest.mark.parametrize(
+    'key',
+    ['https://index.docker.io/v1/', 'docker.io', 'index.docker.io', 'registry-1.docker.io']
+    + ['https://registry-1.docker.io/v2/', 'http://docker.io', 'https://docker.io/'],
+)
 def test_docker_hub_has_several_names(key, home, find):
     write(home / '.docker/config.json', auths(**{key: 'me'}))
     assert find('nginx').username == 'me'
@@ -102,11 +106,20 @@ def test_docker_hub_has_several_names(key, home, find):
 @pytest.mark.parametrize(
     'key',
     ['http://a.test', 'https://a.test', 'https://a.test/']
-    + ['https://a.test/v1', 'https://a.test/v1/', 'https://a.test/v2/'],
+    + ['https://a.test/v1', 'https://a.test/v1/', 'https://a.test/v2/', 'https://a.test/team'],
 )
 def test_a_registry_may_be_named_as_a_url(key, home, find):
     write(home / '.docker/config.json', auths(**{key: 'me'}))
     assert find('a.test/x').username == 'me'
+
+
+@pytest.mark.parametrize('end', ['', '\n', '\r\n'])
+def test_a_login_may_end_with_what_skopeo_ignores_as_well(end, home, find):
+    """NUL bytes after the password, as Docker once wrote them, and line breaks of `base64`."""
+    auth = base64.b64encode(f'me:{SECRET}\0\0'.encode()).decode()
+    auth = f'{auth[:10]}{end}{auth[10:]}{end}'
+    write(home / '.docker/config.json', {'auths': {'a.test': {'auth': auth}}})
+    assert find('a.test/x') == registry_logins.Login('me', SECRET)
 
 
 def test_the_login_for_the_nearest_namespace_is_taken(home, find):

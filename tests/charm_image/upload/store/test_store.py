@@ -6,7 +6,7 @@ import json
 import pymacaroons
 import pytest
 
-from charm_image._upload import credentials
+from charm_image._upload import checks, credentials
 from support.storing import FILE, IMAGE, connect, create, send
 
 
@@ -50,6 +50,13 @@ def test_the_type_of_a_resource_is_that_of_the_last_revision_of_the_charm(client
     ]
     monkeypatch.setattr(client._connection, 'get', lambda path: {'resources': listed})
     assert client.resources('my-charm') == {'a': 'file', 'b': 'oci-image'}
+
+
+@pytest.mark.parametrize('named', [[], [{'type': 'charm', 'name': 'another'}]])
+def test_packages_that_only_charmhub_knows_by_their_id_are_not_checked_here(named, hub, client):
+    hub.packages = [{'type': 'charm', 'id': hub.charms['my-charm'].id}, *named]
+    assert client.whoami().packages is None
+    assert checks.types(client, 'my-charm', pytest.fail) == client.resources('my-charm')
 
 
 def test_a_token_may_be_restricted_to_packages_and_permissions(hub, client):

@@ -22,7 +22,7 @@ from container_image import reference as references
 
 _HUB = ('https://index.docker.io/v1/', 'docker.io', 'index.docker.io', 'registry-1.docker.io')
 # the key of a registry, as docker and skopeo compare it: a host, or its URL in some form
-_KEY = re.compile(r'(?:https?://)?([^/]+)(?:/(?:v[12]/?)?)?')
+_KEY = re.compile(r'https?://([^/]+)(?:/.*)?|([^/]+)(?:/(?:v[12]/?)?)?')
 _HELPER_TIMEOUT = 60  # seconds: it may prompt for a password
 _NOT_FOUND = b'credentials not found'
 
@@ -135,7 +135,7 @@ def _keys(section: Mapping[str, Any], servers: Sequence[str]) -> list[str]:
 
 def _host(key: str) -> str:
     found = _KEY.fullmatch(key)
-    return found[1] if found else ''
+    return (found[1] or found[2]) if found else ''
 
 
 def _mapping(config: dict[str, Any], key: str, path: pathlib.Path) -> dict[str, Any]:
@@ -151,7 +151,8 @@ def _decoded(entry: dict[str, Any], server: str, path: pathlib.Path) -> Login | 
     username, password = entry.get('username') or '', entry.get('password') or ''
     if auth := entry.get('auth'):
         try:
-            text = base64.b64decode(str(auth), validate=True).decode()
+            # as in Go, line breaks do not count
+            text = base64.b64decode(re.sub(r'[\r\n]', '', str(auth)), validate=True).decode()
         except (binascii.Error, ValueError):
             text = ''
         username, colon, password = text.partition(':')
