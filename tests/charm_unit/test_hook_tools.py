@@ -118,7 +118,7 @@ def test_help_is_a_usage_that_names_every_option(say, asked):
     assert run.output == (
         'Usage: relation-set [options]\n\nOptions:\n    --app\n    --file VALUE\n'
         '    --format VALUE\n    -r VALUE\n    --relation VALUE\n'
-        'Usage: status-set [options]\n\nOptions:\n    --application\n    --service\n'
+        'Usage: status-set [options]\n\nOptions:\n    --application\n'
         'Usage: state-delete [options]\n'
     )
 

@@ -71,12 +71,20 @@ def test_words_win_over_a_file_where_null_is_nothing(unit, say, tool):
     assert data == {'a': 'file', 'b': 'word', 'e': '5', 'f': 'yes', **gone}
 
 
-@pytest.mark.parametrize('text', ['[a]', 'a: [b]', 'a: {b: c}', 'a: "'])
-def test_a_file_of_anything_but_strings_is_refused(unit, say, text):
-    """jujuc/relation-set.go"""
+@pytest.mark.parametrize(
+    ('text', 'reason'),
+    [
+        ('[a]', 'unmarshal errors:\n  line 1: cannot unmarshal !!seq into map[string]string'),
+        ('a', 'unmarshal errors:\n  line 1: cannot unmarshal !!str `a` into map[string]string'),
+        ('a: b\nc: [d]', 'unmarshal errors:\n  line 2: cannot unmarshal !!seq into string'),
+        ('a:\n  b: c', 'unmarshal errors:\n  line 2: cannot unmarshal !!map into string'),
+        ('a: "', 'line 2: found unexpected end of stream'),
+    ],
+)
+def test_a_file_of_anything_but_strings_is_refused(unit, say, text, reason):
+    """jujuc/relation-set.go, and decode.go of yaml.v2"""
     run = say(f"echo '{text}' | relation-set -r 0 --file -; echo $?", unit=unit)
-    assert run.output.startswith('ERROR yaml: ')
-    assert run.output.endswith('\n1\n')
+    assert run.output == f'ERROR yaml: {reason}\n1\n'
 
 
 def test_state_get_without_state_prints_an_empty_mapping(say):

@@ -79,7 +79,7 @@ def load(text: str) -> Document:
 def load_strings(text: str) -> dict[str, str]:
     """Return the scalars in a mapping as they are written, as Go does into map[string]string.
 
-    null is ''. Raises YAMLError or ValueError.
+    null is ''. Raises YAMLError, and ValueError in Go's words for a value of another type.
     """
     loader = _Loader(text)
     try:
@@ -89,19 +89,23 @@ def load_strings(text: str) -> dict[str, str]:
     if node is None or node.tag == f'{_TAG}null':
         return {}
     if not isinstance(node, yaml.MappingNode):
-        raise ValueError(f'cannot unmarshal {_short(node)} into map[string]string')
+        raise _wrong_type(node, 'map[string]string')
     found = {}
     for pair in node.value:
         for part in pair:
             if not isinstance(part, yaml.ScalarNode):
-                raise ValueError(f'cannot unmarshal {_short(part)} into string')
+                raise _wrong_type(part, 'string')
         key, value = pair
         found[key.value] = '' if value.tag == f'{_TAG}null' else str(value.value)
     return found
 
 
-def _short(node: yaml.Node) -> str:
-    return str(node.tag).replace(_TAG, '!!')
+def _wrong_type(node: yaml.Node, wanted: str) -> ValueError:
+    tag = str(node.tag).replace(_TAG, '!!')
+    value = f' `{node.value[:7]}...`' if len(str(node.value)) > 10 else f' `{node.value}`'
+    shown = f'{tag}{value}' if isinstance(node, yaml.ScalarNode) else tag
+    line = node.start_mark.line + 1
+    return ValueError(f'unmarshal errors:\n  line {line}: cannot unmarshal {shown} into {wanted}')
 
 
 def problem(error: Exception) -> tuple[int, str]:

@@ -55,9 +55,11 @@ def read_settings(call: Call, file: str) -> dict[str, str]:
     """Return the pairs in a YAML file of strings, null being an empty one; raise Failed."""
     try:
         return go_yaml.load_strings(call.read(file))
-    except (yaml.YAMLError, ValueError) as error:
+    except yaml.YAMLError as error:
         line, what = go_yaml.problem(error)
         raise Failed(f'yaml: line {line}: {what}') from error
+    except ValueError as error:
+        raise Failed(f'yaml: {error}') from error
 
 
 TOOLS: dict[str, Tool] = {
