@@ -74,7 +74,7 @@ def test_a_second_run_sends_nothing_and_gives_the_same_revision(hub, upload, nam
     done = upload('my-charm', 'my-image', f'--from={name}', TWO)
     assert done.stdout.splitlines() == [
         "Using the OCI image from Canonical's registry",
-        "Revision 1 created of resource 'my-image' for charm 'my-charm'",
+        "Revision 1 of resource 'my-image' for charm 'my-charm' already exists",
     ]
     assert not [path for _, path in hub.registry_proxy.requests if 'uploads' in path]
 

@@ -108,6 +108,16 @@ def test_a_dry_run_checks_the_release_and_makes_none(hub, my_app, upload_all):
     assert sent(hub) == []
 
 
+def test_a_dry_run_in_which_one_fails_says_that_nothing_would_be_released(
+    my_app, upload_all, there
+):
+    options = ('--from', f'local={there.host}/absent@sha256:{64 * "a"}', '--release=edge')
+    done = upload_all('charm', *options, '--dry-run')
+    assert done.returncode == 1
+    assert 'Nothing is released, because the upload failed: local\n' in done.stderr
+    assert 'would be released' not in done.stdout
+
+
 @pytest.mark.parametrize(
     ('options', 'change', 'said'),
     [

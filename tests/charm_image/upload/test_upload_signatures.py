@@ -286,31 +286,6 @@ def test_very_many_are_refused_before_anything_is_sent(
     assert sent(hub) == []
 
 
-@pytest.mark.parametrize('listed', [b'[]', b'{}', b'{"manifests": 1}', b'\xff', b'[' * 100000])
-def test_a_list_of_referrers_that_is_none_is_an_error(listed, proxy, repository):
-    proxy.answer('GET', '/referrers/', 200, content=listed)
-    with (
-        registry.Client(proxy.host) as client,
-        pytest.raises(registry.ProtocolError, match='unexpected content instead of the referrers'),
-    ):
-        client.get_referrers(repository, 'sha256:' + 64 * 'a')
-
-
-def test_a_list_that_leads_elsewhere_or_has_no_end_is_left(proxy, repository):
-    digest = 'sha256:' + 64 * 'a'
-    empty = json.dumps({'manifests': [{}]}).encode()
-    proxy.answer(
-        'GET', '/referrers/', 200, content=empty, Link='<https://127.0.0.1:1/x>; rel="next"'
-    )
-    with registry.Client(proxy.host) as client:
-        assert client.get_referrers(repository, digest) == [{}]
-        path = f'/v2/{repository}/referrers/{digest}'
-        proxy.answer(
-            'GET', '/referrers/', 200, times=99, content=empty, Link=f'<{path}>; rel="next"'
-        )
-        assert len(client.get_referrers(repository, digest)) == 10
-
-
 def test_the_option_is_for_all_images_of_a_charm_that_are_copied(upload_all, there, charm, tagged):
     reference, digest = tagged['app']
     repository = reference.partition('/')[2].rpartition(':')[0]

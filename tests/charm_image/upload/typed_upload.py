@@ -21,6 +21,9 @@ def upload_all(upload_id: str) -> int | None:
         uploader.resume('my-charm', 'my-resource', upload_id)
 
         uploader.upload_image('my-charm', 'my-resource', ['amd64.rock', 'arm64.rock'])
+        uploader.copy_image('a', 'b', 'c', platforms=['linux/amd64'], with_signatures=True)
+        for each in uploader.revisions('my-charm', 'my-resource'):
+            print(each.revision, each.digest, each.channels)
         uploader.upload_file('my-charm', 'my-data', 'a', architectures=['amd64'])
         uploader.upload_charm('.', images={'app': 'app.rock'}, only=['app'], dry_run=True)
         uploader.release('my-charm', ['latest/edge'], {'my-resource': done.revision})

@@ -75,10 +75,10 @@ def _release(
     output: terminal.Terminal,
 ) -> summary.Outcome:
     """Release what is planned, unless a resource failed."""
+    if planned and any(result.error for result in results):
+        return summary.Outcome('skipped', planned)
     if not planned or args.dry_run:
         return summary.Outcome('checked', planned)
-    if any(result.error for result in results):
-        return summary.Outcome('skipped', planned)
     revisions = {
         result.resource: result.revision for result in results if result.revision is not None
     }

@@ -96,10 +96,11 @@ def referrers(client: registry.Client, repository: str, subject: str) -> list[An
 
 def list_by_tag(client: registry.Client, repository: str, subject: str) -> list[Any]:
     """Return the descriptors of referrers under the tag for registries without referrers API."""
-    try:
-        manifest = client.get_manifest(repository, _tag(subject))
-    except (registry.NotFoundError, registry.AccessDeniedError):
+    # asked with HEAD, which Docker Hub does not count as a pull
+    digest = head(client, repository, _tag(subject))
+    if digest is None:
         return []
+    manifest = client.get_manifest(repository, digest)
     name = f'the index of the tag {_tag(subject)}'
     content = images.parse_json(manifest.content, name)
     with manifests.valid(name):

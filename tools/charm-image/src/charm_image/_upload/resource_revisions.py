@@ -151,7 +151,7 @@ def _image(content: bytes, registry_url: str) -> _Content:
     try:
         document = json.loads(content)
         reference = references.Reference.parse(str(document['ImageName']))
-        username, password = str(document.get('Username')), str(document.get('Password'))
+        username, password = (str(document.get(key) or '') for key in ('Username', 'Password'))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return _Content()
     host = urllib.parse.urlsplit(registry_url).netloc or reference.domain
