@@ -328,7 +328,9 @@ class Uploader:
         resources = resources or {}
         numbers = {name: number for name, number in resources.items() if number is not None}
         if not dry_run and len(numbers) < len(resources):
-            raise _errors.ArgumentError('a resource is released with a revision: give its number')
+            raise _errors.ArgumentError(
+                'a resource is released with a revision', 'give its number'
+            )
         self._reporter = _progress.Reporter(progress)
         client = self._connect()
         planned = charm_release.check(

@@ -445,7 +445,7 @@ def open_file(path: str) -> Iterator[BinaryIO]:
                 f'{_texts.quoted(path)} is a directory', 'give a file, such as an archive of it.'
             )
         raise _errors.UploadError(
-            f'{_texts.quoted(path)} is not a regular file: copy its content into one.'
+            f'{_texts.quoted(path)} is not a regular file', 'copy its content into one.'
         )
     with open(descriptor, 'rb', buffering=0) as file:
         yield file

@@ -168,7 +168,7 @@ def parse_source(value: str, spell: Spell = as_method) -> references.Reference:
         raise _errors.ArgumentError(_today(value, reference, spell))
     if not reference.digest.startswith('sha256:'):
         raise _errors.ArgumentError(
-            'Charmhub supports only sha256 digests: use the one that begins with "sha256:"'
+            'Charmhub supports only sha256 digests', 'use the one that begins with "sha256:"'
         )
     return reference
 
