@@ -246,9 +246,9 @@ class DockerBuilder:
         with contextlib.ExitStack() as stack:
             for platform, target in zip(self._platforms, self._targets(self._settings), strict=True):
                 builds[platform] = self._open(target, stack)
-            index = multi_platform.Images(builds, timestamps.epoch())
-            yield from index.build_index(output, self.tag)
-            self.image_id = index.digest
+            self.image_id = yield from multi_platform.build_index(
+                builds, output, self.tag, timestamps.epoch()
+            )
             self.base_user = next(iter(builds.values())).target.settings.base_user
             yield Progress('written', output)
             yield Progress('built', self.image_id)

@@ -47,7 +47,7 @@ class SavedImage:
         platform: platforms.Platform | None = None,
         epoch: int | None = None,
     ):
-        self._archive = archive
+        self.archive = archive
         self._platform = platform
         self._epoch = epoch
         self._layers: dict[str, _Layer] = {}
@@ -60,9 +60,9 @@ class SavedImage:
         """
         read = documents.Documents()
         with _named('the export of the engine'):
-            total = tar.size_of(self._archive)
-            for file in tar.read(self._archive):
-                start = self._archive.tell()
+            total = tar.size_of(self.archive)
+            for file in tar.read(self.archive):
+                start = self.archive.tell()
                 data = read.add_file(file)
                 if data is None or data[:1] not in (b'{', b'['):
                     content = file.content if data is None else io.BytesIO(data)
@@ -71,8 +71,8 @@ class SavedImage:
                     while chunk := whole.read(_CHUNK):
                         digest.update(chunk)
                         size += len(chunk)
-                        yield self._archive.tell(), total
-                    layer = _Layer(self._archive, start, file.size, size)
+                        yield self.archive.tell(), total
+                    layer = _Layer(self.archive, start, file.size, size)
                     self._layers[f'sha256:{digest.hexdigest()}'] = layer
             configs = read.contents().configs
             if self._platform and len(configs) > 1:
