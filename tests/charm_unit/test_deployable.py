@@ -287,6 +287,27 @@ def test_manifest_yaml_that_juju_refuses_is_refused(built, text, line, reason):
     assert reason in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ('text', 'line', 'reason'),
+    [
+        ('metrics:\n  a: {}', 2, 'invalid metrics declaration: metric "a" has unknown type ""'),
+        ('metrics: {a: {type: count}}', 1, 'metric "a" has unknown type "count"'),
+        ('metrics: {a: {type: gauge}}', 1, 'metric "a" lacks description'),
+        ('metrics: {juju-units: {type: gauge}}', 1, 'is using a prefix reserved for built-in'),
+    ],
+)
+def test_metrics_yaml_that_juju_refuses_is_refused(built, text, line, reason):
+    """metrics.go of juju/charm v8"""
+    folder = built('metadata', '')
+    (folder / 'metrics.yaml').write_text(text)
+    with pytest.raises(charm_unit.InvalidCharmError, match=f'metrics.yaml:{line}: .*{reason}'):
+        charm_unit.Unit(folder, deploy=False)
+    (folder / 'metrics.yaml').write_text(
+        'metrics: {juju-units: , a: {type: gauge, description: b}}'
+    )
+    charm_unit.Unit(folder, deploy=False)
+
+
 @pytest.mark.parametrize('channel', ['18.04', '20.04/stable', 'edge', 'latest/beta/fix'])
 def test_a_charm_may_have_bases_and_an_older_one_series(built, channel):
     folder = built('metadata', 'resources: {a: {type: oci-image}}\ncontainers: {w: {resource: a}}')

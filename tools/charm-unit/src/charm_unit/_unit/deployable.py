@@ -1,8 +1,9 @@
 """What Juju refuses to deploy: files of a charm that it cannot read, or does not accept.
 
 meta.go, resources.go, extra_bindings.go, payloads.go, assumes/parser.go, manifest.go, base.go,
-channel.go, config.go and actions.go of juju/charm v8, which Juju 2.9 has; their messages, with the
-file and the line before them. Juju stops at the first: here, all that is wrong is told.
+channel.go, config.go, actions.go and metrics.go of juju/charm v8, which Juju 2.9 has; their
+messages, with the file and the line before them. Juju stops at the first problem; here, all are
+told.
 """
 
 import json
@@ -64,6 +65,7 @@ def check(built: charm.BuiltCharm, juju: juju_version.JujuVersion) -> None:
     manifest = _read(built.folder / 'manifest.yaml', found) if juju.has_containers else None
     config = _read(built.folder / 'config.yaml', found)
     actions = _read(built.folder / 'actions.yaml', found)
+    metrics = _read(built.folder / 'metrics.yaml', found)
     if about:
         found += _told(about, _of_metadata(about.document, juju, manifest))
     if manifest:
@@ -73,6 +75,8 @@ def check(built: charm.BuiltCharm, juju: juju_version.JujuVersion) -> None:
     if actions:
         name = str(about.value.get('name')) if about else ''
         found += _told(actions, _of_actions(actions.document, name, juju))
+    if metrics:
+        found += _told(metrics, _of_metrics(metrics.document))
     if found:
         raise errors.InvalidCharmError('Juju would refuse this charm:\n' + '\n'.join(found))
 
@@ -559,6 +563,27 @@ def _prohibited(
     elif isinstance(value, list):
         for index, inner in enumerate(value):
             yield from _prohibited(inner, (*path, index))
+
+
+# metrics.yaml
+
+
+def _of_metrics(read: go_yaml.Document) -> _Problems:
+    for name, entry in _entries(_entry(read.value).get('metrics')):
+        line = read.line('metrics', name)
+        kind, description = (_entry(entry).get(key) or '' for key in ('type', 'description'))
+        prefix = f'invalid metrics declaration: metric {_quoted(name)} '
+        if str(name).startswith('juju-'):
+            if kind or description:
+                yield (
+                    line,
+                    f'metric {_quoted(name)} is using a prefix reserved for built-in metrics: it '
+                    'should not have type or description specification',
+                )
+        elif kind not in ('gauge', 'absolute'):
+            yield line, f'{prefix}has unknown type {_quoted(kind)}'
+        elif not description:
+            yield line, f'{prefix}lacks description'
 
 
 def _entries(value: typing.Any) -> typing.Iterable[tuple[typing.Any, typing.Any]]:
