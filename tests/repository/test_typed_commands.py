@@ -83,7 +83,7 @@ NOT_TYPED = {
     'charm-build --wheelhouse-per-layer --build-dir built': 'needs a charm of the reader',
     'charm-build --wheelhouse-per-layer --charm-file': 'needs a charm of the reader',
     'charm-build --wheelhouse-per-layer --hide': 'is how the steps of use-the-layer.md build',
-    'pip install charm-tools': 'needs the submodule of the reader; test_ci.py runs the rest',
+    'pip install charm-tools': 'needs the submodule of the reader',
     'git submodule add': 'names a repository of the reader',
     'export HTTPS_PROXY': 'names a proxy of the reader',
     'charm-unit run': 'reads from a terminal; tests/charm_unit/test_commands.py runs it',
