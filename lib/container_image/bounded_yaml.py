@@ -49,12 +49,6 @@ def compose(text: typing.Union[str, bytes]) -> typing.Optional[yaml.Node]:
     return root
 
 
-def load(text: typing.Union[str, bytes]) -> typing.Any:
-    """Return the value of the only document in `text`, as `yaml.safe_load`; raise as `compose`."""
-    root = compose(text)
-    return None if root is None else yaml.constructor.SafeConstructor().construct_document(root)
-
-
 def tags(root: yaml.Node) -> typing.Set[str]:
     """Return the tags of all nodes that `compose` returned."""
     found: typing.Set[str] = set()

@@ -8,6 +8,8 @@ import zipfile
 from collections.abc import Mapping
 from typing import Any, Literal
 
+import yaml
+
 from charm_image import _errors, _texts
 from container_image import bounded_yaml, messages
 from container_image import reference as references
@@ -102,7 +104,8 @@ def _parse(place: str, name: str, text: bytes) -> dict[str, Any]:
     if len(text) > _MAX_SIZE:
         raise _errors.CharmError(f'{place!r}: {name} is larger than {_MAX_SIZE >> 20} MiB')
     try:
-        content = bounded_yaml.load(text)
+        root = bounded_yaml.compose(text)
+        content = root and yaml.constructor.SafeConstructor().construct_document(root)
     except bounded_yaml.TooLargeError:
         raise _errors.CharmError(
             f'{place!r}: {name} is too large or too deeply nested, its YAML aliases followed'
