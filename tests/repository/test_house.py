@@ -24,14 +24,14 @@ def test_pre_commit_calls_what_lint_calls():
     assert {repo['repo'] for repo in configuration['repos']} == {'local'}
     tox = configparser.ConfigParser()
     tox.read(ROOT / 'tox.ini')
-    for tool, command in (
-        ('ruff', 'ruff'),
-        ('mypy', 'mypy'),
-        ('import-linter', 'lint-imports'),
-        ('basedpyright', 'basedpyright'),
+    for environment, tool, command in (
+        ('lint', 'ruff', 'ruff'),
+        ('lint', 'mypy', 'mypy'),
+        ('lint', 'import-linter', 'lint-imports'),
+        ('types', 'basedpyright', 'basedpyright'),
     ):
-        assert re.search(rf'(?m)^{tool}==', tox['testenv:lint']['deps'])
-        assert re.search(rf'(?m)^{command}\b', tox['testenv:lint']['commands'])
+        assert re.search(rf'(?m)^{tool}==', tox[f'testenv:{environment}']['deps'])
+        assert re.search(rf'(?m)^{command}\b', tox[f'testenv:{environment}']['commands'])
 
 
 @pytest.mark.parametrize('name', ['layer', 'tools'])
