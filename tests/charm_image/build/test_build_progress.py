@@ -3,6 +3,7 @@
 import collections
 import io
 import json
+import tempfile
 import threading
 from unittest import mock
 
@@ -217,7 +218,7 @@ def test_a_builder_of_buildx_tells_the_bytes_of_the_image_as_they_come(
     )
     (tmp_path / 'docker').chmod(0o755)
     monkeypatch.setenv('PATH', f'{tmp_path}:/usr/bin:/bin')
-    target = mock.Mock(platform=None, network=None, proxies={})
+    target = mock.Mock(platform=None, network=None, proxies={}, archive=tempfile.TemporaryFile)
     target.plan = mock.Mock(instructions=lambda settings: [(None, 'FROM scratch')], secrets={})
     target.settings = mock.Mock(arguments={})
     with buildx.BuildxBuild(target, 'my-cluster') as build:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import tempfile
 from collections.abc import Iterator, Mapping
 from typing import IO, TYPE_CHECKING
 
 from charm_image import _errors, _progress
 from charm_image._build import context, dockerfile, events, plan
-from charm_image._oci import platforms
+from charm_image._oci import images, platforms
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -80,12 +81,22 @@ class Target:
                     state, resource=step.title, step=number, steps=len(steps)
                 )
 
-    def archive(self, output: IO[bytes]) -> None:
-        """Write the context as a tar archive. Raises _errors.BuildError."""
+    @property
+    def context_digest(self) -> str:
+        """The digest of the context. Raises _errors.BuildError."""
+        with self.archive() as archive:
+            return images.digest_of(archive)
+
+    def archive(self) -> IO[bytes]:
+        """Return the context as a tar archive, in a temporary file. Raises _errors.BuildError."""
+        output: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
         try:
             context.archive(self.plan.files, self.dockerfile, output)
         except OSError as error:
+            output.close()
             raise _errors.BuildError(f'cannot make the build context: {error}') from error
+        output.seek(0)
+        return output
 
 
 class Build:

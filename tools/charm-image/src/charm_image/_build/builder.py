@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import io
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -170,7 +169,8 @@ class DockerBuilder:
 
     def context(self) -> bytes:
         """Return the same as a tar archive. Raises _errors.BuildError."""
-        return _context(self._common())
+        with self._common().archive() as archive:
+            return archive.read()
 
     def build(self) -> Iterator[Progress]:
         """Build the image and set `image_id`; yield the progress.
@@ -290,14 +290,14 @@ class DockerBuilder:
     def _common(self) -> build_target.Target:
         settings = dataclasses.replace(self._settings, base_user=self.base_user)
         first, *others = self._targets(settings)
-        if any(_context(target) != _context(first) for target in others):
+        if any(target.context_digest != first.context_digest for target in others):
             raise _errors.BuildError('the Dockerfile differs by platform', 'set one platform')
         return first
 
     def _planned(self) -> Iterator[Progress]:
-        by_context: dict[bytes, list[build_target.Target]] = {}
+        by_context: dict[str, list[build_target.Target]] = {}
         for target in self._targets(self._settings):
-            by_context.setdefault(_context(target), []).append(target)
+            by_context.setdefault(target.context_digest, []).append(target)
         for same in by_context.values():
             names = ', '.join(str(target.platform) for target in same)
             heading = f'# {names}\n' if len(by_context) > 1 else ''
@@ -307,9 +307,3 @@ class DockerBuilder:
                 yield Progress(
                     'planned', resource=step.title, step=number, steps=len(steps)
                 )
-
-
-def _context(target: build_target.Target) -> bytes:
-    archive = io.BytesIO()
-    target.archive(archive)
-    return archive.getvalue()

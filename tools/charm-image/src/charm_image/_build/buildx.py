@@ -102,21 +102,19 @@ class BuildxBuild(build_target.Build):
 
     def build(self) -> Iterator[_progress.Progress]:
         target = self.target
-        with tempfile.TemporaryFile() as archive:
-            if target.plan.has_files_only and target.platform and self._environ is None:
-                yield from self._assemble(target, target.platform, archive)
-                return
-            target.archive(archive)
-            archive.seek(0)
+        if target.plan.has_files_only and target.platform and self._environ is None:
+            yield from self._assemble(target, target.platform)
+            return
+        with target.archive() as archive:
             yield from self._run(archive, target.plan.instructions(target.settings))
         self.image_id = self._identify()
 
     def _assemble(
-        self, target: build_target.Target, platform: platforms.Platform, archive: IO[bytes]
+        self, target: build_target.Target, platform: platforms.Platform
     ) -> Iterator[_progress.Progress]:
         """Have the builder send the base, and assemble the image here."""
         base = None
-        with tempfile.TemporaryFile() as file:
+        with tempfile.TemporaryFile() as archive, tempfile.TemporaryFile() as file:
             if target.settings.from_image != 'scratch':
                 instruction = f'FROM {target.settings.from_image}'
                 context.archive({}, f'{instruction}\n', archive)

@@ -83,9 +83,7 @@ class EngineBuild(build_target.Build):
             return
         instructions = target.plan.instructions(target.settings)
         follower = events.Follower(instructions, target.proxies)
-        with tempfile.TemporaryFile() as archive:
-            target.archive(archive)
-            archive.seek(0)
+        with target.archive() as archive:
             texts = [text for _, text in instructions]
             reported = self._builder.build(archive, target.options, texts)
             with contextlib.closing(reported):
@@ -122,10 +120,7 @@ class EngineBuild(build_target.Build):
     def _assemble(self, target: build_target.Target) -> Iterator[_progress.Progress]:
         with contextlib.ExitStack() as stack:
             platform = target.platform or emulation.engines_own(self._client)
-            context = stack.enter_context(tempfile.TemporaryFile())
-            target.archive(context)
-            context.seek(0)
-            memory = assembly.Memory(self._base.id, str(platform), images.digest_of(context))
+            memory = assembly.Memory(self._base.id, str(platform), target.context_digest)
             self.image_id = '' if target.no_cache else memory.recall()
             is_cached = bool(self.image_id) and self._builder.has(self.image_id)
             if not is_cached:
