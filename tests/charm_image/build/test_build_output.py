@@ -48,6 +48,7 @@ def output(request):
         (['1%\r', '\n', '\n', 'a'], ['1%', '', 'a']),
         (['\x1b[2K1%\r', '\x1b[31', 'mred\x1b[0m\n', '\x1b[K\r'], ['1%', 'red']),
         (['a\tb\n'], ['a       b']),
+        (['\x1b[91mred\n\x1b[0m'], ['red']),
     ],
 )
 def test_output_is_shown_line_by_line_and_a_progress_bar_as_it_comes(output, pieces, lines):

@@ -73,7 +73,8 @@ class _Lines:
 
     def end(self) -> list[str]:
         """Return the last line, if it has no newline."""
-        return self.add('\n') if self._parts or self._returned else []
+        rest, self._returned = self._take(''), False
+        return [rest] if rest else []  # Docker's classic builder ends with that of a colour
 
     def _take(self, end: str) -> str:
         line = ''.join((*self._parts, end))
