@@ -68,6 +68,7 @@ NOT_TYPED = {
     './dev types': 'is part of ./dev tests all',
     './dev lib': 'is part of ./dev tests',
     './dev charm': 'is part of ./dev tests',
+    './dev release': 'makes a commit and a tag; test_release.py runs it in a clone',
     './dev docs': 'is part of ./dev tests all, which compares what it writes',
     './dev tools': 'is part of ./dev tests, or makes the environment that this test runs in',
     './dev bench': 'measures for minutes',
