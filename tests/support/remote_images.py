@@ -147,7 +147,7 @@ def artifact(config_type='application/vnd.cncf.helm.config.v1+json', **fields):
     return stored
 
 
-def platform(architecture='amd64', system='linux', layers=(b'files',)):
-    """Make an image for one platform."""
+def platform(architecture='amd64', system='linux', layers=(b'files',), stated=None):
+    """Make an image for one platform; `stated` is as in `layouts.Image`."""
     tars = tuple(layouts.tar([('file', layer)]) for layer in layers)
-    return layouts.Image(tars, architecture, system)
+    return layouts.Image(tars, architecture, system, stated=stated)

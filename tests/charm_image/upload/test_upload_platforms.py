@@ -223,3 +223,37 @@ def test_a_program_gives_them_as_a_list(hub, name, stored):
         )
     assert (result.reference, result.platforms) == (name, ('linux/amd64', 'linux/arm64'))
     assert result.digest != stored.digest
+
+
+# what only the index names, and what uname and Debian call it
+UNUSUAL = (
+    remote_images.platform('amd64', layers=[b'1'], stated=('', '')),
+    remote_images.platform('arm64', layers=[b'2'], stated=('aarch64', 'linux')),
+    remote_images.platform('arm', layers=[b'3'], stated=('armhf', '')),
+)
+
+
+def test_charmhub_is_told_the_usual_names_of_unusual_platforms(hub, upload, there, repository):
+    stored = remote_images.image(*UNUSUAL)
+    name = stored.push(there.host, repository)
+    for _ in range(2):  # from the other registry, and from Canonical's
+        done = upload('my-charm', 'my-image', f'--from={name}', '--format=json')
+        assert done.returncode == 0, done.stderr
+        content = json.loads(done.stdout)
+        assert content['architectures'] == ['amd64', 'arm64', 'armhf']
+        assert content['image-digest'] == stored.digest
+    (revision,) = hub.revisions('my-charm', 'my-image')
+    assert revision.bases[0]['architectures'] == ['amd64', 'arm64', 'armhf']
+
+
+@pytest.mark.parametrize(
+    ('wanted', 'architecture', 'manifests'),
+    [('linux/amd64', 'amd64', 2), ('linux/arm64', 'arm64', 1), ('linux/x86_64', 'amd64', 2)],
+)
+def test_a_single_platform_keeps_an_index_if_nothing_else_names_it(
+    wanted, architecture, manifests, there, repository
+):
+    stored = remote_images.image(*UNUSUAL)
+    image = select(there, stored.push(there.host, repository), wanted)
+    assert [each.config.platform['architecture'] for each in image.platforms] == [architecture]
+    assert len(image.manifests) == manifests
