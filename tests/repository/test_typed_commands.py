@@ -43,7 +43,6 @@ PROGRAMS = {
 """What begins a line in a block without prompts whose lines are commands."""
 
 PICTURES = (
-    "    layer.yaml            the layer's configuration",
     '    Execute[make install]',
     '    ubuntu:24.04 is ubuntu@sha256:',
 )
