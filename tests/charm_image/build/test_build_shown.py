@@ -70,7 +70,7 @@ def test_what_a_pull_reports_is_shown_printable():
     with pytest.raises(charm_image.BuildError) as raised:
         shown.extend(pulled)
     assert len(shown) == 2
-    for line in (*shown, str(raised.value)):
+    for line in map(str, (*shown, raised.value)):
         check(line)
         assert len(line) < 1_000
 
