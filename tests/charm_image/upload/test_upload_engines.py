@@ -1,5 +1,6 @@
 """charm-upload-resource: images of the local engine."""
 
+import contextlib
 import json
 import re
 import types
@@ -7,6 +8,7 @@ import types
 import pytest
 
 from charm_image import _progress
+from charm_image._oci import local_image
 from charm_image._upload import pushed, resource_upload, values
 from support import engine
 from support.uploads import ABSENT, _numbers
@@ -47,7 +49,7 @@ def test_an_image_of_the_local_engine_is_pushed_and_then_used(hub, upload, local
         again = upload('my-charm', 'my-image', f'--image={name}', DOCKER_HOST=host)
         assert again.stdout.splitlines() == [
             "Using the OCI image from Canonical's registry",
-            "Revision 1 created of resource 'my-image' for charm 'my-charm'",
+            "Revision 1 of resource 'my-image' for charm 'my-charm' already exists",
         ], again.stderr
 
 
@@ -83,7 +85,9 @@ def test_a_repository_digest_of_a_local_image_will_do(hub, upload, podman):
 
 def test_the_digests_of_a_local_image_are_looked_for_in_the_order_of_the_engine(monkeypatch):
     digests = ['sha256:' + 64 * digit for digit in '0123456789']
-    local = types.SimpleNamespace(id=ABSENT, repo_digests=(*digests, ABSENT))
+    local = local_image.LocalImage(
+        ABSENT, (*digests, ABSENT), (), ('linux', 'amd64'), (), 0, (), _client=None
+    )
     asked = []
     remote = types.SimpleNamespace(
         client=None,
@@ -95,5 +99,7 @@ def test_the_digests_of_a_local_image_are_looked_for_in_the_order_of_the_engine(
     monkeypatch.setattr(resource_upload.pushed, 'architectures', lambda *given: ())
     settings = types.SimpleNamespace(store=None)
     one = resource_upload.ResourceUpload('a', 'b', settings=settings, report=_progress.Reporter())
-    one._find_or_push(remote, values.ImageName(long=digests[3]))
+    name = values.ImageName(long=digests[3])
+    with contextlib.ExitStack() as stack:
+        one._store_image(remote, one._find(remote, stack, name), name)
     assert asked == [digests[3], ABSENT, *digests[:3], *digests[4:]]
