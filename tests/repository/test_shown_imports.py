@@ -14,7 +14,7 @@ SHOWN = sorted({found for page in PAGES for found in re.findall(_IMPORT, page.re
 
 
 @pytest.mark.parametrize(('module', 'names'), SHOWN, ids=' '.join)
-def test_what_is_shown_can_be_imported(monkeypatch, module, names):
+def test_names_that_are_shown_can_be_imported(monkeypatch, module, names):
     monkeypatch.syspath_prepend(ROOT / 'tools' / 'charm-unit' / 'src')
     imported = importlib.import_module(module)
     for name in names.split(', '):

@@ -34,7 +34,7 @@ def follower():
 
 
 @pytest.mark.parametrize('kind', ['output', 'note', 'image'])
-def test_what_a_builder_reports_is_shown_printable(kind, follower):
+def test_the_report_of_a_builder_is_shown_printable(kind, follower):
     for progress in follower.follow(builder_reports.Event(kind, 0, LONG)):
         check(str(progress))
         check(progress.text)
@@ -49,7 +49,7 @@ def test_output_of_a_command_is_shown_whole(follower):
     assert shown[-1] == f'    a{"x" * 30_000}b'
 
 
-def test_what_ends_a_build_is_shown_printable(follower):
+def test_the_error_that_ends_a_build_is_shown_printable(follower):
     list(follower.follow(builder_reports.Event('output', 0, LONG)))
     with pytest.raises(charm_image.StepError) as of_step:
         list(follower.follow(builder_reports.Event('failed', 0, LONG)))
@@ -63,7 +63,7 @@ def test_what_ends_a_build_is_shown_printable(follower):
     assert all(line.isprintable() and len(line) <= 4_000 for line in details)
 
 
-def test_what_a_pull_reports_is_shown_printable():
+def test_the_report_of_a_pull_is_shown_printable():
     reports = [{'id': LONG, 'status': LONG}, {'id': [LONG], 'status': {LONG: 1}}]
     client = mock.Mock(pull=lambda *args, **kwargs: iter([*reports, {'error': LONG}]))
     pulled, shown = bases.Base(client, 'base', None)._pull(), []
@@ -75,7 +75,7 @@ def test_what_a_pull_reports_is_shown_printable():
         assert len(line) < 1_000
 
 
-def test_what_an_engine_explains_is_shown_printable():
+def test_the_explanation_of_an_engine_is_shown_printable():
     with pytest.raises(charm_image.BuildError) as raised, engines.as_build_error():
         raise docker.errors.APIError('failed', explanation=LONG)
     check(str(raised.value))

@@ -99,7 +99,7 @@ CONFIG = {'architecture': 'amd64', 'os': 'linux', 'rootfs': {'type': 'layers', '
         {**CONFIG, EVIL: EVIL, 'rootfs': {'type': EVIL, 'diff_ids': [EVIL]}},
     ],
 )
-def test_what_a_configuration_says_is_shown_printable(config, shown, tmp_path):
+def test_a_configuration_is_shown_printable(config, shown, tmp_path):
     entry = {'Config': 'config.json', 'RepoTags': [EVIL], 'Layers': []}
     path = plain_archive(tmp_path, {'config.json': config, 'manifest.json': [entry]})
     assert shown('my-charm', 'my-image', f'--image={path}')
@@ -124,7 +124,7 @@ def test_what_a_configuration_says_is_shown_printable(config, shown, tmp_path):
         {'index.json': b'\x1b]0;owned\x07'},
     ],
 )
-def test_what_an_archive_says_is_shown_printable(files, shown, tmp_path):
+def test_an_archive_is_shown_printable(files, shown, tmp_path):
     path = plain_archive(tmp_path, files)
     assert 'evil' not in shown('my-charm', 'my-image', f'--image={path}').replace('evil\\', '')
     assert shown('my-charm', 'my-image', f'--image={path}:{EVIL[:200]}')
@@ -187,7 +187,7 @@ OF_IMAGE = {'Content-Type': 'application/vnd.oci.image.manifest.v1+json'}
         (200, OF_IMAGE, EVIL.encode(errors='replace')),
     ],
 )
-def test_what_a_registry_answers_is_shown_printable(answer, shown, registry):
+def test_an_answer_of_a_registry_is_shown_printable(answer, shown, registry):
     registry.answers['/manifests/'] = answer
     told = shown('my-charm', 'my-image', f'--from={registry.host}/evil/image@{DIGEST}')
     assert 'charm-upload-resource: ' in told
@@ -204,7 +204,7 @@ def test_what_a_registry_answers_is_shown_printable(answer, shown, registry):
         {'mediaType': EVIL, 'schemaVersion': EVIL},
     ],
 )
-def test_what_a_manifest_in_a_registry_says_is_shown_printable(manifest, shown, registry):
+def test_a_manifest_in_a_registry_is_shown_printable(manifest, shown, registry):
     body = json.dumps(manifest).encode()
     digest = f'sha256:{hashlib.sha256(body).hexdigest()}'
     registry.answers['/manifests/'] = (200, OF_IMAGE, body)
@@ -228,7 +228,7 @@ def yaml_of(document):
         {'name': [EVIL], 'resources': {}},
     ],
 )
-def test_what_a_charm_says_is_shown_printable(metadata, shown, tmp_path):
+def test_the_metadata_of_a_charm_is_shown_printable(metadata, shown, tmp_path):
     (tmp_path / 'metadata.yaml').write_text(yaml_of(metadata))
     told = shown('.', program=charm_command)
     assert 'charm-upload-resources' in told or 'left out' in told
@@ -276,7 +276,7 @@ def test_names_of_a_charm_are_quoted_for_a_shell_in_the_command_to_release_it(
         ),
     ],
 )
-def test_what_charmhub_answers_is_shown_printable(
+def test_an_answer_of_charmhub_is_shown_printable(
     method, path, status, answer, hub, shown, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(http_client, 'DELAYS', ())
@@ -291,7 +291,7 @@ def test_what_charmhub_answers_is_shown_printable(
 
 
 @pytest.mark.parametrize('changes', [{}, {'created-at': [EVIL]}, {'bases': EVIL, 'size': None}])
-def test_what_charmhub_says_of_revisions_is_shown_printable(changes, hub, shown):
+def test_an_answer_about_revisions_is_shown_printable(changes, hub, shown):
     revision = {
         'revision': 1,
         'sha256': EVIL,
@@ -305,7 +305,7 @@ def test_what_charmhub_says_of_revisions_is_shown_printable(changes, hub, shown)
         assert shown('my-charm', resource, program=revisions_command)
 
 
-def test_what_an_engine_answers_is_shown_printable(fake, shown, monkeypatch):
+def test_an_answer_of_an_engine_is_shown_printable(fake, shown, monkeypatch):
     image = layouts.Image((layouts.tar([('a', b'b')]),))
     for last in 'ab':
         identity = 'sha256:' + 63 * 'a' + last

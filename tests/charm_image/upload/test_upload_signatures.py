@@ -299,7 +299,7 @@ def test_the_option_is_for_all_images_of_a_charm_that_are_copied(upload_all, the
     assert 'To be copied with the image: 1 signature' in done.stderr
 
 
-def test_it_is_only_for_copies(upload, archive):
+def test_the_option_is_only_for_copies(upload, archive):
     done = upload('my-charm', 'my-image', f'--image={archive}', '--with-signatures')
     assert done.returncode == 2
     assert '--with-signatures is only for --from' in done.stderr

@@ -59,7 +59,9 @@ CALLS = [
 
 
 @pytest.mark.parametrize('settings', KINDS)
-def test_no_terminal_and_no_locale_makes_a_command_fail(settings, environment, charm, tmp_path):
+def test_a_command_does_not_fail_in_any_terminal_and_locale(
+    settings, environment, charm, tmp_path
+):
     (tmp_path / 'é…').write_text('content')
     for status, *call in CALLS:
         ended, shown = in_terminal(call, {**environment, **settings}, tmp_path)
@@ -105,7 +107,7 @@ def test_an_alias_bomb_in_a_charm_ends_at_once(where, tmp_path):
         ('name: !!timestamp 9', 'is not valid YAML'),
     ],
 )
-def test_what_is_odd_in_the_metadata_of_a_charm_is_named(text, reason, tmp_path):
+def test_the_metadata_of_a_charm_that_is_odd_is_named(text, reason, tmp_path):
     (tmp_path / 'metadata.yaml').write_text(text)
     with pytest.raises(_errors.CharmError, match=reason):
         charm_resources.read(str(tmp_path))
