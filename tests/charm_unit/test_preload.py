@@ -169,6 +169,35 @@ def test_a_hook_is_the_same(units, script, code):
     assert _both(units(), script)[1] == code
 
 
+_SAFE = 'import yaml\ndef load(): return yaml.safe_load(open("metadata.yaml"))\n'
+
+
+@pytest.mark.parametrize(
+    'script',
+    [
+        'first = load(); first["name"] = "changed"; print(load())',
+        'file = open("metadata.yaml"); yaml.safe_load(file); print(repr(file.read()))',
+        'print(yaml.load(open("metadata.yaml").read(), yaml.SafeLoader))',
+        'print(yaml.load(open("metadata.yaml"), Loader=yaml.SafeLoader))',
+        'print(yaml.load(open("metadata.yaml"), yaml.BaseLoader), yaml.safe_load("[1, a]"))',
+        'file = open("metadata.yaml"); file.readline(); print(yaml.safe_load(file))',
+        'open("metadata.yaml", "a").write("more: 1\\n"); print(load())',
+        'open("metadata.yaml", "w").write("a: [\\n"); load()',
+        'yaml.SafeLoader.add_constructor("tag:yaml.org,2002:str", lambda *_: 1); print(load())',
+        'yaml.SafeLoader.construct_object = lambda *_, **__: "mine"; print(load())',
+        'import inspect; print(inspect.getmodule(inspect.currentframe()), inspect.stack()[0][1:])',
+        'import inspect; print(inspect.getmodule(yaml.load.__code__).__name__ != "__main__")',
+    ],
+)
+def test_what_is_known_of_yaml_and_of_modules_changes_nothing(units, script):
+    both = units({'lib/yaml/__init__.py': None})
+    assert [_run(unit, _SAFE + 'print(len(yaml.load.known) > 0)').output for unit in both] == [
+        'True\n',
+        'False\n',
+    ]
+    _both(both, _SAFE + script)
+
+
 def test_nothing_of_a_hook_is_left_in_the_next(units):
     on, _ = units()
     script = _IMPORT + 'print(hookenv.cache, hookenv.taken)\nhookenv.cache[1] = 2\nhookenv.take(3)'

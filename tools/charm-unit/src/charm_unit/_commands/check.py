@@ -96,7 +96,7 @@ def _check(
     older: 'charm.BuiltCharm | None',
     console: rich.console.Console,
 ) -> list[report.Result]:
-    """Run all scenarios, as many at a time as there are processors; print each in its turn."""
+    """Run all scenarios, one more at a time than there are processors; print each in turn."""
     results = []
     stop = threading.Event()
     columns = display.hook_columns(
@@ -146,7 +146,7 @@ def _result(future: _Future) -> scenarios.Scenario:
 @contextlib.contextmanager
 def _pool(stop: threading.Event) -> typing.Iterator[typing.Callable[..., _Future]]:
     """Yield a function that starts scenarios; at the end, set `stop` and end what still runs."""
-    pool = concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1)
+    pool = concurrent.futures.ThreadPoolExecutor((os.cpu_count() or 1) + 1)
     futures: list[_Future] = []
 
     def submit(*words: typing.Any) -> _Future:

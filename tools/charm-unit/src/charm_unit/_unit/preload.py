@@ -5,6 +5,7 @@ this program that has the same environment and, in its charm, the same files of 
 """
 
 import array
+import functools
 import hashlib
 import json
 import os
@@ -79,7 +80,8 @@ class Server:
             return False
         if self.environment != environment or not (self._moves or self._root == root):
             return False
-        return all(_digest(charm / file) == digest for file, digest in self._files.items())
+        folder = str(charm)
+        return all(_digest(f'{folder}/{file}') == it for file, it in self._files.items())
 
     def start(
         self,
@@ -143,19 +145,14 @@ def server(
         return new
 
 
-def _digest(file: pathlib.Path) -> str:
+def _digest(file: str) -> str:
     try:
         stat = os.stat(file)
-        return _digest_of(str(file), stat.st_mtime_ns, stat.st_size, stat.st_ino)
+        return _digest_of(file, stat.st_mtime_ns, stat.st_size, stat.st_ino)
     except OSError:
         return ''
 
 
-def _digest_of(file: str, *changed: int) -> str:
-    key = (file, *changed)
-    if key not in _digests:
-        _digests[key] = hashlib.sha256(pathlib.Path(file).read_bytes()).hexdigest()
-    return _digests[key]
-
-
-_digests: dict[tuple[typing.Any, ...], str] = {}
+@functools.lru_cache(maxsize=4096)
+def _digest_of(file: str, *_changed: int) -> str:
+    return hashlib.sha256(pathlib.Path(file).read_bytes()).hexdigest()

@@ -55,6 +55,7 @@ class _Changes:
         import importlib.util
 
         spec = importlib.util.find_spec(name)
+        self._changes[name] = change  # a hook may import it from elsewhere
         if spec is None:
             return None
         execute = spec.loader.exec_module
@@ -86,17 +87,62 @@ def _change_inspect(inspect):
 
 
 def _change_yaml(yaml):
-    """Make the loader optional, as in PyYAML 5, which Juju's images have."""
-    if int(getattr(yaml, '__version__', '0').partition('.')[0]) < 6:
+    """Make the loader optional, as in PyYAML 5, which Juju's images have; remember documents.
+
+    `load.known` has what yaml.safe_load makes of some texts: nothing, unless the process that
+    forks hooks has parsed them. Each hook has this function, so that tracebacks are the same.
+    """
+    if not hasattr(yaml, 'load'):  # a module of the charm's that has the name
         return
+    optional = int(getattr(yaml, '__version__', '0').partition('.')[0]) >= 6
+    safe = getattr(yaml, 'SafeLoader', None)
+    tables = _tables(safe)
 
     def with_loader(load):
-        def load_with_loader(stream, Loader=yaml.FullLoader):  # noqa: N803 (theirs)
-            return load(stream, Loader)
+        return lambda stream, Loader=yaml.FullLoader: load(stream, Loader)  # noqa: N803 (theirs)
 
-        return load_with_loader
+    if optional:
+        yaml.load_all = with_loader(yaml.load_all)
+        parse = with_loader(yaml.load)
+    else:
+        parse = yaml.load
 
-    yaml.load, yaml.load_all = with_loader(yaml.load), with_loader(yaml.load_all)
+    def load(stream, *loader, **named):
+        if load.known and loader == (safe,) and not named and _tables(safe) == tables:
+            text = stream if isinstance(stream, str) else _peek(stream)
+            if text in load.known:
+                if text is not stream:
+                    stream.seek(0, os.SEEK_END)
+                import copy
+
+                return copy.deepcopy(load.known[text])
+        return parse(stream, *loader, **named)
+
+    load.known = {}
+    yaml.load = load
+
+
+def _tables(loader):
+    """Return what a loader's methods and tables are, to be compared: charms add constructors."""
+    return [
+        (name, {key: list(it) if isinstance(it, list) else it for key, it in value.items()})
+        if isinstance(value, dict)
+        else (name, value)
+        for kind in getattr(loader, '__mro__', ())
+        for name, value in vars(kind).items()
+    ]
+
+
+def _peek(stream):
+    """Return the text that a file has left to read, and leave it there; None for other streams."""
+    import io
+
+    if type(stream) is not io.TextIOWrapper or not stream.seekable():
+        return None
+    position = stream.tell()
+    text = stream.read()
+    stream.seek(position)
+    return text
 
 
 _note = None

@@ -41,6 +41,8 @@ _IMPORTS = (
     'charms.reactive',
     'requests',
 )
+_DOCUMENTS = ('metadata.yaml', 'layer.yaml', 'config.yaml', 'actions.yaml')
+"""What hooks parse again and again, in the charm's folder."""
 _CHARM = os.path.join('agents', 'unit', 'charm')
 _STANDARD_LIBRARY = os.path.dirname(os.path.realpath(os.__file__)) + os.sep
 _TORN_DOWN = ('__main__', 'builtins', 'sys')
@@ -124,6 +126,20 @@ class Preloaded:
                 with open(path, 'rb') as file:
                     found[path[len(folder) :]] = hashlib.sha256(file.read()).hexdigest()
         return found
+
+    def parse_documents(self, root):
+        """Parse what the hooks of the unit in the folder `root` will, with yaml.safe_load."""
+        yaml = self.modules.get('yaml')
+        if not hasattr(yaml, 'safe_load'):
+            return
+        for name in _DOCUMENTS:
+            try:
+                with open(os.path.join(root, _CHARM, name)) as file:
+                    text = file.read()
+                if text not in yaml.load.known:
+                    yaml.load.known[text] = yaml.safe_load(text)
+            except Exception:  # noqa: BLE001, S112 (the hook will see it, if it asks)
+                continue
 
     def _find_places(self):
         """Find what names the unit's folder; return whether all of it can be changed."""
@@ -273,6 +289,7 @@ def _import():
                 importlib.import_module(name)
             except ImportError:
                 continue
+        _ask_inspect()
     except BaseException as error:
         raise UnusableError('{} cannot be imported: {!r}'.format(name, error)) from error
     finally:
@@ -293,6 +310,18 @@ def _import():
         {name: module for name, module in modules.items() if not _is_standard(module)},
         missing.names,
     )
+
+
+def _ask_inspect():
+    """Let inspect look up the files of all modules: layer:status asks for them in each hook."""
+    inspect = sys.modules.get('inspect')
+    if inspect is None:
+        return
+    with contextlib.suppress(Exception):  # a module that imports something when it is looked at
+        inspect.getmodule(compile('', 'of no module', 'exec'))
+    for file, name in list(inspect.modulesbyfile.items()):
+        if name == '__main__':
+            del inspect.modulesbyfile[file]
 
 
 class _Finder:
@@ -424,13 +453,15 @@ def _serve(control, preloaded):
                 os.read(ended, 4096)
                 _tell_ends(replies)
             os._exit(0)
+        request = json.loads(message.decode())
+        preloaded.parse_documents(request['root'])
         descriptors = array.array('i')
         descriptors.frombytes(ancillary[0][2][: 2 * size])
         output, answer = descriptors
         reply = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, fileno=answer)
         child = os.fork()
         if not child:
-            return json.loads(message.decode()), output, reply
+            return request, output, reply
         os.close(output)
         replies[child] = reply
 
