@@ -6,23 +6,7 @@ import zipfile
 import pytest
 
 import charm_unit
-
-
-def _pack(folder, file, more=()):
-    with zipfile.ZipFile(file, 'w') as archive:
-        for path in sorted(folder.rglob('*')):
-            name = str(path.relative_to(folder))
-            info = zipfile.ZipInfo(name + ('/' if path.is_dir() and not path.is_symlink() else ''))
-            info.external_attr = path.lstat().st_mode << 16
-            if path.is_symlink():
-                archive.writestr(info, str(path.readlink()))
-            elif not path.is_dir():
-                archive.writestr(info, path.read_bytes())
-            else:
-                archive.writestr(info, b'')
-        for info, content in more:
-            archive.writestr(info, content)
-    return file
+from support import small_charms
 
 
 def _link(name):
@@ -37,7 +21,7 @@ def test_a_packed_charm_runs_as_its_folder(charm, tmp_path):
     (folder / 'actions' / 'backup').chmod(0o755)
     (folder / 'hooks' / 'update-status').unlink()
     (folder / 'hooks' / 'update-status').symlink_to('start')
-    file = _pack(folder, tmp_path / 'tested.charm')
+    file = small_charms.pack(folder, tmp_path / 'tested.charm')
     with charm_unit.Unit(file) as unit:
         assert unit.runs[-1].output == 'backed up\n'
         assert unit.idle()[0].output == 'backed up\n'
@@ -55,7 +39,7 @@ def test_a_packed_charm_runs_as_its_folder(charm, tmp_path):
     ],
 )
 def test_what_leads_out_of_it_is_refused(charm, tmp_path, more):
-    file = _pack(charm(), tmp_path / 'tested.charm', [more])
+    file = small_charms.pack(charm(), tmp_path / 'tested.charm', [more])
     with pytest.raises(charm_unit.NotABuiltCharmError, match='leads out of it'):
         charm_unit.BuiltCharm(file)
     assert not (tmp_path / 'outside').exists()

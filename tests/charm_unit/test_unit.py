@@ -154,8 +154,11 @@ def test_resource_get_fails_hangs_or_is_slow(charm, say, break_it):
         else:
             unit.slow_resource_get('web', 0.2)
             assert say(ask, unit=unit).output == DETAILS + '0\n'
+        before = say(ask, unit=unit).output
+        unit.attach('web', 'a/b:2', run_hooks=False)
+        assert say(ask, unit=unit).output == before.replace('a/b:1', 'a/b:2')
         unit.repair_resource_get('web')
-        assert say(ask, unit=unit).output == DETAILS + '0\n'
+        assert say(ask, unit=unit).output == DETAILS.replace('a/b:1', 'a/b:2') + '0\n'
 
 
 def test_an_action_gives_results_and_may_fail(charm):

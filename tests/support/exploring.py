@@ -5,6 +5,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 
 from support import small_charms
 
@@ -31,14 +32,40 @@ class Explore:
             capture_output=True,
             text=True,
             check=False,
-            timeout=300,
+            timeout=900,
         )
 
-    def run(self, charm, *options, seed=1, seconds=60):
-        """Return how the command ended."""
+    def run(self, charm, *options, seed=1, seconds=300):
+        """Return how the command ended; by default, a busy machine has time to find a fault."""
         return self.charm_unit(
             'explore', charm, f'--seed={seed}', f'--seconds={seconds}', *options
         )
+
+    def pytest(self, charm, text, fails):
+        """Return what pytest prints for a test, which fails or does not."""
+        folder = pathlib.Path(tempfile.mkdtemp(dir=self.folder.parent))
+        file = folder / 'test_found.py'
+        file.write_text(text)
+        done = subprocess.run(
+            [
+                sys.executable,
+                '-m',
+                'pytest',
+                '-q',
+                '-p',
+                'charm_unit.plugin',
+                '--charm',
+                charm,
+                file,
+            ]
+            + ['-c', '/dev/null', '--rootdir', folder],
+            env={**os.environ, 'PYTHONPATH': str(_SOURCES)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == fails, done.stdout + done.stderr
+        return done.stdout
 
 
 def failing(out):

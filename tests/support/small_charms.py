@@ -3,6 +3,7 @@
 import os
 import pathlib
 import sys
+import zipfile
 
 import yaml
 
@@ -10,7 +11,7 @@ _HOOK = '''#!{python}
 """What a charm does with its images, in as few lines as possible."""
 import json, os, pathlib, subprocess, sys
 
-hook = os.environ['JUJU_HOOK_NAME']
+hook = os.environ.get('JUJU_HOOK_NAME') or os.environ['JUJU_ACTION_NAME']
 file = pathlib.Path('kept.json')
 kept = json.loads(file.read_text()) if file.exists() else {{'taken': {{}}}}
 before = json.dumps(kept['taken'])
@@ -89,6 +90,8 @@ def make(
     files: tuple = (),
     config: 'dict | None' = None,
     requires: tuple = (),
+    peers: tuple = (),
+    actions: tuple = (),
     name: str = 'small',
 ) -> pathlib.Path:
     """Write a built charm whose every hook runs `body`; return its folder."""
@@ -103,6 +106,7 @@ def make(
             **{resource: {'type': 'file', 'filename': resource} for resource in files},
         },
         'requires': {endpoint: {'interface': endpoint} for endpoint in requires},
+        'peers': {endpoint: {'interface': endpoint} for endpoint in peers},
     }
     (charm / 'metadata.yaml').write_text(yaml.safe_dump(metadata))
     if config:
@@ -116,10 +120,35 @@ def make(
     hooks = ['install', 'leader-elected', 'config-changed', 'start', 'upgrade-charm']
     hooks += ['update-status', 'leader-settings-changed']
     happens = ('changed', 'departed', 'broken')
-    hooks += [f'{endpoint}-relation-{what}' for endpoint in requires for what in happens]
+    hooks += ['stop', 'remove']
+    hooks += [f'{endpoint}-relation-{what}' for endpoint in requires + peers for what in happens]
     for hook in hooks:
         os.link(script, charm / 'hooks' / hook)
+    if actions:
+        (charm / 'actions').mkdir()
+        about = {action: {'description': 'Made by a test.'} for action in actions}
+        (charm / 'actions.yaml').write_text(yaml.safe_dump(about))
+    for action in actions:
+        os.link(script, charm / 'actions' / action)
     return charm
+
+
+def pack(folder: pathlib.Path, file: pathlib.Path, more: tuple = ()) -> pathlib.Path:
+    """Pack a charm as `charmcraft pack` does, with more members; return the file."""
+    with zipfile.ZipFile(file, 'w') as archive:
+        for path in sorted(folder.rglob('*')):
+            name = str(path.relative_to(folder))
+            info = zipfile.ZipInfo(name + ('/' if path.is_dir() and not path.is_symlink() else ''))
+            info.external_attr = path.lstat().st_mode << 16
+            if path.is_symlink():
+                archive.writestr(info, str(path.readlink()))
+            elif not path.is_dir():
+                archive.writestr(info, path.read_bytes())
+            else:
+                archive.writestr(info, b'')
+        for info, content in more:
+            archive.writestr(info, content)
+    return file
 
 
 def marks(verdicts):

@@ -1,6 +1,16 @@
 """`charm-unit explore`, as it is typed."""
 
-from support.exploring import failing
+import json
+
+from support import small_charms
+from support.exploring import failing, pytest_test, script
+
+_FAILS_AS_LEADER = """
+if hook == 'leader-elected' and kept['taken'] == {} and kept.get('installed'):
+    raise SystemExit('nothing to lead')
+kept['installed'] = hook == 'start' or kept.get('installed')
+live(['web'])
+"""
 
 
 def test_a_charm_without_fault_has_none_and_the_seed_is_told(explore):
@@ -92,3 +102,70 @@ def test_a_charm_without_images_has_nothing_to_explore(explore):
     done = explore.run(explore.charm(resources=(), files=('site',)))
     assert done.returncode == 2
     assert 'nothing to explore' in done.stderr
+
+
+def test_a_packed_charm_is_named_as_it_was_given(explore, tmp_path):
+    packed = small_charms.pack(explore.charm(_FAILS_AS_LEADER), tmp_path / 'small.charm')
+    done = explore.run(packed)
+    assert done.returncode == 1, done.stdout + done.stderr
+    words, commands = script(done.stdout)
+    assert words[0] == str(packed)
+    assert f'for pytest --charm {packed}' in done.stdout
+    assert 'nothing to lead' in explore.charm_unit('run', *words, script=commands).stdout
+    assert 'nothing to lead' in explore.pytest(packed, pytest_test(done.stdout), fails=True)
+
+
+def test_json_has_what_broke_with_each_hook_and_state(explore):
+    done = explore.run(explore.charm(_FAILS_AS_LEADER), '--format=json', seed=5)
+    assert done.returncode == 1, done.stdout + done.stderr
+    report = json.loads(done.stdout)
+    assert (report['charm'], report['seed'], report['fails']) == ('small', 5, True)
+    assert report['hooks'] >= sum(len(step['hooks']) for step in report['findings'][0]['steps'])
+    broken = {one['id']: one['broken'] for one in report['requirements']}
+    assert [name for name, is_broken in broken.items() if is_broken] == ['hooks']
+    (found,) = report['findings']
+    assert (found['requirement'], found['leader'], found['peers']) == ('hooks', False, 0)
+    assert found['seen'] == 'leader-elected ended in error: nothing to lead'
+    *_, last = found['steps']
+    assert last['commands'] == ['lead']
+    assert [(hook['unit'], hook['hook'], hook['exit_code']) for hook in last['hooks']] == [
+        ('small/0', 'leader-elected', 1)
+    ]
+    assert (last['status'][0], last['leader'], last['images']) == ('error', True, [])
+    assert found['script'].startswith(f'charm-unit run {report["path"]} --no-deploy --not-leader')
+    assert 'unit.become_leader()' in found['test']
+
+
+def test_an_action_is_run_if_it_needs_no_parameters(explore):
+    told = 'action-set "key=$(grep password $(resource-get web))"'
+    body = f"live(['web']); hook == 'renew' and call('sh', '-c', {told!r})"
+    charm = explore.charm(body, actions=('renew',))
+    (charm / 'actions.yaml').write_text(
+        'renew: {}\nrestore: {params: {file: {type: string}}, required: [file]}\n'
+    )
+    (charm / 'actions' / 'restore').symlink_to('renew')
+    done = explore.run(charm)
+    (line,) = failing(done.stdout)
+    assert line.startswith(
+        '✗ no password in a log, status, flag or argument: in what the action returns of renew: '
+    ), done.stdout
+    assert '– action restore was left as it is: ' in done.stdout
+
+
+def test_a_unit_that_cannot_be_removed_is_found(explore):
+    body = "live(['web']); hook == 'stop' and kept['taken'] and sys.exit('still serving')"
+    done = explore.run(explore.charm(body))
+    assert failing(done.stdout) == [
+        '✗ no hook fails or hangs: stop ended in error: still serving'
+    ], done.stdout
+
+
+def test_two_units_of_which_one_is_elected_are_explored(explore):
+    body = "is_peer = not os.environ['JUJU_UNIT_NAME'].endswith('/0')\n" + (
+        "if not (is_peer and leads()): live(['web'])"
+    )
+    done = explore.run(explore.charm(body))
+    (line,) = failing(done.stdout)
+    assert "the last valid image is in the leader's pod spec" in line
+    words, _commands = script(done.stdout)
+    assert '--peers' in words

@@ -1,14 +1,13 @@
 """`charm-unit explore` finds what goes wrong only in some order of events."""
 
 import functools
-import subprocess
-import sys
 
 import pytest
 
 from support.exploring import Explore, failing, pytest_test, script
 
 _IMAGE = "✗ once things have settled, the last valid image is in the leader's pod spec: web: "
+_FEW = 7
 _OLD = 'registry.example.com/old:1'
 _FAULTS = {
     'an image is lost if a configuration change comes between': (
@@ -21,7 +20,7 @@ live(['web'])
         {'config': {'port': {'type': 'int', 'default': 80}}},
         1,
         _IMAGE,
-        ['stop-leading', 'attach', 'config', 'lead', 'idle'],
+        {'attach', 'config'},
     ),
     'a follower fails when it is elected later': (
         """
@@ -33,7 +32,7 @@ live(['web'])
         {},
         1,
         '✗ no hook fails or hangs: leader-elected ended in error: nothing to lead',
-        ['lead'],
+        {'lead'},
     ),
     'the pod spec is wrong after broken, repaired, upgraded': (
         f"""
@@ -48,7 +47,7 @@ live(['web'], containers=lambda found: [
         {},
         1,
         f'{_IMAGE}the pod spec has {_OLD}, not ',
-        ['deliver', 'attach', 'attach', 'idle'],
+        {'deliver', 'attach'},
     ),
     'an image is lost when a relation goes': (
         """
@@ -61,7 +60,7 @@ elif read('web'):
         {'requires': ('database',)},
         1,
         _IMAGE,
-        ['relate', 'unrelate', 'attach', 'idle'],
+        {'relate', 'unrelate', 'attach'},
     ),
     'a password is logged once an image was broken': (
         """
@@ -73,7 +72,7 @@ live(['web'])
         {},
         1,
         '✗ no password in a log, status, flag or argument: in a log line of ',
-        ['deliver', 'attach'],
+        {'attach'},
     ),
     'the pod spec is sent when idle after another was elected': (
         """
@@ -85,7 +84,7 @@ live(['web'])
         {},
         1,
         '✗ nothing is sent when idle: update-status sends the same pod spec',
-        ['lead', 'idle', 'idle'],
+        {'idle'},
     ),
     'the password of the image before stays': (
         """
@@ -101,7 +100,7 @@ live(['web'])
         {},
         1,
         '✗ and so are its credentials, and no others: web: the pod spec still has a password',
-        ['attach', 'attach', 'idle'],
+        {'attach'},
     ),
 }
 
@@ -124,7 +123,7 @@ def explored(tmp_path_factory):
 
 
 @pytest.mark.parametrize('fault', _FAULTS)
-def test_a_fault_is_found_and_shown_by_the_fewest_steps(explored, fault):
+def test_a_fault_is_found_and_shown_by_few_steps(explored, fault):
     *_, seen, steps = _FAULTS[fault]
     _charm, found = explored(fault)
     (line,) = failing(found)
@@ -132,10 +131,11 @@ def test_a_fault_is_found_and_shown_by_the_fewest_steps(explored, fault):
     _words, commands = script(found)
     lines = commands.splitlines()
     after = lines[lines.index('deploy') + 1 : -2]
-    assert [command.split()[0] for command in after] == steps, commands
+    assert steps <= {command.split()[0] for command in after}, commands
+    assert len(after) <= _FEW, commands
 
 
-def test_what_was_found_is_a_script_and_a_test_that_fails(explored, explore, tmp_path):
+def test_what_was_found_is_a_script_and_a_test_that_fails(explored, explore):
     charm, found = explored('a follower fails when it is elected later')
     words, commands = script(found)
     assert words == [str(charm), '--no-deploy', '--not-leader']
@@ -143,25 +143,11 @@ def test_what_was_found_is_a_script_and_a_test_that_fails(explored, explore, tmp
     assert done.returncode == 1
     assert 'nothing to lead' in done.stdout
     assert done.stderr == ''
-    assert 'nothing to lead' in _pytest(tmp_path, charm, pytest_test(found), fails=True)
-    _pytest(tmp_path, explore.charm(), pytest_test(found), fails=False)
+    assert 'nothing to lead' in explore.pytest(charm, pytest_test(found), fails=True)
+    explore.pytest(explore.charm(), pytest_test(found), fails=False)
 
 
-def test_the_test_of_a_pod_spec_fails_as_well(explored, explore, tmp_path):
+def test_the_test_of_a_pod_spec_fails_as_well(explored, explore):
     charm, found = explored('the password of the image before stays')
-    assert 'not in str(unit.pod_spec)' in _pytest(tmp_path, charm, pytest_test(found), fails=True)
-    _pytest(tmp_path, explore.charm(), pytest_test(found), fails=False)
-
-
-def _pytest(folder, charm, text, fails):
-    """Return what pytest prints for a test."""
-    file = folder / 'test_found.py'
-    file.write_text(text)
-    done = subprocess.run(
-        [sys.executable, '-m', 'pytest', '-q', '-p', 'charm_unit.plugin', '--charm', charm, file]
-        + ['-c', '/dev/null', '--rootdir', folder],
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == fails, done.stdout + done.stderr
-    return done.stdout
+    assert 'not in str(unit.pod_spec)' in explore.pytest(charm, pytest_test(found), fails=True)
+    explore.pytest(explore.charm(), pytest_test(found), fails=False)

@@ -22,13 +22,22 @@ def known(tmp_path):
             tmp_path,
             resources=('web', 'proxy'),
             requires=('database', 'cache'),
+            peers=('cluster',),
+            actions=('renew',),
             config={'port': {'type': 'int', 'default': 80}},
         )
     )
     setup = charm_setup.Setup(relations={'database': [{'host': 'db', 'name': 'a b'}]})
     variations = world.variations(built, setup)
     return world.World(
-        built, None, setup, '2.9.49', {}, variations=variations, endpoints=('database', 'cache')
+        built,
+        None,
+        setup,
+        '2.9.49',
+        {},
+        variations=variations,
+        endpoints=('database', 'cache', 'cluster'),
+        actions=('renew',),
     )
 
 
@@ -44,8 +53,8 @@ def test_a_seed_gives_these_sequences_in_all_versions_of_python(known):
     generator = sequences.Generator(known, 1)
     kinds = [[step.kind for step in generator.sequence(number).steps] for number in (0, 1)]
     assert kinds == [
-        ['attach', 'attach', 'idle', 'attach', 'config'],
-        ['attach', 'attach', 'change', 'lead', 'attach'],
+        ['fail', 'attach', 'action', 'attach', 'config'],
+        ['fail', 'attach', 'change', 'action', 'attach-private'],
     ]
 
 
@@ -63,7 +72,7 @@ def test_every_kind_of_step_occurs(known):
     generator = sequences.Generator(known, 1)
     kinds = {step.kind for number in range(300) for step in generator.sequence(number).steps}
     kinds |= {step.kind for number in range(5) for step in generator.hanging(number).steps}
-    assert kinds == set(sequences._CHANGES) - {'upgrade'}
+    assert kinds == set(sequences._CHANGES) - {'resolve', 'upgrade'}
 
 
 def test_steps_that_are_not_possible_are_left_out(known):
@@ -75,9 +84,26 @@ def test_steps_that_are_not_possible_are_left_out(known):
         Step('relate', 'database'),
         Step('lead'),
         Step('follow'),
+        Step('unrelate', 'cluster'),
+        Step('remove'),
+        Step('idle'),
     )
     kept = sequences.possible(known, sequences.Sequence(sequences.Start(), steps))
-    assert kept.steps == (steps[1], steps[4], steps[6])
+    assert kept.steps == (steps[1], steps[4], steps[6], steps[8])
+
+
+def test_a_unit_that_is_removed_gets_no_more_steps(known):
+    removed = sequences.Sequence(sequences.Start(), (Step('detach', 'web'), Step('remove')))
+    assert sequences.settled(known, removed) == removed
+
+
+def test_a_peer_that_only_speaks_is_none_of_those_that_run_hooks(known):
+    steps = (Step('join', 'cluster'), Step('depart', 'cluster'))
+    written = sequences.written(known, sequences.Sequence(sequences.Start(peers=1), steps))
+    assert [operation.arguments for operation in written[1] + written[2]] == [
+        ('cluster', 'small/7', {}),
+        ('cluster', 'small/7'),
+    ]
 
 
 def test_a_sequence_ends_with_all_that_the_charm_needs(known):
@@ -100,16 +126,17 @@ def test_a_sequence_ends_with_all_that_the_charm_needs(known):
 
 def test_each_step_is_a_command_of_charm_unit_run(known):
     """What a script says is what is done: the commands call the same methods."""
-    calls = []
+    recorded = []
 
     class Recorder:
         built = known.built
+        name = 'small/0'
         command_prefix = ()
-        failed = 'upgrade-charm'
+        peers = ()
 
         def __getattr__(self, name):
             def call(*arguments):
-                calls.append((name, arguments, self.command_prefix))
+                recorded.append((name, arguments, self.command_prefix))
                 return []
 
             return call
@@ -118,17 +145,22 @@ def test_each_step_is_a_command_of_charm_unit_run(known):
     console = types.SimpleNamespace(print=lambda *_: None)
     commands = prompt.Commands(recorder, console)
     generator = sequences.Generator(known, 1)
-    of_methods = {'retry': 'idle'}
     for number in [*range(60), *range(1000, 1005)]:
         sequence = generator.hanging(number) if number >= 1000 else generator.sequence(number)
         for done in sequences.written(known, sequence):
             for operation in done:
-                calls.clear()
+                recorded.clear()
                 for line in operation.script():
                     commands.execute(line)
+                failure, calls = operation.failure, list(recorded)
+                if failure and failure.tool:
+                    begun, *calls, ended = calls
+                    begin = 'kill_hooks_at' if failure.kills else 'fail_tool'
+                    assert begun == (begin, (failure.tool,), ())
+                    assert ended == ('repair_tool', (failure.tool,), ())
                 ((name, arguments, prefix),) = calls
-                assert name == of_methods.get(operation.method, operation.method)
-                assert prefix == (('false',) if operation.fails else ())
+                assert name == operation.method
+                assert prefix == (('false',) if failure and not failure.tool else ())
                 assert _texts(arguments) == _texts(operation.arguments), operation
 
 
@@ -147,7 +179,8 @@ def test_python_of_an_operation_can_be_read_by_python():
     for operation in (
         operations.Operation('attach', ('web', b'registrypath: [{\n')),
         operations.Operation('slow_resource_get', ('web', math.inf)),
-        operations.Operation('upgrade', fails=True),
+        operations.Operation('upgrade', failure=operations.Failure()),
+        operations.Operation('upgrade', failure=operations.Failure('pod-spec-set')),
         operations.Operation('relate', ('database', 'remote-database/0', {'a': "b'c"})),
     ):
         compile('\n'.join(operation.python()), 'test', 'exec')

@@ -250,6 +250,9 @@ def _public(run: runs.Run) -> typing.Iterator[tuple[str, typing.Iterable[str]]]:
     yield 'a flag', run.flags_set | run.flags_cleared | run.flags_transient
     yield 'an argument', (' '.join(command) for command in run.processes)
     yield 'the output', run.output.splitlines()
+    if run.action:
+        told = (run.action.message, *run.action.log, str(run.action.results))
+        yield 'what the action returns', told
 
 
 def _around(text: str) -> str:

@@ -154,7 +154,7 @@ def _life(scenario: scenarios.Scenario) -> dict[str, typing.Any]:
                 'name': step.name,
                 'title': step.title,
                 'command': step.command,
-                'hooks': [_hook(run) for run in step.runs],
+                'hooks': [hook_facts(run) for run in step.runs],
                 'status': list(step.status),
                 'images': in_pod_spec.images(step.pod_spec),
             }
@@ -163,7 +163,8 @@ def _life(scenario: scenarios.Scenario) -> dict[str, typing.Any]:
     }
 
 
-def _hook(run: runs.Run) -> dict[str, typing.Any]:
+def hook_facts(run: runs.Run) -> dict[str, typing.Any]:
+    """Return what JSON has of a hook."""
     return {
         'hook': run.hook,
         'exit_code': run.exit_code,

@@ -15,14 +15,16 @@ from charm_unit._explore import prepare, report, search, sequences, world
 HELP = 'search for an order of events in which a charm does something wrong with its images'
 DESCRIPTION = """Run random sequences of events in simulated units of a built charm.
 
-Images are attached, replaced, broken and detached, options and relations change, leaders are
-elected, resource-get and hooks fail, the charm is refreshed. After each step, the unit is checked
-against requirements, such as "the last valid image is in the leader's pod spec". The first
+Images are attached, replaced, broken and detached, options and relations change, peers come and
+go, leaders are elected, resource-get fails or hangs, hooks fail or are killed in their middle,
+actions run, the charm is refreshed, the unit is removed. After each step, it is checked against
+requirements, such as "the last valid image is in the leader's pod spec". The first
 sequence that breaks one is shortened as far as possible, and printed with its hooks, as a script
 for `charm-unit run` and as a test for pytest.
 
     charm-unit explore ./my-charm --seconds 60
     charm-unit explore ./my-charm --seed 4711 --from ./older/my-charm --relate mysql:host=db
+    charm-unit explore ./my-charm --format json >found.json
 
 The same seed gives the same sequences. The exit status is 0 if no requirement was broken, 1 if
 one was, 2 if the charm could not be explored.
@@ -52,6 +54,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--seed', metavar='NUMBER', type=int, help='which sequences to run (default: random)'
     )
     parser.add_argument(
+        '--format',
+        choices=('text', 'json'),
+        default='text',
+        help='format of what is printed (default: %(default)s)',
+    )
+    parser.add_argument(
         '--verbose', action='store_true', help='print each sequence when it has been run'
     )
 
@@ -61,7 +69,7 @@ def main(arguments: argparse.Namespace) -> int:
     built, older, setup = unit_options.charm_with_images(arguments, 'explore')
     keywords = unit_options.keywords(arguments)
     seed = secrets.randbelow(10**6) if arguments.seed is None else arguments.seed
-    console = consoles.output()
+    console = consoles.output(quiet=arguments.format == 'json')
     juju = keywords.pop('juju')
     prepared = prepare.prepare(world.World(built, older, setup, juju, keywords))
     known = prepared.known
@@ -77,6 +85,8 @@ def main(arguments: argparse.Namespace) -> int:
         report.print_finding(console, known, finding)
     report.print_verdicts(console, prepared, found)
     report.print_summary(console, found, seed)
+    if arguments.format == 'json':
+        print(report.as_json(known, prepared, found, seed))
     return 1 if found.findings else 0
 
 

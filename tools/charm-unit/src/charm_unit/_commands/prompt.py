@@ -282,6 +282,18 @@ class Commands:
         """Let hooks run again: repair-hooks"""
         self.unit.command_prefix = ()
 
+    def do_fail_tool(self, tool: str, *reason: str) -> None:
+        """Make a hook tool fail: fail-tool TOOL [REASON]"""
+        self.unit.fail_tool(tool, *([' '.join(reason)] if reason else []))
+
+    def do_kill_at(self, tool: str) -> None:
+        """Kill hooks when they call a hook tool: kill-at TOOL"""
+        self.unit.kill_hooks_at(tool)
+
+    def do_repair_tool(self, tool: str) -> None:
+        """Let a hook tool work again: repair-tool TOOL"""
+        self.unit.repair_tool(tool)
+
     def do_config(self, *pairs: str) -> 'list[runs.Run] | None':
         """Set or show options: config [OPTION=VALUE …]"""
         if pairs:

@@ -1,5 +1,6 @@
 """What one step asks of a unit: called on it, written as a command of a script, or as Python."""
 
+import contextlib
 import dataclasses
 import math
 import shlex
@@ -20,10 +21,62 @@ _SCRIPT_NAMES = {
     'lose_leadership': 'stop-leading',
     'relate': 'relate',
     'repair_resource_get': 'repair',
+    'remove': 'remove',
     'resolve': 'resolve',
-    'retry': 'idle',
+    'run_action': 'action',
     'upgrade': 'upgrade',
 }
+
+
+@dataclasses.dataclass(frozen=True)
+class Failure:
+    """What makes hooks fail: before they begin, or at the call of a hook tool."""
+
+    tool: str = ''
+    """The hook tool; '' before the hook begins, as if its pod had been evicted."""
+    kills: bool = True
+    """Whether the hook is killed then; else the tool fails."""
+
+    @contextlib.contextmanager
+    def happening(self, subject: unit.Unit) -> typing.Iterator[None]:
+        """Have it happen to a unit, and its peers, within the context."""
+        if not self.tool:
+            subject.command_prefix = ('false',)
+        elif self.kills:
+            subject.kill_hooks_at(self.tool)
+        else:
+            subject.fail_tool(self.tool)
+        try:
+            yield
+        finally:
+            if self.tool:
+                subject.repair_tool(self.tool)
+            else:
+                subject.command_prefix = ()
+
+    def script(self, command: str) -> list[str]:
+        """Return the commands of `charm-unit run` around one that is hit."""
+        if not self.tool:
+            return ['fail-hooks', command, 'repair-hooks']
+        begin = 'kill-at' if self.kills else 'fail-tool'
+        return [f'{begin} {self.tool}', command, f'repair-tool {self.tool}']
+
+    def python(self, call: str) -> list[str]:
+        """Return the lines of a test around a call that is hit."""
+        if not self.tool:
+            return [
+                "unit.command_prefix = ['false']  # the next hook fails before it begins",
+                'with pytest.raises(charm_unit.HookFailedError):',
+                f'    {call}',
+                'unit.command_prefix = []',
+            ]
+        begin = 'kill_hooks_at' if self.kills else 'fail_tool'
+        return [
+            f'unit.{begin}({self.tool!r})',
+            'with contextlib.suppress(charm_unit.HookFailedError):',
+            f'    {call}',
+            f'unit.repair_tool({self.tool!r})',
+        ]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,22 +85,19 @@ class Operation:
 
     method: str
     arguments: tuple[typing.Any, ...] = ()
-    fails: bool = False
-    """Whether the hooks are made to fail before they begin, as if the pod had been evicted."""
+    failure: 'Failure | None' = None
+    """What happens to the hooks that follow."""
 
     def call(self, subject: unit.Unit) -> list[runs.Run]:
         """Call the method; return the runs of the hooks that follow."""
-        subject.command_prefix = ('false',) if self.fails else ()
-        try:
-            followed: list[runs.Run] = getattr(subject, self.method)(*self.arguments) or []
-        finally:
-            subject.command_prefix = ()
-        return followed
+        with self.failure.happening(subject) if self.failure else contextlib.nullcontext():
+            followed: list[runs.Run] | None = getattr(subject, self.method)(*self.arguments)
+        return list(followed or [])
 
     def script(self) -> list[str]:
         """Return the commands of `charm-unit run` that do this."""
         command = ' '.join([self._script_name(), *map(shlex.quote, self._words())])
-        return ['fail-hooks', command, 'repair-hooks'] if self.fails else [command]
+        return self.failure.script(command) if self.failure else [command]
 
     def python(self) -> list[str]:
         """Return the lines of a test that do this to `unit`."""
@@ -55,14 +105,7 @@ class Operation:
             'math.inf' if word == math.inf else repr(word) for word in self.arguments
         )
         call = f'unit.{self.method}({arguments})'
-        if not self.fails:
-            return [call]
-        return [
-            "unit.command_prefix = ['false']  # the next hook fails before it begins",
-            'with pytest.raises(charm_unit.HookFailedError):',
-            f'    {call}',
-            'unit.command_prefix = []',
-        ]
+        return self.failure.python(call) if self.failure else [call]
 
     def _script_name(self) -> str:
         if self.method == 'slow_resource_get':

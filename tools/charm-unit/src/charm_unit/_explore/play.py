@@ -15,7 +15,21 @@ class StoppedError(Exception):
     """There is no time left."""
 
 
-_Followed = list[tuple[operations.Operation, runs.Run]]
+@dataclasses.dataclass
+class Played:
+    """A step, or the deployment, that was done, and the unit after it."""
+
+    followed: list[tuple[operations.Operation, runs.Run]]
+    """The hooks, each with the operation that it followed."""
+    status: tuple[str, str] = ('', '')
+    leader: bool = False
+    pod_spec: 'str | None' = None
+    """The last one that was sent, as text."""
+
+    @property
+    def runs(self) -> list[runs.Run]:
+        """The hooks that followed."""
+        return [run for _operation, run in self.followed]
 
 
 class Position:
@@ -27,14 +41,14 @@ class Position:
         subject: unit.Unit,
         state: sequences.State,
         watch: requirements.Watch,
-        played: list[_Followed],
+        played: list[Played],
     ) -> None:
         self._world = known
         self.unit = subject
         self.state = state
         self.watch = watch
         self.played = played
-        """The hooks that followed the deployment, and each step."""
+        """The deployment, and each step."""
 
     def step(self, step: sequences.Step, stop: typing.Callable[[], bool]) -> None:
         """Do a step, and hold what follows against the requirements.
@@ -50,17 +64,19 @@ class Position:
         done: typing.Sequence[operations.Operation],
         stop: typing.Callable[[], bool],
     ) -> None:
-        followed: _Followed = []
-        self.played.append(followed)
+        played = Played([])
+        self.played.append(played)
         for operation in done:
             if stop():
                 raise StoppedError
-            followed += [(operation, run) for run in operation.call(self.unit)]
-            if self.unit.failed and not operation.fails:
+            played.followed += [(operation, run) for run in operation.call(self.unit)]
+            if self.unit.failed and not operation.failure:
                 break
         if stop():  # which ends hooks
             raise StoppedError
-        self.watch.after(kind, self.state, self.unit, followed)
+        played.status, played.leader = self.unit.status, self.unit.leader
+        played.pod_spec = self.unit._model.pod_spec
+        self.watch.after(kind, self.state, self.unit, played.followed)
 
     @classmethod
     def deploy(
@@ -76,6 +92,7 @@ class Position:
             folder,
             deploy=False,
             leader=how.leader,
+            peers=how.peers,
             juju=known.juju,
             check=False,
             **known.unit_options,
@@ -91,10 +108,12 @@ class Position:
 
 
 class _Mark:
-    """A position to return to."""
+    """A position to return to; `base` is an earlier one in the same unit, which lasts longer."""
 
-    def __init__(self, position: Position) -> None:
-        self._snapshot = snapshot.Snapshot(position.unit)
+    def __init__(self, position: Position, base: '_Mark | None' = None) -> None:
+        self._snapshot: snapshot.Snapshot = snapshot.Snapshot(
+            position.unit, base._snapshot if base else None
+        )
         self._state = position.state.copy()
         self._watch = position.watch
         self._played = list(position.played)
@@ -151,18 +170,19 @@ class Player:
         Raises BrokenRequirementError, NotExploredError and StoppedError.
         """
         position, begun = self._begin(sequence)
-        hooks, checked = sum(map(len, position.played)), position.watch.checked.copy()
+        hooks, checked = _hooks(position), position.watch.checked.copy()
         try:
             for number, step in enumerate(sequence.steps[begun:], begun + 1):
                 position.step(step, self._stop)
                 if number in keep:
                     beginning = dataclasses.replace(sequence, steps=sequence.steps[:number])
-                    self._marks[beginning] = _Mark(position)
+                    deployed = self._marks[sequences.Sequence(sequence.start, ())]
+                    self._marks[beginning] = _Mark(position, deployed)
         except requirements.BrokenRequirementError as broken:
             broken.position = position
             raise
         finally:
-            self.hooks += sum(map(len, position.played)) - hooks
+            self.hooks += _hooks(position) - hooks
             self.checked += position.watch.checked - checked
         return position
 
@@ -175,7 +195,11 @@ class Player:
         shutil.rmtree(self._folder)
         self._folder.mkdir()
         position = Position.deploy(self._world, sequence.start, self._folder, self._stop)
-        self.hooks += sum(map(len, position.played))
+        self.hooks += _hooks(position)
         self.checked += position.watch.checked
         self._marks[sequences.Sequence(sequence.start, ())] = _Mark(position)
         return self._marks[sequences.Sequence(sequence.start, ())].position(self._world), 0
+
+
+def _hooks(position: Position) -> int:
+    return sum(len(played.followed) for played in position.played)

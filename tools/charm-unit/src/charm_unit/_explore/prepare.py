@@ -16,7 +16,7 @@ class Prepared:
 
     known: world.World
     left_out: dict[str, str]
-    """Options and endpoints that do not change, and why."""
+    """Options and endpoints that do not change, actions that do not run, and why."""
     finding: 'search.Finding | None' = None
 
 
@@ -31,8 +31,13 @@ def prepare(known: world.World) -> Prepared:
         left_out: dict[str, str] = {}
         options = _options(player, fresh, left_out)
         endpoints, demanding = _endpoints(player, fresh, left_out)
+        actions = _actions(player, fresh, left_out)
     explored = dataclasses.replace(
-        known, variations=options, endpoints=endpoints, demanding=frozenset(demanding)
+        known,
+        variations=options,
+        endpoints=endpoints,
+        demanding=frozenset(demanding),
+        actions=actions,
     )
     return Prepared(explored, left_out)
 
@@ -95,16 +100,15 @@ def _endpoints(
     player: play.Player, known: world.World, left_out: dict[str, str]
 ) -> tuple[tuple[str, ...], set[str]]:
     """Return the endpoints to relate, and those that need data that nobody knows here."""
-    candidates = [
-        name for name, role in known.built.endpoints.items() if role in ('provides', 'requires')
-    ]
     found, demanding = [], set()
-    for name in candidates:
+    for name, role in known.built.endpoints.items():
         if name in known.setup.relations:
             found.append(name)
             continue
         player.use(dataclasses.replace(known, endpoints=(name,)))
         idle, relate, unrelate = _Step('idle'), _Step('relate', name), _Step('unrelate', name)
+        if role == 'peers':
+            relate, unrelate = _Step('join', name), _Step('depart', name)
         error = _tried(player, relate, idle, unrelate, idle)
         if (
             isinstance(error, requirements.BrokenRequirementError)
@@ -115,9 +119,36 @@ def _endpoints(
             known = dataclasses.replace(known, demanding=frozenset(demanding))
             player.use(dataclasses.replace(known, endpoints=(name,)))
             error = _tried(player, relate, idle, unrelate, idle)
-        if error:
+        if error and not _was_related(error):
             demanding.discard(name)
             left_out[f'endpoint {name}'] = f'without relation data: {error}'
         else:
             found.append(name)
     return tuple(found), demanding
+
+
+def _was_related(error: Exception) -> bool:
+    """Return whether a charm was well with a relation, and broke when that went: a fault."""
+    return (
+        isinstance(error, requirements.BrokenRequirementError) and len(error.position.played) > 3
+    )
+
+
+def _actions(player: play.Player, known: world.World, left_out: dict[str, str]) -> tuple[str, ...]:
+    """Return the actions that run without parameters; nobody knows here what others may mean."""
+    found = []
+    for name in known.built.actions:
+        try:
+            known.built.parameters(name, {})
+        except errors.UsageError as error:
+            left_out[f'action {name}'] = str(error)
+            continue
+        player.use(dataclasses.replace(known, actions=(name,)))
+        broken = _tried(player, _Step('action', name))
+        if isinstance(broken, requirements.NotExploredError) or (
+            broken and broken.requirement == 'hooks'
+        ):
+            left_out[f'action {name}'] = str(broken)
+        else:
+            found.append(name)
+    return tuple(found)

@@ -1,5 +1,6 @@
-"""Shows what a search found: on a terminal, as a script, as a test."""
+"""Shows what a search found: on a terminal, as a script, as a test, as JSON."""
 
+import json
 import shlex
 import textwrap
 import typing
@@ -7,27 +8,35 @@ import typing
 import rich.console
 import rich.text
 
-from charm_unit._check import report, scenarios
+from charm_unit._check import in_pod_spec, report, scenarios
 from charm_unit._commands import display
 from charm_unit._explore import prepare, requirements, search, sequences, world
-from charm_unit._unit import unit
+from charm_unit._unit import spec, unit
 
 _Lines = typing.Iterator[str]
 
 
 def describe(known: world.World, sequence: sequences.Sequence) -> str:
     """Return a sequence in one line."""
-    how = [] if sequence.start.leader else ['(not the leader)']
     words = [
         '; '.join(line for operation in done for line in operation.script())
         for done in sequences.written(known, sequence)
     ]
-    return ' · '.join([*how, *words])
+    how = _how(sequence.start)
+    return ' · '.join([f'({how})', *words] if how else words)
+
+
+def _how(start: sequences.Start) -> str:
+    """Return what is unusual of a deployment."""
+    parts = [] if start.leader else ['not the leader']
+    parts += [f'with {start.peers} peer'] if start.peers else []
+    return ', '.join(parts)
 
 
 def script(known: world.World, sequence: sequences.Sequence) -> str:
     """Return a shell command that runs a sequence with `charm-unit run`."""
     options = ['--no-deploy', *([] if sequence.start.leader else ['--not-leader'])]
+    options += [f'--peers {sequence.start.peers}'] if sequence.start.peers else []
     options += _changed_options(known)
     lines = [
         line
@@ -35,7 +44,7 @@ def script(known: world.World, sequence: sequences.Sequence) -> str:
         for operation in done
         for line in operation.script()
     ]
-    folder = shlex.quote(str(known.first.folder))
+    folder = shlex.quote(str(known.first.path))
     text = '\n'.join([*lines, 'spec', 'status'])
     return f"charm-unit run {folder} {' '.join(options)} <<'EOF'\n{text}\nEOF"
 
@@ -50,32 +59,26 @@ def _changed_options(known: world.World) -> _Lines:
 def test(known: world.World, finding: search.Finding) -> str:
     """Return a test for pytest that fails as long as the requirement is broken."""
     written = sequences.written(known, finding.sequence)
-    operations = [operation for done in written for operation in done]
     body = []
-    leader = '' if finding.sequence.start.leader else ', leader=False'
+    how = '' if finding.sequence.start.leader else ', leader=False'
+    how += f', peers={finding.sequence.start.peers}' if finding.sequence.start.peers else ''
     if known.older:
-        folder = str(known.older.folder)
-        body.append(f'unit = charm_unit.Unit({folder!r}, deploy=False{leader})')
+        folder = str(known.older.path)
+        body.append(f'unit = charm_unit.Unit({folder!r}, deploy=False{how})')
     else:
-        body.append(f'unit = make_unit(deploy=False{leader})')
+        body.append(f'unit = make_unit(deploy=False{how})')
     *first, last = written
     body += [line for done in first for operation in done for line in operation.python()]
     body += _asserted(finding, [line for operation in last for line in operation.python()])
-    imports = []
-    if any('math.inf' in line for line in body):
-        imports.append('import math')
-    if any(operation.fails for operation in operations):
-        imports += (
-            ['', 'import pytest', '', 'import charm_unit']
-            if imports
-            else ['import pytest', '', 'import charm_unit']
-        )
-    elif known.older:
-        imports += ['', 'import charm_unit'] if imports else ['import charm_unit']
     fixture = '' if known.older else 'make_unit'
     name = finding.error.requirement
     text = f'def test_{name}({fixture}):\n' + textwrap.indent('\n'.join(body), '    ')
-    return '\n'.join([*imports, '', '', text]) if imports else text
+    imports = [
+        '\n'.join(f'import {module}' for module in group if f'{module}.' in text)
+        for group in (('contextlib', 'math'), ('pytest',), ('charm_unit',))
+    ]
+    head = '\n\n'.join(group for group in imports if group)
+    return f'{head}\n\n\n{text}' if head else text
 
 
 def _asserted(finding: search.Finding, last: list[str]) -> _Lines:
@@ -120,12 +123,12 @@ def print_finding(
     title = 'The shortest sequence that breaks it'
     steps: list[scenarios.Step] = []
     written = sequences.written(known, finding.sequence)
-    for done, followed in zip(written, finding.error.position.played, strict=False):
+    for done, played in zip(written, finding.error.position.played, strict=False):
         words = '; '.join(line for operation in done for line in operation.script())
-        if not steps and not finding.sequence.start.leader:
-            words += ' (not the leader)'
-        runs = [run for _operation, run in followed]
-        steps.append(scenarios.Step('', words, '', runs, None, ('', '')))
+        how = _how(finding.sequence.start)
+        if not steps and how:
+            words += f' ({how})'
+        steps.append(scenarios.Step('', words, '', played.runs, None, ('', '')))
     scenario = scenarios.Scenario('', title, steps)
     report.print_scenario(
         console, scenario, display.hook_columns(run.hook for run in scenario.runs)
@@ -133,7 +136,7 @@ def print_finding(
     report.print_heading(console, 'As a script')
     console.print(rich.text.Text(script(known, finding.sequence)))
     report.print_heading(
-        console, f'As a test, for pytest --charm {shlex.quote(str(known.built.folder))}'
+        console, f'As a test, for pytest --charm {shlex.quote(str(known.built.path))}'
     )
     console.print(rich.text.Text(test(known, finding)))
 
@@ -177,3 +180,58 @@ def print_summary(console: rich.console.Console, found: search.Found, seed: int)
             'dim',
         )
     )
+
+
+def as_json(known: world.World, prepared: prepare.Prepared, found: search.Found, seed: int) -> str:
+    """Return the findings, each with its sequence, and how much was explored, as JSON."""
+    facts = {
+        'charm': known.built.name,
+        'path': str(known.built.path),
+        'from': str(known.older.path) if known.older else None,
+        'juju': known.juju,
+        'seed': seed,
+        'fails': bool(found.findings),
+        'sequences': found.sequences,
+        'hooks': found.hooks,
+        'seconds': round(found.seconds, 3),
+        'requirements': [
+            {
+                'id': name,
+                'sentence': sentence,
+                'checked': found.checked[name],
+                'broken': any(one.error.requirement == name for one in found.findings),
+            }
+            for name, sentence in requirements.REQUIREMENTS.items()
+        ],
+        'findings': [_finding(known, finding) for finding in found.findings],
+        'left_out': prepared.left_out,
+        'ended_early': dict(found.not_explored),
+    }
+    return json.dumps(facts, indent=2, ensure_ascii=False)
+
+
+def _finding(known: world.World, finding: search.Finding) -> dict[str, typing.Any]:
+    error, how = finding.error, finding.sequence.start
+    written = sequences.written(known, finding.sequence)
+    return {
+        'requirement': error.requirement,
+        'sentence': requirements.REQUIREMENTS[error.requirement],
+        'resource': error.resource or None,
+        'seen': str(error),
+        'leader': how.leader,
+        'peers': how.peers,
+        'steps': [
+            {
+                'commands': [line for operation in done for line in operation.script()],
+                'hooks': [{'unit': run.unit, **report.hook_facts(run)} for run in played.runs],
+                'status': list(played.status),
+                'leader': played.leader,
+                'images': in_pod_spec.images(
+                    spec.load(played.pod_spec) if played.pod_spec else None
+                ),
+            }
+            for done, played in zip(written, error.position.played, strict=False)
+        ],
+        'script': script(known, finding.sequence),
+        'test': test(known, finding),
+    }

@@ -25,6 +25,8 @@ REQUIREMENTS = {
     'no_password_shown': 'no password in a log, status, flag or argument',
 }
 
+_UNSETTLED = ('action', 'crash', 'fail', 'follow', 'hang', 'lead', 'repair')
+"""After these steps, the next hook may still have something to send."""
 _Spec = dict[str, typing.Any] | None
 
 
@@ -96,7 +98,8 @@ class Watch:
             if self._before:
                 self._broken(now, followed)
                 self._idle(kind, now, followed)
-            self._image(kind, now)
+            if not state.is_removed:
+                self._image(kind, now)
         self._before = now
         self._steps.append(kind)
 
@@ -107,7 +110,9 @@ class Watch:
     ) -> None:
         for operation, run in followed:
             self.checked['hooks'] += 1
-            if not run.exit_code or operation.fails:
+            if not run.exit_code or operation.failure:
+                continue
+            if run.action and not run.timed_out:  # it may have a reason, which the operator reads
                 continue
             reason = observations.not_its_fault(run)
             if reason:
@@ -172,7 +177,7 @@ class Watch:
         last = self._steps[-1]
         assert self._before is not None  # noqa: S101 (the caller knows)
         same = not in_pod_spec.difference(self._before.pod_spec, now.pod_spec)
-        if last == 'idle' or (same and last not in ('crash', 'fail', 'hang', 'lead', 'repair')):
+        if last == 'idle' or (same and last not in _UNSETTLED):
             again = 'the same pod spec' if same else 'a different pod spec'
             raise BrokenRequirementError('idle', f'update-status sends {again}')
 
@@ -198,13 +203,13 @@ class Watch:
                 if must:
                     raise
         self._was_right = frozenset(right)
-        if kind == 'idle':
+        if kind == 'idle' and now.state.leader:  # a peer's status is not looked at
             self.checked['recovers'] += 1
             if now.status[0] in ('error', *observations.WAITING):
                 raise BrokenRequirementError('recovers', observations.status_words(now.status))
 
     def _can_send(self, state: sequences.State) -> bool:
-        """Whether the charm has all that it was given at first, and this unit leads."""
+        """Whether the charm has all that it was given at first, and a unit that leads."""
         related = all(
             state.relations.get(endpoint)
             for endpoint in self._world.setup.relations
@@ -212,7 +217,7 @@ class Watch:
         )
         demanding = any(endpoint in self._world.demanding for endpoint in state.relations)
         valid = all(resource.is_valid for resource in state.resources.values())
-        return state.leader and related and valid and not demanding
+        return state.has_leader and related and valid and not demanding
 
     def _must_have(self, name: str, image: world.Image, now: _Moment) -> None:
         there = ', '.join(in_pod_spec.images(now.pod_spec)) or 'no image'

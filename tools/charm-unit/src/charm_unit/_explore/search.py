@@ -38,7 +38,7 @@ class Found:
     hangs: int = 0
     """How many sequences in which resource-get hangs were played to their end."""
     findings: 'list[Finding]' = dataclasses.field(default_factory=list)
-    """The first of each kind of sequences: those that hang, and all others."""
+    """The first, and the first of those that hang, if it breaks another requirement."""
 
     def add(self, player: play.Player) -> None:
         """Add what a player has done."""
@@ -60,6 +60,7 @@ class Search:
         self._played = played
         self._lock = threading.Lock()
         self._next = 0
+        self._has_played = False
         self._last: int | None = None
         """The number of the group of sequences in which a requirement was broken first."""
         self._broken: dict[int, Finding] = {}
@@ -74,7 +75,7 @@ class Search:
         self._deadline = begun + self._seconds
         workers = [
             threading.Thread(target=self._guarded, args=(self._explore,))
-            for _ in range(os.cpu_count() or 1)
+            for _ in range((os.cpu_count() or 1) + 1)  # one waits for a disk, or for a lock
         ]
         hanging = [
             threading.Thread(target=self._guarded, args=(self._hang, number))
@@ -93,14 +94,19 @@ class Search:
             raise self._failures[0]
         self.found.seconds = time.monotonic() - begun
         for broken in (self._broken, self._broken_hanging):
-            if broken:
+            known = [finding.error.requirement for finding in self.found.findings]
+            if broken and broken[min(broken)].error.requirement not in known:
                 self.found.findings.append(broken[min(broken)])
         return self.found
 
     def _wait(self, threads: typing.Sequence[threading.Thread]) -> None:
-        """Wait for threads until the end, which is later if there is something to settle."""
+        """Wait for threads until the end, which is later if there is something to settle.
+
+        However slow the machine is, one sequence is played.
+        """
         while any(thread.is_alive() for thread in threads) and not self._failures:
-            if self._last is None and time.monotonic() > self._deadline:
+            is_over = time.monotonic() > self._deadline
+            if is_over and self._last is None and self._has_played:
                 return
             time.sleep(0.05)
 
@@ -135,6 +141,7 @@ class Search:
                     number = group * sequences.BRANCHES + branch
                     sequence = self._generator.sequence(number)
                     finding = self._play(player, str(number), sequence, len(trunk.steps))
+                    self._has_played = True
                     if finding:
                         self._broken[number] = finding
                         self._last = group if self._last is None else min(self._last, group)
@@ -216,6 +223,9 @@ def shrink(known: world.World, finding: Finding) -> Finding:
                 return best
 
 
+_OTHER_ROLE = {'follow': 'lead', 'lead': 'follow'}
+
+
 def _simpler(
     known: world.World, sequence: sequences.Sequence
 ) -> typing.Iterator[sequences.Sequence]:
@@ -235,6 +245,15 @@ def _simpler(
         yield sequences.possible(
             known, sequences.Sequence(dataclasses.replace(how, leader=True), steps)
         )
+    if how.peers:
+        alone = dataclasses.replace(how, peers=0)
+        yield sequences.possible(known, sequences.Sequence(alone, steps))
+        # what the peer met may meet a unit that is not the leader at first
+        other = dataclasses.replace(alone, leader=not how.leader)
+        swapped = tuple(
+            dataclasses.replace(step, kind=_OTHER_ROLE.get(step.kind, step.kind)) for step in steps
+        )
+        yield sequences.possible(known, sequences.Sequence(other, swapped))
     for number, step in enumerate(steps):
         for simpler in _simpler_steps(step):
             one = (*steps[:number], simpler, *steps[number + 1 :])
@@ -246,10 +265,15 @@ def _simpler(
 def _simpler_steps(step: sequences.Step) -> typing.Iterator[sequences.Step]:
     Step = sequences.Step
     if step.kind == 'crash':
-        if step.target:
-            yield Step('attach', step.target, step.value[0])
-        else:
-            yield Step('refresh')
+        hit, failure, then = step.value
+        yield hit
+        for simpler in _simpler_steps(hit):
+            yield Step('crash', '', (simpler, failure, then))
+        for other in (Step('idle'), *_simpler_steps(then)):
+            if other != then:
+                yield Step('crash', '', (hit, failure, other))
+        if failure != sequences.FAILURES[0]:
+            yield Step('crash', '', (hit, sequences.FAILURES[0], then))
     elif step.kind == 'attach-private':
         yield Step('attach', step.target, step.value[0])
         if step.value != (2, 0):

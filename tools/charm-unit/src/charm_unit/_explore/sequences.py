@@ -18,6 +18,15 @@ _World = world.World
 
 BRANCHES = 3
 """Sequences in a row that begin with the same steps."""
+FAILURES = (
+    operations.Failure(),
+    operations.Failure('resource-get'),
+    operations.Failure('pod-spec-set'),
+    operations.Failure('status-set'),
+    operations.Failure('pod-spec-set', kills=False),
+    operations.Failure('is-leader', kills=False),
+)
+"""What makes hooks fail, from the simplest on."""
 _TRUNK_STEPS = (2, 6)
 _BRANCH_STEPS = (3, 8)
 
@@ -37,6 +46,8 @@ class Start:
 
     leader: bool = True
     attached: bool = True
+    peers: int = 0
+    """How many more units of the application run hooks; then one of all is the leader."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,6 +103,8 @@ class State:
 
     build: charm.BuiltCharm
     leader: bool
+    """Whether the unit is the leader, not a peer, or one that is not simulated."""
+    peers: int
     resources: dict[str, Resource]
     varied: set[str] = dataclasses.field(default_factory=set)
     """The options that have their other value."""
@@ -99,6 +112,12 @@ class State:
     """The numbers of the remote units, by endpoint."""
     revision: int = 0
     """Counts what is written into relation data."""
+    is_removed: bool = False
+
+    @property
+    def has_leader(self) -> bool:
+        """Whether a unit that runs hooks is the leader."""
+        return self.leader or self.peers > 0
 
     def copy(self) -> 'State':
         """Return a copy that shares no state."""
@@ -113,7 +132,9 @@ class State:
 def start(known: _World, how: Start) -> tuple[State, list[_Operation]]:
     """Return the state after a deployment, and the operations that lead there."""
     build = known.first
-    state = State(build, how.leader, {name: Resource() for name in build.image_resources})
+    resources = {name: Resource() for name in build.image_resources}
+    state = State(build, how.leader, how.peers, resources)
+    state.relations = {name: [] for name in known.peer_endpoints(build)}
     found = known.given()
     if how.attached:
         for name, resource in state.resources.items():
@@ -125,9 +146,16 @@ def start(known: _World, how: Start) -> tuple[State, list[_Operation]]:
     return state, [*found, _Operation('deploy')]
 
 
-def choices(known: _World, state: State, hangs: bool = False) -> list[tuple[float, Step]]:
-    """Return the steps that are possible in a state, each with its weight."""
+def choices(
+    known: _World, state: State, hangs: bool = False, ends: bool = False
+) -> list[tuple[float, Step]]:
+    """Return the steps that are possible in a state, each with its weight.
+
+    Those that make resource-get hang are among them if `hangs`, the removal of the unit if `ends`.
+    """
     found: list[tuple[float, Step]] = []
+    if state.is_removed:
+        return found
 
     def add(weight: float, steps: typing.Sequence[Step]) -> None:
         found.extend((weight / len(steps), step) for step in steps)
@@ -138,6 +166,16 @@ def choices(known: _World, state: State, hangs: bool = False) -> list[tuple[floa
         add(6 if valid else 12, [Step('attach', name, number) for number in (1, *others)])
         private = [(number, which) for number in others for which in range(len(world.PASSWORDS))]
         add(4, [Step('attach-private', name, value) for value in private])
+        if isinstance(resource.content, world.Image) and resource.content.password:
+            now = (resource.content.reference, resource.content.password)
+            add(
+                4,
+                [
+                    Step('attach-private', name, (number, which))
+                    for number, which in private
+                    if (known.image(name, number), world.PASSWORDS[1 - which]) == now
+                ],
+            )
         add(3, [Step('attach-broken', name, what) for what in world.BROKEN])
         add(1, [Step('detach', name)])
         if hangs and resource.delivery != 'hangs':
@@ -146,28 +184,46 @@ def choices(known: _World, state: State, hangs: bool = False) -> list[tuple[floa
             add(3, [Step('fail', name)])
         else:
             add(8, [Step('repair', name)])
-        new = [n for n in others if world.Image(known.image(name, n)) != resource.content]
-        add(1, [Step('crash', name, (n, how)) for n in new for how in ('retry', 'resolve')])
-    add(1, [Step('crash', '', how) for how in ('retry', 'resolve')])
     options = [Step('config', name) for name in known.variations if name in state.build.options]
     if options:
-        add(4, options)
+        add(8, options)
     endpoints = [name for name in known.endpoints if name in state.build.endpoints]
     for name in endpoints:
         share = 1 / len(endpoints)
         units = state.relations.get(name)
+        is_peer = state.build.endpoints[name] == 'peers'
         if not units:
-            add(8 * share, [Step('relate', name)])
+            add(8 * share, [Step('join' if is_peer else 'relate', name)])
         else:
             add(2 * share, [Step('change', name)])
             add(2 * share, [Step('depart', name)])
             if len(units) < 2:
                 add(1 * share, [Step('join', name)])
-        if units is not None:
+        if units is not None and not is_peer:
             add(1.5 * share, [Step('unrelate', name)])
-    add(2 if state.leader else 9, [Step('follow' if state.leader else 'lead')])
+    election = Step('follow' if state.leader else 'lead')
+    add(3 if state.leader else 12, [election])
     add(5, [Step('idle')])
     add(3, [Step('refresh')])
+    actions = [Step('action', name) for name in known.actions if name in state.build.actions]
+    if actions:
+        add(3, actions)
+    if ends:
+        add(1, [Step('remove')])
+    attached = [
+        Step('attach', name, number)
+        for name, resource in state.resources.items()
+        for number in others
+        if world.Image(known.image(name, number)) != resource.content
+    ]
+    hit = [Step('refresh'), *options, *([] if state.leader else [election])]
+    ways = [
+        (failure, then)
+        for failure in FAILURES
+        for then in (Step('idle'), Step('resolve'), *attached)
+    ]
+    crashes = [(step, *way) for step in (*hit, *attached) for way in ways if step != way[1]]
+    add(6, [Step('crash', '', crash) for crash in crashes])
     if state.build is not known.built:
         add(8, [Step('upgrade')])
     return found
@@ -181,7 +237,7 @@ def apply(known: _World, state: State, step: Step) -> list[_Operation]:
 
 def is_possible(known: _World, state: State, step: Step) -> bool:
     """Return whether a step is possible in a state."""
-    return any(step == other for _weight, other in choices(known, state, hangs=True))
+    return any(step == other for _weight, other in choices(known, state, True, True))
 
 
 def possible(known: _World, sequence: Sequence) -> Sequence:
@@ -200,6 +256,8 @@ def settled(known: _World, sequence: Sequence) -> Sequence:
     state, _ = start(known, sequence.start)
     for step in sequence.steps:
         apply(known, state, step)
+    if state.is_removed:
+        return sequence
     more = [] if state.build is known.built else [Step('upgrade')]
     for name, resource in state.resources.items():
         if resource.delivery != 'works':
@@ -212,7 +270,7 @@ def settled(known: _World, sequence: Sequence) -> Sequence:
         if name in known.endpoints and not state.relations.get(name)
     ]
     more += [Step('unrelate', name) for name in known.demanding if name in state.relations]
-    if not state.leader:
+    if not state.has_leader:
         more.append(Step('lead'))
     return Sequence(sequence.start, (*sequence.steps, *more, Step('idle'), Step('idle')))
 
@@ -240,6 +298,7 @@ class Generator:
                 (3, Start(leader=False)),
                 (1.5, Start(attached=False)),
                 (0.5, Start(leader=False, attached=False)),
+                (1, Start(peers=1)),
             ],
         )
         return self._longer(Sequence(how, ()), chance, _between(chance, *_TRUNK_STEPS))
@@ -248,7 +307,7 @@ class Generator:
         """Return a sequence by its number, from 0 on."""
         bush, branch = divmod(number, BRANCHES)
         chance = random.Random(f'{self._seed} {bush} {branch}')  # noqa: S311 (of a seed)
-        return self._longer(self.trunk(bush), chance, _between(chance, *_BRANCH_STEPS))
+        return self._longer(self.trunk(bush), chance, _between(chance, *_BRANCH_STEPS), ends=True)
 
     def hanging(self, number: int) -> Sequence:
         """Return a sequence in which resource-get hangs, by its number: short ones first."""
@@ -263,13 +322,18 @@ class Generator:
         sequence = possible(self._world, Sequence(Start(), steps))
         return self._longer(sequence, chance, _between(chance, 1, 3))
 
-    def _longer(self, sequence: Sequence, chance: random.Random, steps: int) -> Sequence:
+    def _longer(
+        self, sequence: Sequence, chance: random.Random, steps: int, ends: bool = False
+    ) -> Sequence:
         state, _ = start(self._world, sequence.start)
         for step in sequence.steps:
             apply(self._world, state, step)
         more = []
         for _ in range(steps):
-            more.append(_pick(chance, choices(self._world, state)))
+            possible = choices(self._world, state, ends=ends)
+            if not possible:  # the unit is removed
+                break
+            more.append(_pick(chance, possible))
             apply(self._world, state, more[-1])
         return Sequence(sequence.start, (*sequence.steps, *more))
 
@@ -336,16 +400,9 @@ def _repair(_known: _World, state: State, step: Step) -> list[_Operation]:
 
 
 def _crash(known: _World, state: State, step: Step) -> list[_Operation]:
-    if step.target:
-        number, how = step.value
-        first, *others = _attached(
-            known, state, step.target, world.Image(known.image(step.target, number))
-        )
-    else:
-        how, first, others = step.value, _Operation('upgrade'), []
-    last = [*others, first][-1]
-    begun = [first] if others else []
-    return [*begun, dataclasses.replace(last, fails=True), _Operation(how)]
+    hit, failure, then = step.value
+    *first, last = apply(known, state, hit)
+    return [*first, dataclasses.replace(last, failure=failure), *apply(known, state, then)]
 
 
 def _config(known: _World, state: State, step: Step) -> list[_Operation]:
@@ -358,7 +415,7 @@ def _relate(known: _World, state: State, step: Step) -> list[_Operation]:
     units = known.units(step.target)
     state.relations[step.target] = list(range(len(units)))
     return [
-        _Operation('relate', (step.target, world.remote_unit(step.target, number), data))
+        _Operation('relate', (step.target, known.remote_unit(step.target, number), data))
         for number, data in enumerate(units)
     ]
 
@@ -368,19 +425,19 @@ def _change(known: _World, state: State, step: Step) -> list[_Operation]:
     number = state.relations[step.target][-1]
     units = known.units(step.target)
     data = {**units[min(number, len(units) - 1)], 'explored': str(state.revision)}
-    return [_Operation('relate', (step.target, world.remote_unit(step.target, number), data))]
+    return [_Operation('relate', (step.target, known.remote_unit(step.target, number), data))]
 
 
 def _join(known: _World, state: State, step: Step) -> list[_Operation]:
-    number = state.relations[step.target][-1] + 1
+    number = max(state.relations[step.target], default=-1) + 1
     state.relations[step.target].append(number)
     data = known.units(step.target)[-1]
-    return [_Operation('relate', (step.target, world.remote_unit(step.target, number), data))]
+    return [_Operation('relate', (step.target, known.remote_unit(step.target, number), data))]
 
 
-def _depart(_known: _World, state: State, step: Step) -> list[_Operation]:
+def _depart(known: _World, state: State, step: Step) -> list[_Operation]:
     number = state.relations[step.target].pop()
-    return [_Operation('depart', (step.target, world.remote_unit(step.target, number)))]
+    return [_Operation('depart', (step.target, known.remote_unit(step.target, number)))]
 
 
 def _unrelate(_known: _World, state: State, step: Step) -> list[_Operation]:
@@ -393,8 +450,21 @@ def _lead(_known: _World, state: State, step: Step) -> list[_Operation]:
     return [_Operation('become_leader' if state.leader else 'lose_leadership')]
 
 
+def _action(_known: _World, _state: State, step: Step) -> list[_Operation]:
+    return [_Operation('run_action', (step.target,))]
+
+
+def _remove(_known: _World, state: State, _step: Step) -> list[_Operation]:
+    state.is_removed = True
+    return [_Operation('remove')]
+
+
 def _idle(_known: _World, _state: State, _step: Step) -> list[_Operation]:
     return [_Operation('idle')]
+
+
+def _resolve(_known: _World, _state: State, _step: Step) -> list[_Operation]:
+    return [_Operation('resolve')]
 
 
 def _refresh(_known: _World, _state: State, _step: Step) -> list[_Operation]:
@@ -408,14 +478,17 @@ def _upgrade(known: _World, state: State, _step: Step) -> list[_Operation]:
     for name, resource in state.resources.items():
         if name not in before.image_resources:
             resource.attach(world.Image(known.image(name, 1)))
+    for endpoint in known.peer_endpoints(state.build):
+        state.relations.setdefault(endpoint, [])
     for endpoint in known.setup.relations:
         if endpoint in state.build.endpoints and endpoint not in before.endpoints:
             state.relations[endpoint] = list(range(len(known.units(endpoint))))
-    return [_Operation('upgrade', (str(known.built.folder),)), *known.given(before)]
+    return [_Operation('upgrade', (str(known.built.path),)), *known.given(before)]
 
 
 _CHANGES: dict[str, typing.Callable[[_World, State, Step], list[_Operation]]] = {
     'attach': _attach,
+    'action': _action,
     'attach-broken': _attach_broken,
     'attach-private': _attach_private,
     'change': _change,
@@ -431,7 +504,9 @@ _CHANGES: dict[str, typing.Callable[[_World, State, Step], list[_Operation]]] = 
     'lead': _lead,
     'refresh': _refresh,
     'relate': _relate,
+    'remove': _remove,
     'repair': _repair,
+    'resolve': _resolve,
     'unrelate': _unrelate,
     'upgrade': _upgrade,
 }

@@ -12,6 +12,7 @@ PASSWORDS = scenarios.PASSWORDS[:2]
 BROKEN = scenarios.BROKEN
 OTHER_IMAGES = (2, 3, 4)
 _MAX_OPTIONS = 8
+_FIRST_REMOTE_PEER = 7
 
 _Operation = operations.Operation
 
@@ -39,6 +40,8 @@ class World:
     """Two values of each option that changes: the one at first, and another."""
     endpoints: tuple[str, ...] = ()
     """Those whose relations come, change and go."""
+    actions: tuple[str, ...] = ()
+    """Those that are run, without parameters."""
     demanding: frozenset[str] = frozenset()
     """Those whose relation, without data, keeps the charm from being ready."""
 
@@ -74,6 +77,16 @@ class World:
         # before Juju 2.6.9, an operator has to
         runs_hooks = juju_version.JujuVersion(self.juju).attach_runs_hooks
         return [operation] if runs_hooks else [operation, _Operation('upgrade')]
+
+    def peer_endpoints(self, build: charm.BuiltCharm) -> list[str]:
+        """Return the endpoints of a build whose relation its peers have from the start."""
+        return [name for name in self.endpoints if build.endpoints.get(name) == 'peers']
+
+    def remote_unit(self, endpoint: str, number: int) -> str:
+        """Return the name of a remote unit; that of a peer is none of the units that run hooks."""
+        if self.built.endpoints.get(endpoint) == 'peers':
+            return f'{self.built.name}/{_FIRST_REMOTE_PEER + number}'
+        return remote_unit(endpoint, number)
 
     def units(self, endpoint: str) -> list[dict[str, str]]:
         """Return the data of the remote units of an endpoint."""

@@ -1,6 +1,7 @@
 """Juju's agent of a unit: it keeps the charm's files and runs hooks one after the other."""
 
 import json
+import os
 import pathlib
 import re
 import shutil
@@ -16,6 +17,7 @@ from charm_unit._unit import (
     coverage,
     environment,
     errors,
+    files,
     host,
     juju_version,
     model,
@@ -56,11 +58,13 @@ class Agent:
         """Whether the hooks that are pending are its last."""
         self.timeout: float = 0
         self.command_prefix: typing.Sequence[str] = ()
+        self.broken_tools: dict[str, str | None] = {}
+        """Why hook tools fail, by their names; None if they kill the hook instead."""
         self.record_processes = True
         self.preload = True
         self._python = python
         self._bootstrap = bootstrap
-        self._shipped: list[pathlib.Path] = []
+        self._shipped: frozenset[str] = frozenset()
         self.folders.make()
         self.install_charm(built)
         calls.install(folder, juju)
@@ -70,7 +74,12 @@ class Agent:
     @property
     def config(self) -> dict[str, typing.Any]:
         """All options as the charm sees them."""
-        return {**charm.BuiltCharm(self.folders.charm).defaults, **self.options}
+        return {**self.installed.defaults, **self.options}
+
+    @property
+    def installed(self) -> charm.BuiltCharm:
+        """The charm in the unit's folder, as it is now: hooks may change it."""
+        return charm.BuiltCharm(self.folders.charm)
 
     @property
     def status(self) -> model.Status:
@@ -109,14 +118,7 @@ class Agent:
         self._not_preloadable = False
         self._found = environment.find(built.folder, self._python)
         folder = self.folders.charm
-        for file in self._shipped:
-            (folder / file).unlink(missing_ok=True)
-        shutil.copytree(built.folder, folder, symlinks=True, dirs_exist_ok=True)
-        self._shipped = [
-            path.relative_to(built.folder)
-            for path in built.folder.rglob('*')
-            if path.is_symlink() or not path.is_dir()
-        ]
+        self._replace_files(str(built.folder), str(folder))
         self._make_hooks_executable()
         kept = self.folders.environment
         if self._bootstrap:
@@ -126,6 +128,18 @@ class Agent:
         kept.symlink_to(self._found.folder)
         # layer:basic copies it to where only root may, unless there is none.
         (folder / 'bin' / 'charm-env').unlink(missing_ok=True)
+
+    def _replace_files(self, built: str, folder: str) -> None:
+        shipped, folders = files.scan(built)
+        for path in self._shipped - shipped.keys():
+            pathlib.Path(folder, path).unlink(missing_ok=True)
+        for path in ('', *sorted(folders)):
+            os.makedirs(os.path.join(folder, path), exist_ok=True)
+        for path, signature in shipped.items():
+            target = os.path.join(folder, path)
+            if files.signature_of(target) != signature:
+                files.copy(os.path.join(built, path), target)
+        self._shipped = frozenset(shipped)
 
     def _make_hooks_executable(self) -> None:
         """Do what Juju does to the hooks of a charm, and not to its actions."""
@@ -151,14 +165,13 @@ class Agent:
         return self._resource(name)
 
     def _declared_resources(self) -> dict[str, dict[str, typing.Any]]:
-        return charm.BuiltCharm(self.folders.charm).resources
+        return self.installed.resources
 
     def _resource(self, name: str) -> model.Attached:
         return self.model.resources.setdefault(name, model.Attached(None))
 
-    def _place_resources(self) -> None:
+    def _place_resources(self, declared: typing.Mapping[str, dict[str, typing.Any]]) -> None:
         """Set where resource-get puts each resource that the charm declares now."""
-        declared = self._declared_resources()
         for name in {*declared, *self.model.resources}:
             self._resource(name).file = resources.place(
                 self.folders.agent / 'resources', name, declared.get(name), self.juju
@@ -217,7 +230,7 @@ class Agent:
     def declared_storage(self) -> list[model.Storage]:
         """Return what Juju attaches to the unit: the least number of each that is declared."""
         found: list[model.Storage] = []
-        for name, entry in charm.BuiltCharm(self.folders.charm).storage.items():
+        for name, entry in self.installed.storage.items():
             least = str((entry.get('multiple') or {}).get('range', 1))
             for _ in range(int(re.split('[-+]', least)[0])):
                 number = len(found)
@@ -230,7 +243,7 @@ class Agent:
         for folder in (self.folders.agent, self.folders.root / 'home', self.folders.root / 'tmp'):
             shutil.rmtree(folder)
         self.folders.make()
-        self._shipped = []
+        self._shipped = frozenset()
         self.install_charm(self.built)
 
     def run_first(self, hook: str, check: bool) -> runs.Run:
@@ -262,9 +275,10 @@ class Agent:
         storage: 'model.Storage | None' = None,
     ) -> runs.Run:
         """Run a hook or an action now and return what it did."""
-        self.model.options = self.config
-        self.model.bindings = charm.BuiltCharm(self.folders.charm).bindings
-        self._place_resources()
+        installed = self.installed
+        self.model.options = {**installed.defaults, **self.options}
+        self.model.bindings = installed.bindings
+        self._place_resources(installed.resources)
         now = context.HookContext(
             self.model,
             hook,
@@ -325,7 +339,7 @@ class Agent:
         start = process.starter(words, self.folders.charm, given)
         if self.preload and not self._bootstrap and words == [str(python), str(file)]:
             start = self._preloaded(start, python, file, given)
-        with calls.Server(self.folders.root, now):
+        with calls.Server(self.folders.root, now, self.broken_tools):
             output = self.folders.root / 'output'
             result = process.run(start, words[0], output, self.timeout, self.folders.debugged)
         coverage.collect(self.folders, self.built.folder)

@@ -12,6 +12,7 @@ import pathlib
 import select
 import shlex
 import threading
+import typing
 
 from charm_unit._unit import context, hook_tools, juju_version
 from charm_unit._unit.hook_tools import tool
@@ -47,7 +48,7 @@ while [ -z "$taken" ]; do
 done
 send "${answer##*/}"
 """
-_FREE = 8
+_FREE = 4
 _INLINE_CHARACTERS = 4096
 """The maximum size of an answer in the pipe; a longer one is written to a file."""
 
@@ -66,45 +67,57 @@ ALIVE = 'alive'
 
 
 class Server:
-    """Answers the hook tools of a unit while a hook runs, as a context manager."""
+    """Answers the hook tools of a unit while a hook runs, as a context manager.
 
-    def __init__(self, folder: pathlib.Path, hook: context.HookContext) -> None:
-        self._folder = folder / 'calls'
+    `broken` has the reason why each of some tools fails; None if the hook that calls it is killed.
+    """
+
+    def __init__(
+        self,
+        folder: pathlib.Path,
+        hook: context.HookContext,
+        broken: 'typing.Mapping[str, str | None]',
+    ) -> None:
+        self._folder = os.path.join(folder, 'calls')
         self._hook = hook
+        self._broken = broken
         self._numbers = itertools.count()
         self._pipes: dict[str, int] = {}
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self.fault: BaseException | None = None
 
     def __enter__(self) -> 'Server':
-        self._folder.mkdir(mode=0o700, exist_ok=True)
+        if not os.path.exists(self._folder):
+            os.mkdir(self._folder, 0o700)
         for part in ('free', 'taken'):
-            (self._folder / part).mkdir(parents=True, exist_ok=True)
-            for file in (self._folder / part).iterdir():
-                file.unlink()
-        request = self._folder / 'request'
-        if not request.exists():
-            _make_pipe(request)
-        alive = self._folder / ALIVE
-        if not alive.exists():
-            _make_pipe(alive)
-        self._requests, self._alive = _open(request), _open(alive)
+            os.makedirs(self._path(part), exist_ok=True)
+        for pipe in ('request', ALIVE):
+            if not os.path.exists(self._path(pipe)):  # a snapshot has none
+                _make_pipe(self._path(pipe))
+        for part in ('free', 'taken'):
+            for name in os.listdir(self._path(part)):
+                os.unlink(self._path(part, name))
+        self._requests, self._alive = _open(self._path('request')), _open(self._path(ALIVE))
         self._stopped, self._stop = os.pipe()
         self._make_free(_FREE)
-        (self._folder / 'open').touch()
+        os.close(os.open(self._path('open'), os.O_CREAT | os.O_WRONLY))
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        (self._folder / 'open').unlink()
+        os.unlink(self._path('open'))
         os.close(self._stop)
         self._thread.join()
-        for pipe in (self._folder / 'free').iterdir():
-            pipe.unlink()
+        for name in os.listdir(self._path('free')):
+            os.unlink(self._path('free', name))
         for descriptor in (self._requests, self._alive, self._stopped, *self._pipes.values()):
             os.close(descriptor)
         if self.fault:
             raise self.fault
+
+    def _path(self, *names: str) -> str:
+        # Not with pathlib, which takes longer than what is done with the files.
+        return '/'.join((self._folder, *names))
 
     def _make_free(self, number: int) -> None:
         for _ in range(number):
@@ -112,10 +125,10 @@ class Server:
 
     def _make_pipe(self, name: str) -> None:
         """Create the pipe for an answer; it is open before a tool can find it."""
-        making = self._folder / f'.{name}'
+        making = self._path(f'.{name}')
         _make_pipe(making)
         self._pipes[name] = _open(making)
-        making.rename(self._folder / 'free' / name)
+        os.rename(making, self._path('free', name))
 
     def _serve(self) -> None:
         buffered = b''
@@ -136,28 +149,31 @@ class Server:
     def _answer(self, name: str) -> None:
         """Answer the call in the file of that name."""
         self._make_free(1)
-        file = self._folder / 'taken' / name
-        program, folder, *words = file.read_bytes().split(b'\0')[:-1]
+        file = self._path('taken', name)
+        with open(file, 'rb') as taken:
+            program, folder, *words = taken.read().split(b'\0')[:-1]
         call = tool.Call(
             os.fsdecode(program),
             pathlib.Path(os.fsdecode(folder)),
             [word.decode(errors='replace') for word in words],
         )
-        given = file.with_suffix('.in')
-        if given.exists():
-            call.stdin = given.read_bytes()
+        if call.tool in self._broken:
+            self._reply(name, _failure(self._broken[call.tool]))
+            return
+        if os.path.exists(f'{file}.in'):
+            call.stdin = pathlib.Path(f'{file}.in').read_bytes()
         try:
             answer = hook_tools.call(self._hook, call)
         except tool.NeedsInput:
             self._ask_for_input(name)
             return
-        self._reply(name, _script(answer, file.with_suffix('.out')))
+        self._reply(name, _script(answer, file))
 
     def _ask_for_input(self, name: str) -> None:
         # With a dot, no other tool takes it for a free one.
         again = f'.{name}'
         self._make_pipe(again)
-        os.link(self._folder / 'taken' / name, self._folder / 'taken' / again)
+        os.link(self._path('taken', name), self._path('taken', again))
         self._reply(name, f'cat >"$calls/taken/{again}.in"; send {again}')
 
     def _reply(self, name: str, script: str) -> None:
@@ -165,36 +181,41 @@ class Server:
         descriptor = self._pipes.pop(name, None)
         if descriptor is None:  # answered already
             return
-        (self._folder / 'free' / name).unlink()
+        os.unlink(self._path('free', name))
         os.write(descriptor, f'{script}\n'.encode())
         os.close(descriptor)
 
 
-def _make_pipe(path: pathlib.Path) -> None:
+def _make_pipe(path: str) -> None:
     """Create a pipe for this user only: a hook tool runs what it reads from it."""
     os.mkfifo(path, 0o600)
 
 
-def _open(pipe: pathlib.Path) -> int:
+def _open(pipe: str) -> int:
     """Open a pipe for reading and writing: it stays open with this process, and nothing blocks."""
     return os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
 
 
-def _script(answer: tool.Answer, file: pathlib.Path) -> str:
-    """Return the line of shell that gives this answer."""
+def _failure(reason: 'str | None') -> str:
+    """Return the line of shell of a tool that fails; without a reason, it kills its hook."""
+    if reason is None:
+        return 'kill -s KILL 0'  # the group of processes that the hook leads
+    return f"printf %b '{_escaped(f'ERROR {reason}')}\\n' >&2; exit 1"
+
+
+def _script(answer: tool.Answer, file: str) -> str:
+    """Return the line of shell that gives this answer to the call in `file`."""
     if answer.script:
         words = ' '.join(shlex.quote(word) for word in answer.words)
         # A line must not have line ends in it.
-        script = file.with_suffix('.sh')
-        script.write_text(answer.script)
-        return f'export calls; exec /bin/sh -c "$(cat {shlex.quote(str(script))})" {words}'
+        pathlib.Path(f'{file}.sh').write_text(answer.script)
+        return f'export calls; exec /bin/sh -c "$(cat {shlex.quote(f"{file}.sh")})" {words}'
     parts = []
     for number, text in ((1, answer.stdout), (2, answer.stderr)):
         escaped = _escaped(text[: _INLINE_CHARACTERS + 1])
         if len(escaped) > _INLINE_CHARACTERS:
-            long = file.with_suffix(f'.{number}')
-            long.write_text(text)
-            parts.append(f'cat {shlex.quote(str(long))} >&{number}')
+            pathlib.Path(f'{file}.{number}').write_text(text)
+            parts.append(f'cat {shlex.quote(f"{file}.{number}")} >&{number}')
         elif text:
             parts.append(f"printf %b '{escaped}' >&{number}")
     return '; '.join([*parts, f'exit {answer.code}'])

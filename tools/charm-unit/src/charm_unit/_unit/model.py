@@ -63,6 +63,8 @@ class Attached:
     content: 'bytes | None' = None
     script: 'str | None' = None
     """A shell script that runs instead, with the resource's name as $1."""
+    delay: float = 0
+    """The seconds after which that script delivers the content; 0 if it does not."""
 
 
 @dataclasses.dataclass

@@ -60,14 +60,16 @@ class Run:
     def public_output(self) -> str:
         """Everything visible from outside as one string: no secret may be in it.
 
-        That is output, statuses, log, processes and flags.
+        That is output, statuses, log, processes, flags, and what an action returns.
         """
+        action = self.action
         return '\n'.join(
             [
                 self.output,
                 *(' '.join(entry) for entry in self.statuses + self.log),
                 *(' '.join(command) for command in self.processes),
                 *sorted(self.flags_set | self.flags_cleared | self.flags_transient),
+                *((action.message, str(action.results), *action.log) if action else ()),
             ]
         )
 

@@ -14,6 +14,7 @@ from charm_unit._unit import (
     context,
     deployable,
     errors,
+    hook_tools,
     juju_version,
     model,
     ports,
@@ -146,7 +147,7 @@ class Unit:
     def __repr__(self) -> str:
         last = repr(self.runs[-1].hook) if self.runs else None
         return (
-            f'<charm_unit.Unit {self.name} of {self.built.folder}: '
+            f'<charm_unit.Unit {self.name} of {self.built.path}: '
             f'status={self.status!r}, last hook={last}>'
         )
 
@@ -333,23 +334,29 @@ class Unit:
         """
         content = self._attached(resource, registrypath, username, password)
         changed = self._agent.resource(resource).content != content
-        for unit in self._units:
-            known = unit._agent.resource(resource)
-            known.content, known.script = content, None
+        self._set_content(resource, content)
         if not changed or not run_hooks:
             return []  # the same details again have the same fingerprint
         return self._charm_modified(resource)
 
     def detach(self, resource: str) -> list[Run]:
         """Remove what is attached; raise UsageError for an undeclared resource."""
-        for unit in self._units:
-            unit._agent.resource(resource).content = None
+        self._set_content(resource, None)
         return self._charm_modified(resource)
+
+    def _set_content(self, resource: str, content: 'bytes | None') -> None:
+        """Set what is attached; resource-get that fails, hangs or is slow stays so."""
+        for unit in self._units:
+            known = unit._agent.resource(resource)
+            known.content = content
+            if known.delay:
+                known.script = resources.slow(known, known.delay)
 
     def break_resource_get(self, resource: str, script: str) -> None:
         """Make `resource-get` of a resource run this shell script, with its name as $1."""
         for unit in self._units:
-            unit._agent.resource(resource).script = script
+            known = unit._agent.resource(resource)
+            known.script, known.delay = script, 0
 
     def fail_resource_get(self, resource: str, reason: str = 'the store is down') -> None:
         """Make `resource-get` of a resource fail for this reason."""
@@ -359,12 +366,40 @@ class Unit:
         """Make `resource-get` of a resource take so many seconds; with math.inf, it never ends."""
         for unit in self._units:
             known = unit._agent.resource(resource)
-            known.script = resources.slow(known, seconds)
+            known.script, known.delay = resources.slow(known, seconds), seconds
 
     def repair_resource_get(self, resource: str) -> None:
         """Make `resource-get` deliver what is attached again."""
         for unit in self._units:
-            unit._agent.resource(resource).script = None
+            known = unit._agent.resource(resource)
+            known.script, known.delay = None, 0
+
+    def fail_tool(self, tool: str, reason: str = 'connection is shut down') -> None:
+        """Make a hook tool fail for this reason; raise UsageError if Juju does not have it."""
+        self._break_tool(tool, reason)
+
+    def kill_hooks_at(self, tool: str) -> None:
+        """Kill each hook that calls this hook tool, as if its pod were evicted then.
+
+        The tool does nothing. Raises UsageError if Juju does not have it.
+        """
+        self._break_tool(tool, None)
+
+    def _break_tool(self, tool: str, reason: 'str | None') -> None:
+        self._check_tool(tool)
+        for unit in self._units:
+            unit._agent.broken_tools[tool] = reason
+
+    def repair_tool(self, tool: str) -> None:
+        """Let a hook tool work again; raise UsageError if Juju does not have it."""
+        self._check_tool(tool)
+        for unit in self._units:
+            unit._agent.broken_tools.pop(tool, None)
+
+    def _check_tool(self, tool: str) -> None:
+        known = hook_tools.names(self._juju)
+        if tool not in known:
+            raise errors.UsageError(errors.unknown('hook tool', tool, known))
 
     def upgrade(
         self,
