@@ -71,9 +71,8 @@ def test_the_tutorial_leads_from_nothing_to_a_charm_with_an_image_of_its_own(doc
             script += [f"cat >~/hello/{name} <<'WRITTEN'", content + 'WRITTEN']
         else:
             script += ['set -x', content, 'set +x']
-            if (
-                'charm-tools==' in content
-            ):  # the real layer:caas-base brings these, its stand-in not
+            if 'charm-tools==' in content:
+                # which the real layer:caas-base brings, and its stand-in does not
                 brought = "charmhelpers 'charms.reactive==1.5.3'"
                 script += [f'~/charm-tools/bin/pip install --quiet {brought}']
     done = subprocess.run(
