@@ -87,9 +87,8 @@ def _layer(level: int) -> Iterator[str]:
 def _options(level: int) -> Iterator[str]:
     """Yield the options in layer.yaml."""
     for name, option in yaml.safe_load((ROOT / 'layer.yaml').read_text())['defines'].items():
-        default = str(option['default']).lower()
         yield _heading(level, name)
-        yield f'`{option["type"]}`, default `{default}`. {option["description"].strip()}'
+        yield f'`{option["type"]}`. {option["description"].strip()}'
 
 
 def _public(module: ast.Module) -> list[str]:

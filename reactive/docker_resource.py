@@ -1,14 +1,32 @@
-"""When the charm's image resources are read."""
+"""When the charm's image resources are read: at the start of a hook, if one of them is due.
 
-import charms.reactive as reactive
+What handlers ask for in a hook is read by `image_resource.hook.read_requested`.
+"""
+
+import sys
+
 from charmhelpers.core import hookenv
 
-from image_resource import hook
-
-hookenv.atstart(hook.begin)
+from image_resource import idle
 
 
-@reactive.when('layer.docker-resource.pending')
-def read_requested_resources() -> None:
-    """Read the resources that the charm's handlers asked for in this hook."""
-    hook.read_requested()
+def begin() -> None:
+    """Read what this hook has to read, before any handler runs."""
+    # Registered here, after all modules were imported: callbacks run last in, first out, and
+    # layer:status has to send the status after this one asked for it.
+    hookenv.atexit(end)
+    if not idle.is_idle():
+        from image_resource import hook
+
+        hook.begin()
+
+
+def end() -> None:
+    """Finish what was done in this hook, if there was anything."""
+    idle.has_ended = True
+    hook = sys.modules.get('image_resource.hook')
+    if hook:
+        hook.end()
+
+
+hookenv.atstart(begin)

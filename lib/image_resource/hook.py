@@ -2,12 +2,13 @@
 
 import typing
 
+import charms.reactive as reactive
 from charmhelpers.core import hookenv
 from charms import layer as _layer
 
-from image_resource import records, store
+from image_resource import idle, records, store
 
-# Other modules are imported where they are used: an idle hook needs none of them.
+# Other modules are imported where they are used: few hooks read.
 if typing.TYPE_CHECKING:
     from image_resource import reading
 
@@ -22,7 +23,6 @@ class _Hook:
     """The state of one hook, for which Juju starts one process."""
 
     def __init__(self) -> None:
-        self.has_ended = False
         self.requested: typing.List[str] = []  # what `fetch` was called for, yet to be read
         self.read: typing.Set[str] = set()
         self.reader: typing.Optional['reading.Reader'] = None
@@ -40,13 +40,9 @@ _hook = _Hook()
 
 def begin() -> None:
     """Read what this hook has to read, before any handler runs."""
-    # Registered here, after all modules were imported: callbacks run last in, first out, and
-    # layer:status has to send the status after this one asked for it.
-    hookenv.atexit(end)
     kept = _hook.store
     is_upgrade = hookenv.hook_name() == 'upgrade-charm'  # for another charm and another image
-    # Juju runs config-changed after upgrade-charm, even one that failed and is not to be retried.
-    is_again = is_upgrade or hookenv.hook_name() == 'config-changed'
+    is_again = hookenv.hook_name() in idle.READING_HOOKS
     requested = _pop_requested()
     if is_again or kept.is_adopted:
         _apply_charm(is_upgrade or kept.is_adopted, requested)
@@ -67,7 +63,7 @@ def request(name: str) -> None:
     kept = _hook.store
     kept.put(name, records.request(kept.get(name)), ('fetched',))
     if name not in _hook.read:
-        names = kept.queue if _hook.has_ended else _hook.requested
+        names = kept.queue if idle.has_ended else _hook.requested
         if name not in names:
             names.append(name)
         kept.set_pending()
@@ -75,9 +71,12 @@ def request(name: str) -> None:
 
 
 def read_requested() -> None:
-    """Read what handlers asked for."""
+    """Read what the charm's handlers asked for in this hook."""
     _report(_read(_pop_requested()))
     _hook.store.save()
+
+
+reactive.when(store.PENDING)(read_requested)
 
 
 def get_image(name: str) -> records.Image:
@@ -93,7 +92,7 @@ def get_image(name: str) -> records.Image:
         raise ValueError(f'resource {name} is not available: {reason}')
     # Only the end of the hook clears `changed`; this may be called by another callback after ours.
     kept.put(name, record._replace(returned=image), ())
-    if _hook.has_ended:
+    if idle.has_ended:
         kept.put(name, records.acknowledge(kept.get(name)))
         kept.save()
     return image
@@ -101,7 +100,6 @@ def get_image(name: str) -> records.Image:
 
 def end() -> None:
     """Acknowledge what `get_info` returned, and set the status for resources with problems."""
-    _hook.has_ended = True
     kept = _hook.store
     for name, record in kept.all().items():
         if record.returned:

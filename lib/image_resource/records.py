@@ -112,6 +112,11 @@ class Record(typing.NamedTuple):
         return self.is_fetched and not self.available
 
     @property
+    def is_settled(self) -> bool:
+        """Return whether there is nothing to do for it until the charm or Juju does something."""
+        return not (self.problem or self.is_due or self.returned)
+
+    @property
     def is_wanted(self) -> bool:
         """Return whether metadata.yaml or a handler asks for it."""
         return self.is_requested or self.is_auto_fetched

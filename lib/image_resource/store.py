@@ -1,4 +1,4 @@
-"""The flags and the key-value store, which only this module touches.
+"""The flags and the key-value store, which only this module changes.
 
 Both are an interface: units that run older releases are upgraded in place. What is set here is
 saved only if the hook succeeds.
@@ -10,18 +10,17 @@ import typing
 import charms.reactive as reactive
 from charmhelpers.core import hookenv, unitdata
 
-from image_resource import records
+from image_resource import idle, records
 
-PREFIX = 'layer.docker-resource.'
-_PENDING = PREFIX + 'pending'  # set while `fetch` waits for the handler that reads
+PREFIX = idle.PREFIX
+PENDING = PREFIX + 'pending'  # set while `fetch` waits for the handler that reads
 
-_MEMORY = PREFIX + 'memory'
 _IMAGE = '.image-info'  # as in the older public layer of this name
 _IMAGE_KEYS = ('registrypath', 'username', 'password', 'digest')
 # What older releases left.
 _OLDER_FLAG = PREFIX + 'auto-fetched'
 _OLDER_PROBLEMS = PREFIX + 'problems'
-_OLDER_KEYS = (_OLDER_PROBLEMS, PREFIX + 'auto-fetch-done', _PENDING)
+_OLDER_KEYS = (_OLDER_PROBLEMS, PREFIX + 'auto-fetch-done', PENDING)
 _OLDER_STATUSES = ('unable to fetch resource', 'fetching resource')
 
 
@@ -39,14 +38,14 @@ class Store:
 
     def __init__(self) -> None:
         values = unitdata.kv().getrange(PREFIX)
-        self._memory = memory = values.get(_MEMORY)
+        self._memory = memory = values.get(idle.MEMORY)
         self._images = {
             key[len(PREFIX) : -len(_IMAGE)]: value
             for key, value in values.items()
             if key.endswith(_IMAGE)
         }
         flags = reactive.get_flags()
-        self._is_pending = _PENDING in flags
+        self._is_pending = PENDING in flags
         self.is_adopted = memory is None or _OLDER_FLAG in flags
         memory = memory or {}
         self.queue: typing.List[str] = list(memory.get('unread', []))
@@ -59,7 +58,7 @@ class Store:
         if self.is_adopted:
             for name in states:
                 self._records[name] = records.adopt(self._records[name], states[name])
-            self.queue += [name for name in values.get(_PENDING) or () if name not in self.queue]
+            self.queue += [name for name in values.get(PENDING) or () if name not in self.queue]
         self._apply(states)
 
     def all(self) -> records.Records:
@@ -99,13 +98,13 @@ class Store:
     def set_pending(self) -> None:
         """Have the handler called that reads what `fetch` was called for."""
         self._is_pending = True
-        reactive.set_flag(_PENDING)
+        reactive.set_flag(PENDING)
 
     def clear_pending(self) -> None:
         """Take that back."""
         if self._is_pending:
             self._is_pending = False
-            reactive.clear_flag(_PENDING)
+            reactive.clear_flag(PENDING)
 
     def adopt(self, auto_fetched: typing.Container[str]) -> None:
         """Replace what an older release of this layer left behind, if any."""
@@ -140,7 +139,7 @@ class Store:
         self._images = images
         memory = self._content()
         if memory != self._memory:
-            unitdata.kv().set(_MEMORY, memory)
+            unitdata.kv().set(idle.MEMORY, memory)
             self._memory = memory
 
     def _apply(self, states: typing.Mapping[str, typing.Set[str]]) -> None:
@@ -170,6 +169,11 @@ class Store:
 
     def _content(self) -> typing.Dict[str, typing.Any]:
         """Return the memory, in the form that older releases have."""
+        is_settled = (
+            self.is_checked
+            and not (self._is_pending or self.queue)
+            and all(record.is_settled for record in self._records.values())
+        )
         problems, acknowledged, rejections = {}, {}, {}
         for name, record in self._records.items():
             if record.problem:
@@ -189,6 +193,7 @@ class Store:
             'unasked': self.never_fetched,
             'is_checked': self.is_checked,
             'is_told': self.status_is_ours,
+            idle.SETTLED: idle.flags() if is_settled else None,
         }
 
 

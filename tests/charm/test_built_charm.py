@@ -68,9 +68,21 @@ def test_nothing_of_our_metadata_is_in_the_charm(charms):
     assert yaml.safe_load((charms.example('my-charm') / 'metadata.yaml').read_text()) == own
 
 
-def test_options_have_their_defaults_in_the_built_charm(charms):
+def test_the_built_layer_yaml_which_each_hook_parses_has_the_options_that_a_charm_sets(charms):
     built = yaml.safe_load((charms.example('my-charm') / 'layer.yaml').read_text())
-    assert built['options']['docker-resource'] == {'set-status': True, 'verify-image': False}
+    assert built['options']['docker-resource'] == {}
+    charm = charms.make(options={'docker-resource': {'set-status': False}})
+    built = yaml.safe_load((charm / 'layer.yaml').read_text())
+    assert built['options']['docker-resource'] == {'set-status': False}
+
+
+def test_the_repository_has_no_other_names_with_the_letters_that_layer_yaml_does_not_exclude():
+    (pattern, _) = yaml.safe_load((building.ROOT / 'layer.yaml').read_text())['exclude']
+    letters = re.fullmatch(r'/\[!(\w+)\]\*', pattern).group(1)
+    files = subprocess.check_output(['git', 'ls-files'], cwd=building.ROOT, text=True).split()
+    assert {name.split('/')[0] for name in files if name[0] in letters} == {
+        *('copyright', 'layer.yaml', 'lib', 'metadata.yaml', 'reactive', 'wheelhouse.txt')
+    }
 
 
 @pytest.mark.parametrize('option', ['set-status', 'verify-image'])

@@ -47,6 +47,32 @@ def test_an_idle_hook_starts_no_process_because_of_the_layer(charms, live):
     assert _counts(subject.idle()[-1]) == _counts(without.idle()[-1])
 
 
+def test_an_idle_hook_imports_one_module_and_what_charms_call(charms, live):
+    subject = live(charms.make(resources=_images(2), reactive=_MODULES))
+    for name in _images(2):
+        subject.attach(name, f'a/{name}')
+    subject.run('install')
+    subject.idle()
+    (modules,) = [text for _level, text in subject.idle()[-1].log if text.startswith('MODULES ')]
+    assert modules.split()[1:] == ['charms.layer.docker_resource', 'image_resource.idle']
+
+
+_MODULES = """
+import sys
+
+from charmhelpers.core import hookenv
+
+
+def tell():
+    ours = ('image_resource.', 'container_image.', 'charms.layer.docker')
+    found = sorted(name for name in sys.modules if name.startswith(ours))
+    hookenv.log(' '.join(['MODULES', *found]))
+
+
+hookenv.atexit(tell)
+"""
+
+
 def test_reading_again_starts_one_process_a_resource(charms, live):
     subject = _unit(charms, live, 10)
     subject.run('install')

@@ -119,7 +119,9 @@ class Unit:
         os.environ['JUJU_HOOK_NAME'] = name
         self.statuses, self.logged, self.asked = [], [], []
         self._atexit = []
-        self.handlers._hook = self.handlers._Hook()  # as in a process of its own
+        # As in a process of its own.
+        self.handlers._hook = self.handlers._Hook()
+        self.handlers.idle.has_ended = False
         for callback in self._atstart:
             callback()
         bus.dispatch()

@@ -12,7 +12,7 @@ Flags report the state of each resource NAME:
 
 import typing
 
-from image_resource import hook
+# Other modules are imported where they are used: idle hooks import this one, too.
 
 __all__ = ['DockerImageInfo', 'fetch', 'get_info']
 
@@ -90,6 +90,8 @@ def fetch(resource_name: str) -> None:
     Args:
         resource_name: the name of the resource in metadata.yaml, a ``str``
     """
+    from image_resource import hook
+
     hook.request(resource_name)
 
 
@@ -103,4 +105,6 @@ def get_info(resource_name: str) -> DockerImageInfo:
         ValueError: the resource is not available. The message names the flag to wait for, or the
             resources that metadata.yaml has, if this is not one of them.
     """
+    from image_resource import hook
+
     return DockerImageInfo(*hook.get_image(resource_name))
