@@ -13,10 +13,6 @@ _TRUE = ('true', 'yes', 'on', '1')
 _FALSE = ('false', 'no', 'off', '0', '')
 
 
-class UndeclaredError(Exception):
-    """An entry in metadata.yaml does not declare an image; the message says why."""
-
-
 def resources() -> typing.Dict[str, typing.Any]:
     """Return the entries in metadata.yaml, by name; Juju takes no names but strings."""
     entries = (hookenv.metadata() or {}).get('resources')
@@ -30,13 +26,12 @@ def images() -> typing.Dict[str, typing.Any]:
     return {name: entry for name, entry in resources().items() if _is_image(entry)}
 
 
-def check(name: str) -> None:
-    """Raise UndeclaredError unless metadata.yaml has `name` as an image."""
+def error(name: str) -> str:
+    """Return why metadata.yaml does not declare `name` as an image; '' if it does."""
     entry = resources().get(name)
     if not isinstance(entry, dict):
-        raise UndeclaredError("it is not in the charm's metadata.yaml")
-    if not _is_image(entry):
-        raise UndeclaredError('its type in metadata.yaml is not oci-image')
+        return "it is not in the charm's metadata.yaml"
+    return '' if _is_image(entry) else 'its type in metadata.yaml is not oci-image'
 
 
 def absence(name: str) -> str:

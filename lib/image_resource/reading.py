@@ -32,10 +32,9 @@ class Reader:
 
     def _read(self, name: str) -> records.Outcome:
         """Return what the controller has for `name`."""
-        try:
-            metadata.check(name)
-        except metadata.UndeclaredError as error:
-            return records.Outcome(records.UNDECLARED, str(error))
+        undeclared = metadata.error(name)
+        if undeclared:
+            return records.Outcome(records.UNDECLARED, undeclared)
         left_over = records.Outcome(
             records.LEFT_OVER,
             f'not read yet: resource-get took {self._seconds:.2g} s for other resources',
