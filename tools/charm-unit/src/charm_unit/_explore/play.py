@@ -115,7 +115,7 @@ class _Mark:
             position.unit, base._snapshot if base else None
         )
         self._state = position.state.copy()
-        self._watch = position.watch
+        self._watch = position.watch.fork(position._world)  # which goes on
         self._played = list(position.played)
 
     def position(self, known: world.World) -> Position:
