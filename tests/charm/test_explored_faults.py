@@ -50,8 +50,10 @@ _FAULTS = {
 
 @when('layer.docker-resource.web.changed', 'sent')
 def restart():
+    if not hookenv.is_leader():
+        return
     info = image()
-    if hookenv.is_leader() and info.registry_path != kv.get('path'):
+    if info.registry_path != kv.get('path'):
         kv.set('path', info.registry_path)
         send(info.image_details)
 """,
