@@ -11,6 +11,8 @@ import yaml
 
 from support import building
 
+pytestmark = pytest.mark.slow
+
 LEAST = {
     'name': 'least',
     'summary': 'A charm with nothing that it can do without',

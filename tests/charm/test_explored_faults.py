@@ -6,8 +6,9 @@ import sys
 
 import pytest
 
-import conftest
+pytestmark = pytest.mark.slow
 
+_IMAGE = {'type': 'oci-image', 'description': 'An image', 'auto-fetch': True}
 _BEGIN = """
 from charmhelpers.core import hookenv, unitdata
 from charms import layer
@@ -37,43 +38,7 @@ def begin():
 def say_ready():
     layer.status.active('ready')
 """
-_RESTART = """
-
-@when('layer.docker-resource.web.changed', 'sent')
-def restart():
-    if hookenv.is_leader():
-        send(image().image_details)
-"""
 _FAULTS = {
-    'forgets credentials when only the password changes': (
-        """
-
-@when('layer.docker-resource.web.changed', 'sent')
-def restart():
-    if not hookenv.is_leader():
-        return
-    info = image()
-    if info.registry_path != kv.get('path'):
-        kv.set('path', info.registry_path)
-        send(info.image_details)
-""",
-        {},
-        (['credentials'], {'attach'}, 2),
-    ),
-    'breaks when a relation departs': (
-        _RESTART
-        + """
-
-@hook('database-relation-departed')
-def forget_host(*_):
-    hookenv.log(hookenv.relation_get('host', hookenv.remote_unit()) + ' is gone')
-""",
-        {
-            'includes': ('layer:caas-base', 'layer:docker-resource', 'interface:mysql'),
-            'metadata': {'requires': {'database': {'interface': 'mysql'}}},
-        },
-        (['hooks'], {'relate'}, 1),
-    ),
     'sends an old image after a failed hook': (
         """
 
@@ -98,7 +63,7 @@ _SECONDS = 300
 @pytest.mark.parametrize('fault', _FAULTS)
 def test_a_charm_is_found_that(charms, fault):
     reactive, options, (broken, steps, seed) = _FAULTS[fault]
-    charm = charms.make({'web': conftest.image()}, _BEGIN + reactive, **options)
+    charm = charms.make({'web': _IMAGE}, _BEGIN + reactive, **options)
     done = subprocess.run(
         [sys.executable, '-m', 'charm_unit', 'explore', charm, f'--seed={seed}', '--format=json']
         + [f'--seconds={_SECONDS}', '--timeout=600'],

@@ -7,6 +7,8 @@ import pytest
 import charm_unit
 from charm_unit._unit import preload
 
+pytestmark = pytest.mark.slow
+
 _IMAGES = {'my-charm': 'my-resource', 'kubeflow-metadata': 'oci-image'}
 
 

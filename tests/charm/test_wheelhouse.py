@@ -10,6 +10,8 @@ import pytest
 
 import each_python
 
+pytestmark = pytest.mark.slow
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 # What layer:basic installs with, by the Python of the unit. 3.12 has nothing but its own pip.

@@ -11,6 +11,8 @@ import each_python
 import support
 from support import building, charmhub, emulation, engine, isolation, registry
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope='module')
 def tools(tmp_path_factory):

@@ -96,6 +96,7 @@ def test_several_units_are_told_apart_and_chosen(charm, typed):
                 'remove ',
                 'repair ',
                 'repair-hooks ',
+                'repair-tool ',
                 'resolve ',
                 'restart ',
             ],

@@ -10,6 +10,8 @@ import pytest
 
 from support import building, isolation
 
+pytestmark = pytest.mark.slow
+
 ROOT = pathlib.Path(__file__).parents[2]
 
 

@@ -13,6 +13,8 @@ import yaml
 import support
 from support import building, isolation
 
+pytestmark = pytest.mark.slow
+
 ROOT = pathlib.Path(__file__).parents[2]
 TYPED = {
     'docs/how-to/use-the-layer.md',
@@ -79,6 +81,7 @@ NOT_TYPED = {
     'fab app-server --check-reproducible': 'finds a difference; test_reproducible.py runs it',
     'fab app-server --platform=': 'needs a base of both; test_build_several.py builds on one',
     'charm-unit check': 'needs a built charm; tests/charm_unit/check has several',
+    'COVERAGE_PROCESS_START=': 'needs a built charm; tests/charm_unit/test_debugging.py uses it',
     'charm-unit explore': 'needs a built charm; tests/charm_unit/explore has several',
     'charm-build --wheelhouse-per-layer --build-dir built': 'needs a charm of the reader',
     'charm-build --wheelhouse-per-layer --charm-file': 'needs a charm of the reader',

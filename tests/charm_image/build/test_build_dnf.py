@@ -7,6 +7,7 @@ from charm_image import resources
 
 # the scripts are the same for all builders
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.parametrize('build_engine', ['BuildKit'], indirect=True),
     pytest.mark.holds('packages and users'),
     pytest.mark.scripts,

@@ -19,6 +19,8 @@ from charm_image import _concurrently, resources
 from charm_image._oci import archives
 from support import certificates, emulation, require, ssh
 
+pytestmark = pytest.mark.slow
+
 ARM = 'linux/arm64'
 AMD = 'linux/amd64'
 

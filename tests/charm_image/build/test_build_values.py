@@ -1,9 +1,12 @@
 """Every value that an author gives arrives to the letter, through real engines."""
 
 import hypothesis
+import pytest
 from hypothesis import strategies
 
 from charm_image import resources
+
+pytestmark = pytest.mark.slow
 
 AWKWARD = [
     'plain',

@@ -12,7 +12,7 @@ import charm_image
 from charm_image import resources
 from charm_image._build import api_builders
 
-pytestmark = pytest.mark.holds('the same')
+pytestmark = [pytest.mark.holds('the same'), pytest.mark.slow]
 
 #: The digests of what each engine wrote, which are the same.
 KNOWN = {}

@@ -9,7 +9,7 @@ from charm_image import _errors
 from charm_image._upload import charm_resources
 from support.uploads import PROGRAM, in_terminal
 
-pytestmark = pytest.mark.holds('uploads')
+pytestmark = [pytest.mark.holds('uploads'), pytest.mark.slow]
 
 ALL = pathlib.Path(sys.executable).with_name('charm-upload-resources')
 LOCAL = ('--image', 'local=local.tar', '--filepath', 'data=data.txt')

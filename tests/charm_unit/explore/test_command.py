@@ -2,8 +2,12 @@
 
 import json
 
+import pytest
+
 from support import small_charms
 from support.exploring import failing, pytest_test, script
+
+pytestmark = pytest.mark.slow
 
 _FAILS_AS_LEADER = """
 if hook == 'leader-elected' and kept['taken'] == {} and kept.get('installed'):

@@ -6,6 +6,8 @@ import pytest
 
 from support.exploring import Explore, failing, pytest_test, script
 
+pytestmark = pytest.mark.slow
+
 _IMAGE = "✗ once things have settled, the last valid image is in the leader's pod spec: web: "
 _FEW = 7
 _OLD = 'registry.example.com/old:1'
