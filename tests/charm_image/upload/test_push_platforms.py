@@ -121,15 +121,17 @@ def test_architectures_asks_for_each_index_once(fake, local, client, repository,
     assert len(asked) == 4
 
 
+@pytest.mark.parametrize('kind', ['docker', 'podman'])  # whose IDs are those of configurations
 @pytest.mark.parametrize('stated', [('', ''), ('', 'linux'), ('x86_64', 'linux')])
 def test_push_takes_the_platform_of_the_engine_for_an_image_that_names_none(
-    stated, each_engine, client, repository
+    stated, kind, engines, client, repository
 ):
+    running = engines(kind)
     image = layouts.Image((SMALL,), stated=stated, command=(repository,))
-    each_engine.client.images.load(layouts.docker_20(image))
-    own = each_engine.client.version()['Arch']
+    running.client.images.load(layouts.docker_20(image))
+    own = running.client.version()['Arch']
     expected = stated[0] and 'amd64' or own
-    with engine.connect({'DOCKER_HOST': each_engine.host}) as local:
+    with engine.connect({'DOCKER_HOST': running.host}) as local:
         found = local.find(image.id)
         assert architectures.of(found) == (expected,)
         done = push.push(found, client, repository)
