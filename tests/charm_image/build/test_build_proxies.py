@@ -2,6 +2,7 @@
 
 import base64
 import json
+import secrets
 
 import pytest
 
@@ -102,6 +103,7 @@ def test_proxies_reach_commands_and_stay_out_of_the_image_and_the_output(
 ):
     configured(json.dumps({'proxies': CONFIG}))
     command = 'sh -c \'echo "$http_proxy" | tr a-z A-Z; echo "$HTTPS_PROXY $no_proxy"\''
+    command += f' #{secrets.token_hex(4)}'  # in no cache yet
     made = build(resources.Execute(command=command))
     assert 'HTTP://ME:S3CR%40T99@PROXY.TEST:3128' in printed(made)
     assert 'http://***@proxy.test:3128 localhost,.test' in printed(made)
