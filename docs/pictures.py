@@ -7,10 +7,11 @@
 
 from __future__ import annotations
 
-import argparse
 import html
 import pathlib
 import sys
+
+import written
 
 PICTURE = pathlib.Path(__file__).resolve().parent / 'way.svg'
 _WIDTH = 400  # pixels
@@ -113,19 +114,7 @@ class _Drawing:
 
 def main() -> int:
     """Draw or check; return the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
-    choice = parser.add_mutually_exclusive_group()
-    choice.add_argument('--write', action='store_true', help='write them (default)')
-    choice.add_argument('--check', action='store_true', help='fail if the picture is out of date')
-    args = parser.parse_args()
-    if PICTURE.exists() and PICTURE.read_text() == way():
-        return 0
-    if args.check:
-        print('docs/way.svg is out of date: run `./dev docs`', file=sys.stderr)
-        return 1
-    PICTURE.write_text(way())
-    print('Wrote docs/way.svg')
-    return 0
+    return written.main(__doc__, {PICTURE: way()}, PICTURE.parents[1])
 
 
 if __name__ == '__main__':

@@ -22,6 +22,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator
 
+import written
 import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -358,24 +359,7 @@ _KINDS = {
 
 def main() -> int:
     """Write or check; return the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
-    choice = parser.add_mutually_exclusive_group()
-    choice.add_argument('--write', action='store_true', help='write them (default)')
-    choice.add_argument('--check', action='store_true', help='fail if a page is out of date')
-    args = parser.parse_args()
-    stale = False
-    for page in pages():
-        text = page.read_text()
-        if updated(text) == text:
-            continue
-        where = page.relative_to(ROOT)
-        if args.check:
-            stale = True
-            print(f'{where} is out of date: run `./dev docs`', file=sys.stderr)
-        else:
-            page.write_text(updated(text))
-            print(f'Wrote {where}')
-    return int(stale)
+    return written.main(__doc__, {page: updated(page.read_text()) for page in pages()}, ROOT)
 
 
 if __name__ == '__main__':

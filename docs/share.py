@@ -11,6 +11,7 @@ import sys
 
 import argparse_manpage.manpage
 import shtab
+import written
 
 from charm_image._commands import arguments, charm_arguments, revisions_arguments
 from charm_unit._commands import cli
@@ -26,10 +27,10 @@ _PATHS = ('PATH', 'FILE', 'DIGEST', 'CHARM', 'BUILT_CHARM', 'OLDER_BUILD', 'INTE
 
 
 def files():
-    """Return the content of each file, by its path in the repository."""
+    """Return the content of each file, by its path."""
     found = {}
     for distribution, modules in COMMANDS.items():
-        share = pathlib.Path('tools', distribution, 'share')
+        share = ROOT / 'tools' / distribution / 'share'
         for module in modules:
             parser = module.parser()
             name = parser.prog
@@ -82,25 +83,8 @@ def _sections(epilog):
 
 def main():
     """Write them, or check them; return the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
-    choice = parser.add_mutually_exclusive_group()
-    choice.add_argument('--write', action='store_true', help='write the files (default)')
-    choice.add_argument('--check', action='store_true', help='write nothing, fail if one differs')
-    check = parser.parse_args().check
     os.environ['COLUMNS'] = '80'  # argparse wraps usage at the terminal's width
-    outdated = []
-    for path, content in files().items():
-        whole = ROOT / path
-        if whole.exists() and whole.read_text() == content:
-            continue
-        outdated.append(str(path))
-        if not check:
-            whole.parent.mkdir(parents=True, exist_ok=True)
-            whole.write_text(content)
-    if check and outdated:
-        print(f'out of date: {", ".join(outdated)}: run `./dev docs`', file=sys.stderr)
-        return 1
-    return 0
+    return written.main(__doc__, files(), ROOT)
 
 
 if __name__ == '__main__':

@@ -1,7 +1,7 @@
 """The reference in docs/ is written from the code, and has all that others may use."""
 
 import argparse
-import importlib.util
+import importlib
 import json
 import pathlib
 import re
@@ -19,10 +19,9 @@ REFERENCE = ROOT / 'docs' / 'reference'
 @pytest.fixture(scope='module')
 def program():
     """The program that writes the reference, as a module."""
-    spec = importlib.util.spec_from_file_location('reference', ROOT / 'docs' / 'reference.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / 'docs')
+        return importlib.import_module('reference')
 
 
 @pytest.mark.parametrize(
