@@ -1,16 +1,13 @@
 """Follows docs/tutorial.md in a fresh home directory: writes its files and types its commands."""
 
-import os
 import pathlib
 import re
 import shutil
-import subprocess
-import sys
 
 import pytest
 
 import support
-from support import building, isolation
+from support import building, newcomer
 
 TUTORIAL = building.ROOT / 'docs' / 'tutorial.md'
 _BLOCK = re.compile(r'(?ms)^```(\w+)\n(.*?)^```')
@@ -41,20 +38,12 @@ def test_every_block_of_the_tutorial_is_a_file_or_typed():
 @pytest.mark.slow
 def test_the_tutorial_leads_from_nothing_to_a_charm_with_an_image_of_its_own(dockerd, tmp_path):
     support.require('bash', 'git', 'docker')
-    home = tmp_path / 'home'
     shutil.copytree(
-        building.LAYERS, home / 'layers', ignore=shutil.ignore_patterns('interfaces', 'README.md')
+        building.LAYERS,
+        tmp_path / 'home' / 'layers',
+        ignore=shutil.ignore_patterns('interfaces', 'README.md'),
     )
-    clone = tmp_path / 'docker-resource'
-    building.check_out(clone)
-    git = ('git', '-C', clone, '-c', 'user.name=Tests', '-c', 'user.email=tests@example.com')
-    for command in (['init', '--quiet'], ['add', '.'], ['commit', '--quiet', '-m', 'All']):
-        subprocess.run([*git, *command], check=True)
-    programs = tmp_path / 'programs'
-    programs.mkdir()
-    (programs / 'python3').symlink_to(getattr(sys, '_base_executable', sys.executable))
-    environment = pathlib.Path(sys.executable).parent
-    path = [part for part in os.environ['PATH'].split(os.pathsep) if part != str(environment)]
+    reader = newcomer.Newcomer(tmp_path)
     dockerd.client.images.get(dockerd.busybox).tag('busybox:1.37')  # which could not be pulled
 
     # There is no layer index, and no network in the engine.
@@ -75,22 +64,8 @@ def test_the_tutorial_leads_from_nothing_to_a_charm_with_an_image_of_its_own(doc
                 # which the real layer:caas-base brings, and its stand-in does not
                 brought = "charmhelpers 'charms.reactive==1.5.3'"
                 script += [f'~/charm-tools/bin/pip install --quiet {brought}']
-    done = subprocess.run(
-        [*isolation.on_the_machines_network(), 'bash'],  # for pip
-        input='\n'.join(script),
-        cwd=clone,
-        env={
-            **{key: value for key, value in os.environ.items() if key.startswith('PIP_')},
-            **{key: dockerd.environ[key] for key in ('DOCKER_HOST', 'DOCKER_CONFIG')},
-            'HOME': str(home),
-            'LANG': 'C.UTF-8',
-            'PATH': os.pathsep.join([str(programs), *path]),
-        },
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout
+    engine = {key: dockerd.environ[key] for key in ('DOCKER_HOST', 'DOCKER_CONFIG')}
+    said = reader.type('\n'.join(script), **engine)
     for sentence in (
         'status    blocked  web: no image is attached',
         'pod spec  web: docker.io/library/nginx:1.27',
@@ -100,5 +75,5 @@ def test_the_tutorial_leads_from_nothing_to_a_charm_with_an_image_of_its_own(doc
         'imagePath: registry.example.com/hello:1',
         '1 passed',
     ):
-        assert sentence in done.stdout, done.stdout
-    assert '✗' not in done.stdout
+        assert sentence in said, said
+    assert '✗' not in said

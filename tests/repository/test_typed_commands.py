@@ -1,17 +1,14 @@
 """Types what the documents tell to type, in a fresh home directory."""
 
-import os
 import pathlib
 import re
 import shutil
-import subprocess
-import sys
 
 import pytest
 import yaml
 
 import support
-from support import building, isolation
+from support import building, newcomer
 
 pytestmark = pytest.mark.slow
 
@@ -167,43 +164,17 @@ def test_ci_runs_what_it_is_said_to_run():
 def type_commands(tmp_path):
     """A function that types the commands of a README in a clone; gives the home directory."""
     support.require('bash', 'git')
-    home = tmp_path / 'home'
-    home.mkdir()
-    clone = tmp_path / 'docker-resource'
-    building.check_out(clone)
-    git = ('git', '-C', clone, '-c', 'user.name=Tests', '-c', 'user.email=tests@example.com')
-    for command in (['init', '--quiet'], ['add', '.'], ['commit', '--quiet', '-m', 'All']):
-        subprocess.run([*git, *command], check=True)
-    programs = tmp_path / 'programs'
-    programs.mkdir()
-    (programs / 'python3').symlink_to(getattr(sys, '_base_executable', sys.executable))
-    environment = pathlib.Path(sys.executable).parent
-    path = [part for part in os.environ['PATH'].split(os.pathsep) if part != str(environment)]
+    reader = newcomer.Newcomer(tmp_path)
 
     def type_them(page, prelude='', images=None, **variables):
         script = f'set -e\n{prelude}\n'
         for block in _commands(page):
             typed = [command for command in block if _is_typed(command)]
             if typed and (images or not typed[0].startswith('fab ')):
-                folder = images if typed[0].startswith('fab ') else clone
+                folder = images if typed[0].startswith('fab ') else reader.clone
                 script += '\n'.join([f"cd '{folder}'", 'set -x', *typed, 'set +x', ''])
-        done = subprocess.run(
-            [*isolation.on_the_machines_network(), 'bash'],  # for pip
-            input=script,
-            cwd=clone,
-            env={
-                **{key: value for key, value in os.environ.items() if key.startswith('PIP_')},
-                'HOME': str(home),
-                'LANG': 'C.UTF-8',
-                'PATH': os.pathsep.join([str(programs), *path]),
-                **variables,
-            },
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        assert done.returncode == 0, done.stdout
-        return home
+        reader.type(script, **variables)
+        return reader.home
 
     return type_them
 
