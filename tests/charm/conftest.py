@@ -129,8 +129,3 @@ def _first_hook(charm, folder, preload):
         for noted in (found['log'], found['processes']):
             noted.sort()  # what is done in the order of a set is in another order in each process
         return json.dumps(found, default=sorted, sort_keys=True).replace(str(folder), '')
-
-
-def image(auto_fetch=True, **more):
-    """Return the entry of an image resource in metadata.yaml."""
-    return {'type': 'oci-image', 'auto-fetch': auto_fetch, 'description': 'An image', **more}

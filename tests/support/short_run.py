@@ -26,7 +26,7 @@ class ShortRun:
             return
         slow = [item for item in items if item.get_closest_marker('slow')]
         if slow:
-            items[:] = [item for item in items if item not in set(slow)]
+            items[:] = [item for item in items if not item.get_closest_marker('slow')]
             config.hook.pytest_deselected(items=slow)
             self._left_out = collections.Counter(item.nodeid.partition('::')[0] for item in slow)
 
