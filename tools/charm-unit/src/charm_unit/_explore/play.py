@@ -4,11 +4,10 @@ import collections
 import dataclasses
 import pathlib
 import shutil
-import tempfile
 import typing
 
 from charm_unit._explore import operations, requirements, sequences, world
-from charm_unit._unit import runs, snapshot, unit
+from charm_unit._unit import files, runs, snapshot, unit
 
 
 class StoppedError(Exception):
@@ -139,7 +138,7 @@ class Player:
     def __init__(self, known: world.World, stop: typing.Callable[[], bool]) -> None:
         self._world = known
         self._stop = stop
-        self._folder = pathlib.Path(tempfile.mkdtemp(prefix='charm-unit-'))
+        self._folder = pathlib.Path(files.temporary_folder())
         self._marks: dict[sequences.Sequence, _Mark] = {}
         self.hooks = 0
         """How many hooks ran."""

@@ -3,9 +3,37 @@
 import os
 import shutil
 import stat
+import tempfile
 import typing
 
 Signature = tuple[object, ...]
+
+_IN_MEMORY = '/dev/shm'  # noqa: S108 (new folders in it are this user's only)
+_ENOUGH = 1 << 30
+"""Bytes that are free where units are, at least; one takes a few million."""
+
+
+def temporary_folder() -> str:
+    """Return a new folder for a unit, in memory if programs can run from there.
+
+    A hook makes and deletes dozens of small files, which takes a disk as long as the hook. TMPDIR
+    and its like choose another place.
+    """
+    parent = None
+    if not any(os.environ.get(name) for name in ('TMPDIR', 'TEMP', 'TMP')) and _suits(_IN_MEMORY):
+        parent = _IN_MEMORY
+    return tempfile.mkdtemp(prefix='charm-unit-', dir=parent)
+
+
+def _suits(folder: str) -> bool:
+    """Return whether hooks can be in a folder, which is often small in a container."""
+    try:
+        found = os.statvfs(folder)
+    except OSError:
+        return False
+    may_run = not found.f_flag & os.ST_NOEXEC
+    free = found.f_bavail * found.f_frsize
+    return may_run and free >= _ENOUGH and os.access(folder, os.W_OK | os.X_OK)
 
 
 def signature(status: os.stat_result, path: str) -> 'Signature | None':

@@ -3,7 +3,6 @@
 import copy
 import os
 import shutil
-import tempfile
 import typing
 import weakref
 
@@ -23,7 +22,7 @@ class Snapshot:
 
     def __init__(self, subject: unit.Unit, base: 'Snapshot | None' = None) -> None:
         self._unit = _copy(subject)
-        self._copies = tempfile.mkdtemp(prefix='charm-unit-')
+        self._copies = files.temporary_folder()
         self._finalizer = weakref.finalize(self, shutil.rmtree, self._copies, ignore_errors=True)
         self._root = str(subject.folder)
         self._files, self._folders = files.scan(self._root, _REMADE)

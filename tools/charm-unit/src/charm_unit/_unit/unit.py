@@ -3,7 +3,6 @@
 import os
 import pathlib
 import shutil
-import tempfile
 import typing
 import weakref
 
@@ -14,6 +13,7 @@ from charm_unit._unit import (
     context,
     deployable,
     errors,
+    files,
     hook_tools,
     juju_version,
     model,
@@ -41,7 +41,8 @@ class Unit:
 
     Args:
         built: the folder that `charm-build` created
-        folder: where the unit has its files; default: a temporary folder, deleted with the unit
+        folder: where the unit has its files; default: a temporary folder, deleted with the unit;
+            in memory (/dev/shm) if there is room and programs may run there, unless TMPDIR is set
         deploy: run the first hooks now; else `deploy` runs them
         resources: what to attach before, by resource: what `attach` takes
         config: the options to set before, by name
@@ -87,7 +88,7 @@ class Unit:
         bootstrap: bool = False,
     ) -> None:
         if folder is None:
-            folder = tempfile.mkdtemp(prefix='charm-unit-')
+            folder = files.temporary_folder()
             self._finalizer = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         self.folder: pathlib.Path = pathlib.Path(folder).resolve()
         """Where the unit has its files."""
