@@ -8,10 +8,12 @@ import dataclasses
 import queue
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, TypeAlias, TypeVar
 
 P = ParamSpec('P')
+S = TypeVar('S')
 T = TypeVar('T')
+_Job: TypeAlias = tuple[concurrent.futures.Future[Any], Callable[[], Any]]
 
 #: The seconds after which `with_ticks` yields None.
 SECOND = 1.0
@@ -37,7 +39,7 @@ class Workers:
     def __init__(self, threads: int, *, name: str):
         self.threads = threads
         self.stopped = threading.Event()
-        self._jobs: queue.SimpleQueue[_Job[Any] | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         for _ in range(threads):
             threading.Thread(target=self._work, name=name, daemon=True).start()
 
@@ -57,9 +59,15 @@ class Workers:
         self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
     ) -> concurrent.futures.Future[T]:
         """Run `call` in one of the threads."""
-        job = _Job(lambda: call(*args, **kwargs))
-        self._jobs.put(job)
-        return job.future
+        future: concurrent.futures.Future[T] = concurrent.futures.Future()
+        self._jobs.put((future, lambda: call(*args, **kwargs)))
+        return future
+
+    def map(self, call: Callable[[S], T], items: Iterable[S]) -> list[T]:
+        """Return what `call` returns for each item. Raises the first error at once."""
+        futures = [self.submit(call, item) for item in items]
+        self.wait(futures)
+        return [future.result() for future in futures]
 
     def wait(self, futures: Iterable[concurrent.futures.Future[Any]]) -> None:
         """Wait until all are done. Raises the first error at once."""
@@ -73,22 +81,18 @@ class Workers:
 
     def _work(self) -> None:
         while job := self._jobs.get():
+            future, call = job
             if self.stopped.is_set():
-                job.future.cancel()
+                future.cancel()
                 continue
             try:
-                result = job.call()
+                result = call()
             except BaseException as error:
-                job.future.set_exception(error)
+                future.set_exception(error)
             else:
-                job.future.set_result(result)
-            del job  # it may reference much memory
-
-
-class _Job(Generic[T]):
-    def __init__(self, call: Callable[[], T]):
-        self.call = call
-        self.future: concurrent.futures.Future[T] = concurrent.futures.Future()
+                future.set_result(result)
+                del result
+            del job, future, call  # they may reference much memory
 
 
 def with_ticks(items: Iterable[T]) -> Generator[T | None]:

@@ -15,14 +15,13 @@ import contextlib
 import os
 import urllib.parse
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from charm_image import _errors, _progress
 from charm_image._oci.platforms import Platform
 from charm_image._progress import Progress
 from charm_image._upload import (
     charm_release,
-    charm_resources,
     charm_upload,
     credentials,
     resource_revisions,
@@ -34,6 +33,9 @@ from charm_image._upload import (
 from charm_image._upload.resource_revisions import Revision
 from charm_image._upload.resource_upload import Result
 from charm_image._upload.store import Release
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ['Progress', 'Release', 'Result', 'Revision', 'Uploader']
 
@@ -92,7 +94,7 @@ class Uploader:
         self._store: store.Store | None = None
         self._reporter = _progress.Reporter()
 
-    def __enter__(self) -> Uploader:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -273,20 +275,37 @@ class Uploader:
             CharmError: `path` is not a charm.
             StoreError: what concerns all resources, such as a wrong name of the charm.
         """
-        charm = charm_resources.read(os.fspath(path))
-        choices = charm_upload.choices(files or {}, images or {}, sources or {})
-        charm_upload.check(charm, choices, only, self._spell)
+        plan = charm_upload.make_plan(
+            os.fspath(path), files or {}, images or {}, sources or {}, only, self._spell
+        )
+        return self._upload_planned(
+            plan,
+            platforms,
+            progress,
+            review_timeout,
+            with_signatures=with_signatures,
+            dry_run=dry_run,
+        )
+
+    def _upload_planned(
+        self,
+        plan: charm_upload.Plan,
+        platforms: Collection[str],
+        progress: _Callback | None,
+        review_timeout: float,
+        **options: bool,
+    ) -> list[Result]:
+        """Upload as `upload_charm`, whose other arguments `plan` has."""
         reporter = _progress.Reporter(progress)
         settings = self._settings(
             reporter,
             review_timeout,
             platforms=self._parse_platforms(platforms),
-            with_signatures=with_signatures,
             skip_known_content=True,
-            dry_run=dry_run,
+            **options,
         )
         with _errors.translated():
-            return charm_upload.upload(charm, choices, only, settings, reporter)
+            return charm_upload.upload(plan, settings, reporter)
 
     def release(
         self,

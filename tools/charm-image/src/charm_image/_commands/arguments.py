@@ -81,7 +81,17 @@ def seconds(value: str) -> float:
 
 
 class Parser(argparse.ArgumentParser):
-    """Shows wrong arguments printable, whoever made them."""
+    """The parser of a command, which shows wrong arguments printable, whoever made them."""
+
+    def __init__(self, prog: str, usage: str, description: str, epilog: str) -> None:
+        super().__init__(
+            prog=prog,
+            usage=f'%(prog)s {usage}',
+            description=description,
+            epilog=epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
 
     def error(self, message: str) -> NoReturn:
         super().error(messages.printable(message, _MAX_ERROR))
@@ -103,6 +113,22 @@ class _Version(argparse.Action):
 
         print(parser.prog, importlib.metadata.version('charm-image'))
         raise SystemExit(0)
+
+
+def words(argv: Sequence[str]) -> Sequence[str]:
+    """Return the arguments: `charm help COMMAND` gives `help` alone."""
+    return ['--help'] if list(argv) == ['help'] else argv
+
+
+def add_names(parser: argparse.ArgumentParser) -> None:
+    """Add the names of a charm and of a resource."""
+    for name, what in (
+        ('charm', 'the name of a charm on Charmhub'),
+        ('resource', 'the name of one of its resources'),
+    ):
+        parser.add_argument(
+            name, metavar=name.upper(), type=argument_type(values.parse_name), help=what
+        )
 
 
 def add_copying(parser: argparse.ArgumentParser, of_what: str) -> None:
@@ -147,27 +173,9 @@ def add_output(parser: argparse.ArgumentParser, result: str) -> None:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    made = Parser(
-        prog=PROGRAM,
-        usage='%(prog)s CHARM RESOURCE '
-        '(--filepath=PATH | --image=DIGEST | --from=REFERENCE) [options]',
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    made.add_argument(
-        'charm',
-        metavar='CHARM',
-        type=argument_type(values.parse_name),
-        help='the name of a charm on Charmhub',
-    )
-    made.add_argument(
-        'resource',
-        metavar='RESOURCE',
-        type=argument_type(values.parse_name),
-        help='the name of one of its resources',
-    )
+    usage = 'CHARM RESOURCE (--filepath=PATH | --image=DIGEST | --from=REFERENCE) [options]'
+    made = Parser(PROGRAM, usage, _DESCRIPTION, _EPILOG)
+    add_names(made)
     what = made.add_mutually_exclusive_group()
     what.add_argument(
         '--filepath', metavar='PATH', help='upload this file (resources of type file)'
@@ -210,8 +218,7 @@ def parser() -> argparse.ArgumentParser:
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """Parse the command line. If it is wrong, exit with status 2."""
-    # `charm help upload-resource` calls the program like this
-    args, unknown = parser().parse_known_args(['--help'] if list(argv) == ['help'] else argv)
+    args, unknown = parser().parse_known_args(words(argv))
     # first: for --file, argparse would only report that --filepath is missing
     if unknown:
         import difflib

@@ -29,7 +29,7 @@ environment:
 exit status:
   0 success, 1 one or more failed, 2 wrong usage, 130 interrupted, 143 terminated
 """
-
+_AS_FOR_ONE = 'the image of the resource NAME, as in charm-upload-resource {}'
 
 _Pair = tuple[str, str]
 
@@ -65,42 +65,24 @@ def _number(value: str) -> int:
 
 def parser() -> arguments.Parser:
     """Return the parser of the command line."""
-    made = arguments.Parser(
-        prog=PROGRAM,
-        usage='%(prog)s PATH [options]',
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    made = arguments.Parser(PROGRAM, 'PATH [options]', _DESCRIPTION, _EPILOG)
     made.add_argument(
         'path', metavar='PATH', help="a charm's directory, its metadata.yaml, or a built charm"
     )
-    made.add_argument(
-        '--image',
-        metavar='NAME=DIGEST',
-        action='append',
-        default=[],
-        type=_pair_type(values.parse_image),
-        help='the image of the resource NAME, as in charm-upload-resource --image',
-    )
-    made.add_argument(
-        '--from',
-        metavar='NAME=REFERENCE',
-        dest='source',
-        action='append',
-        default=[],
-        type=_pair_type(values.parse_source),
-        help='the image of the resource NAME, as in charm-upload-resource --from',
-    )
-    made.add_argument(
-        '--filepath',
-        metavar='NAME=PATH',
-        action='append',
-        default=[],
-        type=_pair_type(_parse_path),
-        help='the file of the resource NAME',
-    )
+    for option, dest, value, parse_value, what in (
+        ('--image', 'image', 'DIGEST', values.parse_image, _AS_FOR_ONE.format('--image')),
+        ('--from', 'source', 'REFERENCE', values.parse_source, _AS_FOR_ONE.format('--from')),
+        ('--filepath', 'filepath', 'PATH', _parse_path, 'the file of the resource NAME'),
+    ):
+        made.add_argument(
+            option,
+            metavar=f'NAME={value}',
+            dest=dest,
+            action='append',
+            default=[],
+            type=_pair_type(parse_value),
+            help=what,
+        )
     made.add_argument(
         '--only',
         metavar='NAME',
@@ -133,8 +115,7 @@ def parser() -> arguments.Parser:
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """Parse the command line. If it is wrong, exit with status 2."""
-    # `charm help upload-resources` calls the program like this
-    args = parser().parse_args(['--help'] if list(argv) == ['help'] else argv)
+    args = parser().parse_args(arguments.words(argv))
     for option, pairs in (
         ('--image', args.image),
         ('--from', args.source),

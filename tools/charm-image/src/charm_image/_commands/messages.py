@@ -1,19 +1,47 @@
-"""What both commands say in the same way."""
+"""What all commands do and say in the same way."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import argparse
+from collections.abc import Callable, Mapping, Sequence
 
 from charm_image import _errors, _programs, upload
-from charm_image._commands import arguments
+from charm_image._commands import arguments, terminal
 
 _DAY = 86400  # seconds
 
 
 class Uploader(upload.Uploader):
-    """An uploader whose messages name options."""
+    """An uploader whose messages name options, and which takes a plan that is already made."""
 
     _spell = staticmethod(arguments.spell)
+    upload_planned = upload.Uploader._upload_planned
+
+
+def run(
+    program: str,
+    args: argparse.Namespace,
+    command: Callable[[terminal.Terminal], int],
+    hint: Callable[[BaseException], str] = lambda error: '',
+) -> int:
+    """Run a command and return its exit status, after an error or Ctrl-C with a message.
+
+    `hint` returns what the message adds about the error.
+    """
+    _programs.unwind_on_sigterm()
+    as_json = args.format == 'json'
+    with terminal.Terminal(program, quiet=args.quiet, as_json=as_json) as output:
+        try:
+            return command(output)
+        except _errors.Error as error:
+            status = 1
+            message, errors = describe(error, hint(error))
+        except KeyboardInterrupt as stop:
+            status, word = _programs.ended_by(stop)
+            message = f'{word}. {hint(stop)}'.rstrip()
+            errors = [{'code': word.lower(), 'message': message}]
+        output.error(message, errors)
+        return status
 
 
 def describe(error: _errors.Error, hint: str = '') -> tuple[str, Sequence[Mapping[str, str]]]:
@@ -28,12 +56,3 @@ def describe(error: _errors.Error, hint: str = '') -> tuple[str, Sequence[Mappin
         message += f'{", or" if error.resolution else ":"} try again {again}'
     message = f'{message} {hint}'.rstrip()
     return message, [{'code': error.code, 'message': message}]
-
-
-def describe_interrupt(
-    stop: KeyboardInterrupt, hint: str
-) -> tuple[int, str, Sequence[Mapping[str, str]]]:
-    """Return the exit status of a command that was ended, a message, and the same for JSON."""
-    status, word = _programs.ended_by(stop)
-    message = f'{word}. {hint}'.rstrip()
-    return status, message, [{'code': word.lower(), 'message': message}]

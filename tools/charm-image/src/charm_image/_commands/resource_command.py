@@ -6,8 +6,10 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from charm_image import _errors, _programs, _texts, upload
+from charm_image import _errors, _texts, upload
 from charm_image._commands import arguments, messages, terminal
+
+_RESUMABLE = _errors.ReviewPendingError, _errors.UnavailableError, KeyboardInterrupt
 
 
 def main(argv: Sequence[str]) -> int:
@@ -17,35 +19,30 @@ def main(argv: Sequence[str]) -> int:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command with arguments of `arguments.parse`, and return its exit status."""
-    _programs.unwind_on_sigterm()
-    with terminal.Terminal(
-        arguments.PROGRAM, quiet=args.quiet, as_json=args.format == 'json'
-    ) as output:
-        upload_id = args.resume or ''
+    upload_id = args.resume or ''
 
+    def command(output: terminal.Terminal) -> int:
         def show(progress: upload.Progress) -> None:
             nonlocal upload_id
             upload_id = progress.upload_id or upload_id
             output.show(progress)
 
-        try:
-            result = _upload(args, progress=show, review_timeout=args.review_timeout)
-        except _errors.Error as error:
-            resumes = isinstance(error, _errors.ReviewPendingError | _errors.UnavailableError)
-            hint = _resumption(args, upload_id) if upload_id and resumes else ''
-            message, errors = messages.describe(error, hint)
-            output.error(message, errors)
-            return 1
-        except KeyboardInterrupt as stop:
-            hint = _resumption(args, upload_id) if upload_id else ''
-            status, message, errors = messages.describe_interrupt(stop, hint)
-            output.error(message, errors)
-            return status
+        result = _upload(args, progress=show, review_timeout=args.review_timeout)
         output.result(
             _sentence(result, f'of resource {args.resource!r} for charm {args.charm!r}'),
             _document(result),
         )
-    return 0
+        return 0
+
+    def hint(error: BaseException) -> str:
+        if not upload_id or not isinstance(error, _RESUMABLE):
+            return ''
+        return (
+            'Nothing needs to be sent again. To resume waiting: '
+            f'{arguments.PROGRAM} {args.charm} {args.resource} --resume={_texts.word(upload_id)}'
+        )
+
+    return messages.run(arguments.PROGRAM, args, command, hint)
 
 
 def _upload(args: argparse.Namespace, **options: Any) -> upload.Result:
@@ -89,10 +86,3 @@ def _document(result: upload.Result) -> dict[str, Any]:
     if result.type:  # not if the ID was an argument
         document['upload-id'] = result.upload_id
     return document
-
-
-def _resumption(args: argparse.Namespace, upload_id: str) -> str:
-    return (
-        'Nothing needs to be sent again. To resume waiting: '
-        f'{arguments.PROGRAM} {args.charm} {args.resource} --resume={_texts.word(upload_id)}'
-    )

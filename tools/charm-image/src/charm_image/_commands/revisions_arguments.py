@@ -6,7 +6,6 @@ import argparse
 from collections.abc import Sequence
 
 from charm_image._commands import arguments
-from charm_image._upload import values
 
 #: The name of the command.
 PROGRAM = 'charm-resource-revisions'
@@ -28,29 +27,12 @@ exit status:
 
 def parser() -> arguments.Parser:
     """Return the parser of the command line."""
-    made = arguments.Parser(
-        prog=PROGRAM,
-        usage='%(prog)s CHARM RESOURCE [options]',
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    for name, help_ in (
-        ('charm', 'the name of a charm on Charmhub'),
-        ('resource', 'the name of one of its resources'),
-    ):
-        made.add_argument(
-            name,
-            metavar=name.upper(),
-            type=arguments.argument_type(values.parse_name),
-            help=help_,
-        )
+    made = arguments.Parser(PROGRAM, 'CHARM RESOURCE [options]', _DESCRIPTION, _EPILOG)
+    arguments.add_names(made)
     arguments.add_output(made, 'the revisions')
     return made
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """Parse the command line. If it is wrong, exit with status 2."""
-    # `charm help resource-revisions` calls the program like this
-    return parser().parse_args(['--help'] if list(argv) == ['help'] else argv)
+    return parser().parse_args(arguments.words(argv))

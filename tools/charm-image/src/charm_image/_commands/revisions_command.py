@@ -7,7 +7,7 @@ import datetime
 from collections.abc import Sequence
 from typing import Any
 
-from charm_image import _errors, _programs, _progress, upload
+from charm_image import _progress, upload
 from charm_image._commands import messages, revisions_arguments, table, terminal
 from container_image.messages import printable
 
@@ -16,20 +16,10 @@ _NOTHING = '-'
 
 def run(args: argparse.Namespace) -> int:
     """Run the command with arguments of `revisions_arguments.parse`; return its exit status."""
-    _programs.unwind_on_sigterm()
-    with terminal.Terminal(
-        revisions_arguments.PROGRAM, quiet=args.quiet, as_json=args.format == 'json'
-    ) as output:
-        try:
-            with messages.Uploader() as uploader:
-                revisions = uploader.revisions(args.charm, args.resource, progress=output.show)
-        except _errors.Error as error:
-            output.error(*messages.describe(error))
-            return 1
-        except KeyboardInterrupt as stop:
-            status, message, errors = messages.describe_interrupt(stop, '')
-            output.error(message, errors)
-            return status
+
+    def command(output: terminal.Terminal) -> int:
+        with messages.Uploader() as uploader:
+            revisions = uploader.revisions(args.charm, args.resource, progress=output.show)
         rows = _rows(revisions, is_short=output.width is not None)
         lines = table.lines(rows, output.width) if revisions else ['No revisions found.']
         document = {
@@ -38,7 +28,9 @@ def run(args: argparse.Namespace) -> int:
             'revisions': list(map(_document, revisions)),
         }
         output.result('\n'.join(lines), document)
-    return 0
+        return 0
+
+    return messages.run(revisions_arguments.PROGRAM, args, command)
 
 
 def _rows(revisions: Sequence[upload.Revision], *, is_short: bool) -> list[tuple[str, ...]]:

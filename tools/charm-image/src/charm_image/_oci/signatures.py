@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import functools
+import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -59,9 +61,8 @@ def find(client: registry.Client, repository: str, digests: Iterable[str]) -> li
             looked_at.update(subjects)
             if len(looked_at) > _MAX_SUBJECTS + _MAX_ARTIFACTS:
                 raise _errors.InvalidImageError('the image has too many manifests to look at')
-            pending = [workers.submit(_of, client, repository, each) for each in subjects]
-            workers.wait(pending)
-            artifacts = [artifact for future in pending for artifact in future.result()]
+            of_each = workers.map(functools.partial(_of, client, repository), subjects)
+            artifacts = list(itertools.chain(*of_each))
             found.update({(each.name, each.subject): each for each in artifacts})
             if len(found) > _MAX_ARTIFACTS:
                 raise _errors.InvalidImageError(

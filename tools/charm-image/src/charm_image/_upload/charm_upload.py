@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from charm_image import _concurrently, _errors, _progress, _texts
 from charm_image._oci import remote_image
@@ -24,41 +24,55 @@ class Choice:
     value: str
 
 
-def choices(
-    files: Mapping[str, str], images: Mapping[str, str], sources: Mapping[str, str]
-) -> list[Choice]:
-    """Return the choices for resources, from what is chosen by their names."""
-    return [
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What to upload of a charm: the `resources` that are chosen, some of them with a choice."""
+
+    charm: charm_resources.Charm
+    resources: Sequence[charm_resources.Declared]
+    choices: Mapping[str, Choice]
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the resources that an upload does not leave out."""
+        return [
+            declared.name
+            for declared in self.resources
+            if declared.name in self.choices or declared.upstream_source or declared.error
+        ]
+
+
+def make_plan(
+    path: str,
+    files: Mapping[str, str],
+    images: Mapping[str, str],
+    sources: Mapping[str, str],
+    only: Collection[str],
+    spell: values.Spell,
+) -> Plan:
+    """Return what to upload of the charm at `path`; all of its resources without `only`.
+
+    Raises:
+        ArgumentError: the charm has no such resource, or it is of a different type.
+        CharmError: it is not a charm.
+    """
+    charm = charm_resources.read(path)
+    choices = [
         Choice(resource, kind, value)
         for kind, chosen in (('image', images), ('source', sources), ('file', files))
         for resource, value in chosen.items()
     ]
+    _check(charm, choices, only, spell)
+    chosen = [declared for name, declared in charm.resources.items() if not only or name in only]
+    return Plan(charm, chosen, {choice.resource: choice for choice in choices})
 
 
-def names(
-    charm: charm_resources.Charm, choices: Collection[Choice], only: Collection[str]
-) -> list[str]:
-    """Return the names of the resources that an upload does not leave out."""
-    chosen = {choice.resource for choice in choices}
-    return [
-        name
-        for name, declared in charm.resources.items()
-        if (not only or name in only)
-        and (name in chosen or declared.upstream_source or declared.error)
-    ]
-
-
-def check(
+def _check(
     charm: charm_resources.Charm,
     choices: Collection[Choice],
     only: Collection[str],
     spell: values.Spell,
 ) -> None:
-    """Check that the choices fit the charm.
-
-    Raises:
-        ArgumentError: the charm has no such resource, or it is of a different type.
-    """
     names = _texts.listed(charm.resources)
     seen: set[str] = set()
     for choice in choices:
@@ -87,19 +101,14 @@ def check(
 
 
 def upload(
-    charm: charm_resources.Charm,
-    choices: Collection[Choice],
-    only: Collection[str],
-    settings: resource_upload.Settings,
-    report: _progress.Reporter,
+    plan: Plan, settings: resource_upload.Settings, report: _progress.Reporter
 ) -> list[Result]:
-    """Upload the resources, which are checked; return a result for each, in the charm's order.
+    """Upload the resources; return a result for each, in the charm's order.
 
     Raises:
         Error: for what concerns all of them.
     """
-    by_name = {choice.resource: choice for choice in choices}
-    chosen = [declared for name, declared in charm.resources.items() if not only or name in only]
+    charm = plan.charm
     with report.step(f'Checking the charm {_texts.quoted(charm.name)}'):
         types = checks.types(settings.store, charm.name, report.note)
 
@@ -111,7 +120,8 @@ def upload(
         one.result = dataclasses.replace(one.result, type=declared.type)
         try:
             with _errors.translated():
-                sent = _upload_one(one, declared, by_name.get(declared.name), settings.spell, part)
+                choice = plan.choices.get(declared.name)
+                sent = _upload_one(one, declared, choice, settings.spell, part)
         except _errors.Error as error:
             part.note(f'failed: {error}')
             return dataclasses.replace(one.result, status='failed', error=error)
@@ -122,9 +132,7 @@ def upload(
         )
 
     with _concurrently.Workers(_AT_ONCE, name='resource') as workers:
-        pending = [workers.submit(upload_one, declared) for declared in chosen]
-        workers.wait(pending)
-        return [future.result() for future in pending]
+        return workers.map(upload_one, plan.resources)
 
 
 def _upload_one(

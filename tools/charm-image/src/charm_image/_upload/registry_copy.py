@@ -74,8 +74,30 @@ def _copy_blobs(
     repository: str,
     report: _progress.Reporter,
 ) -> None:
-    with report.steps() as show, _Copy(image, client, repository, show) as copying:
-        copying.blobs()
+    """Copy the blobs that the target lacks, the largest first. Raises the first error."""
+
+    def copy_blob(blob: images.Blob) -> None:
+        if client.has_blob(repository, blob.digest):
+            return
+        step = f'Copying {blob.digest[7:19]}'
+
+        def watched(sent: int) -> None:
+            workers.check()
+            show(step, sent, blob.size)
+
+        client.push_blob(
+            repository,
+            blob.digest,
+            blob.size,
+            lambda: cast(BinaryIO, _Reading(image, blob)),
+            watched,
+        )
+
+    with report.steps() as show, _concurrently.Workers(_THREADS, name='copy') as workers:
+        try:
+            workers.map(copy_blob, sorted(image.blobs, key=lambda blob: -blob.size))
+        except _SourceFailed as failed:
+            raise failed.error from None
 
 
 class _SourceFailed(Exception):
@@ -84,52 +106,6 @@ class _SourceFailed(Exception):
     def __init__(self, error: registry.RegistryError) -> None:
         super().__init__(str(error))
         self.error = error
-
-
-class _Copy:
-    def __init__(
-        self,
-        image: remote_image.RemoteImage,
-        client: registry.Client,
-        repository: str,
-        show: _progress.Steps,
-    ) -> None:
-        self._image = image
-        self._client = client
-        self._repository = repository
-        self._show = show
-        self._workers = _concurrently.Workers(_THREADS, name='copy')
-
-    def __enter__(self) -> _Copy:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self._workers.stop()
-
-    def blobs(self) -> None:
-        """Copy the blobs that the target lacks, the largest first. Raises the first error."""
-        largest_first = sorted(self._image.blobs, key=lambda blob: -blob.size)
-        futures = [self._workers.submit(self._blob, blob) for blob in largest_first]
-        try:
-            self._workers.wait(futures)
-        except _SourceFailed as failed:
-            raise failed.error from None
-
-    def _blob(self, blob: images.Blob) -> None:
-        if self._client.has_blob(self._repository, blob.digest):
-            return
-        step = f'Copying {blob.digest[7:19]}'
-
-        def watched(sent: int) -> None:
-            self._workers.check()
-            self._show(step, sent, blob.size)
-
-        self._client.push_blob(
-            self._repository, blob.digest, blob.size, lambda: self._open(blob), watched
-        )
-
-    def _open(self, blob: images.Blob) -> BinaryIO:
-        return cast(BinaryIO, _Reading(self._image, blob))
 
 
 class _Reading:
