@@ -261,7 +261,7 @@ def test_push_names_a_full_disk_for_compressed_layers(
     with pytest.raises(_errors.ImageError) as raised:
         push.push(image, client, repository)
     assert str(raised.value) == (
-        f'cannot keep a compressed layer in {tmp_path}: No space left on device; '
+        f'cannot keep a compressed layer in {tmp_path}: No space left on device: '
         'set TMPDIR to a directory with more space'
     )
 

@@ -37,11 +37,12 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, TypedDict, TypeVar
 
 from container_image import messages, registry_errors
 
 _MAX_LINE = 4000  # characters
+_StoreErrorT = TypeVar('_StoreErrorT', bound='StoreError')
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -341,6 +342,11 @@ class FileChangedError(StoreError):
     """The file changed during its upload."""
 
     code: str = 'file-changed'
+
+
+def reworded(error: _StoreErrorT, message: str, resolution: str) -> _StoreErrorT:
+    """Return the same error of Charmhub in other words."""
+    return type(error)(message, resolution, status=error.status, codes=error.codes)
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ import io
 import json
 import os
 import pathlib
+import shutil
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -145,8 +146,7 @@ class Assembly:
             for member in archive:
                 if member.name == node.content.name and (file := archive.extractfile(member)):
                     copy: Any = tempfile.SpooledTemporaryFile(_CHUNK)
-                    while chunk := file.read(_CHUNK):
-                        copy.write(chunk)
+                    shutil.copyfileobj(file, copy, _CHUNK)
                     copy.seek(0)
                     return copy
         raise _errors.BuildError(f'{node.content.name} is missing in the base')

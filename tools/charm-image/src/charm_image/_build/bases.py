@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -122,19 +123,18 @@ class Base:
         return config is not None
 
     def _configuration(self) -> dict[str, Any] | None:
-        description = self._inspect()
-        self._id = str((description or {}).get('Id') or '')
-        self._digests = [str(digest) for digest in (description or {}).get('RepoDigests') or ()]
-        if description is None:
+        description = self._inspect() or {}
+        self._id = str(description.get('Id') or '')
+        self._digests = [str(digest) for digest in description.get('RepoDigests') or ()]
+        if not description:
             return None
         if self._platform is None or self._is_for_platform(description):
             return description.get('Config') or {}
         # with containerd's image store, a name may have more platforms than the one reported
         version = tuple(map(int, self._client.api_version.split('.')))
         if version >= _INSPECTS_PLATFORMS:
-            description = self._inspect(platform=self._platform)
-            is_it = description is not None and self._is_for_platform(description)
-            return (description or {}).get('Config') or {} if is_it else None
+            description = self._inspect(platform=self._platform) or {}
+            return description.get('Config') or {} if self._is_for_platform(description) else None
         has_store = engine_push.has_containerds_store(self._client)
         return self._configuration_of_container() if has_store else None
 
@@ -142,7 +142,7 @@ class Base:
         return platforms.Platform.of(image) == self._platform
 
     def _inspect(self, platform: platforms.Platform | None = None) -> dict[str, Any] | None:
-        parameters = {'platform': platform.json} if platform else {}
+        parameters = {'platform': json.dumps(platform.descriptor)} if platform else {}
         return local_image.describe(self._client, self.name, **parameters)
 
     def _configuration_of_container(self) -> dict[str, Any] | None:

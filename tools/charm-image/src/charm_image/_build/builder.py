@@ -302,8 +302,4 @@ class DockerBuilder:
             names = ', '.join(str(target.platform) for target in same)
             heading = f'# {names}\n' if len(by_context) > 1 else ''
             yield Progress('plan', heading + same[0].dockerfile)
-            steps = same[0].plan.steps
-            for number, step in enumerate(steps, 1):
-                yield Progress(
-                    'planned', resource=step.title, step=number, steps=len(steps)
-                )
+            yield from same[0].report('planned')

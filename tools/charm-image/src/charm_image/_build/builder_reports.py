@@ -167,7 +167,6 @@ class BuildKit:
     _NAME = re.compile(r'\[(?:\S+ )? *([0-9]+)/[0-9]+\] ')
 
     def __init__(self, instructions: Sequence[str]) -> None:
-        self.made: list[str] = []  # BuildKit makes no intermediate images
         self._counted = [
             index
             for index, instruction in enumerate(instructions)

@@ -220,29 +220,28 @@ class BuildxBuild(build_target.Build):
 
     def installed(self) -> bool:
         """Return whether buildx is there."""
-        return self._succeeds('version')
-
-    def _succeeds(self, *arguments: str) -> bool:
         try:
-            command = ['docker', 'buildx', *arguments]
+            command = ['docker', 'buildx', 'version']
             process = subprocess.run(command, capture_output=True, check=False, env=self._environ)
         except OSError:
             return False
         return process.returncode == 0
 
+    def _inspect(self, name: str, part: str) -> subprocess.CompletedProcess[str]:
+        """Ask for a part of an image in its registry, as JSON."""
+        command = ['docker', 'buildx', 'imagetools', 'inspect', f'--builder={self._builder}']
+        command += [f'--format={{{{json {part}}}}}', name]
+        return subprocess.run(command, capture_output=True, check=False, text=True)
+
     def _digest(self, name: str) -> str:
         """Return the digest of an image in its registry; '' if buildx does not report it."""
-        command = ['docker', 'buildx', 'imagetools', 'inspect', f'--builder={self._builder}']
-        command += ['--format={{json .Manifest}}', name]
-        process = subprocess.run(command, capture_output=True, check=False, text=True)
+        process = self._inspect(name, '.Manifest')
         with contextlib.suppress(ValueError, AttributeError):
             return str(json.loads(process.stdout).get('digest') or '')
         return ''
 
     def _configuration(self, name: str) -> Mapping[str, Any]:
-        command = ['docker', 'buildx', 'imagetools', 'inspect', f'--builder={self._builder}']
-        command += ['--format={{json .Image}}', name]
-        process = subprocess.run(command, capture_output=True, check=False, text=True)
+        process = self._inspect(name, '.Image')
         if process.returncode:
             reason = (process.stderr.strip().splitlines() or ['no reason was given'])[-1]
             reason = reason.removeprefix('ERROR: ')

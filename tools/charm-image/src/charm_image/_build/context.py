@@ -6,6 +6,7 @@ import contextlib
 import io
 import os
 import pathlib
+import shutil
 import tarfile
 from collections.abc import Iterator, Mapping
 from typing import IO, TypeAlias
@@ -44,8 +45,7 @@ def write(files: Files, dockerfile: str, directory: str | os.PathLike[str]) -> N
         else:
             opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(opened, 'wb') as file, _opened(content) as source:
-                while chunk := source.read(1 << 20):
-                    file.write(chunk)
+                shutil.copyfileobj(source, file, 1 << 20)
             os.chmod(path, mode)
             os.utime(path, (MTIME, MTIME))
     for path, mode in reversed(directories):  # the mode may forbid to write into it

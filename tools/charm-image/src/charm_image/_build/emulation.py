@@ -39,7 +39,8 @@ def check(client: docker.APIClient, image: str, platform: platforms.Platform, en
         )
     raise _errors.BuildError(
         f'building for {platform} needs qemu-user-static (apt install qemu-user-static), or a '
-        f'different engine: --engine {platform}=CONTEXT_OR_URL'
+        'different engine',
+        f'--engine {platform}=CONTEXT_OR_URL',
     )
 
 

@@ -89,8 +89,6 @@ class EngineBuild(build_target.Build):
             with contextlib.closing(reported):
                 for event in reported:
                     yield from follower.follow(event)
-            if follower.image_id is None:
-                raise _errors.BuildError('the engine did not report the ID of the built image')
             self.image_id = self._builder.identify(follower.image_id)
 
     def _build_with_secrets(self, target: build_target.Target) -> Iterator[_progress.Progress]:

@@ -37,7 +37,7 @@ class Follower:
         proxies: Mapping[str, str] | None = None,
     ):
         self._secrets = proxies_.secrets(proxies or {})
-        self.image_id: str | None = None
+        self.image_id = ''
         self._step_of = [step for step, _ in instructions]
         self._steps = list(dict.fromkeys(step for step in self._step_of if step))
         self._pending = {step: self._step_of.count(step) for step in self._steps}

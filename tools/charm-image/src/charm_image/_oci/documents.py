@@ -47,8 +47,17 @@ class Documents:
         self._configs: dict[str, images.Config] = {}  # by digest, once parsed
         self._size = 0
 
-    def _add(self, name: str, data: bytes) -> None:
-        name, digest = name.removeprefix('./'), images.digest(data)
+    def add_file(self, file: images.File) -> bytes | None:
+        """Return the content of a small file, None for a large one; keep it if it may be JSON.
+
+        Raises InvalidImageError if there is too much JSON, or two files have the same name.
+        """
+        if file.size > images.MAX_DOCUMENT_BYTES:
+            return None
+        data = file.content.read(file.size)
+        if data[:1] not in (b'{', b'['):
+            return data
+        name, digest = file.name.removeprefix('./'), images.digest(data)
         if self._digests.setdefault(name, digest) != digest:
             raise _errors.InvalidImageError(
                 f'the archive contains two different files named {_texts.quoted(name)}'
@@ -59,17 +68,6 @@ class Documents:
                 f'the archive contains more than {_MAX_TOTAL_BYTES >> 20} MiB of JSON'
             )
         self._data[digest] = data
-
-    def add_file(self, file: images.File) -> bytes | None:
-        """Return the content of a small file, None for a large one; keep it if it may be JSON.
-
-        Raises InvalidImageError if there is too much JSON, or two files have the same name.
-        """
-        if file.size > images.MAX_DOCUMENT_BYTES:
-            return None
-        data = file.content.read(file.size)
-        if data[:1] in (b'{', b'['):
-            self._add(file.name, data)
         return data
 
     def config(self, digest: str) -> images.Config | None:

@@ -42,16 +42,11 @@ _MAKING = threading.Lock()
 
 
 class Engine:
-    """A connection to an engine; `host` is its address."""
+    """A connection to an engine: a client of Docker's SDK; `host` is its address."""
 
     def __init__(self, client: docker.APIClient, host: str):
         self.host = host
-        self._client = client
-
-    @property
-    def client(self) -> docker.APIClient:
-        """The client of Docker's SDK."""
-        return self._client
+        self.client = client
 
     def __enter__(self) -> Engine:
         return self
@@ -61,7 +56,7 @@ class Engine:
 
     def close(self) -> None:
         """Close the connections to the engine."""
-        self._client.close()
+        self.client.close()
 
     def find(self, digest: str) -> LocalImage:
         """Return the image with a digest.
@@ -84,7 +79,7 @@ class Engine:
             return found
         candidates = {
             summary['Id']: summary
-            for summary in self._ask(self._client.images, all=True)
+            for summary in self._ask(self.client.images, all=True)
             if any(
                 candidate.partition(':')[2].startswith(prefix)
                 for candidate in (summary['Id'], *local_image.repo_digests(summary))
@@ -112,7 +107,7 @@ class Engine:
         import docker
 
         try:
-            found: LocalImage = self._ask(local_image.inspect, self._client, digest, self.host)
+            found: LocalImage = self._ask(local_image.inspect, self.client, digest, self.host)
         except docker.errors.NotFound:
             return None
         if digest not in (found.id, *found.repo_digests):
@@ -173,7 +168,6 @@ def connect(environ: Mapping[str, str] = os.environ) -> Engine:
 
 
 def _client(host: str, tls: docker.tls.TLSConfig | bool, version: str) -> docker.APIClient:
-
     if host.startswith('ssh://'):
         from charm_image._oci import ssh
 

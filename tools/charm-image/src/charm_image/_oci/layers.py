@@ -20,10 +20,14 @@ import re
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator
-from typing import IO, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any
 
 from charm_image import _concurrently, _errors
 from charm_image._oci import images
+
+if TYPE_CHECKING:
+    import bz2
+    import lzma
 
 #: Names the compression: if it produces different bytes for a layer, change the name.
 ENCODING = 'libdeflate-4-1m'
@@ -171,28 +175,17 @@ def decompressed(content: images.Content) -> images.Content:
     return whole
 
 
-class _Decompressor(Protocol):
-    """A decompressor of bz2 or lzma."""
-
-    @property
-    def eof(self) -> bool: ...
-
-    @property
-    def needs_input(self) -> bool: ...
-
-    @property
-    def unused_data(self) -> bytes: ...
-
-    def decompress(self, data: bytes, max_length: int = -1, /) -> bytes: ...
-
-
 class _Streams:
     """Reads compressed streams, one after the other, a block at a time.
 
     LZMAFile has no limit of memory.
     """
 
-    def __init__(self, content: images.Content, begin: Callable[[], _Decompressor]):
+    def __init__(
+        self,
+        content: images.Content,
+        begin: Callable[[], bz2.BZ2Decompressor | lzma.LZMADecompressor],
+    ):
         self._content = content
         self._begin = begin
         self._stream = begin()
@@ -300,8 +293,8 @@ def _spooling() -> Iterator[None]:
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         raise _errors.ImageError(
-            f'cannot keep a compressed layer in {_directory()}: {error.strerror}; set TMPDIR to a '
-            f'directory {"with more space" if full else "on a different disk"}'
+            f'cannot keep a compressed layer in {_directory()}: {error.strerror}',
+            f'set TMPDIR to a directory {"with more space" if full else "on a different disk"}',
         ) from None
 
 
@@ -318,6 +311,6 @@ def _spool() -> IO[bytes]:
         return tempfile.TemporaryFile(dir=_directory())
     except OSError as error:
         raise _errors.ImageError(
-            f'cannot make a temporary file in {_directory()}: {error.strerror}; '
-            'set TMPDIR to a writable directory'
+            f'cannot make a temporary file in {_directory()}: {error.strerror}',
+            'set TMPDIR to a writable directory',
         ) from None

@@ -5,7 +5,6 @@ See the OCI image index specification 1.1, and Go's GOOS and GOARCH.
 
 from __future__ import annotations
 
-import json
 import platform
 import re
 from collections.abc import Mapping
@@ -41,12 +40,6 @@ class Platform(NamedTuple):
         variant = self.variant or (_USUAL_VARIANTS['arm'] if self.architecture == 'arm' else '')
         names = {'architecture': self.architecture, 'os': self.system, 'variant': variant}
         return {name: value for name, value in names.items() if value}
-
-    @property
-    def json(self) -> str:
-        """The platform as JSON for Docker's API."""
-        names = {'os': self.system, 'architecture': self.architecture, 'variant': self.variant}
-        return json.dumps({name: value for name, value in names.items() if value})
 
     @classmethod
     def of(cls, image: Mapping[str, Any]) -> Platform | None:

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from charm_image import _errors
+from charm_image._oci import docker_config
 from container_image import reference as references
 
 _HUB = ('https://index.docker.io/v1/', 'docker.io', 'index.docker.io', 'registry-1.docker.io')
@@ -75,8 +76,7 @@ def _files(environment: Mapping[str, str]) -> Iterator[pathlib.Path]:
         yield (base / 'containers' if runtime else base) / 'auth.json'
         settings = environment.get('XDG_CONFIG_HOME')
         yield (pathlib.Path(settings) if settings else home / '.config') / 'containers/auth.json'
-    docker = environment.get('DOCKER_CONFIG')
-    yield (pathlib.Path(docker) if docker else home / '.docker') / 'config.json'
+    yield docker_config.directory(environment) / 'config.json'
 
 
 def _read(path: pathlib.Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import contextlib
 import dataclasses
 import io
 import json
-from collections.abc import Generator, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence, Set
 from typing import Any, BinaryIO, cast
 
 from charm_image import _errors
@@ -235,39 +235,33 @@ class _Reader:
         self._size = 0
 
     def read(self, manifest: registry.Manifest, attestations: bool) -> RemoteImage:
-        digest, ordered = manifest.digest, []
-        content = self._parsed(manifest)
-        nodes = manifests.walk(
-            content, self._get, name=f'the manifest {digest}', attestations=attestations
-        )
-        for node in nodes:
-            named = node.descriptor.get('digest', digest)
-            if 'manifests' not in node.content:
-                with manifests.valid(f'the manifest {named}'):
-                    self._add_image(named, node)
-            ordered.append(self._manifests[named])
-        if not self._platforms:
+        image = self._read(manifest, self._add_image, attestations)
+        if not image.platforms:
             raise _errors.InvalidImageError(
-                self._artifact or f'the index {digest} does not name an image'
+                self._artifact or f'the index {image.id} does not name an image'
             )
-        return self._image(digest, ordered)
+        return image
 
     def read_artifact(self, manifest: registry.Manifest) -> RemoteImage:
-        ordered = []
-        content = self._parsed(manifest)
-        name = f'the manifest {manifest.digest}'
-        for node in manifests.walk(content, self._get, name=name, attestations=True):
-            named = node.descriptor.get('digest', manifest.digest)
-            ordered.append(self._manifests[named])
-            if 'manifests' not in node.content:
-                with manifests.valid(f'the manifest {named}'):
-                    layers = node.content.get('layers') or ()
-                    self._add_blobs('it', node.content['config'], layers)
-        return self._image(manifest.digest, ordered)
+        return self._read(manifest, self._add_artifact, attestations=True)
 
-    def _image(self, digest: str, ordered: list[registry.Manifest]) -> RemoteImage:
+    def _read(
+        self,
+        manifest: registry.Manifest,
+        add: Callable[[str, manifests.Node], None],
+        attestations: bool,
+    ) -> RemoteImage:
+        """Read all manifests; `add` takes digest and content of each that is not an index."""
+        ordered = []
+        content, name = self._parsed(manifest), f'the manifest {manifest.digest}'
+        for node in manifests.walk(content, self._get, name=name, attestations=attestations):
+            digest = node.descriptor.get('digest', manifest.digest)
+            ordered.append(self._manifests[digest])
+            if 'manifests' not in node.content:
+                with manifests.valid(f'the manifest {digest}'):
+                    add(digest, node)
         return RemoteImage(
-            digest,
+            manifest.digest,
             tuple(self._platforms),
             tuple(self._blobs.values()),
             tuple(ordered),
@@ -298,6 +292,9 @@ class _Reader:
         self._count(len(manifest.content))
         self._manifests[manifest.digest] = manifest
         return images.parse_json(manifest.content, f'the manifest {manifest.digest}')
+
+    def _add_artifact(self, digest: str, node: manifests.Node) -> None:
+        self._add_blobs('it', node.content['config'], node.content.get('layers') or ())
 
     def _add_image(self, digest: str, node: manifests.Node) -> None:
         config, layers = node.content['config'], node.content['layers'] or ()

@@ -164,9 +164,11 @@ def member(info: tarfile.TarInfo, content: images.Content | None = None) -> Iter
     Raises:
         OSError: there are fewer
     """
-    yield info.tobuf(tarfile.PAX_FORMAT)
+    yield info.tobuf(tarfile.PAX_FORMAT, 'utf-8')
+    if not content:  # a link may have the size of its target
+        return
     left = info.size
-    while content and left:
+    while left:
         block = content.read(min(left, _SKIP_SIZE))
         if not block:
             raise OSError(f'{info.name} became shorter while it was read')

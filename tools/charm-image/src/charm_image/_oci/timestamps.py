@@ -10,9 +10,8 @@ from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
 from charm_image import _errors
-from charm_image._oci import images
+from charm_image._oci import images, tar
 
-_CHUNK = 1 << 20
 # times, and what tarfile writes itself
 _DROPPED = (
     *('atime', 'ctime', 'mtime', 'LIBARCHIVE.creationtime'),
@@ -67,16 +66,12 @@ def limit_layer(layer: images.Content, seconds: int) -> tuple[IO[bytes], int] | 
             member.mtime = min(int(member.mtime), seconds)
             headers = member.pax_headers
             member.pax_headers = {k: v for k, v in headers.items() if k not in _DROPPED}
-            output.write(member.tobuf(tarfile.PAX_FORMAT, 'utf-8', 'surrogateescape'))
             file = archive.extractfile(member) if member.isreg() else None
-            if file:
-                while chunk := file.read(_CHUNK):
-                    output.write(chunk)
-                output.write(bytes(-member.size % tarfile.BLOCKSIZE))
+            output.writelines(tar.member(member, file))
     if not has_later:
         output.close()
         return None
-    output.write(bytes(2 * tarfile.BLOCKSIZE))
+    output.write(tar.END)
     return output, output.tell()
 
 

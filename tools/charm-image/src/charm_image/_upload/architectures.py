@@ -27,15 +27,14 @@ def of(image: images.Image) -> tuple[str, ...]:
 
     Raises InvalidImageError if no charm can run it.
     """
-    if not isinstance(image, local_image.LocalImage):
-        return of_configs(image.contents().configs)
-    if image.platform == ('', '') and not image.diff_ids:
-        raise _errors.InvalidImageError(
-            f'the engine has the image {image.id}, but its content is missing', image.hint
-        )
-    if not image.platform[1]:
-        return of_configs(image.contents().configs)
-    return (_name(*image.platform),)
+    if isinstance(image, local_image.LocalImage):
+        if image.platform == ('', '') and not image.diff_ids:
+            raise _errors.InvalidImageError(
+                f'the engine has the image {image.id}, but its content is missing', image.hint
+            )
+        if image.platform[1]:
+            return (_name(*image.platform),)
+    return of_configs(image.contents().configs)
 
 
 def of_configs(configs: Iterable[images.Config]) -> tuple[str, ...]:

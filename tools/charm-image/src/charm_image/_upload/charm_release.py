@@ -129,10 +129,9 @@ def release(
     except (_errors.NotAllowedError, _errors.NotLoggedInError, _errors.UnavailableError):
         raise
     except _errors.StoreError as error:
-        raise type(error)(
+        raise _errors.reworded(
+            error,
             error.message,
             f'Each resource that revision {revision} declares needs a revision, and no others: '
             f'`charmcraft resources {_texts.word(charm)}` lists them.',
-            status=error.status,
-            codes=error.codes,
         ) from None

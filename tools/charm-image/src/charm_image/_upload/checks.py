@@ -54,18 +54,16 @@ def types(store: stores.Store, charm: str, note: Callable[[str], None]) -> dict[
                 'resource are not checked before the upload.'
             )
             return None
-        raise _errors.NotAllowedError(
+        raise _errors.reworded(
+            error,
             f'{username} is not allowed to upload to the charm {name}. {error.message}',
             'Ask its publisher to make you a collaborator at https://charmhub.io.',
-            status=error.status,
-            codes=error.codes,
         ) from None
     except _errors.NotFoundError as error:
-        raise _errors.NotFoundError(
+        raise _errors.reworded(
+            error,
             f'{username} has no charm {name}. {error.message}',
             'Check the name: `charmcraft names --include-collaborations` lists your charms.',
-            status=error.status,
-            codes=error.codes,
         ) from None
 
 

@@ -53,13 +53,12 @@ def platforms(image: images.Image) -> tuple[Mapping[str, Any], ...]:
 
 def present_platforms(image: images.Image) -> Sequence[Mapping[str, Any]]:
     """Return the platforms whose files the source has, as far as known without an export."""
-    if not isinstance(image, local_image.LocalImage):
-        return [config.platform for config in image.contents().configs]
-    if image.variants:
-        return [variant.platform for variant in image.variants if variant.available]
-    if not image.platform[1]:
-        return [config.platform for config in image.contents().configs]
-    return [image.default_platform()]
+    if isinstance(image, local_image.LocalImage):
+        if image.variants:
+            return [variant.platform for variant in image.variants if variant.available]
+        if image.platform[1]:
+            return [image.default_platform()]
+    return [config.platform for config in image.contents().configs]
 
 
 def digests(image: images.Image) -> Sequence[str]:

@@ -63,7 +63,12 @@ class Body:
                 self._progress(self._size - left)
         if left or self._file.read(1):
             # before the tail, so that the storage never receives a complete file
-            raise _errors.FileChangedError(
-                'The file changed during the upload.', 'No revision was created: try again.'
-            )
+            raise file_changed()
         yield self._tail
+
+
+def file_changed() -> _errors.FileChangedError:
+    """Return the error for a file that is not what it was when its upload began."""
+    return _errors.FileChangedError(
+        'The file changed during the upload.', 'No revision was created: try again.'
+    )

@@ -12,6 +12,7 @@ import dataclasses
 import json
 import urllib.parse
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from charm_image import _concurrently, _errors
 from charm_image._oci import images, remote_image
@@ -47,8 +48,7 @@ class Revision:
     channels: tuple[str, ...] | None = None
 
 
-@dataclasses.dataclass(frozen=True)
-class _Content:
+class _Content(NamedTuple):
     digest: str = ''
     size: int | None = None
     version: str = ''
@@ -72,12 +72,8 @@ def read(
     try:
         stored = store.stored(charm, resource)
     except _errors.NotFoundError as error:
-        raise _errors.NotFoundError(
-            error.message,
-            f'Check the names: `charmcraft resources {charm}` lists the resources.',
-            status=error.status,
-            codes=error.codes,
-        ) from None
+        advice = f'Check the names: `charmcraft resources {charm}` lists the resources.'
+        raise _errors.reworded(error, error.message, advice) from None
     releases: Sequence[stores.Release] | None = None
     try:
         releases = store.channels(charm).releases
@@ -104,7 +100,7 @@ def read(
                     if release.resources.get(resource) == each.revision
                 )
             ),
-            **dataclasses.asdict(contents.get(each.revision, _Content())),
+            **contents.get(each.revision, _Content())._asdict(),
         )
         for each in stored
     ]
@@ -133,11 +129,7 @@ def _images(
             return _Content()
 
     with _concurrently.Workers(_THREADS, name='revisions') as workers:
-        pending = [workers.submit(look_up, revision) for revision in listed]
-        workers.wait(pending)
-        found = {
-            revision: future.result() for revision, future in zip(listed, pending, strict=True)
-        }
+        found = dict(zip(listed, workers.map(look_up, listed), strict=True))
     if absent := sorted(number for number, image in found.items() if image.size is None):
         note(
             'Not in the registry, or not readable there: the images of revisions '

@@ -16,7 +16,15 @@ from charm_image import _errors, _progress, _texts
 from charm_image._oci import images
 from charm_image._oci.platforms import Platform
 from charm_image._upload import architectures as charmhub
-from charm_image._upload import canonical_registry, checks, combination, comparison, pushed, values
+from charm_image._upload import (
+    canonical_registry,
+    checks,
+    combination,
+    comparison,
+    multipart,
+    pushed,
+    values,
+)
 from charm_image._upload import store as stores
 from container_image import messages, registry
 from container_image import reference as references
@@ -26,7 +34,6 @@ if TYPE_CHECKING:
     from charm_image._oci import engine, remote_image
 
 _FOUND = "Using the OCI image from Canonical's registry"
-_CHANGED = 'The file changed during the upload.', 'No revision was created: try again.'
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -124,7 +131,7 @@ class ResourceUpload:
         upload_id = self._send(file, before.st_size, name)
         after = os.fstat(file.fileno())
         if (before.st_mtime_ns, before.st_size) != (after.st_mtime_ns, after.st_size):
-            raise _errors.FileChangedError(*_CHANGED)
+            raise multipart.file_changed()
         self._create_revision(upload_id, architectures)
 
     def send_image(self, names: Sequence[values.ImageName]) -> None:
@@ -355,7 +362,7 @@ class ResourceUpload:
         return result(done)
 
     def _local(self, stack: contextlib.ExitStack, name: values.ImageName) -> engine.LocalImage:
-        with _hidden('paramiko'):
+        with _without_paramiko():
             import docker  # noqa: F401
 
             from charm_image._oci import engine
@@ -414,19 +421,19 @@ class ResourceUpload:
 
 
 @contextlib.contextmanager
-def _hidden(name: str) -> Iterator[None]:
-    """Hide an optional module, whose import takes longer than the upload of a small image.
+def _without_paramiko() -> Iterator[None]:
+    """Hide it from Docker's SDK: its import takes longer than the upload of a small image.
 
-    Docker's SDK would use paramiko for ssh://; this command runs `ssh` instead.
+    The SDK would use it for ssh://; this command runs `ssh` instead.
     """
-    if name in sys.modules:
+    if 'paramiko' in sys.modules:
         yield
         return
-    sys.modules[name] = cast(types.ModuleType, None)
+    sys.modules['paramiko'] = cast(types.ModuleType, None)
     try:
         yield
     finally:
-        sys.modules.pop(name, None)  # a different thread may have removed it
+        sys.modules.pop('paramiko', None)  # a different thread may have removed it
 
 
 @contextlib.contextmanager

@@ -9,13 +9,11 @@ import re
 import sys
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 from charm_image import _errors
 from charm_image._upload import credentials as credentials_
 from container_image import addresses, http_client, http_problems, messages, registry_errors
-
-_T = TypeVar('_T')
 
 _MAX_WAIT = 60  # seconds; longer waits that a server requests are errors
 _MAX_BYTES = 64 << 20  # of a response: a list of revisions may be long
@@ -121,14 +119,34 @@ class Connection:
         """
         if not self._token:
             self._token = self._exchange()
+        return self._send(self._token, method, url, repeat, headers, body, timeouts)
 
+    def _send(
+        self,
+        macaroon: str,
+        method: str,
+        url: str,
+        repeat: bool,
+        headers: Mapping[str, str] | None,
+        body: Callable[[], Any] | None,
+        timeouts: tuple[float, float] | None = None,
+    ) -> http_client.Response:
         def attempt() -> http_client.Response:
-            authorization = f'Macaroon {self._token}'
-            return self._once(method, url, authorization, headers, body, timeouts)
+            response = self._http.send(
+                method,
+                url,
+                http_client.Authorization(f'Macaroon {macaroon}'),
+                addresses.origin(url),
+                {'Accept': 'application/json', **(headers or {})},
+                body,
+                _MAX_BYTES,
+                redirects=0,
+                timeouts=timeouts,
+            )
+            if response.status >= 300:
+                raise self._refusal(response)
+            return response
 
-        return self._retry(attempt, repeat)
-
-    def _retry(self, attempt: Callable[[], _T], repeat: bool = True) -> _T:
         def is_temporary(error: Exception) -> bool:
             # a request that the server did not process can always be repeated
             return isinstance(error, _errors.UnavailableError if repeat else _errors.BusyError)
@@ -138,44 +156,19 @@ class Connection:
 
         return http_client.retry(attempt, is_temporary, on_wait, lambda: _MAX_WAIT)
 
-    def _once(
-        self,
-        method: str,
-        url: str,
-        authorization: str,
-        headers: Mapping[str, str] | None = None,
-        body: Callable[[], Any] | None = None,
-        timeouts: tuple[float, float] | None = None,
-    ) -> http_client.Response:
-        response = self._http.send(
-            method,
-            url,
-            http_client.Authorization(authorization),
-            addresses.origin(url),
-            {'Accept': 'application/json', **(headers or {})},
-            body,
-            _MAX_BYTES,
-            redirects=0,
-            timeouts=timeouts,
-        )
-        if response.status >= 300:
-            raise self._refusal(response)
-        return response
-
     def _exchange(self) -> str:
         """Exchange a login at Ubuntu One for a token of the store, as craft-store 3.4 does."""
         root = self._credentials.root
         discharge = credentials_.bind(root, self._credentials.discharge)
         self._secrets.append(discharge)
         body = json.dumps({'client-description': 'charm-upload-resource'}).encode()
-        response = self._retry(
-            lambda: self._once(
-                'POST',
-                f'{self.api_url}/v1/tokens/usso/exchange',
-                f'Macaroon root={root}, discharge={discharge}',
-                {'Content-Type': 'application/json'},
-                lambda: body,
-            )
+        response = self._send(
+            f'root={root}, discharge={discharge}',
+            'POST',
+            f'{self.api_url}/v1/tokens/usso/exchange',
+            True,
+            {'Content-Type': 'application/json'},
+            lambda: body,
         )
         token = self.content(response).get('macaroon')
         if not isinstance(token, str) or not credentials_.is_token(token):
