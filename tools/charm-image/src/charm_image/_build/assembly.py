@@ -475,16 +475,14 @@ def _opened(layer: Any) -> tarfile.TarFile:
 class Memory:
     """Remembers what was assembled of the same content, so that the base need not be read again.
 
-    Args:
-        parts: all that decides the image
-        environ: may have XDG_CACHE_HOME (XDG Base Directory Specification)
+    `parts` are all that decides the image. See the XDG Base Directory Specification.
     """
 
-    def __init__(self, *parts: str, environ: Mapping[str, str] = os.environ):
+    def __init__(self, *parts: str):
         # another version may assemble another image
         digest = hashlib.sha256(pathlib.Path(__file__).read_bytes())
         digest.update('\n'.join(parts).encode())
-        home = environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')
+        home = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')
         self._path = pathlib.Path(home, 'charm-image', 'images', digest.hexdigest())
 
     def recall(self) -> str:

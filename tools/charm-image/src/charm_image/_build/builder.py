@@ -267,7 +267,7 @@ class DockerBuilder:
 
             connected = stack.enter_context(engines.connect(engine_name))
             client, host = connected.client, connected.host
-            environ = engine.environment(engine_name, os.environ)
+            environ = engine.environment(engine_name)
         target = dataclasses.replace(target, proxies=proxies.read(host, environ or os.environ))
         build = engine_build.EngineBuild(target, client, engine_name, environ)
         return stack.enter_context(build)

@@ -39,12 +39,12 @@ INSTALL = (
 _CHUNK = 1 << 20
 
 
-def is_builder(name: str, environ: Mapping[str, str] = os.environ) -> bool:
+def is_builder(name: str) -> bool:
     """Return whether `docker buildx create` made a builder of that name."""
     if '/' in name or name in ('', '.', '..'):
         return False
-    config = docker_config.directory(environ)
-    folder = pathlib.Path(environ.get('BUILDX_CONFIG') or config / 'buildx')
+    config = docker_config.directory(os.environ)
+    folder = pathlib.Path(os.environ.get('BUILDX_CONFIG') or config / 'buildx')
     return (folder / 'instances' / name).is_file()
 
 

@@ -15,12 +15,8 @@ if TYPE_CHECKING:
     from charm_image._oci import engine
 
 
-def connect(name: str = '', environ: Mapping[str, str] = os.environ) -> engine.Engine:
-    """Connect to an engine.
-
-    Args:
-        name: a docker context or a URL as in DOCKER_HOST; '' for the engine of the docker command
-        environ: the environment
+def connect(name: str = '') -> engine.Engine:
+    """Connect to an engine: a docker context, a URL, or '' for that of the docker command.
 
     Raises:
         _errors.BuildError: it cannot be reached
@@ -29,7 +25,7 @@ def connect(name: str = '', environ: Mapping[str, str] = os.environ) -> engine.E
 
     with as_build_error():
         try:
-            return engine.connect(engine.environment(name, environ))
+            return engine.connect(engine.environment(name))
         except _errors.ContextNotFoundError:
             if not name:
                 raise

@@ -57,7 +57,7 @@ class Layer(images.Blob):
 
     def open(self) -> io.BufferedReader:
         """Return a new, independent reader of its bytes."""
-        return io.BufferedReader(_SpoolReader(self.spool.fileno(), self.size), 1 << 20)
+        return io.BufferedReader(_SpoolReader(self.spool.fileno()), 1 << 20)
 
     def close(self) -> None:
         """Free the disk space."""
@@ -252,24 +252,12 @@ class Prefixed:
 class _SpoolReader(io.RawIOBase):
     """Reads a file from its start, with its own position."""
 
-    def __init__(self, descriptor: int, size: int):
+    def __init__(self, descriptor: int):
         self._descriptor = descriptor
-        self._size = size
         self._position = 0
 
     def readable(self) -> bool:
         return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
-        self._position = max(0, start + offset)
-        return self._position
 
     def readinto(self, buffer: Any, /) -> int:
         with _spooling():

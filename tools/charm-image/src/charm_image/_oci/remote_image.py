@@ -10,7 +10,7 @@ import dataclasses
 import io
 import json
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence, Set
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, TypeVar, cast
 
 from charm_image import _errors
 from charm_image._oci import (
@@ -36,6 +36,7 @@ _LAYERS = {
 # base layers of Windows, which registries may lack
 _FOREIGN = ('nondistributable', 'foreign')
 _MAX_TOTAL_BYTES = 32 << 20  # of all manifests and configurations
+T = TypeVar('T')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -210,6 +211,22 @@ def read(
     """
     name = name or f'the image {manifest.digest}'
     return _Reader(client, repository, name).read(manifest, attestations)
+
+
+def get(
+    client: registry.Client, repository: str, digest: str, *, attestations: bool = False
+) -> RemoteImage:
+    """Read the image with this digest, or tag, as `read`; NotFoundError if there is none."""
+    manifest = client.get_manifest(repository, digest)
+    return read(client, repository, manifest, attestations=attestations)
+
+
+def unless_absent(ask: Callable[[], T | None]) -> T | None:
+    """Return a registry's answer, None if absent: some return 403 for what is absent."""
+    try:
+        return ask()
+    except (registry.NotFoundError, registry.AccessDeniedError):
+        return None
 
 
 def read_artifact(

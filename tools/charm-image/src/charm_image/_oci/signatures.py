@@ -88,10 +88,7 @@ def _of(client: registry.Client, repository: str, subject: str) -> list[Artifact
 
 def referrers(client: registry.Client, repository: str, subject: str) -> list[Any]:
     """Return the descriptors of what refers to a manifest, [] without any."""
-    try:
-        listed = client.get_referrers(repository, subject)
-    except (registry.NotFoundError, registry.AccessDeniedError):
-        listed = None
+    listed = remote_image.unless_absent(lambda: client.get_referrers(repository, subject))
     return list_by_tag(client, repository, subject) if listed is None else listed
 
 
@@ -116,10 +113,7 @@ def make_list(subject: str, descriptors: Sequence[Any]) -> tuple[str, registry.M
 
 def head(client: registry.Client, repository: str, name: str) -> str | None:
     """Return the digest of a manifest, None if it does not exist."""
-    try:
-        return client.head_manifest(repository, name)
-    except (registry.NotFoundError, registry.AccessDeniedError):
-        return None
+    return remote_image.unless_absent(lambda: client.head_manifest(repository, name))
 
 
 def read(client: registry.Client, repository: str, artifact: Artifact) -> remote_image.RemoteImage:

@@ -6,7 +6,7 @@ import datetime
 import os
 import tarfile
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import IO, Any
 
 from charm_image import _errors
@@ -19,13 +19,13 @@ _DROPPED = (
 )
 
 
-def epoch(environ: Mapping[str, str] = os.environ) -> int | None:
+def epoch() -> int | None:
     """Return SOURCE_DATE_EPOCH in seconds, None if it is not set.
 
     Raises:
         ResourceError: it is not a number
     """
-    value = environ.get('SOURCE_DATE_EPOCH', '')
+    value = os.environ.get('SOURCE_DATE_EPOCH', '')
     if not value:
         return None
     if not value.isascii() or not value.isdecimal() or len(value) > 11:

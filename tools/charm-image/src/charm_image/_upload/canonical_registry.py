@@ -5,13 +5,10 @@ from __future__ import annotations
 import functools
 import urllib.parse
 from collections.abc import Callable
-from typing import TypeVar
 
-from charm_image._oci import images, registry_certificates
+from charm_image._oci import images, registry_certificates, remote_image
 from charm_image._upload import pushed, store
 from container_image import registry
-
-T = TypeVar('T')
 
 
 class Repository:
@@ -54,11 +51,11 @@ class Repository:
 
     def find_manifest(self, digest: str) -> str | None:
         """Return `digest` if a manifest has it, else None."""
-        return _unless_absent(lambda: self._manifest(digest))
+        return remote_image.unless_absent(lambda: self._manifest(digest))
 
     def find_pushed(self, image: images.Image | str) -> pushed.Pushed | None:
         """Return what an earlier push made of an image or image ID."""
-        return _unless_absent(lambda: pushed.find(self.client, self.repository, image))
+        return remote_image.unless_absent(lambda: pushed.find(self.client, self.repository, image))
 
     def _manifest(self, digest: str) -> str | None:
         try:
@@ -68,11 +65,3 @@ class Repository:
             if self.client.has_blob(self.repository, digest):
                 return None
             return self.client.head_manifest(self.repository, digest)
-
-
-def _unless_absent(ask: Callable[[], T | None]) -> T | None:
-    """Return the answer, None if absent: some registries return 403 for what is absent."""
-    try:
-        return ask()
-    except (registry.NotFoundError, registry.AccessDeniedError):
-        return None

@@ -30,8 +30,7 @@ def combine(client: registry.Client, repository: str, digests: Sequence[str]) ->
     """
     parts: list[remote_image.PlatformImage] = []
     for digest in dict.fromkeys(digests):
-        manifest = client.get_manifest(repository, digest)
-        parts += remote_image.read(client, repository, manifest).platforms
+        parts += remote_image.get(client, repository, digest).platforms
     check(part.config.platform for part in parts)
     parts.sort(key=lambda part: str(Platform.of(part.config.platform)))
     made = manifests.make_list([part.config for part in parts], [part.manifest for part in parts])

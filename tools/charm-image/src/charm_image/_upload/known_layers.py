@@ -37,8 +37,7 @@ class KnownLayers:
         """Return the layers of the last image that was pushed, by diff ID and by digest."""
         found: dict[str, Known] = {}
         try:
-            manifest = self._client.get_manifest(self._repository, layers.ENCODING)
-            image = remote_image.read(self._client, self._repository, manifest)
+            image = remote_image.get(self._client, self._repository, layers.ENCODING)
         except (registry.RegistryError, _errors.ImageError):
             return {}
         for platform in image.platforms:

@@ -55,9 +55,7 @@ def architectures(client: registry.Client, repository: str, digest: str) -> tupl
 
     Raises InvalidImageError if it is not an image, or if no charm can run it.
     """
-    manifest = client.get_manifest(repository, digest)
-    contents = remote_image.read(client, repository, manifest).contents()
-    return charmhub.of_configs(contents.configs)
+    return charmhub.of(remote_image.get(client, repository, digest))
 
 
 def tag(identity: str) -> str:

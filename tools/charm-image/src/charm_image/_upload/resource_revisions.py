@@ -152,8 +152,7 @@ def _image(content: bytes, registry_url: str) -> _Content:
         contextlib.suppress(registry.RegistryError, _errors.InvalidImageError),
         registry.Client(host, username, password, tries=1, user_agent='charm-image') as client,
     ):
-        manifest = client.get_manifest(reference.path, reference.digest)
-        image = remote_image.read(client, reference.path, manifest)
+        image = remote_image.get(client, reference.path, reference.digest)
         versions = dict.fromkeys(filter(None, map(_version, image.contents().configs)))
         return _Content(reference.digest, image.size, ', '.join(versions))
     return _Content(reference.digest)

@@ -298,9 +298,8 @@ class ResourceUpload:
         # an index of which a manifest was deleted is copied again
         with contextlib.suppress(registry.NotFoundError), looking:
             if remote.find_manifest(digest):
-                manifest = remote.client.get_manifest(remote.repository, digest)
-                image = remote_image.read(
-                    remote.client, remote.repository, manifest, attestations=True
+                image = remote_image.get(
+                    remote.client, remote.repository, digest, attestations=True
                 )
                 self._report.report('found', _FOUND)
                 return charmhub.of(image)
@@ -462,10 +461,8 @@ def _platforms(
     remote: canonical_registry.Repository, image: str | images.Image
 ) -> Sequence[Mapping[str, Any]]:
     """Return the platforms of what was found, without reading its layers."""
-    if not isinstance(image, str):
-        return comparison.present_platforms(image)
-    from charm_image._oci import remote_image
+    if isinstance(image, str):
+        from charm_image._oci import remote_image
 
-    manifest = remote.client.get_manifest(remote.repository, image)
-    contents = remote_image.read(remote.client, remote.repository, manifest).contents()
-    return [config.platform for config in contents.configs]
+        image = remote_image.get(remote.client, remote.repository, image)
+    return comparison.present_platforms(image)
