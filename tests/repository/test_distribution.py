@@ -1,5 +1,6 @@
 """The distribution of the tools is complete, and can be installed from its own source."""
 
+import configparser
 import pathlib
 import subprocess
 import sys
@@ -16,14 +17,6 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 
 PACKAGES = {'charm-image': ('charm_image', 'container_image'), 'charm-unit': ('charm_unit',)}
-PROGRAMS = {
-    'charm-image': (
-        'charm-resource-revisions',
-        'charm-upload-resource',
-        'charm-upload-resources',
-    ),
-    'charm-unit': ('charm-unit',),
-}
 
 
 @pytest.fixture(scope='module', params=PACKAGES)
@@ -56,6 +49,15 @@ def _packaged(name):
     }
 
 
+def _commands(wheel):
+    """Return the names of the commands that a wheel installs."""
+    with zipfile.ZipFile(wheel) as archive:
+        (path,) = (name for name in archive.namelist() if name.endswith('/entry_points.txt'))
+        scripts = configparser.ConfigParser()
+        scripts.read_string(archive.read(path).decode())
+    return list(scripts['console_scripts'])
+
+
 def test_the_wheel_has_every_file_of_the_packages(distributions, name):
     _, wheel = distributions
     files = {file for file in zipfile.ZipFile(wheel).namelist() if '.dist-info/' not in file}
@@ -68,7 +70,7 @@ def test_the_wheel_has_a_manual_page_and_completions_for_each_command(distributi
     shared = {file.partition('.data/data/')[2] for file in zipfile.ZipFile(wheel).namelist()}
     assert shared - {''} == {
         path
-        for command in PROGRAMS[name]
+        for command in _commands(wheel)
         for path in (
             f'share/man/man1/{command}.1',
             f'share/bash-completion/completions/{command}',
@@ -94,12 +96,12 @@ def test_the_distributions_are_what_an_index_takes_and_renders(distributions):
 
 
 def test_the_sdist_installs_programs_that_start(distributions, name, tmp_path):
-    sdist, _ = distributions
+    sdist, wheel = distributions
     home = tmp_path / 'environment'
     subprocess.run([sys.executable, '-m', 'venv', home], check=True)
     pip = [*isolation.on_the_machines_network(), home / 'bin' / 'pip', 'install', '--quiet']
     subprocess.run([*pip, sdist], check=True)
-    for program in PROGRAMS[name]:
+    for program in _commands(wheel):
         done = subprocess.run([home / 'bin' / program, '--help'], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         assert program in done.stdout

@@ -52,20 +52,10 @@ def test_edit_refuses_a_release_without_changes():
         _edit(log=CHANGES.replace('### Added\n\n- A thing.\n', ''))
 
 
-def _git(clone, *words):
-    command = ['git', '-c', 'user.name=A', '-c', 'user.email=a@example.com', *words]
-    done = subprocess.run(command, cwd=clone, check=True, capture_output=True, text=True)
-    return done.stdout.strip()
-
-
 @pytest.fixture
 def clone(tmp_path):
     """A clone of this checkout, on main."""
-    building.check_out(tmp_path / 'clone')
-    _git(tmp_path / 'clone', 'init', '--quiet', '--initial-branch=main')
-    _git(tmp_path / 'clone', 'add', '--all')
-    _git(tmp_path / 'clone', 'commit', '--quiet', '--message=All')
-    return tmp_path / 'clone'
+    return building.clone(tmp_path / 'clone')
 
 
 def test_release_from_a_clone_with_changes_is_refused(clone):
@@ -75,19 +65,18 @@ def test_release_from_a_clone_with_changes_is_refused(clone):
 
 
 def test_release_from_another_branch_is_refused(clone):
-    _git(clone, 'switch', '--quiet', '--create', 'aside')
+    building.git(clone, 'switch', '--quiet', '--create', 'aside')
     with pytest.raises(release.ReleaseError, match="branch 'aside': release from main"):
         release.release('9.0.0', root=clone)
 
 
 def test_release_that_fails_leaves_the_files_as_they_were(clone):
     (clone / 'tools' / 'charm-unit' / 'src').rename(clone / 'tools' / 'charm-unit' / 'sources')
-    _git(clone, 'add', '--all')
-    _git(clone, 'commit', '--quiet', '--message=Broken')
+    building.commit(clone, 'Broken')
     with pytest.raises(release.ReleaseError, match='-m build'):
         release.release('9.0.0', root=clone)
-    assert _git(clone, 'status', '--porcelain') == ''
-    assert _git(clone, 'tag') == ''
+    assert building.git(clone, 'status', '--porcelain') == ''
+    assert building.git(clone, 'tag') == ''
 
 
 @pytest.mark.slow
@@ -110,7 +99,7 @@ def test_release_builds_tries_commits_and_tags(clone):
         'charm_unit-9.0.0-py3-none-any.whl',
         'charm_unit-9.0.0.tar.gz',
     ]
-    assert _git(clone, 'tag') == 'v9.0.0'
-    assert _git(clone, 'log', '-1', '--format=%s') == 'Release 9.0.0'
-    assert _git(clone, 'status', '--porcelain') == ''
+    assert building.git(clone, 'tag') == 'v9.0.0'
+    assert building.git(clone, 'log', '-1', '--format=%s') == 'Release 9.0.0'
+    assert building.git(clone, 'status', '--porcelain') == ''
     assert 'git push origin main v9.0.0' in done.stdout

@@ -44,6 +44,27 @@ def check_out(folder, layer=ROOT, *, sparse=False):
     shutil.copytree(layer, folder, symlinks=True, ignore=ignore)
 
 
+def clone(folder):
+    """Copy this checkout to `folder` as a repository, with all of it in a commit on main."""
+    check_out(folder)
+    git(folder, 'init', '--quiet', '--initial-branch=main')
+    commit(folder, 'All')
+    return folder
+
+
+def commit(folder, message):
+    """Commit all that is in the repository in `folder`."""
+    git(folder, 'add', '--all')
+    git(folder, 'commit', '--quiet', f'--message={message}')
+
+
+def git(folder, *words):
+    """Run git in the repository in `folder`; return what it prints."""
+    command = ['git', '-c', 'user.name=A', '-c', 'user.email=a@example.com', *words]
+    done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
 def build(source, into, layer=ROOT, *, proof=True):
     """Build the charm in `source` below the folder `into`; return the built charm's folder.
 

@@ -14,11 +14,7 @@ class Newcomer:
     def __init__(self, folder):
         self.home = folder / 'home'
         self.home.mkdir(exist_ok=True)
-        self.clone = folder / 'docker-resource'
-        building.check_out(self.clone)
-        git = ('git', '-C', self.clone, '-c', 'user.name=Tests', '-c', 'user.email=t@example.com')
-        for command in (['init', '--quiet'], ['add', '.'], ['commit', '--quiet', '-m', 'All']):
-            subprocess.run([*git, *command], check=True)
+        self.clone = building.clone(folder / 'docker-resource')
         self._programs = folder / 'programs'
         self._programs.mkdir()
         interpreter = getattr(sys, '_base_executable', sys.executable)
