@@ -14,7 +14,8 @@ import pytest
 
 import charm_image
 from charm_image import resources
-from charm_image._build import api_builders, bases
+from charm_image._build import bases
+from charm_image._oci import local_image
 from support import loopback
 from support.bundles import bundle_of, dockerfile_of, everything
 
@@ -162,7 +163,7 @@ def test_export_waits_without_an_end_for_the_engine():
         loopback.serving(answer) as url,
         docker.APIClient(url, version='1.41', timeout=0.1) as client,
     ):
-        assert b''.join(api_builders.ApiBuilder(client).export('image')) == b'saved'
+        assert b''.join(local_image.export(client, 'image', timeout=None)) == b'saved'
         assert client.timeout == 0.1
 
 
@@ -185,7 +186,7 @@ def test_pull_reports_once_what_each_layer_does():
     with loopback.serving(answer) as url, docker.APIClient(url, version='1.41') as client:
         base = bases.Base(client, 'base:1', None)
         told = [str(each) for each in base.pull()]
-        assert base.user == 'app'
+        assert bases.user_of(base.name, base.config) == 'app'
     assert told == [
         'base:1: a Downloading',
         'base:1: b Downloading',

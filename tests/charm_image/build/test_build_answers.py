@@ -138,7 +138,7 @@ def test_base_of_several_platforms_is_inspected_for_the_one_to_build():
         for platform, user in (('linux/amd64', ''), ('linux/arm64', 'bob')):
             base = bases.Base(client, 'base', platforms.parse(platform))
             assert list(base.pull()) == []
-            assert base.user == user
+            assert bases.user_of(base.name, base.config) == user
         missing = bases.Base(client, f'sha256:{64 * "a"}', platforms.parse('linux/s390x'))
         with pytest.raises(charm_image.BuildError, match=r'has no image .* for linux/s390x'):
             list(missing.pull())

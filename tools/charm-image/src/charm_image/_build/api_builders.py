@@ -15,7 +15,7 @@ import re
 import secrets
 import socket
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
 from charm_image import _errors
@@ -74,7 +74,9 @@ class ApiBuilder:
             headers={'Content-Type': 'application/x-tar'},
         )
         if response.status_code != 200 or '"error' in response.text:
-            raise _errors.BuildError(f'the engine cannot load the image: {messages.printable(response.text)}')
+            raise _errors.BuildError(
+                f'the engine cannot load the image: {messages.printable(response.text)}'
+            )
         if self.has(digest):
             return digest
         # with containerd's image store, the ID is the digest of the manifest
@@ -91,10 +93,6 @@ class ApiBuilder:
 
     def _inspect(self, image: str) -> dict[str, Any] | None:
         return local_image.describe(self._client, image)
-
-    def export(self, image: str) -> Iterator[bytes]:
-        """Yield the archive that `docker save` writes, in chunks."""
-        return local_image.export(self._client, image, timeout=None)
 
     def build(
         self, context: IO[bytes], options: Mapping[str, Any], instructions: Sequence[str]
@@ -144,10 +142,15 @@ class ApiBuilder:
         """Raise BuildError if the classic builder cannot do it with containerd's image store."""
         platform = options.get('platform')
         copies = any(instruction.startswith('COPY ') for instruction in instructions)
-        if platform and copies and platforms.parse(platform) != emulation.engines_own(self._client):
+        if (
+            platform
+            and copies
+            and platforms.parse(platform) != emulation.engines_own(self._client)
+        ):
             raise _errors.BuildError(
                 f'{_UNREADING}, and its classic builder cannot copy files for {platform}',
-                f'upgrade Docker, or use a different engine with --engine {platform}=CONTEXT_OR_URL',
+                'upgrade Docker, or use a different engine with '
+                f'--engine {platform}=CONTEXT_OR_URL',
             )
 
     def _events(
@@ -174,7 +177,9 @@ class ApiBuilder:
                 if self._stopped:
                     _hang_up(response)
                 if response.status_code != 200:
-                    raise _errors.BuildError(f'the engine rejected the build: {_message(response)}')
+                    raise _errors.BuildError(
+                        f'the engine rejected the build: {_message(response)}'
+                    )
                 text = codecs.iterdecode(response.iter_content(None), 'utf-8', 'replace')
                 for document in json_stream.json_stream(text):
                     if not isinstance(document, dict):

@@ -192,7 +192,7 @@ def user(value: Any) -> str:
     name = _written('user', value)
     if not _USER.fullmatch(name):
         raise _errors.ResourceError(
-            f"user {name!r:.80} must be the name or ID of a user, or USER:GROUP"
+            f'user {name!r:.80} must be the name or ID of a user, or USER:GROUP'
         )
     return name
 

@@ -16,7 +16,7 @@ import pathlib
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import IO, Any, NamedTuple
 
 from charm_image import _errors, _progress, resources
@@ -145,7 +145,7 @@ class Assembly:
         with _opened(dict(self._base_layers)[node.content.layer]) as archive:
             for member in archive:
                 if member.name == node.content.name and (file := archive.extractfile(member)):
-                    copy: Any = tempfile.SpooledTemporaryFile(_CHUNK)
+                    copy: Any = tempfile.SpooledTemporaryFile(_CHUNK)  # noqa: SIM115
                     shutil.copyfileobj(file, copy, _CHUNK)
                     copy.seek(0)
                     return copy
@@ -395,22 +395,18 @@ class Assembly:
 
     @property
     def config(self) -> bytes:
-        """The configuration of the image (OCI image specification 1.1, config.md)."""
+        """The configuration of the image."""
         config = self._base.running_config() if self._base else {}
         self._configure(config)
         layers = [(diff_id, 'the base') for diff_id, _ in self._base_layers]
         layers += [(added.diff_id, _progress.shorten(added.title)) for added in self._added]
-        return oci_archive.encode(
-            {
-                **self._platform.descriptor,
-                'created': oci_archive.TIME,
-                'config': config,
-                'rootfs': {'type': 'layers', 'diff_ids': [diff_id for diff_id, _ in layers]},
-                'history': [
-                    {'created': oci_archive.TIME, 'created_by': f'charm-image: {title}'}
-                    for _, title in layers
-                ],
-            }
+        created = oci_archive.TIME
+        return oci_archive.encode_config(
+            self._platform.descriptor,
+            created,
+            config,
+            [diff_id for diff_id, _ in layers],
+            [{'created': created, 'created_by': f'charm-image: {title}'} for _, title in layers],
         )
 
     def _configure(self, config: dict[str, Any]) -> None:
@@ -446,18 +442,19 @@ class Assembly:
         names = []
         for diff_id, layer in self._base_layers:
             names.append(_name(diff_id, '.tar'))
-            _add(output, names[-1], layer.size, layer.open())
+            output.writelines(tar.member(tar.header(names[-1], layer.size), layer.open()))
         for added in self._added:
             name = _name(added.diff_id, '.tar')
             if name not in names:
-                _add(output, name, tar.size_of(added.content), added.content)
+                header = tar.header(name, tar.size_of(added.content))
+                output.writelines(tar.member(header, added.content))
             names.append(name)
         manifest = [{'Config': _name(digest, '.json'), 'RepoTags': None, 'Layers': names}]
         for name, data in (
             (_name(digest, '.json'), config),
             ('manifest.json', json.dumps(manifest).encode()),
         ):
-            _add(output, name, len(data), io.BytesIO(data))
+            output.writelines(tar.member(tar.header(name, len(data)), io.BytesIO(data)))
         output.write(tar.END)
         return digest
 
@@ -500,12 +497,6 @@ class Memory:
 
 def _name(digest: str, ending: str) -> str:
     return digest.removeprefix('sha256:') + ending
-
-
-def _add(output: IO[bytes], name: str, size: int, content: images.Content) -> None:
-    info = tarfile.TarInfo(name)
-    info.size, info.mode = size, 0o644
-    output.writelines(tar.member(info, content))
 
 
 def _ports(port: str) -> Iterator[str]:

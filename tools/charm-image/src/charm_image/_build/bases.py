@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from charm_image import _concurrently, _errors, _progress
 from charm_image._build import events, pull_progress
 from charm_image._oci import engine_push, local_image, platforms, registry_logins
-from container_image import messages, reference
+from container_image import messages
 from container_image import reference as references
 
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ class Base:
         client: the engine
         name: the name or ID of the base, or scratch
         platform: the platform of the base; None for any that the engine has
+
+    Once it was found, `id` is the ID of the image, '' for scratch, and `config` the part of its
+    configuration that says how to run it.
     """
 
     def __init__(
@@ -36,8 +39,8 @@ class Base:
         self._client: Any = client  # its type stubs are incomplete
         self.name = name
         self._platform = platform
-        self._config: dict[str, Any] = {}
-        self._id = ''
+        self.config: dict[str, Any] = {}
+        self.id = ''
         self._digests: list[str] = []
         self._before = ''
         self._pin = ''
@@ -63,18 +66,13 @@ class Base:
             )
 
     @property
-    def id(self) -> str:
-        """The ID of the image, once it was found; '' for scratch."""
-        return self._id
-
-    @property
     def _has_name(self) -> bool:
         return self.name != 'scratch' and not self.name.startswith('sha256:')
 
     @property
     def pinned_name(self) -> str:
         """What a tag means in the engine now: NAME@sha256:…, or an ID if it is of no registry."""
-        if not self._has_name or '@' in self.name or not self._id:
+        if not self._has_name or '@' in self.name or not self.id:
             return ''
         repository, _ = split(self.name)
         base = references.Reference.parse(self.name)
@@ -82,7 +80,7 @@ class Base:
             pinned = references.Reference.parse(digest)
             if (pinned.domain, pinned.path) == (base.domain, base.path):
                 return f'{repository}@{pinned.digest}'
-        return f'the local image {self._id.removeprefix("sha256:")}'
+        return f'the local image {self.id.removeprefix("sha256:")}'
 
     def pin(self) -> str:
         """Return a name for the pulled image that a pull for a different platform does not move.
@@ -95,7 +93,7 @@ class Base:
             return self.name
         platform = str(self._platform).replace('/', '-')
         tag = f'{platform}-{hashlib.sha256(self.name.encode()).hexdigest()[:12]}'
-        self._client.tag(self._id, _PINNED, tag)
+        self._client.tag(self.id, _PINNED, tag)
         self._pin = f'{_PINNED}:{tag}'
         return self._pin
 
@@ -107,24 +105,15 @@ class Base:
             if self._before and '@' not in self.name:
                 self._client.tag(self._before, *split(self.name))
 
-    @property
-    def user(self) -> str:
-        """The user that it runs as, once pulled; '' for root.
-
-        Raises:
-            _errors.BuildError: a Dockerfile cannot name the user
-        """
-        return user_of(self.name, self._config)
-
     def found(self) -> bool:
         """Return whether the engine has it."""
         config = self._configuration()
-        self._config = config or {}
+        self.config = config or {}
         return config is not None
 
     def _configuration(self) -> dict[str, Any] | None:
         description = self._inspect() or {}
-        self._id = str(description.get('Id') or '')
+        self.id = str(description.get('Id') or '')
         self._digests = [str(digest) for digest in description.get('RepoDigests') or ()]
         if not description:
             return None
@@ -208,7 +197,9 @@ def split(name: str) -> tuple[str, str]:
     """Return the repository of a reference, as it is written, and its digest or tag."""
     reference = references.Reference.parse(name)
     without_digest = name.partition('@')[0]
-    repository = without_digest.removesuffix(f':{reference.tag}') if reference.tag else without_digest
+    repository = (
+        without_digest.removesuffix(f':{reference.tag}') if reference.tag else without_digest
+    )
     return repository, reference.digest or reference.tag or 'latest'
 
 

@@ -77,9 +77,7 @@ class Target:
         steps = self.plan.steps
         for number, step in enumerate(steps, 1):
             for state in states:
-                yield _progress.Progress(
-                    state, resource=step.title, step=number, steps=len(steps)
-                )
+                yield _progress.Progress(state, resource=step.title, step=number, steps=len(steps))
 
     @property
     def context_digest(self) -> str:

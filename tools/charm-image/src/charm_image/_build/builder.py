@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from charm_image import _errors
-from charm_image._progress import Progress
 from charm_image._build import (
     arguments,
     build_target,
@@ -23,13 +22,14 @@ from charm_image._build import (
     context,
     dockerfile,
     engine_build,
+    engines,
     events,
     multi_platform,
-    engines,
     plan,
     proxies,
 )
 from charm_image._oci import oci_archive, platforms, timestamps
+from charm_image._progress import Progress
 
 if TYPE_CHECKING:
     import docker
@@ -108,7 +108,7 @@ class DockerBuilder:
         """The image's ID, sha256:…; for several platforms, the digest of the index. Empty until it
         is built."""
         self.base_user: str = ''
-        """Whom the base runs as, if not root. Empty until it is built: only a build asks for it."""
+        """Whom the base runs as, if not root. Empty until it is built: a build asks for it."""
         self.dry_run = dry_run
         self.tag: str | None = None if tag is None else arguments.tag('tag', tag)
         self.platform = platform
@@ -137,7 +137,9 @@ class DockerBuilder:
                 'an image for several platforms must be written to a file', _SET_OUTPUT
             )
         if len(self._platforms) > 1 and check_reproducible:
-            raise _errors.ResourceError('check_reproducible needs a single platform', 'set platform')
+            raise _errors.ResourceError(
+                'check_reproducible needs a single platform', 'set platform'
+            )
         self._bundles = arguments.make_bundles(bundle, self._platforms)
 
     @property
@@ -215,9 +217,7 @@ class DockerBuilder:
                 yield from events.watched(f'writing {self.output}', archive.write(self.output))
                 yield Progress('written', self.output)
 
-    def _build_again(
-        self, build: build_target.Build, epoch: int
-    ) -> Iterator[Progress]:
+    def _build_again(self, build: build_target.Build, epoch: int) -> Iterator[Progress]:
         """Build the image again without the cache, and compare both, with times up to `epoch`."""
         yield Progress('note', 'building it again, to compare both images')
         with contextlib.ExitStack() as stack:
@@ -244,7 +244,9 @@ class DockerBuilder:
     def _build_several(self, output: str) -> Iterator[Progress]:
         builds: dict[platforms.Platform, build_target.Build] = {}
         with contextlib.ExitStack() as stack:
-            for platform, target in zip(self._platforms, self._targets(self._settings), strict=True):
+            for platform, target in zip(
+                self._platforms, self._targets(self._settings), strict=True
+            ):
                 builds[platform] = self._open(target, stack)
             self.image_id = yield from multi_platform.build_index(
                 builds, output, self.tag, timestamps.epoch()

@@ -29,7 +29,7 @@ from charm_image._build import (
     plan,
     trace,
 )
-from charm_image._oci import docker_config, images, oci_archive, platforms
+from charm_image._oci import docker_config, oci_archive, platforms
 
 INSTALL = (
     'install buildx (apt install docker-buildx, or docker-buildx-plugin from the packages of '
@@ -55,7 +55,9 @@ def builder_of_engine(environ: Mapping[str, str]) -> str:
         process = subprocess.run(command, capture_output=True, check=False, text=True, env=environ)
     except OSError:
         return 'default'
-    return process.stdout.strip() if process.returncode == 0 and process.stdout.strip() else 'default'
+    return (
+        process.stdout.strip() if process.returncode == 0 and process.stdout.strip() else 'default'
+    )
 
 
 class BuildxBuild(build_target.Build):
@@ -93,7 +95,9 @@ class BuildxBuild(build_target.Build):
                 'use a reference for from_image, not an ID',
             )
         if name != 'scratch':
-            yield _progress.Progress('pull', f'{name}: reading its configuration from the registry')
+            yield _progress.Progress(
+                'pull', f'{name}: reading its configuration from the registry'
+            )
             user = bases.user_of(name, self._configuration(name))
             digest = self._digest(name)
             if digest and '@' not in name:

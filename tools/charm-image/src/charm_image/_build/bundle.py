@@ -43,7 +43,9 @@ class ResourceBundle:
     def _add(self, resource: resources.Resource, where: str) -> resources.Resource:
         if not isinstance(resource, resources.Resource):
             kind = getattr(resource, '__name__', type(resource).__name__)
-            raise _errors.ResourceError(f'a bundle can contain only resources, not {kind}', line=where)
+            raise _errors.ResourceError(
+                f'a bundle can contain only resources, not {kind}', line=where
+            )
         there = self._by_id.get(resource.typed_id)
         if there is not None:
             raise _errors.ResourceError(
@@ -73,7 +75,8 @@ class ResourceBundle:
             source = iter(iterator)
         except TypeError:
             raise _errors.ResourceError(
-                f'a bundle needs a generator or a list of resources, not {type(iterator).__name__}',
+                'a bundle needs a generator or a list of resources, not '
+                f'{type(iterator).__name__}',
                 'does the function yield them?',
             ) from None
         throw = getattr(source, 'throw', None)

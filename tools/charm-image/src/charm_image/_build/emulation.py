@@ -15,7 +15,9 @@ _ALSO = {'amd64': ('386',), 'arm64': ('arm',)}
 _FAILURE = 'exec format error'
 
 
-def check(client: docker.APIClient, image: str, platform: platforms.Platform, engine_name: str) -> None:
+def check(
+    client: docker.APIClient, image: str, platform: platforms.Platform, engine_name: str
+) -> None:
     """Check that the engine can run the programs of a platform.
 
     Args:

@@ -18,7 +18,7 @@ from charm_image._build import (
     engines,
     events,
 )
-from charm_image._oci import images, oci_archive, platforms
+from charm_image._oci import images, local_image, oci_archive, platforms
 
 if TYPE_CHECKING:
     import docker
@@ -69,7 +69,7 @@ class EngineBuild(build_target.Build):
             if pinned := base.pinned_name:
                 yield _progress.Progress('note', f'{base.name} is {pinned}')
         name = self._base.pin() if shared else target.settings.from_image
-        self.target = target.on(name, self._base.user)
+        self.target = target.on(name, bases.user_of(self._base.name, self._base.config))
         if target.platform and target.runs_programs and name != 'scratch':
             emulation.check(self._client, name, target.platform, self._engine_name)
 
@@ -96,8 +96,8 @@ class EngineBuild(build_target.Build):
         names = ', '.join(target.plan.secrets)
         if self._environ is None:
             raise _errors.BuildError(
-                f'a build with secrets ({names}) finds its engine by DOCKER_HOST or `engines`, not '
-                'by `client`'
+                f'a build with secrets ({names}) finds its engine by DOCKER_HOST or `engines`, '
+                'not by `client`'
             )
         components = self._client.version().get('Components') or []
         if any(component.get('Name') == 'Podman Engine' for component in components):
@@ -138,7 +138,7 @@ class EngineBuild(build_target.Build):
         base = None
         name = target.settings.from_image
         if name != 'scratch':
-            file = stack.enter_context(tempfile.TemporaryFile())
+            file: IO[bytes] = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
             step = f'{name}: reading it'
             yield from events.watched(step, self._receive(name, file), 'pull')
             base = oci_archive.SavedImage(file, platform)
@@ -148,7 +148,7 @@ class EngineBuild(build_target.Build):
         self.image_id = images.digest(image.config)
         if not target.no_cache and self._builder.has(self.image_id):
             return True
-        archive = stack.enter_context(tempfile.TemporaryFile())
+        archive: IO[bytes] = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
         image.write(archive)
         archive.seek(0)
         self.image_id = self._builder.load(archive, self.image_id)
@@ -159,7 +159,9 @@ class EngineBuild(build_target.Build):
 
     def _receive(self, image: str, output: IO[bytes]) -> Iterator[tuple[int, None]]:
         done = 0
-        for chunk in _concurrently.with_ticks(self._builder.export(image)):
+        for chunk in _concurrently.with_ticks(
+            local_image.export(self._client, image, timeout=None)
+        ):
             done += output.write(chunk or b'')
             self.check()
             yield done, None

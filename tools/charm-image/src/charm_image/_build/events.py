@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from charm_image import _errors, _progress, resources
-from charm_image._progress import Progress
 from charm_image._build import builder_reports, plan
 from charm_image._build import proxies as proxies_
+from charm_image._progress import Progress
 from charm_image.resources import _shell
 from container_image import messages
 
@@ -49,7 +49,7 @@ class Follower:
         self._output: list[str] = []
 
     def follow(self, event: builder_reports.Event) -> Iterator[Progress]:
-        """Yield the progress that `event` reports. Raises _errors.BuildError if it is a failure."""
+        """Yield the progress that `event` reports. Raises BuildError if it is a failure."""
         if self._secrets:
             text = proxies_.masked(event.text, self._secrets)
             event = dataclasses.replace(event, text=text)
@@ -91,9 +91,7 @@ class Follower:
 
     def _progress(self, state: str, step: plan.Step, text: str = '') -> Progress:
         number = self._steps.index(step) + 1
-        return Progress(
-            state, text, resource=step.title, step=number, steps=len(self._steps)
-        )
+        return Progress(state, text, resource=step.title, step=number, steps=len(self._steps))
 
     def _applied(self, step: plan.Step) -> resources.Resource:
         matching = (r for r in step.resources if _shell.one_line(repr(r)) == self._resource)

@@ -160,7 +160,9 @@ class Plan:
                 names = {resource.name, *_first_group(resource)}
                 created = created - names if resource.removes else created | names
             elif isinstance(resource, _copied.Copied):
-                owner, group = _ownership.resolve(resource.owner, resource.group, self.primary_groups)
+                owner, group = _ownership.resolve(
+                    resource.owner, resource.group, self.primary_groups
+                )
                 sure = [
                     account is not None and (account in created or account.isdigit())
                     for account in (owner, group)
@@ -172,7 +174,9 @@ class Plan:
 
     # copy a directory, not the file, which would go into an existing directory of its name
     def _copy(self, group: _Group) -> list[Step]:
-        parts = [part.resource for part in group.parts if isinstance(part.resource, _copied.Copied)]
+        parts = [
+            part.resource for part in group.parts if isinstance(part.resource, _copied.Copied)
+        ]
         first = parts[0]
         parent = first.name.rpartition('/')[0] + '/'
         chown = self._chowns[first.typed_id] or ''
@@ -224,8 +228,8 @@ class Plan:
                 return [step for part in halves for step in self._run(part)]
             first = group.parts[0].resource
             raise _errors.ResourceError(
-                f'{_progress.shorten(repr(first))} needs a script of {size} bytes, above the limit of '
-                f'{_LONGEST_SCRIPT}',
+                f'{_progress.shorten(repr(first))} needs a script of {size} bytes, above the '
+                f'limit of {_LONGEST_SCRIPT}',
                 'put large content into a File',
                 line=first.location,
             )
@@ -248,7 +252,8 @@ class Plan:
             step[name] = path
             if self.secrets.setdefault(name, path) != path:
                 raise _errors.ResourceError(
-                    f'{_progress.shorten(repr(execute))}: the secret {name} is also a different file',
+                    f'{_progress.shorten(repr(execute))}: the secret {name} is also a different '
+                    'file',
                     line=execute.location,
                 )
 
@@ -355,7 +360,9 @@ def _merged(groups: list[_Group], most: int) -> list[_Group]:
         parts = [part for group in chunk for part in group.parts]
         placed = {id(part.resource) for part in parts if not part.finish}
         parts = [part for part in parts if not part.finish or id(part.resource) not in placed]
-        merged.append(_Group(parts, None, watched_together=any(group.watched_together for group in chunk)))
+        merged.append(
+            _Group(parts, None, watched_together=any(group.watched_together for group in chunk))
+        )
     return merged
 
 

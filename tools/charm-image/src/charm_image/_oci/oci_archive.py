@@ -11,7 +11,7 @@ import os
 import pathlib
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import IO, Any, NamedTuple
 
 from charm_image import _errors
@@ -111,14 +111,9 @@ class SavedImage:
             }
             for entry in whole.get('history') or ()
         ]
-        config = {
-            **platform,
-            'created': timestamps.limit_text(whole.get('created'), epoch),
-            'config': self.running_config(),
-            'rootfs': {'type': 'layers', 'diff_ids': diff_ids},
-            'history': history,
-        }
-        self.config = images.Config.parse(encode(config))
+        created = timestamps.limit_text(whole.get('created'), epoch)
+        config = encode_config(platform, created, self.running_config(), diff_ids, history)
+        self.config = images.Config.parse(config)
 
     def layers(self) -> Iterator[tuple[str, _Layer]]:
         """Yield diff ID and content of each layer, from the lowest up."""
@@ -142,19 +137,12 @@ class SavedImage:
         if platforms.Platform.of(whole) != platform:
             built = f'{whole.get("os")}/{whole.get("architecture")}'
             raise _errors.ImageError(f'the engine built an image for {built}, not for {platform}')
-        running = self.running_config()
         diff_ids = self.config.diff_ids
         created = TIME if self._epoch is None else timestamps.limit_text(TIME, self._epoch)
         entry = {'created': created, 'created_by': 'charm-image'}
-        return encode(
-            {
-                **platform.descriptor,
-                'created': created,
-                'config': running,
-                'rootfs': {'type': 'layers', 'diff_ids': diff_ids},
-                'history': [entry] * len(diff_ids),
-            }
-        )
+        history = [entry] * len(diff_ids)
+        running = self.running_config()
+        return encode_config(platform.descriptor, created, running, diff_ids, history)
 
 
 class _Layer(NamedTuple):
@@ -221,9 +209,7 @@ class ArchiveWriter:
         done, total = 0, sum(size for size, _ in self._files.values())
         with _named(os.fspath(path)), _replaced(pathlib.Path(path)) as output:
             for name, (size, content) in self._files.items():
-                info = tarfile.TarInfo(name)
-                info.size, info.mode = size, 0o644
-                for block in tar.member(info, content()):
+                for block in tar.member(tar.header(name, size), content()):
                     done += output.write(block)
                     yield done, total
             output.write(tar.END)
@@ -290,6 +276,19 @@ def _replaced(target: pathlib.Path) -> Iterator[IO[bytes]]:
         unfinished.replace(target)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def encode_config(
+    platform: Mapping[str, Any],
+    created: str,
+    config: Mapping[str, Any],
+    diff_ids: Sequence[str],
+    history: Sequence[Mapping[str, Any]],
+) -> bytes:
+    """Return the configuration of an image (OCI image specification 1.1, config.md)."""
+    rootfs = {'type': 'layers', 'diff_ids': diff_ids}
+    content = {'created': created, 'config': config, 'rootfs': rootfs, 'history': history}
+    return encode({**platform, **content})
 
 
 def encode(content: dict[str, Any]) -> bytes:

@@ -158,6 +158,13 @@ def document(name: str, data: bytes) -> images.File:
     return images.File(name, len(data), Part(io.BytesIO(data), len(data), name))
 
 
+def header(name: str, size: int) -> tarfile.TarInfo:
+    """Return the header of a regular file, which everybody may read."""
+    info = tarfile.TarInfo(name)
+    info.size, info.mode = size, 0o644
+    return info
+
+
 def member(info: tarfile.TarInfo, content: images.Content | None = None) -> Iterator[bytes]:
     """Yield the bytes of a member, the next `info.size` bytes of `content` in it.
 

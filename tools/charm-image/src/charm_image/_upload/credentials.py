@@ -115,7 +115,8 @@ def bind(root: str, discharge: str) -> str:
     raw, end = _signature(discharge)
     root_raw, root_end = _signature(root)
     bound = keyed(keyed(root_raw[root_end - 32 : root_end]) + keyed(raw[end - 32 : end]))
-    return _encoded(raw[: end - 32] + bound + raw[end:])
+    macaroon = raw[: end - 32] + bound + raw[end:]
+    return base64.urlsafe_b64encode(macaroon).rstrip(b'=').decode()
 
 
 def is_token(value: object) -> TypeGuard[str]:
@@ -124,10 +125,9 @@ def is_token(value: object) -> TypeGuard[str]:
 
 
 def _signature(macaroon: str) -> tuple[bytes, int]:
+    text = macaroon.rstrip('=')
     try:
-        raw = base64.urlsafe_b64decode(
-            macaroon.rstrip('=') + '=' * (-len(macaroon.rstrip('=')) % 4)
-        )
+        raw = base64.urlsafe_b64decode(text + '=' * (-len(text) % 4))
     except binascii.Error:
         raw = b''
     end = len(raw) if raw.startswith(b'\2') else len(raw) - 1  # version 1 ends in a line feed
@@ -137,10 +137,6 @@ def _signature(macaroon: str) -> tuple[bytes, int]:
             'The credentials do not contain a valid macaroon.', _LOG_IN
         ) from None
     return raw, end
-
-
-def _encoded(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b'=').decode()
 
 
 def _decoded(value: str) -> str | None:

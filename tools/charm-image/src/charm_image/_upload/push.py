@@ -307,7 +307,10 @@ class _Uploads:
     def add_bytes(self, digest: str, data: bytes) -> None:
         """Send a small blob if the registry lacks it."""
         if digest not in self._futures:
-            self._futures[digest] = self._workers.submit(self._send_bytes, digest, data)
+            blob = images.Blob(digest, len(data))
+            self._futures[digest] = self._workers.submit(
+                self._push, blob, lambda: io.BytesIO(data), lambda sent: None
+            )
 
     def check(self) -> None:
         """Raise the error of an upload that has failed."""
@@ -322,12 +325,7 @@ class _Uploads:
     def _send(self, layer: layers.Layer) -> None:
         step = f'Uploading layer {layer.digest[7:19]}'
         with contextlib.closing(layer):
-            self._push(
-                layer, lambda: layer.open(), lambda sent: self._show(step, sent, layer.size)
-            )
-
-    def _send_bytes(self, digest: str, data: bytes) -> None:
-        self._push(images.Blob(digest, len(data)), lambda: io.BytesIO(data), lambda sent: None)
+            self._push(layer, layer.open, lambda sent: self._show(step, sent, layer.size))
 
     def _push(
         self, blob: images.Blob, open_blob: Callable[[], BinaryIO], progress: Callable[[int], None]
