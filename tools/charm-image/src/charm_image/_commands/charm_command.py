@@ -9,6 +9,8 @@ from charm_image import _errors, upload
 from charm_image._commands import arguments, charm_arguments, messages, summary, terminal
 from charm_image._upload import charm_upload
 
+_RERUN = 'The next run will not send again what was already uploaded.'
+
 
 def run(args: argparse.Namespace) -> int:
     """Run the command with arguments of `charm_arguments.parse`, and return its exit status."""
@@ -50,8 +52,7 @@ def run(args: argparse.Namespace) -> int:
         return int(bool(release.error) or any(result.error for result in results))
 
     def hint(error: BaseException) -> str:
-        is_interrupt = isinstance(error, KeyboardInterrupt)
-        return 'The next run will not send again what was already uploaded.' * is_interrupt
+        return _RERUN if isinstance(error, KeyboardInterrupt) else ''
 
     return messages.run(charm_arguments.PROGRAM, args, command, hint)
 

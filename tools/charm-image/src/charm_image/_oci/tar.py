@@ -172,7 +172,7 @@ def member(info: tarfile.TarInfo, content: images.Content | None = None) -> Iter
         OSError: there are fewer
     """
     yield info.tobuf(tarfile.PAX_FORMAT, 'utf-8')
-    if not content:  # a link may have the size of its target
+    if content is None:  # a link may have the size of its target
         return
     left = info.size
     while left:
