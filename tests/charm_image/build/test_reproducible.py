@@ -10,7 +10,7 @@ import pytest
 
 import charm_image
 from charm_image import resources
-from charm_image._build import api_builders
+from charm_image._oci import local_image
 
 pytestmark = [pytest.mark.holds('the same'), pytest.mark.slow]
 
@@ -139,7 +139,7 @@ def test_an_unchanged_image_is_known_without_reading_its_base(
     first = build(*files_only(tmp_path))
     assert len(list((cache_home / 'charm-image/images').iterdir())) == 1
     with monkeypatch.context() as patch:
-        patch.setattr(api_builders.ApiBuilder, 'export', None)
+        patch.setattr(local_image, 'export', None)
         again = build(*files_only(tmp_path), tag='tests:again')
     assert again.id == first.id
     assert {each.state for each in again.progress} == {'note', 'cached', 'built'}
