@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import io
 import signal
@@ -34,31 +35,21 @@ def escape_unencodable() -> None:
             stream.reconfigure(errors='backslashreplace')
 
 
-def upload() -> int:
-    """Run charm-upload-resource and return its exit status."""
-    return _run('charm_image._commands.arguments', 'charm_image._commands.resource_command')
-
-
-def upload_all() -> int:
-    """Run charm-upload-resources and return its exit status."""
-    return _run('charm_image._commands.charm_arguments', 'charm_image._commands.charm_command')
-
-
-def revisions() -> int:
-    """Run charm-resource-revisions and return its exit status."""
-    return _run(
-        'charm_image._commands.revisions_arguments', 'charm_image._commands.revisions_command'
-    )
-
-
-def _run(arguments: str, module: str) -> int:
+def _run(arguments: str, command: str) -> int:
+    """Run the command in a module with the arguments that a different one parses."""
     interrupt = signal.getsignal(signal.SIGINT)
     if interrupt is signal.default_int_handler:
         # until it can be handled, Ctrl-C ends the program without a traceback
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     escape_unencodable()
     # --help, --version and wrong usage end here, without the imports of an upload
-    parsed = importlib.import_module(arguments).parse(sys.argv[1:])
-    program = importlib.import_module(module)
+    parsed = importlib.import_module(f'charm_image._commands.{arguments}').parse(sys.argv[1:])
+    module = importlib.import_module(f'charm_image._commands.{command}')
     signal.signal(signal.SIGINT, interrupt)
-    return int(program.run(parsed))
+    return int(module.run(parsed))
+
+
+# what [project.scripts] names: each runs its program and returns the exit status
+upload = functools.partial(_run, 'arguments', 'resource_command')
+upload_all = functools.partial(_run, 'charm_arguments', 'charm_command')
+revisions = functools.partial(_run, 'revisions_arguments', 'revisions_command')

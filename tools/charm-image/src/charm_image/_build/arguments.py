@@ -112,11 +112,10 @@ def words(argument: str, value: Any) -> list[str]:
     return [text(argument, word) for word in sequence(argument, value)]
 
 
-def tag(argument: str, value: Any) -> str:
+def tag(value: Any) -> str:
     """Return an image reference without a digest."""
-    name = _reference(argument, value)
-    if name.digest:
-        raise _errors.ResourceError(f'{argument} {value!r:.80} must not have a digest')
+    if _reference('tag', value).digest:
+        raise _errors.ResourceError(f'tag {value!r:.80} must not have a digest')
     return str(value)
 
 

@@ -110,7 +110,7 @@ class DockerBuilder:
         self.base_user: str = ''
         """Whom the base runs as, if not root. Empty until it is built: a build asks for it."""
         self.dry_run = dry_run
-        self.tag: str | None = None if tag is None else arguments.tag('tag', tag)
+        self.tag: str | None = None if tag is None else arguments.tag(tag)
         self.platform = platform
         self.output: str | None = None if output is None else arguments.check_output(output)
         self.network: str | None = None if network is None else arguments.text('network', network)
