@@ -456,7 +456,7 @@ class Connection:
             raise self._access_denied(image, response)
         document = _json(response) if response.status == 200 else {}
         value = document.get('token') or document.get('access_token')
-        # requests would repeat a value with a line break in its exception.
+        # http.client would repeat a value with a line break in its exception.
         if not isinstance(value, str) or not re.match(r'[\x21-\x7e]+\Z', value):
             raise ProtocolError(
                 f'{addresses.host(url)} returned no token for {image} (HTTP {response.status})',

@@ -11,7 +11,6 @@ import ssl
 import threading
 import typing
 
-import requests.utils
 import urllib3.util.ssl_
 
 from container_image import messages
@@ -40,19 +39,22 @@ class UnreadableError(Exception):
     """A file of certificates cannot be read; the text says which."""
 
 
-def context(certificates: Certificates) -> ssl.SSLContext:
+def context(certificates: Certificates, trusts_all: bool) -> ssl.SSLContext:
     """Return the context for all connections that use these certificates.
 
-    It is made once: to read 150 authorities takes 50 ms. Raise `UnreadableError`.
+    It is made once: to read all that are trusted takes 50 ms. Without `trusts_all`, it may leave
+    out those that are not in the system's directory, where OpenSSL finds the one that it needs.
+    Raise `UnreadableError`.
     """
     environment = tuple(os.environ.get(name) for name in ('SSL_CERT_FILE', 'SSL_CERT_DIR'))
     with _making:
-        return _context(certificates, _bundle(), environment)
+        return _context(certificates, trusts_all, _bundle(), environment)
 
 
 @functools.lru_cache(maxsize=32)
 def _context(
     certificates: Certificates,
+    trusts_all: bool,
     bundle: typing.Optional[str],
     environment: typing.Tuple[typing.Optional[str], ...],  # which OpenSSL reads
 ) -> ssl.SSLContext:
@@ -61,13 +63,18 @@ def _context(
     # As in Docker and skopeo: an intermediate authority may be trusted by itself, and private
     # authorities need not have the extensions that Python 3.13 wants.
     made.verify_flags = ssl.VerifyFlags((made.verify_flags | _PARTIAL_CHAIN) & ~_STRICT)
+    directory = ssl.get_default_verify_paths().capath
     if bundle:
         try:
             _load(made, bundle)
         except ssl.SSLError:
             raise _unreadable(bundle) from None
+    elif directory and not trusts_all:
+        made.load_verify_locations(capath=directory)
     else:
-        _load(made, requests.utils.DEFAULT_CA_BUNDLE_PATH)
+        import certifi
+
+        _load(made, certifi.where())
         made.load_default_certs()
     for path in certificates.authorities:
         try:

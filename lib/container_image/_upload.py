@@ -40,7 +40,7 @@ class Upload:
         response = self._request('POST', url)
         self._connection.raise_for_status(response, self._image, 202)
         where = self._location(response)
-        if self._size:  # requests would send an empty body in chunks
+        if self._size:
             response = self._patch(where)
             self._raise_for_status(response, 201, 202, 204)
             where = self._location(response)
@@ -84,7 +84,7 @@ class Upload:
 
 
 class _Body:
-    """A file's content as requests sends it fastest: in blocks, with a known length."""
+    """A file's content as it is sent fastest: in blocks, with a known length."""
 
     def __init__(
         self,

@@ -1,26 +1,17 @@
 """HTTP as the clients of registries and of Charmhub use it: bounded, and silent about secrets.
 
-The automatisms of requests for redirects, ~/.netrc, cookies and proxies are switched off.
+It is urllib3, which neither keeps cookies nor reads ~/.netrc; its redirects and retries are off.
 """
 
-import http.cookiejar
-import ipaddress
+import contextlib
 import logging
 import re
-import ssl
-import threading
 import time
 import typing
-import urllib.parse
-import urllib.request
 
-import requests
-import requests.adapters
-import requests.auth
-import requests.utils
-import urllib3.util.retry
+import urllib3
 
-from container_image import _tls, addresses, http_problems, messages
+from container_image import _pools, _tls, addresses, http_problems
 
 Proxies = typing.Mapping[str, str]
 
@@ -36,18 +27,6 @@ _MAX_DATE_CHARACTERS = 50
 _BLOCK_BYTES = 1 << 20
 
 _log = logging.getLogger(__name__)
-_logging = threading.local()
-
-
-def _is_logged(record: logging.LogRecord) -> bool:
-    return not getattr(_logging, 'on', False)
-
-
-# urllib3 logs whole addresses, and those that registries redirect to are often signed: whoever
-# has one has the access. What others do with urllib3 is logged as ever.
-for _logger in ('urllib3.connectionpool', 'urllib3.connection'):
-    logging.getLogger(_logger).addFilter(_is_logged)
-
 
 #: Returns the error to raise for a problem.
 Describe = typing.Callable[[http_problems.Problem], Exception]
@@ -56,16 +35,16 @@ Describe = typing.Callable[[http_problems.Problem], Exception]
 class _ProblemError(Exception):
     """A problem on its way to where it is put into words; it refers to no request."""
 
-    def __init__(self, problem: http_problems.Problem) -> None:
-        super().__init__(problem.kind)
-        self.problem = problem
+    def __init__(self, kind: str, url: str, proxy: str = '', detail: str = '') -> None:
+        super().__init__(kind)
+        self.problem = http_problems.Problem(kind, url, proxy, detail)
 
 
 class Stream:
     """A body that is read as it comes."""
 
     def __init__(
-        self, received: requests.Response, url: str, proxy: str, describe: Describe
+        self, received: urllib3.HTTPResponse, url: str, proxy: str, describe: Describe
     ) -> None:
         self._response = received
         self._url = url
@@ -75,7 +54,7 @@ class Stream:
     def read(self, size: int) -> bytes:
         """Return at most `size` bytes; none at the end, or if the connection broke."""
         try:
-            return typing.cast(bytes, self._response.raw.read(size, decode_content=False))
+            return self._response.read(size)
         except Exception as exc:
             problem = http_problems.find_problem(exc, self._url, self._proxy)
         raise self._describe(problem)
@@ -105,62 +84,24 @@ class Response(typing.NamedTuple):
         """The seconds in the header Retry-After (RFC 9110), None without a valid one."""
         value = self.headers.get('Retry-After', '')
         try:
-            return float(
-                urllib3.util.retry.Retry().parse_retry_after(value[:_MAX_DATE_CHARACTERS])
-            )
+            return float(urllib3.Retry().parse_retry_after(value[:_MAX_DATE_CHARACTERS]))
         except Exception:  # an invalid date raises nearly anything
             return None
 
 
-class Authorization(requests.auth.AuthBase):
+class Authorization:
     """The value of an Authorization header, in an object because its repr shows nothing."""
 
     def __init__(self, value: str) -> None:
-        self._value = value
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Set the header."""
-        if self._value:
-            request.headers['Authorization'] = self._value
-        return request
-
-
-# requests takes a user from the address or ~/.netrc if it gets none
-_ANONYMOUS = Authorization('')
-
-
-class _Session(requests.Session):
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        """Return no target: requests would read the body of a redirect that it must not follow."""
-
-
-class _Adapter(requests.adapters.HTTPAdapter):
-    """HTTPS with one context for all connections; requests would read the bundle for each."""
-
-    def __init__(self, context: ssl.SSLContext) -> None:
-        self._context = context
-        super().__init__()
-
-    def init_poolmanager(self, *args: typing.Any, **kwargs: typing.Any) -> None:
-        super().init_poolmanager(*args, ssl_context=self._context, **kwargs)
-
-    def proxy_manager_for(self, proxy: str, **kwargs: typing.Any) -> typing.Any:
-        kwargs['ssl_context'] = self._context
-        if proxy.lower().startswith('https:'):
-            kwargs['proxy_ssl_context'] = self._context
-        return super().proxy_manager_for(proxy, **kwargs)
-
-    def cert_verify(self, conn: typing.Any, *args: typing.Any) -> None:
-        """Leave the authorities to the context."""
-        conn.cert_reqs = 'CERT_REQUIRED'
+        self.value = value
 
 
 class Http:
-    """Makes requests within one limit, over one session for each thread.
+    """Makes requests within one limit; safe to use from several threads.
 
     `describe` returns the error to raise for a problem; `limit` is in seconds from now; `timeouts`
-    are requests' connect and read time-outs in seconds; `proxies`, `user_agent` and `certificates`
-    are as for `registry.Client`.
+    are those to connect and to read, in seconds; `proxies`, `user_agent` and `certificates` are as
+    for `registry.Client`.
     """
 
     def __init__(
@@ -174,19 +115,15 @@ class Http:
         certificates: _tls.Certificates = _tls.NONE,
     ) -> None:
         self._describe = describe
-        self._certificates = certificates
         self._user_agent = user_agent
         self._limit = limit
         self._deadline = float('inf') if limit is None else time.monotonic() + limit
         self._timeouts = timeouts
-        self._proxies = {scheme: proxy for scheme, proxy in (proxies or {}).items() if proxy}
-        self._local = threading.local()
-        self._sessions: typing.List[requests.Session] = []
+        self._pools = _pools.Pools(proxies or {}, certificates)
 
     def close(self) -> None:
-        """Close the connections of all threads."""
-        while self._sessions:
-            self._sessions.pop().close()
+        """Close the connections."""
+        self._pools.close()
 
     def seconds_left(self) -> float:
         """Return how many seconds are left of the limit."""
@@ -227,14 +164,11 @@ class Http:
 
     def speaks_tls(self, netloc: str) -> bool:
         """Return whether a server on loopback speaks TLS, with a trusted certificate or not."""
+        seconds = max(0.01, min(2, self.seconds_left(), *self._timeouts))
+        timeout = urllib3.Timeout(connect=seconds, read=seconds)
         try:
-            with self._request(
-                'HEAD',
-                f'https://{netloc}/v2/',
-                timeout=max(0.01, min(2, self.seconds_left(), *self._timeouts)),
-                auth=_ANONYMOUS,
-            ):
-                return True
+            self._request('HEAD', f'https://{netloc}/v2/', timeout).close()
+            return True
         except Exception as exc:
             return http_problems.is_of_tls(exc)
 
@@ -250,36 +184,29 @@ class Http:
         timeouts: typing.Tuple[float, float],
     ) -> Response:
         left = self.seconds_left()
-        proxy = self._proxy(url)
+        proxy = self._pools.proxy(url)
         connect, read = timeouts
         if body:
             connect = read  # urllib3 sends, too, under the time-out for connecting
         content = None
         try:
             if left <= 0:
-                raise self._problem('limit', url, proxy, f'{self._limit:g}')
+                raise _ProblemError('limit', url, proxy, f'{self._limit:g}')
             content = body() if body else None
-            received = self._request(
-                method,
-                url,
-                data=content,
-                headers=dict(headers or {}, **{'Accept-Encoding': 'identity'}),
-                auth=authorization or _ANONYMOUS,
-                timeout=(min(connect, left), min(read, left)),
-                proxies=self._proxies_for(url),
-            )
-            if stream and received.status_code in (200, 206):
+            timeout = urllib3.Timeout(connect=min(connect, left), read=min(read, left))
+            received = self._request(method, url, timeout, authorization, headers, content)
+            if stream and received.status in (200, 206):
                 opened = Stream(received, url, proxy, self._describe)
-                return Response(received.status_code, received.headers, b'', url, opened)
-            with received:
-                response = self._read(method, received, url, max_bytes)
+                return Response(received.status, received.headers, b'', url, opened)
+            with contextlib.closing(received):
+                response = self._read(method, received, url, proxy, max_bytes)
             _log.debug('%s at %s: %s', method, addresses.host(url), response.status)
             return response
         except _ProblemError as exc:
             problem = exc.problem
-        except Exception as exc:  # with a bad proxy or address, requests raises nearly anything
+        except Exception as exc:  # with a bad proxy or address, urllib3 raises nearly anything
             problem = http_problems.find_problem(exc, url, proxy)
-        # Not inside `except`: what requests raises refers to the request and its headers.
+        # Not inside `except`: what urllib3 raises refers to the request and its headers.
         failure = getattr(content, 'failure', None)
         if failure:
             raise failure
@@ -287,96 +214,54 @@ class Http:
         _log.debug('%s at %s: %s', method, addresses.host(url), error)
         raise error
 
-    def _request(self, method: str, url: str, **arguments: typing.Any) -> requests.Response:
-        session = getattr(self._local, 'session', None)
-        if session is None:
-            session = self._local.session = _Session()
-            session.trust_env = False
-            session.headers['User-Agent'] = self._user_agent
-            # Some registries take a client with a cookie for a browser.
-            session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
-            self._sessions.append(session)
-        if url.startswith('https:') and not isinstance(session.get_adapter(url), _Adapter):
-            session.mount('https://', _Adapter(_tls.context(self._certificates)))
-        _logging.on = True
-        try:
-            return typing.cast(
-                requests.Response,
-                session.request(method, url, allow_redirects=False, stream=True, **arguments),
-            )
-        finally:
-            _logging.on = False
+    def _request(
+        self,
+        method: str,
+        url: str,
+        timeout: urllib3.Timeout,
+        authorization: typing.Optional[Authorization] = None,
+        headers: typing.Optional[typing.Mapping[str, str]] = None,
+        body: typing.Any = None,
+    ) -> urllib3.HTTPResponse:
+        """Return the response, of which no body was read yet; `body` has a length."""
+        sent = {'Accept': '*/*', 'User-Agent': self._user_agent, 'Accept-Encoding': 'identity'}
+        sent.update(headers or {})
+        if body is not None:
+            sent['Content-Length'] = str(len(body))
+        if authorization:
+            sent['Authorization'] = authorization.value
+        return self._pools.request(method, url, headers=sent, body=body, timeout=timeout)
 
     def _read(
-        self, method: str, received: requests.Response, url: str, max_bytes: int
+        self, method: str, received: urllib3.HTTPResponse, url: str, proxy: str, max_bytes: int
     ) -> Response:
         content = b''
-        status = received.status_code
-        proxy = self._proxy(url)
+        status = received.status
         if status == 407:
-            raise self._problem('proxy-login', url, proxy)
+            raise _ProblemError('proxy-login', url, proxy)
         if status < 300 and _is_compressed(received):
-            raise self._problem('compressed', url)
+            raise _ProblemError('compressed', url)
         while len(content) <= max_bytes:
-            block = received.raw.read(
-                min(_BLOCK_BYTES, max_bytes + 1 - len(content)), decode_content=False
-            )
+            block = received.read(min(_BLOCK_BYTES, max_bytes + 1 - len(content)))
             if not block:
                 break
             content += block
             if self.seconds_left() <= 0:
-                raise self._problem('late', url, detail=f'{self._limit:g}')
+                raise _ProblemError('late', url, detail=f'{self._limit:g}')
         if method != 'HEAD' and len(content) < min(_length(received), max_bytes):
-            raise self._problem('unfinished', url)
+            raise _ProblemError('unfinished', url)
         if len(content) > max_bytes and status < 300:
-            raise self._problem('large', url, detail=str(max_bytes))
+            raise _ProblemError('large', url, detail=str(max_bytes))
         return Response(status, received.headers, content, url)
 
-    def _problem(self, kind: str, url: str, proxy: str = '', detail: str = '') -> _ProblemError:
-        return _ProblemError(http_problems.Problem(kind, url, proxy, detail))
 
-    def _proxy(self, url: str) -> str:
-        """Return the host of the proxy before the server at `url`, or ''."""
-        proxy = requests.utils.select_proxy(url, self._proxies_for(url)) or ''
-        # Its password may hold a slash, so it is no use to parse this as a URL.
-        host = proxy.rpartition('@')[2].rpartition('//')[2].partition('/')[0]
-        return messages.printable(host) or ('?' if proxy else '')
-
-    def _proxies_for(self, url: str) -> typing.Dict[str, str]:
-        # requests' own way changes os.environ for a moment, under all the other threads.
-        proxies = urllib.request.getproxies_environment()
-        proxies['no_proxy'] = proxies.pop('no', '')
-        proxies.update(self._proxies)
-        if addresses.is_loopback(url) or _bypasses(url, proxies.pop('no_proxy')):
-            return {}
-        return proxies
-
-
-def _bypasses(url: str, no_proxy: str) -> bool:
-    """Return whether NO_PROXY covers the host: by name, domain, network, or all."""
-    parts = urllib.parse.urlsplit(url)
-    name = parts.hostname or ''
-    for entry in no_proxy.lower().replace(',', ' ').split():
-        domain = entry.lstrip('*.')
-        if entry == '*' or f'{name}:{parts.port}' == entry:
-            return True
-        if name == domain or (domain and name.endswith('.' + domain)):
-            return True
-        try:
-            if ipaddress.ip_address(name) in ipaddress.ip_network(entry, strict=False):
-                return True
-        except ValueError:
-            continue
-    return False
-
-
-def _is_compressed(received: requests.Response) -> bool:
+def _is_compressed(received: urllib3.HTTPResponse) -> bool:
     """Return whether a body has to be unpacked; `aws-chunked` only says how it was uploaded."""
     codings = received.headers.get('Content-Encoding', '').lower().split(',')
     return not {coding.strip() for coding in codings} <= {'', 'identity', 'aws-chunked'}
 
 
-def _length(received: requests.Response) -> int:
+def _length(received: urllib3.HTTPResponse) -> int:
     """Return the Content-Length of a response, which urllib3 1 does not check."""
     value = received.headers.get('Content-Length', '')
     return int(value) if re.match(r'[0-9]{1,18}\Z', value) else 0

@@ -1,11 +1,10 @@
-"""What can go wrong with a request, found in the exceptions of requests and urllib3."""
+"""What can go wrong with a request, found in the exceptions of urllib3."""
 
 import re
 import socket
 import ssl
 import typing
 
-import requests
 import urllib3.exceptions
 
 from container_image import _tls, messages
@@ -34,7 +33,7 @@ class Problem(typing.NamedTuple):
 
 
 def find_problem(error: BaseException, url: str, proxy: str) -> Problem:
-    """Return the problem in an exception of requests or urllib3, without its text."""
+    """Return the problem in an exception of urllib3, without its text."""
     kind, detail = _kind(_causes(error), bool(proxy))
     return Problem(kind, url, proxy, detail)
 
@@ -54,7 +53,7 @@ def _kind(causes: typing.List[BaseException], has_proxy: bool) -> typing.Tuple[s
     if any('Tunnel connection failed: 407' in str(cause) for cause in causes):
         return 'proxy-login', ''
     # Hosts are checked before a request is sent: what is invalid here is the proxy's URL.
-    if has(requests.exceptions.ProxyError) or (has_proxy and has(ValueError)):
+    if has(urllib3.exceptions.ProxyError) or (has_proxy and has(ValueError)):
         return 'proxy', ''
     reasons = _tls_reasons(causes)
     # What a server that speaks HTTP answers is not a record of TLS.
@@ -66,9 +65,14 @@ def _kind(causes: typing.List[BaseException], has_proxy: bool) -> typing.Tuple[s
         return 'tls', ''
     if has(ConnectionRefusedError):
         return 'refused', ''
-    if has(requests.exceptions.Timeout, urllib3.exceptions.TimeoutError, socket.timeout):
+    if has(urllib3.exceptions.TimeoutError, socket.timeout):
         return 'timeout', ''
     return 'broken', ''
+
+
+def is_distrust(error: BaseException) -> bool:
+    """Return whether a certificate is not trusted."""
+    return _distrust(_causes(error)) is not None
 
 
 def is_of_tls(error: BaseException) -> bool:
@@ -88,7 +92,7 @@ def _tls_reasons(causes: typing.Iterable[BaseException]) -> typing.Set[str]:
 
 
 def _causes(error: BaseException) -> typing.List[BaseException]:
-    """Return all exceptions that one of requests or urllib3 wraps, in any way."""
+    """Return all exceptions that one of urllib3 wraps, in any way."""
     causes: typing.List[BaseException] = []
     waiting: typing.List[typing.Any] = [error]
     while waiting:

@@ -20,7 +20,7 @@ It always uses HTTPS, except that a registry on localhost or 127.0.0.0/8 may spe
 instead those of the bundle that REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names. Proxies are those of
 the caller or else of the environment. ~/.netrc is not read.
 
-Importing it takes a tenth of a second, because of requests.
+Importing it takes nearly a tenth of a second, because of urllib3.
 """
 
 import functools
@@ -80,7 +80,7 @@ __all__ = [
 
 MEDIA_TYPES = _media_types.MANIFESTS
 
-# Some registries reject the one of requests.
+# Some registries reject those of HTTP libraries.
 USER_AGENT = 'docker-resource'
 
 _MAX_PAGES = 10
@@ -186,7 +186,7 @@ class Client:
         limit: the seconds from now after which the client gives up whatever it does
         tries: how often each operation is tried if the registry is overloaded or the connection
             breaks
-        timeouts: the connect and read time-outs of requests, in seconds
+        timeouts: the time-outs of each request, to connect and to read, in seconds
         on_retry: is called with a sentence before each wait for a retry
         user_agent: names the program to the registry, as in RFC 7231 (User-Agent)
         identity_token: what OAuth2 exchanges for a token, instead of username and password

@@ -1,6 +1,8 @@
 """TLS and proxies of the registry client."""
 
+import base64
 import contextlib
+import hashlib
 import pathlib
 import re
 import socket
@@ -97,6 +99,47 @@ def test_the_authorities_of_the_system_are_trusted(authority, monkeypatch):
         assert case.ask(host) == case.DIGEST
 
 
+def put_where_openssl_looks(authority, directory):
+    """Name the file by a hash of the authority's name, as `openssl rehash` does."""
+    name = authority.x509.subject.public_bytes()[2:]  # without the header of its sequence
+    number = int.from_bytes(hashlib.sha1(name).digest()[:4], 'little')
+    (directory / f'{number:08x}.0').write_bytes(authority.certificate.read_bytes())
+
+
+def test_of_the_system_s_authorities_only_the_one_is_read_that_is_needed(
+    authority, monkeypatch, tmp_path
+):
+    put_where_openssl_looks(authority, tmp_path)
+    monkeypatch.setenv('SSL_CERT_DIR', str(tmp_path))
+    monkeypatch.delattr(ssl.SSLContext, 'load_default_certs')
+    with registry_of(authority) as host:
+        assert case.ask(host) == case.DIGEST
+
+
+def test_the_other_authorities_are_read_for_a_server_that_needs_them(
+    authority, other_authority, monkeypatch, tmp_path
+):
+    put_where_openssl_looks(other_authority, tmp_path)
+    monkeypatch.setenv('SSL_CERT_DIR', str(tmp_path))
+    bodies = []
+
+    def answer(exchange):
+        bodies.append(exchange.body())
+        exchange.reply(201)
+
+    certificate = authority.issue('registry.test')
+    with case.registry_that(answer, certificate=certificate, name='registry.test') as (host, _):
+        with registry.Client(host, tries=1) as client:
+            error = case.failure_of(
+                client.put_manifest, 'team/app', '1.0', case.MANIFEST, case.TYPE
+            )
+            assert type(error) is registry.CertificateNotTrustedError
+        monkeypatch.setenv('SSL_CERT_FILE', str(authority.certificate))
+        with registry.Client(host, tries=1) as client:
+            client.put_manifest('team/app', '1.0', case.MANIFEST, case.TYPE)
+    assert bodies == [case.MANIFEST]
+
+
 def test_a_bundle_in_the_environment_replaces_those_of_the_system(
     authority, other_authority, monkeypatch
 ):
@@ -163,12 +206,14 @@ def test_authorities_are_read_once_for_all_connections(authority, monkeypatch):
 
 
 @contextlib.contextmanager
-def proxy_to(target):
+def proxy_to(target, certificate=None, logins=None):
     """Yield the URL of a proxy, with a password, that leads to `target`, and what it was asked."""
     asked = []
 
     def answer(exchange):
         asked.append((exchange.command, exchange.path))
+        if logins is not None:
+            logins.append(exchange.headers.get('Proxy-Authorization'))
         if not target:
             exchange.reply(403)
             return
@@ -188,7 +233,7 @@ def proxy_to(target):
             copy(exchange.connection, there)
             back.join()
 
-    with loopback.serving(answer) as url:
+    with loopback.serving(answer, certificate) as url:
         yield url.replace('//', '//me:hunter2%2F@'), asked
 
 
@@ -205,6 +250,45 @@ def test_a_registry_is_asked_through_the_proxy_of_the_caller_or_else_the_environ
             monkeypatch.setenv('HTTPS_PROXY', 'http://127.0.0.1:1' if given else proxy)
             assert case.ask(host, proxies={'https': proxy} if given else None) == case.DIGEST
     assert asked == [('CONNECT', host)]
+
+
+@pytest.mark.parametrize('has_tls', [True, False])
+def test_a_proxy_may_speak_tls_and_gets_the_login_in_its_url(has_tls, trusted):
+    certificate = trusted.issue('registry.example')
+    logins = []
+    with case.registry_that(case.has, certificate=certificate, name='registry.example') as (
+        host,
+        _,
+    ):
+        of_proxy = trusted.issue('127.0.0.1') if has_tls else None
+        with proxy_to(host, of_proxy, logins) as (proxy, _):
+            assert case.ask(host, proxies={'https': proxy}) == case.DIGEST
+    assert logins == ['Basic ' + base64.b64encode(b'me:hunter2/').decode()]
+
+
+def test_a_proxy_needs_no_scheme(trusted):
+    certificate = trusted.issue('registry.example')
+    with case.registry_that(case.has, certificate=certificate, name='registry.example') as (
+        host,
+        _,
+    ):
+        with proxy_to(host) as (proxy, asked):
+            assert case.ask(host, proxies={'all': proxy.partition('//')[2]}) == case.DIGEST
+    assert asked == [('CONNECT', host)]
+
+
+@pytest.mark.parametrize('scheme', ['socks5', 'SOCKS5h', 'socks4', 'ftp'])
+def test_a_proxy_whose_protocol_is_not_spoken_here_is_to_be_checked(scheme, monkeypatch, recwarn):
+    monkeypatch.setitem(sys.modules, 'socks', None)  # as without PySocks
+    error = case.failure_of(
+        case.ask, 'registry.test', proxies={'https': f'{scheme}://me:hunter2@127.0.0.1:1'}
+    )
+    assert type(error) is registry.NotReachableError
+    assert str(error) == (
+        'the registry registry.test (through the proxy 127.0.0.1:1) cannot be reached: check the '
+        'proxy'
+    )
+    assert not recwarn
 
 
 @pytest.mark.parametrize(
@@ -291,3 +375,19 @@ def test_a_registry_on_loopback_is_never_asked_through_a_proxy(name):
         else:
             assert case.ask(f'{name}:{port}', proxies=proxies) == case.DIGEST
     assert asked == []
+
+
+def test_a_connection_is_kept_for_the_next_request_whichever_thread_sends_it():
+    addresses = []
+
+    def answer(exchange):
+        addresses.append(exchange.client_address)
+        case.has(exchange)
+
+    with case.registry_that(answer) as (host, _), registry.Client(host) as client:
+        for _ in range(3):
+            thread = threading.Thread(target=client.get_manifest, args=('team/app', '1.0'))
+            thread.start()
+            thread.join()
+    assert len(addresses) == 3
+    assert len(set(addresses)) == 1
