@@ -22,7 +22,6 @@ from charm_image._oci.platforms import Platform
 from charm_image._progress import Progress
 from charm_image._upload import (
     charm_release,
-    charm_upload,
     credentials,
     resource_revisions,
     resource_upload,
@@ -36,6 +35,8 @@ from charm_image._upload.store import Release
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+    from charm_image._upload import charm_upload
 
 __all__ = ['Progress', 'Release', 'Result', 'Revision', 'Uploader']
 
@@ -275,6 +276,8 @@ class Uploader:
             CharmError: `path` is not a charm.
             StoreError: what concerns all resources, such as a wrong name of the charm.
         """
+        from charm_image._upload import charm_upload
+
         plan = charm_upload.make_plan(
             os.fspath(path), files or {}, images or {}, sources or {}, only, self._spell
         )
@@ -296,6 +299,8 @@ class Uploader:
         **options: bool,
     ) -> list[Result]:
         """Upload as `upload_charm`, whose other arguments `plan` has."""
+        from charm_image._upload import charm_upload
+
         reporter = _progress.Reporter(progress)
         settings = self._settings(
             reporter,

@@ -9,13 +9,15 @@ import urllib.parse
 from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from charm_image import _concurrently, _errors, _texts
-from charm_image._oci import documents, engine_push, images, platforms, tar
+from charm_image import _errors, _texts
+from charm_image._oci import images, platforms
 from container_image import messages
 
 if TYPE_CHECKING:
     import docker
     import requests
+
+    from charm_image._oci import engine_push
 
 #: The time-out of requests in seconds.
 TIMEOUT = 120
@@ -82,6 +84,8 @@ class LocalImage:
 
     def contents(self) -> images.Contents:
         """Return its configurations, from a push or an export. Raises ImageError."""
+        from charm_image._oci import documents
+
         platform = self.default_platform()
         with contextlib.suppress(_errors.ImageError, *sdk_errors()):
             pusher = self._pusher()
@@ -91,6 +95,9 @@ class LocalImage:
 
     def files(self) -> Generator[images.File]:
         """Export the image and yield its files as they arrive. Raises ImageError."""
+        from charm_image import _concurrently
+        from charm_image._oci import tar
+
         # an export without a blob ends early
         hint = f"If a part of the image's content is missing in the engine, {self.hint}"
         # read in a thread, so that no processor waits for another
@@ -107,6 +114,8 @@ class LocalImage:
         if an export is the better way, or the only one. Reading the files may raise ImageError
         where `files` would not; those of `known` are raised, too.
         """
+        from charm_image._oci import engine_push
+
         try:
             pusher = self._pusher()
             if not pusher or not self.diff_ids:
@@ -133,6 +142,8 @@ class LocalImage:
 
     def _pusher(self) -> engine_push.Pusher | None:
         """Return the engine if it can push the image."""
+        from charm_image._oci import engine_push
+
         pusher = engine_push.find(self._client, self._host)
         # a push names it in Docker, and to remove the last name of an image is to remove the image
         return pusher if pusher and (self.names or pusher.kind == 'podman') else None

@@ -5,7 +5,6 @@ See the OCI image index specification 1.1, and Go's GOOS and GOARCH.
 
 from __future__ import annotations
 
-import platform
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -68,6 +67,8 @@ def parse(text: str) -> Platform:
 
 def of_this_machine() -> Platform:
     """Return the platform of an engine on this machine."""
+    import platform
+
     return _normalized('linux', platform.machine().lower(), '')
 
 

@@ -13,14 +13,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence, Se
 from typing import Any, BinaryIO, TypeVar, cast
 
 from charm_image import _errors
-from charm_image._oci import (
-    images,
-    manifests,
-    registry_certificates,
-    registry_logins,
-    selection,
-    tar,
-)
+from charm_image._oci import images, manifests, registry_certificates, selection
 from charm_image._oci.platforms import Platform
 from container_image import messages, registry
 from container_image import reference as references
@@ -103,6 +96,8 @@ class RemoteImage:
 
     def files(self) -> Generator[images.File]:
         """Yield its files, as in an OCI layout. Raises RegistryError."""
+        from charm_image._oci import tar
+
         index = {'manifests': [{'digest': self.id}]}
         yield tar.document('index.json', json.dumps(index).encode())
         for manifest in self.manifests:
@@ -120,6 +115,8 @@ class Source:
     """
 
     def __init__(self, reference: references.Reference, **options: Any) -> None:
+        from charm_image._oci import registry_logins
+
         login, self._login_error = registry_logins.find_usable(reference)
         self.reference = reference
         self.repository = reference.path

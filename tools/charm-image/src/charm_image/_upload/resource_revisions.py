@@ -14,7 +14,7 @@ import urllib.parse
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from charm_image import _concurrently, _errors
+from charm_image import _errors
 from charm_image._oci import images, remote_image
 from charm_image._upload import store as stores
 from container_image import messages, registry
@@ -127,6 +127,8 @@ def _images(
             return _image(store.public_content(urls[revision]), registry_url)
         except _errors.StoreError:  # another one may be there
             return _Content()
+
+    from charm_image import _concurrently
 
     with _concurrently.Workers(_THREADS, name='revisions') as workers:
         found = dict(zip(listed, workers.map(look_up, listed), strict=True))
