@@ -133,6 +133,7 @@ class Connection:
         self,
         operation: typing.Callable[[], _T],
         also: typing.Tuple[typing.Type[RegistryError], ...] = (),
+        tries: typing.Optional[int] = None,
     ) -> _T:
         """Return what `operation` returns; retry if that may help, and after the errors `also`."""
 
@@ -153,7 +154,7 @@ class Connection:
             is_temporary,
             on_wait,
             lambda: min(_MAX_WAIT_SECONDS, self._http.seconds_left()),
-            self._tries,
+            tries or self._tries,
         )
 
     def _describe(self, problem: http_problems.Problem) -> RegistryError:

@@ -236,9 +236,16 @@ class Client:
         """Close the connections of all threads."""
         self._registry.close()
 
-    def head_manifest(self, repository: str, tag_or_digest: str) -> str:
-        """Return the digest of a manifest. Docker Hub does not count this as a pull."""
-        return self._registry.retry(lambda: self._head_manifest(repository, tag_or_digest))
+    def head_manifest(
+        self, repository: str, tag_or_digest: str, tries: typing.Optional[int] = None
+    ) -> str:
+        """Return the digest of a manifest. Docker Hub does not count this as a pull.
+
+        `tries` replaces that of the client.
+        """
+        return self._registry.retry(
+            lambda: self._head_manifest(repository, tag_or_digest), tries=tries
+        )
 
     def get_manifest(self, repository: str, tag_or_digest: str) -> Manifest:
         """Return a manifest of at most 4 MiB, checked against its digest."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import urllib.parse
 from collections.abc import Callable
 
@@ -26,23 +25,20 @@ class Repository:
     ) -> None:
         self.repository = credentials.repository
         host = urllib.parse.urlsplit(url).netloc or credentials.host
-        connect = functools.partial(
-            registry.Client,
+        self.client = registry.Client(
             host,
             credentials.username,
             credentials.password,
+            on_retry=on_retry,
             user_agent='charm-image',
             certificates=registry_certificates.find(host),
         )
-        self.client = connect(on_retry=on_retry)
-        self._impatient = connect(tries=1)
 
     def __enter__(self) -> Repository:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
         self.client.close()
-        self._impatient.close()
 
     def find(self, digest: str) -> str | None:
         """Return the digest of the manifest that has `digest`, or whose image has it as its ID."""
@@ -59,7 +55,7 @@ class Repository:
 
     def _manifest(self, digest: str) -> str | None:
         try:
-            return self._impatient.head_manifest(self.repository, digest)
+            return self.client.head_manifest(self.repository, digest, tries=1)
         except registry.UnavailableError:
             # docker-registry 2.8 always answers 500 if the digest is that of a configuration
             if self.client.has_blob(self.repository, digest):
