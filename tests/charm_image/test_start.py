@@ -45,3 +45,10 @@ finally:
     *_, modules = done.stderr.splitlines()
     assert 'charm_image' in modules.split()
     assert not {'requests', 'urllib3', 'yaml', 'rich', 'docker', 'keyring'} & {*modules.split()}
+
+
+def test_an_upload_begins_without_what_one_that_changes_nothing_does_not_need():
+    code = 'import sys, charm_image._commands.resource_command; print(*sys.modules)'
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+    needed_later = {'requests', 'yaml', 'rich', 'docker', 'keyring', 'tarfile', 'http.server'}
+    assert not needed_later & {*done.stdout.split()}

@@ -55,8 +55,7 @@ class File(NamedTuple):
     content: FileContent
 
 
-@dataclasses.dataclass(frozen=True)
-class Config:
+class Config(NamedTuple):
     """The configuration of an image for one platform, unchanged from its source.
 
     `platform` is as in an index, with the usual names. `names_platform`: the configuration itself
@@ -100,8 +99,7 @@ class Config:
         return digest(self.data)
 
 
-@dataclasses.dataclass(frozen=True)
-class Contents:
+class Contents(NamedTuple):
     """What an image consists of.
 
     `configs` are its configurations, one for each platform whose files its source has; `platforms`

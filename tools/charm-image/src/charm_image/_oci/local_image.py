@@ -7,7 +7,7 @@ import dataclasses
 import re
 import urllib.parse
 from collections.abc import Callable, Generator, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from charm_image import _errors, _texts
 from charm_image._oci import images, platforms
@@ -26,8 +26,7 @@ _EXPORT_TIMEOUT = 3600
 _BLOCK = 1 << 20
 
 
-@dataclasses.dataclass(frozen=True)
-class Variant:
+class Variant(NamedTuple):
     """An image for one platform that an index names; `available`: the engine has its content."""
 
     platform: Mapping[str, Any]

@@ -10,7 +10,7 @@ import dataclasses
 import io
 import json
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence, Set
-from typing import Any, BinaryIO, TypeVar, cast
+from typing import Any, BinaryIO, NamedTuple, TypeVar, cast
 
 from charm_image import _errors
 from charm_image._oci import images, manifests, registry_certificates, selection
@@ -32,8 +32,7 @@ _MAX_TOTAL_BYTES = 32 << 20  # of all manifests and configurations
 T = TypeVar('T')
 
 
-@dataclasses.dataclass(frozen=True)
-class PlatformImage:
+class PlatformImage(NamedTuple):
     """The image for one platform; `sources` are the digests of its layers where they came from.
 
     `sources` has '' where that is the diff ID, or is not known.

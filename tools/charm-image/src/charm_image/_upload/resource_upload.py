@@ -10,7 +10,7 @@ import stat
 import sys
 import types
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NamedTuple, cast
 
 from charm_image import _errors, _progress, _texts
 from charm_image._oci import images
@@ -77,8 +77,7 @@ class Result:
     error: _errors.Error | None = None
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(NamedTuple):
     """What all uploads have in common.
 
     `engine` is a docker context, a URL or ''; `platforms` are those to copy of images in other

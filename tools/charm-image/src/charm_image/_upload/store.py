@@ -15,7 +15,7 @@ import re
 import time
 import urllib.parse
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from charm_image import _errors, _texts
 from charm_image._upload import credentials as credentials_
@@ -30,8 +30,7 @@ _MAX_CONTENT_BYTES = 64 << 10  # of what refers to an image
 _REVIEW_DELAYS = (0.2, 0.3, 0.5, 1, 1, 1, 2)  # then 3 s each, as in charmcraft
 
 
-@dataclasses.dataclass(frozen=True)
-class Account:
+class Account(NamedTuple):
     """The account of the credentials, and what they are restricted to (None: not restricted)."""
 
     username: str
@@ -74,8 +73,7 @@ class Release:
     time: str = ''
 
 
-@dataclasses.dataclass(frozen=True)
-class Channels:
+class Channels(NamedTuple):
     """The channels of a charm by their full names, and what is released to them."""
 
     names: tuple[str, ...]
@@ -86,8 +84,7 @@ class Channels:
         return [release for release in self.releases if release.channel in names]
 
 
-@dataclasses.dataclass(frozen=True)
-class Stored:
+class Stored(NamedTuple):
     """A revision of a resource, as Charmhub stores it; `type` is `file` or `oci-image`.
 
     Of an image, `size` in bytes and `sha256` in hex digits are those of the small file that refers
@@ -102,8 +99,7 @@ class Stored:
     sha256: str
 
 
-@dataclasses.dataclass(frozen=True)
-class Review:
+class Review(NamedTuple):
     """The review of an upload."""
 
     status: str

@@ -5,9 +5,8 @@ Messages name the ways to upload with a `Spell`: as methods of `Uploader`, or as
 
 from __future__ import annotations
 
-import dataclasses
 import re
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from charm_image import _errors, _texts
 from charm_image._oci import images, platforms
@@ -31,8 +30,7 @@ class Spell(Protocol):
         """
 
 
-@dataclasses.dataclass(frozen=True)
-class ImageName:
+class ImageName(NamedTuple):
     """An image by its full digest, the first digits of it, or the path of an archive or layout.
 
     `tag` chooses one of several images in an archive. `reference` is the full reference, if the
