@@ -2,25 +2,31 @@
 
 import typing
 
-import charms.reactive as reactive
 from charmhelpers.core import hookenv, unitdata
 
 PREFIX = 'layer.docker-resource.'
 MEMORY = PREFIX + 'memory'
-SETTLED = 'settled'  # in the memory: the flags after a hook that left nothing to do, or None
+SETTLED = 'settled'  # in the memory: the flags that a hook set which left nothing to do, or None
 
 # Juju runs config-changed after upgrade-charm, even one that failed and is not to be retried.
 READING_HOOKS = ('upgrade-charm', 'config-changed')
+
+# As charms.reactive keeps them. Its get_flags decodes a value of each, too, which takes four times
+# as long. Should it keep them elsewhere, no hook is idle.
+_SELECT_FLAGS = """
+    SELECT substr(key, 17) FROM kv WHERE key GLOB 'reactive.states.layer.docker-resource.*'
+    ORDER BY key
+"""
 
 has_ended = False  # the hook, for which Juju starts one process
 
 
 def is_idle() -> bool:
-    """Return whether nothing is due, and flags are as the last hook left them."""
+    """Return whether nothing is due, and flags are as the layer set them."""
     memory = unitdata.kv().get(MEMORY) or {}
-    return hookenv.hook_name() not in READING_HOOKS and memory.get(SETTLED) == flags()
+    return hookenv.hook_name() not in READING_HOOKS and memory.get(SETTLED) == _flags()
 
 
-def flags() -> typing.List[str]:
-    """Return the flags of this layer that are set."""
-    return [flag for flag in reactive.get_flags() if flag.startswith(PREFIX)]
+def _flags() -> typing.List[str]:
+    """Return the flags of this layer that are set, also those that were set in this hook."""
+    return [flag for (flag,) in unitdata.kv().cursor.execute(_SELECT_FLAGS)]

@@ -114,7 +114,7 @@ class Record(typing.NamedTuple):
     @property
     def is_settled(self) -> bool:
         """Return whether there is nothing to do for it until the charm or Juju does something."""
-        return not (self.problem or self.is_due or self.returned)
+        return not (self.problem or self.is_due)
 
     @property
     def is_wanted(self) -> bool:

@@ -171,7 +171,7 @@ class Store:
         """Return the memory, in the form that older releases have."""
         is_settled = (
             self.is_checked
-            and not (self._is_pending or self.queue)
+            and not self.queue
             and all(record.is_settled for record in self._records.values())
         )
         problems, acknowledged, rejections = {}, {}, {}
@@ -193,8 +193,16 @@ class Store:
             'unasked': self.never_fetched,
             'is_checked': self.is_checked,
             'is_told': self.status_is_ours,
-            idle.SETTLED: idle.flags() if is_settled else None,
+            idle.SETTLED: self._flags() if is_settled else None,
         }
+
+    def _flags(self) -> typing.List[str]:
+        """Return the flags that follow from the records; those that are set may be others."""
+        return sorted(
+            flag_of(name, state)
+            for name, record in self._records.items()
+            for state in records.flags_of(record)
+        )
 
 
 def flag_of(name: str, state: str) -> str:

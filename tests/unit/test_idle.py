@@ -22,10 +22,14 @@ def deployed(unit):
 @pytest.fixture
 def lazy(deployed, monkeypatch):
     """Have no hook load what only those with something to do load."""
+    _unload(monkeypatch)
+    return deployed
+
+
+def _unload(monkeypatch):
     monkeypatch.delitem(sys.modules, 'image_resource.hook')
     monkeypatch.delattr(sys.modules['image_resource'], 'hook')
     monkeypatch.setattr(bus.Handler, '_HANDLERS', {})
-    return deployed
 
 
 def _is_loaded():
@@ -55,10 +59,105 @@ def test_a_hook_after_the_charm_cleared_a_flag_is_not_idle(lazy, state):
     assert _is_loaded()
 
 
+@pytest.mark.parametrize('state', ['available', 'fetched'])
+def test_a_hook_in_which_another_layer_cleared_a_flag_before_is_not_idle(lazy, state):
+    lazy._atstart.insert(0, lambda: reactive.clear_flag(PREFIX + state))
+    lazy.hook('update-status')
+    assert lazy.asked == (['my-image'] if state == 'available' else [])
+    assert _is_loaded()
+
+
+@pytest.mark.parametrize('flag', [PREFIX + 'failed', 'layer.docker-resource.pending'])
+def test_a_hook_after_the_charm_set_a_flag_of_the_layer_is_not_idle(lazy, flag):
+    reactive.set_flag(flag)
+    lazy.hook('update-status')
+    assert _is_loaded()
+
+
+def test_flags_of_the_charm_and_of_other_layers_leave_hooks_idle(lazy):
+    for flag in ('my-charm.ready', 'layer.docker-resources.available', 'zzz'):
+        reactive.set_flag(flag)
+    lazy.hook('update-status')
+    assert not _is_loaded()
+
+
+def test_hooks_of_a_charm_with_images_of_any_name_are_idle(deployed, monkeypatch):
+    names = ['z', 'A', 'a-1', 'a.1', 'a_1', 'ä', '*', '[z]', "it's"]
+    entry = {'type': 'oci-image', 'auto-fetch': True}
+    deployed.metadata['resources'] = dict.fromkeys(names, entry)
+    deployed.attached.update(dict.fromkeys(names, IMAGE))
+    deployed.hook('upgrade-charm')
+    deployed.hook('update-status')
+    _unload(monkeypatch)
+    deployed.hook('update-status')
+    assert not _is_loaded()
+    assert deployed.flags("it's") == AVAILABLE
+
+
 def test_a_hook_is_not_idle_while_a_resource_has_a_problem(unit):
     for _ in range(3):
         unit.hook('update-status')
         assert unit.asked == ['my-image']
+
+
+def test_a_hook_is_idle_with_flags_of_the_charm(deployed, monkeypatch):
+    reactive.set_flag('my-charm.ready')
+    deployed.hook('config-changed')
+    _unload(monkeypatch)
+    deployed.hook('update-status')
+    assert not _is_loaded()
+
+
+def test_a_hook_is_not_idle_before_one_looked_for_images_that_nobody_fetched(unit, monkeypatch):
+    unit.attached['my-image'] = IMAGE
+    unit.metadata['resources']['other'] = {'type': 'oci-image'}
+    unit.hook('install')
+    _unload(monkeypatch)
+    unit.hook('update-status')
+    assert [text for text in unit.logged if 'other was never fetched' in text]
+
+
+def test_a_hook_is_not_idle_while_an_entry_of_metadata_yaml_is_invalid(deployed, monkeypatch):
+    deployed.metadata['resources']['other'] = {'type': 'oci-image', 'auto-fetch': 'maybe'}
+    deployed.hook('upgrade-charm')
+    deployed.hook('update-status')
+    _unload(monkeypatch)
+    deployed.hook('update-status')
+    assert [status for status, _ in deployed.statuses] == ['blocked']
+
+
+@pytest.mark.parametrize('state', ['available', 'fetched'])
+def test_a_hook_is_not_idle_after_one_with_more_to_do_in_which_the_charm_cleared_a_flag(
+    deployed, monkeypatch, state
+):
+    deployed.during(lambda: reactive.clear_flag(PREFIX + state))
+    deployed.hook('config-changed')
+    deployed.during(lambda: None)
+    _unload(monkeypatch)
+    deployed.hook('update-status')
+    assert deployed.asked == (['my-image'] if state == 'available' else [])
+    assert _is_loaded()
+
+
+def test_a_hook_is_not_idle_after_one_that_kept_an_image_which_it_could_not_read(deployed):
+    deployed.attached['my-image'] = False
+    deployed.hook('config-changed')
+    assert deployed.flags() == AVAILABLE
+    deployed.hook('update-status')
+    assert deployed.asked == ['my-image']
+
+
+def test_a_hook_is_not_idle_after_another_layer_fetched_at_the_end_of_one(deployed):
+    deployed.metadata['resources']['other'] = {'type': 'oci-image'}
+    deployed.attached['other'] = IMAGE
+    deployed._atstart.append(
+        lambda: deployed._atexit.insert(0, lambda: deployed.library.fetch('other'))
+    )
+    deployed.hook('update-status')
+    del deployed._atstart[1:]
+    deployed.hook('update-status')
+    assert deployed.asked == ['other']
+    assert deployed.flags('other') == AVAILABLE
 
 
 def test_a_hook_in_which_another_layer_fetched_before_is_not_idle(deployed):
