@@ -40,6 +40,13 @@ def test_an_image_in_the_registry_is_used_by_its_digest_alone(hub, upload, archi
     assert {method for method, _ in hub.registry_proxy.requests} <= {'GET', 'HEAD'}
 
 
+def test_an_image_in_the_registry_is_found_with_one_token(hub, upload, archive):
+    pushed = upload('my-charm', 'my-image', f'--image={archive}', '--format=json')
+    before = len(hub.registry_tokens.asked)
+    upload('my-charm', 'my-image', f'--image={json.loads(pushed.stdout)["image-digest"]}')
+    assert len(hub.registry_tokens.asked) == before + 1
+
+
 @pytest.mark.parametrize('write', [str.upper, lambda digest: digest.removeprefix('sha256:')])
 def test_a_digest_may_be_written_otherwise(upload, archive, write):
     pushed = upload('my-charm', 'my-image', f'--image={archive}', '--format=json')
