@@ -41,9 +41,10 @@ class Charms:
         """Return the charm `tested`, built from these; `resources` are as in metadata.yaml.
 
         Unless told which, with our layer without its wheelhouse, which takes a while to fill and
-        is for registries only.
+        is for registries only, and then no other layer has an empty one.
         """
-        if layer is ...:
+        wheelhouses = layer is not ...
+        if not wheelhouses:
             layer = self._folder / 'layer'
             if not layer.exists():
                 building.check_out(layer, sparse=True)
@@ -73,12 +74,14 @@ class Charms:
                 'copyright': 'Made by a test.\n',
             }.items():
                 (source / name).write_text(content)
-        return self._once(source, layer)
+        return self._once(source, layer, wheelhouses)
 
-    def _once(self, source, layer):
+    def _once(self, source, layer, wheelhouses=True):
         if (source, layer) not in self._built:
             into = self._folder / str(next(self._numbers))
-            self._built[source, layer] = building.build(source, into, layer)
+            self._built[source, layer] = building.build(
+                source, into, layer, wheelhouses=wheelhouses
+            )
         return self._built[source, layer]
 
 

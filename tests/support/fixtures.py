@@ -12,9 +12,11 @@ import pytest
 import charm_image
 from charm_image import resources
 from charm_image._oci import engine as local_engine
-from container_image import registry
+from container_image import http_client, registry
 from support import built, charmhub, debs, engine, engine_table, fake_engine, isolation
 from support import registry as registries
+
+_IMPATIENT = pathlib.Path(__file__).with_name('impatient')
 
 _numbers = itertools.count(1)
 
@@ -23,8 +25,8 @@ def pytest_addoption(parser):
     parser.addoption(
         '--engines',
         default='machine',
-        help='machine (its own; default), others (of other releases), all, or some of '
-        + ','.join(engine.KINDS),
+        help='machine (its own; default), others (of other releases; builds with a sample of '
+        'them), all, or some of ' + ','.join(engine.KINDS),
     )
 
 
@@ -48,7 +50,13 @@ def pytest_generate_tests(metafunc):
         names = metafunc.config.pluginmanager.get_plugin('engine_table').names
         if metafunc.definition.get_closest_marker('scripts'):
             names = names[:1]
+        elif metafunc.config.getoption('--engines') == 'others' and _is_of_builds(metafunc):
+            names = [name for name in names if engine.KINDS[name].sample]
         metafunc.parametrize('each_engine', names, indirect=True, scope='session')
+
+
+def _is_of_builds(metafunc):
+    return metafunc.definition.path.parent.name == 'build'
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m
@@ -232,6 +240,12 @@ def environment(hub, tmp_path):
 
 
 @pytest.fixture
+def impatient(monkeypatch):
+    """Have clients in this process retry at once, as often as ever."""
+    monkeypatch.setattr(http_client, 'DELAYS', tuple(0 for _ in http_client.DELAYS))
+
+
+@pytest.fixture
 def upload(environment, tmp_path):
     """Run charm-upload-resource in `tmp_path` to its end."""
     return _runner('charm-upload-resource', environment, tmp_path)
@@ -253,7 +267,7 @@ def _runner(program, environment, tmp_path):
     def run(*args, **changes):
         return subprocess.run(
             [pathlib.Path(sys.executable).with_name(program), *args],
-            env={**environment, **changes},
+            env={**environment, 'PYTHONPATH': str(_IMPATIENT), **changes},
             cwd=tmp_path,
             stdin=subprocess.DEVNULL,
             capture_output=True,

@@ -154,7 +154,7 @@ def test_a_blob_under_another_s_digest_is_refused(client):
         client.push_blob('team/app', digest_of(b'this'), 4, lambda: io.BytesIO(b'that'))
 
 
-def test_a_manifest_whose_blobs_are_not_there_is_refused(client):
+def test_a_manifest_whose_blobs_are_not_there_is_refused(client, impatient):
     with pytest.raises(registry.RejectedError, match='MANIFEST_BLOB_UNKNOWN'):
         client.put_manifest('team/other', '1.0', make_image(1).manifest, TYPE)
 
