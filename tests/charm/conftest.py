@@ -41,10 +41,10 @@ class Charms:
         """Return the charm `tested`, built from these; `resources` are as in metadata.yaml.
 
         Unless told which, with our layer without its wheelhouse, which takes a while to fill and
-        is for registries only, and then no other layer has an empty one.
+        is for registries only. Without ours, or with that one, no other layer has an empty one.
         """
-        wheelhouses = layer is not ...
-        if not wheelhouses:
+        wheelhouses = layer not in (..., None)
+        if layer is ...:
             layer = self._folder / 'layer'
             if not layer.exists():
                 building.check_out(layer, sparse=True)

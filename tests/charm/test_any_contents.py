@@ -1,11 +1,14 @@
 """No content whatsoever makes a hook fail, shows a credential, or leaves a flag in between."""
 
 import hypothesis
+import pytest
 from hypothesis import strategies
 
 import charm_unit
 from support import contents_cases
 from support.observing import IMAGE, OBSERVER, images, seen
+
+pytestmark = pytest.mark.slow
 
 NAMES = [f'image-{number}' for number in range(40)]
 _KNOWN = [content for content, _ in contents_cases.RIGHT.values()]

@@ -143,12 +143,14 @@ def _requirements():
     return re.findall(r'(?m)^[A-Za-z0-9-]+', (building.ROOT / 'wheelhouse.txt').read_text())
 
 
+@pytest.mark.slow
 def test_the_wheelhouse_holds_sources_only(wheelhouse_charm):
     wheelhouse = {path.name for path in (wheelhouse_charm / 'wheelhouse').iterdir()}
     assert wheelhouse
     assert {name for name in wheelhouse if not name.endswith(('.tar.gz', '.zip'))} == set()
 
 
+@pytest.mark.slow
 def test_the_wheelhouse_installs_without_network_into_an_empty_environment(wheelhouse_charm, live):
     subject = live(wheelhouse_charm, bootstrap=True, timeout=300)
     subject.attach('image', 'a/b:1')

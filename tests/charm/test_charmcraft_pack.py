@@ -16,6 +16,8 @@ import yaml
 
 from support import building
 
+pytestmark = pytest.mark.slow
+
 PAGE = (building.ROOT / 'docs' / 'how-to' / 'charmcraft-pack.md').read_text()
 CHARMCRAFT, LAYER = (
     yaml.safe_load(textwrap.dedent(text))

@@ -10,6 +10,8 @@ import pytest
 
 from support import building
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope='module')
 def picture(tmp_path_factory):

@@ -9,6 +9,7 @@ GOOD = {'fetched', 'available'}
 FOUR = dict.fromkeys(('a', 'b', 'c', 'd'), IMAGE)
 
 
+@pytest.mark.slow
 def test_all_resource_get_of_a_hook_share_one_limit_and_the_rest_waits_for_the_next(charms, live):
     subject = live(charms.make(resources=FOUR, reactive=OBSERVER))
     _limit(subject, 4)

@@ -61,6 +61,7 @@ print(json.dumps([before, during, after]))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('kind', ['docker', 'podman'])
 def test_engines_leave_interfaces_rules_cgroups_mounts_processes_files_and_binfmt_as_before(
     kind, tmp_path

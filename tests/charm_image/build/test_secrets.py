@@ -85,6 +85,7 @@ def test_a_secret_without_buildx_is_refused(build_engine, secret, monkeypatch, t
     assert SECRET not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_secret_with_buildx_is_read_by_one_command_and_kept_by_nothing(
     dockerd, secret, monkeypatch, tmp_path
 ):

@@ -13,6 +13,7 @@ def running(each_engine):
     return each_engine
 
 
+@pytest.mark.slow
 def test_a_container_of_the_debian_base_has_apt_and_no_package_lists(running):
     output = running.run(running.debian, 'sh', '-c', 'apt-get --version; ls /var/lib/apt/lists')
     assert output.startswith(b'apt ')

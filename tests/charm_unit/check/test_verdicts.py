@@ -1,6 +1,10 @@
 """`charm-unit check`: when a requirement is met, and when it could not be checked."""
 
+import pytest
+
 from support.small_charms import failing, marks
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_charm_without_fault_is_told_to_be_so(check):
