@@ -77,7 +77,7 @@ def test_the_built_layer_yaml_which_each_hook_parses_has_the_options_that_a_char
 
 
 def test_the_repository_has_no_other_names_with_the_letters_that_layer_yaml_does_not_exclude():
-    (pattern,) = yaml.safe_load((building.ROOT / 'layer.yaml').read_text())['exclude']
+    (pattern, _) = yaml.safe_load((building.ROOT / 'layer.yaml').read_text())['exclude']
     letters = re.fullmatch(r'/\[!(\w+)\]\*', pattern).group(1)
     files = subprocess.check_output(['git', 'ls-files'], cwd=building.ROOT, text=True).split()
     assert {name.split('/')[0] for name in files if name[0] in letters} == {
