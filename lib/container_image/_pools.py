@@ -53,12 +53,22 @@ class Pools:
         host = proxy.rpartition('@')[2].rpartition('//')[2].partition('/')[0]
         return messages.printable(host) or ('?' if proxy else '')
 
-    def request(self, method: str, url: str, **options: typing.Any) -> urllib3.HTTPResponse:
+    def request(
+        self,
+        method: str,
+        url: str,
+        timeout: typing.Callable[[], urllib3.Timeout],
+        **options: typing.Any,
+    ) -> urllib3.HTTPResponse:
         """Return the response, of which no body was read yet. `options` are those of `urlopen`.
+
+        `timeout` is called for each attempt: there is a second one if not all authorities were
+        loaded for the first.
 
         Raise nearly anything, which refers to the request and its headers.
         """
         trusts_all = self._trusts_all
+        was_on = getattr(_logging, 'on', False)  # if a body is read with another request
         _logging.on = True
         try:
             response = self._pool(url, trusts_all).urlopen(
@@ -68,6 +78,7 @@ class Pools:
                 retries=False,
                 preload_content=False,
                 decode_content=False,
+                timeout=timeout(),
                 **options,
             )
             return typing.cast(urllib3.HTTPResponse, response)
@@ -75,10 +86,10 @@ class Pools:
             if trusts_all or not http_problems.is_distrust(exc):
                 raise
         finally:
-            _logging.on = False
+            _logging.on = was_on
         # Nothing of the request was sent yet.
         self._trusts_all = True
-        return self.request(method, url, **options)
+        return self.request(method, url, timeout, **options)
 
     def _pool(self, url: str, trusts_all: bool) -> urllib3.PoolManager:
         """Return the connections to all servers that are reached as the one at `url`."""
@@ -109,7 +120,7 @@ def _new_pool(proxy: str, context: typing.Optional[ssl.SSLContext]) -> urllib3.P
     if not proxy:
         return urllib3.PoolManager(**options)
     if '://' not in proxy:
-        proxy = f'http://{proxy}'
+        proxy = 'http://' + proxy.lstrip('/')
     parts = urllib.parse.urlsplit(proxy)
     if not parts.hostname:
         raise ValueError

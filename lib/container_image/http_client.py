@@ -164,10 +164,9 @@ class Http:
 
     def speaks_tls(self, netloc: str) -> bool:
         """Return whether a server on loopback speaks TLS, with a trusted certificate or not."""
-        seconds = max(0.01, min(2, self.seconds_left(), *self._timeouts))
-        timeout = urllib3.Timeout(connect=seconds, read=seconds)
+        seconds = min(2, *self._timeouts)
         try:
-            self._request('HEAD', f'https://{netloc}/v2/', timeout).close()
+            self._request('HEAD', f'https://{netloc}/v2/', seconds, seconds).close()
             return True
         except Exception as exc:
             return http_problems.is_of_tls(exc)
@@ -183,18 +182,16 @@ class Http:
         stream: bool,
         timeouts: typing.Tuple[float, float],
     ) -> Response:
-        left = self.seconds_left()
         proxy = self._pools.proxy(url)
         connect, read = timeouts
         if body:
             connect = read  # urllib3 sends, too, under the time-out for connecting
         content = None
         try:
-            if left <= 0:
+            if self.seconds_left() <= 0:
                 raise _ProblemError('limit', url, proxy, f'{self._limit:g}')
             content = body() if body else None
-            timeout = urllib3.Timeout(connect=min(connect, left), read=min(read, left))
-            received = self._request(method, url, timeout, authorization, headers, content)
+            received = self._request(method, url, connect, read, authorization, headers, content)
             if stream and received.status in (200, 206):
                 opened = Stream(received, url, proxy, self._describe)
                 return Response(received.status, received.headers, b'', url, opened)
@@ -218,19 +215,28 @@ class Http:
         self,
         method: str,
         url: str,
-        timeout: urllib3.Timeout,
+        connect: float,
+        read: float,
         authorization: typing.Optional[Authorization] = None,
         headers: typing.Optional[typing.Mapping[str, str]] = None,
         body: typing.Any = None,
     ) -> urllib3.HTTPResponse:
-        """Return the response, of which no body was read yet; `body` has a length."""
+        """Return the response, of which no body was read yet; `body` has a length.
+
+        `connect` and `read` are time-outs in seconds, of which no more is used than is left.
+        """
+
+        def timeout() -> urllib3.Timeout:
+            left = max(0.01, self.seconds_left())
+            return urllib3.Timeout(connect=min(connect, left), read=min(read, left))
+
         sent = {'Accept': '*/*', 'User-Agent': self._user_agent, 'Accept-Encoding': 'identity'}
         sent.update(headers or {})
         if body is not None:
             sent['Content-Length'] = str(len(body))
         if authorization:
             sent['Authorization'] = authorization.value
-        return self._pools.request(method, url, headers=sent, body=body, timeout=timeout)
+        return self._pools.request(method, url, timeout, headers=sent, body=body)
 
     def _read(
         self, method: str, received: urllib3.HTTPResponse, url: str, proxy: str, max_bytes: int

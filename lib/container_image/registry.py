@@ -88,6 +88,9 @@ _MAX_MANIFEST_BYTES = 4 << 20  # the distribution-spec wants every registry to t
 
 LookupResult = typing.Union[str, RegistryError]
 
+# Who runs a unit cannot change what it trusts.
+_IN_UNITS = Advice(authority='get one of a public authority: units trust no others')
+
 
 class Lookup(typing.NamedTuple):
     """What to look up: a `reference.Reference`, and '' twice if it is public."""
@@ -136,6 +139,7 @@ def look_up(
                 limit=limit - min(limit / 2, 2),
                 tries=3,
                 timeouts=(10, 15),
+                advice=_IN_UNITS,
             ) as client:
                 result = client.head_manifest(
                     reference.path, reference.digest or reference.tag or 'latest'
@@ -181,8 +185,8 @@ class Client:
         host: the registry's host as in references, with its port if it has one
         username: the account
         password: its password; without one, all requests are anonymous
-        proxies: maps `http`, `https` and `no_proxy` to what the environment variables of these
-            names would have, and takes precedence over those
+        proxies: maps `http`, `https`, `all` and `no_proxy` to what the environment variables of
+            these names would have, and takes precedence over those
         limit: the seconds from now after which the client gives up whatever it does
         tries: how often each operation is tried if the registry is overloaded or the connection
             breaks
@@ -286,7 +290,7 @@ class Client:
     def get_blob(
         self, repository: str, digest: str, max_bytes: int = _MAX_MANIFEST_BYTES
     ) -> bytes:
-        """Return a blob of at most `most` bytes, checked against its digest."""
+        """Return a blob of at most `max_bytes` bytes, checked against its digest."""
         image = self._image(repository, digest)
 
         def get() -> bytes:

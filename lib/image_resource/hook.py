@@ -6,6 +6,7 @@ import charms.reactive as reactive
 from charmhelpers.core import hookenv
 from charms import layer as _layer
 
+from container_image import messages
 from image_resource import idle, records, store
 
 # Other modules are imported where they are used: few hooks read.
@@ -160,9 +161,10 @@ def _warn_of_never_fetched() -> None:
     )
     for name in kept.never_fetched:
         if name not in before:
+            shown = messages.printable(name)
             hookenv.log(
-                f'image resource {name} was never fetched: add auto-fetch: true to its entry in'
-                f" metadata.yaml, or call layer.docker_resource.fetch('{name}')",
+                f'image resource {shown} was never fetched: add auto-fetch: true to its entry in'
+                f" metadata.yaml, or call layer.docker_resource.fetch('{shown}')",
                 level=hookenv.WARNING,
             )
 
@@ -194,7 +196,7 @@ def _read(names: typing.Iterable[str], may_stay: typing.Container[str] = ()) -> 
         record = records.next_record(kept.get(name), outcome, name in may_stay)
         kept.put(name, record)
         if outcome.is_unread and record.available:
-            text = f'resource {name} keeps its last image: {outcome.reason}'
+            text = f'resource {messages.printable(name)} keeps its last image: {outcome.reason}'
             hookenv.log(text, level=hookenv.WARNING)
     kept.queue = records.next_queue(kept.queue, outcomes, kept.all())
     kept.save()

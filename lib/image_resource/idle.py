@@ -6,7 +6,7 @@ from charmhelpers.core import hookenv, unitdata
 
 PREFIX = 'layer.docker-resource.'
 MEMORY = PREFIX + 'memory'
-SETTLED = 'settled'  # in the memory: the flags that a hook set which left nothing to do, or None
+SETTLED = 'settled'  # in the memory: the flags of the records after a hook that left nothing to do
 
 # Juju runs config-changed after upgrade-charm, even one that failed and is not to be retried.
 READING_HOOKS = ('upgrade-charm', 'config-changed')

@@ -91,8 +91,8 @@ def warnings(options: object, misspelt_options: object) -> typing.List[str]:
             )
         elif value is not None and truth(value) is None:
             found.append(
-                f'layer.yaml: the option {option} of docker-resource must be true or false: it is'
-                f' taken for {str(OPTIONS[option]).lower()}'
+                f'layer.yaml: the option {messages.printable(option)} of docker-resource must be'
+                f' true or false: it is taken for {str(OPTIONS[option]).lower()}'
             )
     return sorted(found)
 

@@ -6,6 +6,7 @@ import typing
 
 from charmhelpers.core import hookenv
 
+from container_image import messages
 from image_resource import records
 
 _SLOW_SECONDS = 5
@@ -15,7 +16,7 @@ def sentence(problems: typing.Mapping[str, records.Problem]) -> str:
     """Return a message with each resource in `problems`, the reason, and what to do."""
     groups: typing.Dict[records.Problem, typing.List[str]] = {}
     for name in sorted(problems):
-        groups.setdefault(problems[name], []).append(name)
+        groups.setdefault(problems[name], []).append(messages.printable(name))
     return '; '.join(
         '{}: {} ({})'.format(
             ', '.join(names),
@@ -31,7 +32,8 @@ def sentence(problems: typing.Mapping[str, records.Problem]) -> str:
 
 def listed(verb: str, names: typing.Sequence[str]) -> str:
     """Return `verb` and the names, as in "fetching resources: a, b"."""
-    return f'{verb} resource{"s" if len(names) > 1 else ""}: {", ".join(names)}'
+    shown = ', '.join(map(messages.printable, names))
+    return f'{verb} resource{"s" if len(names) > 1 else ""}: {shown}'
 
 
 @contextlib.contextmanager

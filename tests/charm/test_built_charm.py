@@ -86,9 +86,10 @@ def test_the_repository_has_no_other_names_with_the_letters_that_layer_yaml_does
 
 
 @pytest.mark.parametrize('option', ['set-status', 'verify-image'])
-def test_an_option_that_is_no_boolean_does_not_build(charms, option):
+@pytest.mark.parametrize('value', ['maybe', 'no'])
+def test_an_option_that_is_no_boolean_does_not_build(charms, option, value):
     with pytest.raises(building.BuildError, match='option'):
-        charms.make(options={'docker-resource': {option: 'maybe'}})
+        charms.make(options={'docker-resource': {option: value}})
 
 
 def test_a_charm_without_layer_status_of_its_own_gets_it(charms, live):

@@ -38,9 +38,11 @@ def test_install_starts_at_most_five_processes_a_resource(charms, live, number):
     assert sum((with_layer - without).values()) <= 5 * number
 
 
-def test_an_idle_hook_starts_no_process_because_of_the_layer(charms, live):
-    subject = _unit(charms, live, 10)
+@pytest.mark.parametrize('number', [1, 10, 100])
+def test_an_idle_hook_starts_no_process_because_of_the_layer(charms, live, number):
+    subject = _unit(charms, live, number)
     subject.run('install')
+    subject.idle()  # the first update-status looks for images that nobody fetched
     charm = charms.make(includes=WITHOUT, layer=None)
     without = live(charm)
     without.run('install')

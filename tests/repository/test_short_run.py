@@ -1,4 +1,4 @@
-"""The short run leaves out slow tests, and says which."""
+"""The short run leaves out slow tests and most cases of others, and says which."""
 
 import os
 import subprocess
@@ -17,6 +17,11 @@ def test_slow(number):
     pass
 
 def test_quick():
+    pass
+
+@pytest.mark.parametrize('each_engine', ['docker', 'podman'])
+@pytest.mark.parametrize('number', range(4))
+def test_with_each(number, each_engine):
     pass
 
 @pytest.mark.parametrize('number', range(40))
@@ -57,15 +62,20 @@ def run(tmp_path):
     return run
 
 
-def test_short_run_leaves_out_slow_tests_and_names_their_modules(run):
+def test_short_run_leaves_out_slow_tests_and_all_cases_but_two_and_names_their_modules(
+    run,
+):
     said = run('short')
-    assert '1 passed, 40 skipped, 3 deselected' in said
-    assert 'left out: 3 slow tests, which `./dev tests all` has: test_some.py (3)' in said
+    assert '5 passed, 2 skipped, 45 deselected' in said
+    assert (
+        'left out: 45 slow tests, and cases of others, which `./dev tests all` has: '
+        'test_some.py (45)'
+    ) in said
 
 
 def test_full_run_has_slow_tests(run):
     said = run('')
-    assert '4 passed, 40 skipped' in said
+    assert '12 passed, 40 skipped' in said
     assert 'left out' not in said
 
 

@@ -1,14 +1,18 @@
 """A plugin for pytest: leaves out slow tests where the variable TESTS is `short`.
 
-A test is slow by `@pytest.mark.slow`, and all of a module by `pytestmark`. The last lines of a run
-say what was left out, and how many tests were skipped for what reason. tests/conftest.py registers
-it.
+A test is slow by `@pytest.mark.slow`, and all of a module by `pytestmark`. Of a test with many
+cases, the first two are run, with each engine; all of them in tests/unit, where a case takes
+milliseconds. The last lines of a run say what was left out, and how many tests were skipped for
+what reason. tests/conftest.py registers it.
 """
 
 import collections
 import os
 
 import pytest
+
+_CASES = 2
+_ALL_CASES = 'tests/unit/'
 
 
 def is_short():
@@ -24,11 +28,13 @@ class ShortRun:
     def pytest_collection_modifyitems(self, config, items):
         if not is_short():
             return
-        slow = [item for item in items if item.get_closest_marker('slow')]
-        if slow:
-            items[:] = [item for item in items if not item.get_closest_marker('slow')]
-            config.hook.pytest_deselected(items=slow)
-            self._left_out = collections.Counter(item.nodeid.partition('::')[0] for item in slow)
+        kept, left_out = _sort(items)
+        if left_out:
+            items[:] = kept
+            config.hook.pytest_deselected(items=left_out)
+            self._left_out = collections.Counter(
+                item.nodeid.partition('::')[0] for item in left_out
+            )
 
     def pytest_sessionfinish(self, session):
         if hasattr(session.config, 'workeroutput'):
@@ -45,9 +51,23 @@ class ShortRun:
         if self._left_out:
             modules = ', '.join(f'{name} ({n})' for name, n in sorted(self._left_out.items()))
             terminalreporter.write_line(
-                f'left out: {sum(self._left_out.values())} slow tests, which '
+                f'left out: {sum(self._left_out.values())} slow tests, and cases of others, which '
                 f'`./dev tests all` has: {modules}'
             )
+
+
+def _sort(items):
+    """Return the items that are run, and those that are not."""
+    kept, left_out = [], []
+    cases = collections.Counter()
+    for item in items:
+        params = item.callspec.params if hasattr(item, 'callspec') else {}
+        test = item.nodeid.partition('[')[0], params.get('each_engine')
+        cases[test] += 1
+        is_one_more = cases[test] > _CASES and not item.nodeid.startswith(_ALL_CASES)
+        is_slow = item.get_closest_marker('slow')
+        (left_out if is_slow or is_one_more else kept).append(item)
+    return kept, left_out
 
 
 def _reasons(reports):

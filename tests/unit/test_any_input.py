@@ -3,11 +3,14 @@
 import contextlib
 
 import hypothesis
+import pytest
 import yaml
 from hypothesis import strategies
 
 from container_image import contents, messages, reference
 from support import contents_cases
+
+pytestmark = pytest.mark.slow
 
 PATHS = strategies.from_regex(r'\A[a-z0-9]{1,9}((\.|_|__|-{1,3})[a-z0-9]{1,9}){0,2}\Z').map(str)
 

@@ -139,6 +139,7 @@ def test_what_a_charm_gives_up_is_forgotten_with_what_was_taken_of_it(deployed):
     assert after(deployed, OTHER_IMAGE) == AVAILABLE
 
 
+@pytest.mark.slow
 @hypothesis.settings(max_examples=50)
 @hypothesis.given(
     strategies.lists(

@@ -49,6 +49,7 @@ def test_a_fetch_after_the_last_handler_is_done_in_the_next_hook(unit):
     unit.hook('update-status')
     for _ in range(2):
         unit.library.fetch('my-image')
+    assert unitdata.kv().get('layer.docker-resource.memory')['unread'] == ['my-image']
     unit.attached['my-image'] = OTHER_IMAGE
     unit.hook('update-status')
     assert unit.library.get_info('my-image').registry_path == 'a/c'

@@ -84,6 +84,20 @@ def test_an_alias_bomb_in_metadata_costs_nothing(unit, entry):
     assert all(len(text) < 1000 for text in unit.logged)
 
 
+def test_the_name_of_a_resource_is_printable_and_short_in_a_message(unit):
+    name = 'a\x1b[2J\n' + 'b' * 6000
+    unit.metadata['resources'] = {name: {'type': 'oci-image'}}
+    unit.hook('install')
+    unit.hook('update-status')
+    said = list(unit.logged)
+    unit.during(lambda: unit.library.fetch(name))
+    unit.hook('update-status')
+    said += [*unit.logged, *(text for _status, text in unit.statuses)]
+    assert 'was never fetched' in said[0]
+    assert 'will be retried' in said[-1]
+    assert all(text.isprintable() and len(text) < 1500 for text in said)
+
+
 def test_text_from_metadata_is_printable_and_short_in_a_message(unit):
     unit.metadata['resources']['other'] = {'type': '\x1b[31m' + 'x' * 30000, 'auto-fetch': True}
     unit.options['\x1b' + 'y' * 30000] = True

@@ -433,9 +433,10 @@ class Model:
     def __init__(self):
         self.record = self.saved = Record()
         self.attached = A
-        self.taken = None  # in hooks that ended
+        self.taken = self.saved_taken = None  # in hooks that ended
         self.taking = None  # in this one
         self.confirmed = {}  # the digest by details, since they were last rejected
+        self.saved_confirmed = {}
 
     def attach(self, image):
         self.attached = image
@@ -476,10 +477,12 @@ class Model:
         self.record = self.saved = records.acknowledge(self.record)
         self.taken = self.taking or self.taken
         self.taking = None
+        self.saved_taken, self.saved_confirmed = self.taken, dict(self.confirmed)
 
     def crash(self):
         """The next step is in a hook that begins with what the last good one saved."""
         self.record = self.saved
+        self.taken, self.confirmed = self.saved_taken, dict(self.saved_confirmed)
         self.taking = None
 
     def fetch(self):
@@ -517,7 +520,8 @@ class Model:
             assert self.record.available or self.record.is_due
 
 
-@hypothesis.settings(max_examples=1500)
+@pytest.mark.slow
+@hypothesis.settings(max_examples=3000)
 @hypothesis.given(strategies.lists(STEPS, max_size=20))
 def test_whatever_happens_in_whatever_order_the_rules_hold(steps):
     model = Model()

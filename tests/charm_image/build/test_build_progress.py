@@ -178,16 +178,16 @@ def test_a_build_is_stopped_while_its_engine_prepares_an_export(impatient, monke
         answered.set()
 
 
-def export(*chunks):
+def export(monkeypatch, *chunks):
+    monkeypatch.setattr(local_image, 'export', lambda client, image, timeout: iter(chunks))
     target = build_target.Target(None, mock.Mock(from_image='scratch'))
     build = engine_build.EngineBuild(target, mock.Mock())
-    build._builder = mock.Mock(export=lambda image: iter(chunks))
     output = io.BytesIO()
     return [str(each) for each in build.save(output)], output
 
 
-def test_an_export_tells_its_bytes():
-    told, output = export(bytes(2000), bytes(3000))
+def test_an_export_tells_its_bytes(monkeypatch):
+    told, output = export(monkeypatch, bytes(2000), bytes(3000))
     assert told[0] == 'saving the image'
     assert amounts(told) == ['saving the image: 2 kB', 'saving the image: 5 kB']
     assert len(output.getvalue()) == 5000

@@ -22,6 +22,7 @@ def app_server(dockerd):
     return done.stdout.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_the_app_server_greets_who_asks_its_port(dockerd, app_server):
     assert dockerd.client.images.get('myproject:appserver').id == app_server
     ask = 'import urllib.request as u; print(u.urlopen("http://127.0.0.1:8000/index.html").read())'

@@ -266,14 +266,17 @@ def test_a_proxy_may_speak_tls_and_gets_the_login_in_its_url(has_tls, trusted):
     assert logins == ['Basic ' + base64.b64encode(b'me:hunter2/').decode()]
 
 
-def test_a_proxy_needs_no_scheme(trusted):
+@pytest.mark.parametrize('before', ['', '//'])
+def test_a_proxy_needs_no_scheme(trusted, before):
     certificate = trusted.issue('registry.example')
     with case.registry_that(case.has, certificate=certificate, name='registry.example') as (
         host,
         _,
     ):
         with proxy_to(host) as (proxy, asked):
-            assert case.ask(host, proxies={'all': proxy.partition('//')[2]}) == case.DIGEST
+            assert (
+                case.ask(host, proxies={'all': before + proxy.partition('//')[2]}) == case.DIGEST
+            )
     assert asked == [('CONNECT', host)]
 
 

@@ -72,6 +72,18 @@ def test_a_registry_may_take_longer_to_read_a_blob_than_to_be_reached():
     assert [method for method, _, _ in asked] == ['POST', 'PATCH', 'PUT']
 
 
+def test_a_blob_that_comes_from_another_registry_is_pushed_without_a_url_in_the_log(caplog):
+    class Copied(io.BytesIO):
+        def read(self, size):
+            case.ask(source)  # in the middle of the request that sends this
+            return super().read(size)
+
+    with case.registry_that(case.has) as (source, _), case.registry_that(Uploads()) as (host, _):
+        with registry.Client(host) as client:
+            client.push_blob('team/app', BLOB_DIGEST, len(BLOB), lambda: Copied(BLOB))
+    assert [one for one in caplog.records if one.name.startswith('urllib3.connection')] == []
+
+
 def test_an_empty_blob_can_be_pushed():
     uploads = Uploads()
     with case.registry_that(uploads) as (host, asked):

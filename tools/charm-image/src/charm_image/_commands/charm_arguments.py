@@ -29,6 +29,7 @@ environment:
 exit status:
   0 success, 1 one or more failed, 2 wrong usage, 130 interrupted, 143 terminated
 """
+
 _AS_FOR_ONE = 'the image of the resource NAME, as in charm-upload-resource {}'
 
 _Pair = tuple[str, str]

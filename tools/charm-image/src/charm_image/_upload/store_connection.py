@@ -123,7 +123,7 @@ class Connection:
 
     def _send(
         self,
-        macaroon: str,
+        credentials: str,
         method: str,
         url: str,
         repeat: bool,
@@ -135,7 +135,7 @@ class Connection:
             response = self._http.send(
                 method,
                 url,
-                http_client.Authorization(f'Macaroon {macaroon}'),
+                http_client.Authorization(f'Macaroon {credentials}'),
                 addresses.origin(url),
                 {'Accept': 'application/json', **(headers or {})},
                 body,

@@ -42,7 +42,8 @@ class Unit:
     Args:
         built: the folder that `charm-build` created
         folder: where the unit has its files; default: a temporary folder, deleted with the unit;
-            in memory (/dev/shm) if there is room and programs may run there, unless TMPDIR is set
+            in memory (/dev/shm) if there is room and programs may run there, unless TMPDIR is set.
+            A program that is killed leaves it there
         deploy: run the first hooks now; else `deploy` runs them
         resources: what to attach before, by resource: what `attach` takes
         config: the options to set before, by name
@@ -55,8 +56,8 @@ class Unit:
         record_processes: keep the command line of every process that hooks start
         check: raise HookFailedError if a hook fails
         peers: how many more units of the application there are, each of which runs its hooks
-        preload: import charmhelpers, charms.reactive, PyYAML and requests once, and fork a process
-            for each hook; else each hook is a new interpreter
+        preload: import charmhelpers, charms.reactive, PyYAML, urllib3 and requests once, and fork
+            a process for each hook; else each hook is a new interpreter
         bootstrap: let a charm on layer:basic create its virtual environment in its first hook, as
             on a real machine
 

@@ -39,6 +39,7 @@ _IMPORTS = (
     'charmhelpers.core.host',
     'charmhelpers.core.unitdata',
     'charms.reactive',
+    'urllib3',
     'requests',
 )
 _DOCUMENTS = ('metadata.yaml', 'layer.yaml', 'config.yaml', 'actions.yaml')
