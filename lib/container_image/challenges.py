@@ -36,9 +36,9 @@ def parse(header: str) -> typing.List[typing.Tuple[str, typing.Dict[str, str]]]:
 
 def merge_scopes(scopes: typing.Iterable[str]) -> typing.List[str]:
     """Unite the actions of scopes for the same resource, whose name may hold a colon."""
-    united: typing.Dict[str, typing.List[str]] = {}
+    merged: typing.Dict[str, typing.List[str]] = {}
     for scope in scopes:
         resource, colon, actions = scope.rpartition(':')  # some registries' scopes have none
-        known = united.setdefault(resource + colon, [])
+        known = merged.setdefault(resource + colon, [])
         known.extend(action for action in actions.split(',') if action not in known)
-    return [resource + ','.join(actions) for resource, actions in united.items()]
+    return [resource + ','.join(actions) for resource, actions in merged.items()]

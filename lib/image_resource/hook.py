@@ -41,34 +41,34 @@ _hook = _Hook()
 
 def begin() -> None:
     """Read what this hook has to read, before any handler runs."""
-    kept = _hook.store
+    state = _hook.store
     is_upgrade = hookenv.hook_name() == 'upgrade-charm'  # for another charm and another image
     is_again = hookenv.hook_name() in idle.READING_HOOKS
     requested = _pop_requested()
-    if is_again or kept.is_adopted:
-        _apply_charm(is_upgrade or kept.is_adopted, requested)
-    before = kept.all()
+    if is_again or state.is_adopted:
+        _apply_charm(is_upgrade or state.is_adopted, requested)
+    before = state.all()
     may_stay = {name for name, record in before.items() if record.available and not is_upgrade}
-    names = records.reading_order(kept.queue, before, is_again)
+    names = records.reading_order(state.queue, before, is_again)
     fetched = _read(names + requested, may_stay.difference(requested))
-    before = kept.all()
-    kept.replace(records.drop_unwanted(before))
+    before = state.all()
+    state.replace(records.drop_unwanted(before))
     # A handler may still ask for what was dropped.
-    _hook.read = {name for name in _hook.read if kept.get(name) == before[name]}
+    _hook.read = {name for name in _hook.read if state.get(name) == before[name]}
     _report(fetched)
-    kept.save()
+    state.save()
 
 
 def request(name: str) -> None:
     """Note that a handler asks for the resource `name`."""
-    kept = _hook.store
-    kept.put(name, records.request(kept.get(name)), ('fetched',))
+    state = _hook.store
+    state.put(name, records.request(state.get(name)), ('fetched',))
     if name not in _hook.read:
-        names = kept.queue if idle.has_ended else _hook.requested
+        names = state.queue if idle.has_ended else _hook.requested
         if name not in names:
             names.append(name)
-        kept.set_pending()
-    kept.save()
+        state.set_pending()
+    state.save()
 
 
 def read_requested() -> None:
@@ -82,8 +82,8 @@ reactive.when(store.PENDING)(read_requested)
 
 def get_image(name: str) -> records.Image:
     """Return the available image of the resource `name`; raise ValueError if there is none."""
-    kept = _hook.store
-    record = kept.get(name)
+    state = _hook.store
+    record = state.get(name)
     image = record.available
     if image is None:
         from image_resource import metadata
@@ -92,26 +92,26 @@ def get_image(name: str) -> records.Image:
         reason = metadata.absence(name) or f'wait for the flag {flag}'
         raise ValueError(f'resource {name} is not available: {reason}')
     # Only the end of the hook clears `changed`; this may be called by another callback after ours.
-    kept.put(name, record._replace(returned=image), ())
+    state.put(name, record._replace(returned=image), ())
     if idle.has_ended:
-        kept.put(name, records.acknowledge(kept.get(name)))
-        kept.save()
+        state.put(name, records.acknowledge(state.get(name)))
+        state.save()
     return image
 
 
 def end() -> None:
     """Acknowledge what `get_info` returned, and set the status for resources with problems."""
-    kept = _hook.store
-    for name, record in kept.all().items():
+    state = _hook.store
+    for name, record in state.all().items():
         if record.returned:
-            kept.put(name, records.acknowledge(record))
-    if not kept.is_checked and hookenv.hook_name() == 'update-status':
+            state.put(name, records.acknowledge(record))
+    if not state.is_checked and hookenv.hook_name() == 'update-status':
         _warn_of_never_fetched()
     if _problems():
-        kept.apply_flags()  # those that the charm cleared in this hook
+        state.apply_flags()  # those that the charm cleared in this hook
     problems = _problems()
     if problems and _option('set-status'):
-        kept.status_is_ours = True
+        state.status_is_ours = True
         for status, set_status in (
             ('waiting', layer.status.waiting),
             ('blocked', layer.status.blocked),
@@ -120,46 +120,46 @@ def end() -> None:
             if names:
                 set_status(_sentence(names))
     _report()
-    kept.save()
+    state.save()
 
 
 def _apply_charm(is_other_charm: bool, requested: typing.Container[str]) -> None:
     """Apply the charm's metadata.yaml."""
     from image_resource import metadata
 
-    kept = _hook.store
+    state = _hook.store
     auto_fetched, errors = metadata.auto_fetched()
-    if kept.is_adopted:
-        kept.adopt(auto_fetched)
-    kept.replace(
+    if state.is_adopted:
+        state.adopt(auto_fetched)
+    state.replace(
         records.apply_metadata(
-            kept.all(), metadata.images(), auto_fetched, errors, is_other_charm, requested
+            state.all(), metadata.images(), auto_fetched, errors, is_other_charm, requested
         )
     )
-    _log_problems([name for name in errors if not kept.get(name).is_fetched])
+    _log_problems([name for name in errors if not state.get(name).is_fetched])
     if is_other_charm:
-        kept.is_checked = False
+        state.is_checked = False
         get = layer.options.get
         warnings = metadata.warnings(get('docker-resource'), get('docker_resource'))
         for warning in warnings:
-            if warning not in kept.warnings:
+            if warning not in state.warnings:
                 hookenv.log(warning, level=hookenv.WARNING)
-        kept.warnings = warnings
+        state.warnings = warnings
 
 
 def _warn_of_never_fetched() -> None:
     """Log, once, the images that the charm has not asked for until now."""
     from image_resource import metadata
 
-    kept = _hook.store
-    kept.is_checked = True
-    before = kept.never_fetched
-    kept.never_fetched = sorted(
+    state = _hook.store
+    state.is_checked = True
+    before = state.never_fetched
+    state.never_fetched = sorted(
         name
         for name in metadata.images()
-        if not (kept.get(name).is_requested or kept.get(name).is_fetched)
+        if not (state.get(name).is_requested or state.get(name).is_fetched)
     )
-    for name in kept.never_fetched:
+    for name in state.never_fetched:
         if name not in before:
             shown = messages.printable(name)
             hookenv.log(
@@ -185,23 +185,23 @@ def _read(names: typing.Iterable[str], may_stay: typing.Container[str] = ()) -> 
         return []
     from image_resource import reading, statuses
 
-    kept = _hook.store
+    state = _hook.store
     _hook.read.update(names)
     _hook.reader = _hook.reader or reading.Reader(_RESOURCE_GET_SECONDS)
-    new = [name for name in names if not kept.get(name).image]
-    announced = [name for name in new if not kept.get(name).problem and _option('set-status')]
+    new = [name for name in names if not state.get(name).image]
+    announced = [name for name in new if not state.get(name).problem and _option('set-status')]
     with statuses.if_slow(lambda: _set_maintenance('fetching', announced)):
         outcomes = _hook.reader.read(names, _option('verify-image'))
     for name, outcome in outcomes.items():
-        record = records.next_record(kept.get(name), outcome, name in may_stay)
-        kept.put(name, record)
+        record = records.next_record(state.get(name), outcome, name in may_stay)
+        state.put(name, record)
         if outcome.is_unread and record.available:
             text = f'resource {messages.printable(name)} keeps its last image: {outcome.reason}'
             hookenv.log(text, level=hookenv.WARNING)
-    kept.queue = records.next_queue(kept.queue, outcomes, kept.all())
-    kept.save()
+    state.queue = records.next_queue(state.queue, outcomes, state.all())
+    state.save()
     _log_problems(names)
-    return [name for name in new if kept.get(name).available]
+    return [name for name in new if state.get(name).available]
 
 
 def _set_maintenance(verb: str, names: typing.Sequence[str]) -> None:
@@ -214,12 +214,12 @@ def _set_maintenance(verb: str, names: typing.Sequence[str]) -> None:
 
 def _report(fetched: typing.Sequence[str] = ()) -> None:
     """Set the status for what was fetched, and replace one that reported problems."""
-    kept = _hook.store
-    is_over = kept.status_is_ours and not _problems()
+    state = _hook.store
+    is_over = state.status_is_ours and not _problems()
     if fetched and (is_over or _option('set-status')):
         _set_maintenance('fetched', fetched)
     elif is_over:  # even if the option that set it is off by now
-        kept.status_is_ours = False
+        state.status_is_ours = False
         layer.status.maintenance('image resources have recovered')
 
 
