@@ -151,11 +151,13 @@ def main(arguments):
         print('no Python from 3.6 to 3.13 is here')
         return 1
     # part of a run is waiting for time limits: one more of them keeps the processors busy
+    minors = [minor for minor in MINORS if found[minor]]
     with concurrent.futures.ThreadPoolExecutor((os.cpu_count() or 1) + 1) as pool:
-        runs = {
-            pool.submit(_run, found[minor], minor, combination, arguments): (minor, combination)
-            for minor, combination in _runs([minor for minor in MINORS if found[minor]])
-        }
+        runs = {}
+        for minor, combination in _runs(minors):
+            words = (*_arguments(minor, minors), *arguments)
+            run = pool.submit(_run, found[minor], minor, combination, words)
+            runs[run] = minor, combination
         for run in concurrent.futures.as_completed(runs):
             minor, combination = runs[run]
             code, output, seconds = run.result()
