@@ -18,7 +18,9 @@ def test_compose_counts_an_alias_as_what_it_stands_for():
         bounded_yaml.compose(bomb(100))
 
 
-@pytest.mark.parametrize('text', ['[' * 51 + ']' * 51, '[' + 'x, ' * 10000 + ']'])
+@pytest.mark.parametrize(
+    'text', ['[' * 51 + ']' * 51, '[' + 'x, ' * 10000 + ']'], ids=['levels', 'nodes']
+)
 def test_compose_refuses_more_levels_and_nodes_than_its_limits(text):
     with pytest.raises(bounded_yaml.TooLargeError):
         bounded_yaml.compose(text)

@@ -141,7 +141,11 @@ def test_of_a_huge_file_only_a_little_is_read(tmp_path):
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize('data', [b'a: [' + b'b,' * 400000, b'[' + b'{a: b},' * 100000])
+@pytest.mark.parametrize(
+    'data',
+    [b'a: [' + b'b,' * 400000, b'[' + b'{a: b},' * 100000],
+    ids=['of a list', 'of mappings'],
+)
 def test_of_very_many_nodes_only_some_are_looked_at(data, monkeypatch):
     composed = []
     compose = yaml.SafeLoader.compose_node
