@@ -74,6 +74,9 @@ NOT_TYPED = {
     './dev engines': 'is part of .ci/run',
     './dev examples': 'is part of ./dev tests all',
     'pip install -r tests/requirements.txt': 'tests/each_python.py makes environments with these',
+    "pip install charms.reactive charmhelpers certifi urllib3 pyyaml pytest 'setuptools<81'": (
+        'tests/unit/test_process.py has the tests run without the others'
+    ),
     'pytest tests/unit': 'is what ./dev lib runs on each Python',
     'fab app-server --check-reproducible': 'finds a difference; test_reproducible.py runs it',
     'fab app-server --platform=': 'needs a base of both; test_build_several.py builds on one',

@@ -125,7 +125,7 @@ class Kind:
     release: str = ''  # of Debian, where it is not this machine's
     containerd: bool = False
     rootless: bool = False
-    sample: bool = False  # one of each program and store, which `--engines=others` builds with
+    sample: bool = False  # builds with `--engines=others`, too: what the machine's own are not
 
     @property
     def program(self):
@@ -137,13 +137,13 @@ KINDS = {
     for kind in (
         Kind('docker'),
         Kind('podman'),
-        Kind('trixie-docker', 'trixie', sample=True),
+        Kind('trixie-docker', 'trixie'),
         Kind('trixie-docker-containerd', 'trixie', containerd=True),
         Kind('trixie-podman', 'trixie'),
         Kind('trixie-podman-rootless', 'trixie', rootless=True, sample=True),
         Kind('forky-docker', 'forky'),
         Kind('forky-docker-containerd', 'forky', containerd=True, sample=True),
-        Kind('forky-podman', 'forky', sample=True),
+        Kind('forky-podman', 'forky'),
     )
 }
 
