@@ -189,7 +189,9 @@ _SAFE = 'import yaml\ndef load(): return yaml.safe_load(open("metadata.yaml"))\n
         'import inspect; print(inspect.getmodule(yaml.load.__code__).__name__ != "__main__")',
     ],
 )
-def test_what_is_known_of_yaml_and_of_modules_changes_nothing(units, script):
+def test_what_is_known_of_yaml_and_of_modules_changes_nothing(units, script, monkeypatch):
+    # One of before may lack yaml, if a charm's own could not be imported.
+    monkeypatch.setattr('charm_unit._unit.preload._servers', [])
     both = units({'lib/yaml/__init__.py': None})
     assert [_run(unit, _SAFE + 'print(len(yaml.load.known) > 0)').output for unit in both] == [
         'True\n',
