@@ -189,15 +189,24 @@ _SAFE = 'import yaml\ndef load(): return yaml.safe_load(open("metadata.yaml"))\n
         'import inspect; print(inspect.getmodule(yaml.load.__code__).__name__ != "__main__")',
     ],
 )
-def test_what_is_known_of_yaml_and_of_modules_changes_nothing(units, script, monkeypatch):
-    # One of before may lack yaml, if a charm's own could not be imported.
-    monkeypatch.setattr('charm_unit._unit.preload._servers', [])
+def test_what_is_known_of_yaml_and_of_modules_changes_nothing(units, script):
     both = units({'lib/yaml/__init__.py': None})
     assert [_run(unit, _SAFE + 'print(len(yaml.load.known) > 0)').output for unit in both] == [
         'True\n',
         'False\n',
     ]
     _both(both, _SAFE + script)
+
+
+def test_a_charm_with_a_module_of_its_own_shares_what_it_imports_though_one_without_it_does(units):
+    on, _ = units({'lib/yaml/__init__.py': None})
+    _run(on, 'pass')
+    own = on.folder / 'agents' / 'unit' / 'charm' / 'lib' / 'yaml' / '__init__.py'
+    own.parent.mkdir(exist_ok=True)
+    own.write_text(_SHARED['lib/yaml/__init__.py'])
+    script = 'import yaml\nfrom charmhelpers.core import hookenv\nprint(hookenv.imported)'
+    first, second = (float(_run(on, script).output) for _ in range(2))
+    assert first == second
 
 
 def test_nothing_of_a_hook_is_left_in_the_next(units):

@@ -72,6 +72,7 @@ class Server:
         told = self._control.recv(1 << 20)
         known = json.loads(told) if told else {}
         self._files: dict[str, str] | None = known.get('files')
+        self._shadowing: list[str] = known.get('shadowing', [])
         self._moves = bool(known.get('moves'))
 
     def suits(self, environment: pathlib.Path, root: pathlib.Path, charm: pathlib.Path) -> bool:
@@ -81,6 +82,8 @@ class Server:
         if self.environment != environment or not (self._moves or self._root == root):
             return False
         folder = str(charm)
+        if any(os.path.exists(f'{folder}/{file}') for file in self._shadowing):
+            return False
         return all(_digest(f'{folder}/{file}') == it for file, it in self._files.items())
 
     def start(

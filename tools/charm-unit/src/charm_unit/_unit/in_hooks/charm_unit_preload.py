@@ -128,6 +128,18 @@ class Preloaded:
                     found[path[len(folder) :]] = hashlib.sha256(file.read()).hexdigest()
         return found
 
+    @property
+    def shadowing(self):
+        """The files in a charm that would be imported instead of modules from elsewhere."""
+        folder = os.path.join(self.root, _CHARM) + os.sep
+        found = []
+        for name, module in self.modules.items():
+            file = os.path.join(folder, getattr(module, '__file__', None) or '')
+            if name.rpartition('.')[0] not in self.modules and not file.startswith(folder):
+                path = os.path.join('lib', *name.split('.'))
+                found += [path + '.py', os.path.join(path, '__init__.py')]
+        return found
+
     def parse_documents(self, root):
         """Parse what the hooks of the unit in the folder `root` will, with yaml.safe_load."""
         yaml = self.modules.get('yaml')
@@ -491,7 +503,7 @@ def main():
     except UnusableError as error:
         control.sendall(json.dumps({'unusable': str(error)}).encode())
         return
-    known = {'files': preloaded.files, 'moves': preloaded.moves}
+    known = {name: getattr(preloaded, name) for name in ('files', 'shadowing', 'moves')}
     control.sendall(json.dumps(known).encode())
     if hasattr(gc, 'freeze'):  # since Python 3.7; what is frozen and in a cycle is never freed
         kept = [preloaded]
