@@ -51,7 +51,7 @@ def path_of(name: str, seconds: float) -> str:
     try:
         try:
             limits.start()
-            with _stderr_of_children(stderr):
+            with _children(limits, stderr):
                 answer = hookenv.resource_get(name)
         finally:
             limits.stop()
@@ -89,6 +89,7 @@ class _Limits:
 
     def __init__(self, seconds: float) -> None:
         self.is_late = False
+        self.is_starting = False  # a child, which nobody would end
         self._end = time.monotonic() + seconds
         self._memory = _peak_memory()
         self._is_on = False
@@ -113,14 +114,16 @@ class _Limits:
 
     def _tick(self, *_: object) -> None:
         self.is_late = time.monotonic() >= self._end
-        if self._is_on and (self.is_late or _peak_memory() - self._memory > _MAX_MEMORY_KIB):
+        if not self._is_on or self.is_starting:
+            return
+        if self.is_late or _peak_memory() - self._memory > _MAX_MEMORY_KIB:
             signal.setitimer(signal.ITIMER_REAL, _GRACE_SECONDS, _GRACE_SECONDS)
             raise _LimitError
 
 
 @contextlib.contextmanager
-def _stderr_of_children(stderr: typing.List[bytes]) -> typing.Iterator[None]:
-    """Append what the processes that this thread starts write to stderr, and only that.
+def _children(limits: _Limits, stderr: typing.List[bytes]) -> typing.Iterator[None]:
+    """Start the processes of this thread whole, and append what they write to stderr.
 
     hookenv drops the reason of a failure. The file descriptor 2 belongs to others, too.
     """
@@ -128,9 +131,15 @@ def _stderr_of_children(stderr: typing.List[bytes]) -> typing.Iterator[None]:
 
     class Popen(popen):  # type: ignore[misc, valid-type]
         def __init__(self, *args: typing.Any, **kwargs: typing.Any) -> None:
-            if threading.get_ident() == thread:
-                kwargs.setdefault('stderr', subprocess.PIPE)
-            super().__init__(*args, **kwargs)
+            if threading.get_ident() != thread:
+                super().__init__(*args, **kwargs)
+                return
+            kwargs.setdefault('stderr', subprocess.PIPE)
+            limits.is_starting = True
+            try:
+                super().__init__(*args, **kwargs)
+            finally:
+                limits.is_starting = False
 
         def communicate(self, *args: typing.Any, **kwargs: typing.Any) -> typing.Any:
             output, errors = super().communicate(*args, **kwargs)

@@ -132,6 +132,7 @@ ENDLESS = {
 def test_a_tool_that_does_not_end_is_given_up(unit, tool, tmp_path, monkeypatch, script):
     assert unit.handlers._RESOURCE_GET_SECONDS == 30
     monkeypatch.setattr(unit.handlers, '_RESOURCE_GET_SECONDS', 0.3)
+    monkeypatch.setattr(resource_get, '_GRACE_SECONDS', 30)  # what is killed ends late under load
     monkeypatch.chdir(tmp_path)
     tool.write(script)
     try:
@@ -144,6 +145,22 @@ def test_a_tool_that_does_not_end_is_given_up(unit, tool, tmp_path, monkeypatch,
     finally:
         for process in left_behind(tool):
             os.kill(int(process), signal.SIGKILL)
+
+
+def test_a_limit_that_passes_while_the_tool_starts_ends_it_too(unit, tool, monkeypatch):
+    class Slow(subprocess.Popen):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            time.sleep(0.5)
+
+    monkeypatch.setattr(subprocess, 'Popen', Slow)
+    monkeypatch.setattr(unit.handlers, '_RESOURCE_GET_SECONDS', 0.2)
+    monkeypatch.setattr(resource_get, '_GRACE_SECONDS', 30)
+    tool.write('exec sleep 60')
+    assert reason(unit) == 'resource-get did not respond within 0.2 s'
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+    assert not left_behind(tool)
 
 
 def left_behind(tool):
