@@ -232,6 +232,16 @@ def test_what_is_shared_is_imported_once(units, name):
         assert all(str(unit.charm) in output for output in found)
 
 
+def test_regular_expressions_that_a_hook_compiled_are_compiled_in_the_next(units):
+    script = (
+        'import re\nprint((str, "a[b-z]", re.I.value) in re._cache)\nre.compile("a[b-z]", re.I)'
+    )
+    for unit, known in zip(units(), (True, False), strict=True):
+        outputs = [_run(unit, script).output for _ in range(3)]
+        assert outputs == ['False\n', f'{known}\n', f'{known}\n']
+        assert not (unit.folder / 'patterns').exists()
+
+
 def test_what_a_hook_left_open_is_written_at_its_end(units):
     for unit in units():
         _run(unit, _IMPORT + 'hookenv.take(open("left-open", "w"))\nhookenv.taken.write("x")')

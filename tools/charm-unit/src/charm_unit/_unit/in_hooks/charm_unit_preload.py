@@ -17,6 +17,7 @@ import array
 import atexit
 import contextlib
 import dis
+import functools
 import gc
 import hashlib
 import importlib.machinery
@@ -24,6 +25,7 @@ import importlib.util
 import json
 import os
 import pathlib
+import re
 import select
 import signal
 import socket
@@ -44,6 +46,8 @@ _IMPORTS = (
 )
 _DOCUMENTS = ('metadata.yaml', 'layer.yaml', 'config.yaml', 'actions.yaml')
 """What hooks parse again and again, in the charm's folder."""
+_PATTERNS = 'patterns'
+"""The file in a unit's folder in which a hook tells what `re` has compiled in it."""
 _CHARM = os.path.join('agents', 'unit', 'charm')
 _STANDARD_LIBRARY = os.path.dirname(os.path.realpath(os.__file__)) + os.sep
 _TORN_DOWN = ('__main__', 'builtins', 'sys')
@@ -106,6 +110,11 @@ class Preloaded:
             if name.rpartition('.')[0] not in self.modules:
                 del self.modules[name]
         self.modules.pop('charms', None)
+        roots = [name for name in self.modules if name.rpartition('.')[0] not in self.modules]
+        self.families = {
+            root: [name for name in self.modules if name == root or name.startswith(root + '.')]
+            for root in roots
+        }
         self.standard = {name for name in sys.modules if '.' not in name}
         self._places = []
         self._codes = []
@@ -133,9 +142,9 @@ class Preloaded:
         """The files in a charm that would be imported instead of modules from elsewhere."""
         folder = os.path.join(self.root, _CHARM) + os.sep
         found = []
-        for name, module in self.modules.items():
-            file = os.path.join(folder, getattr(module, '__file__', None) or '')
-            if name.rpartition('.')[0] not in self.modules and not file.startswith(folder):
+        for name in self.families:
+            file = os.path.join(folder, getattr(self.modules[name], '__file__', None) or '')
+            if not file.startswith(folder):
                 path = os.path.join('lib', *name.split('.'))
                 found += [path + '.py', os.path.join(path, '__init__.py')]
         return found
@@ -169,7 +178,7 @@ class Preloaded:
             if kind is types.FunctionType:
                 if thing.__code__.co_filename.startswith(self.root):
                     self._codes.append(thing.__code__)
-                if any(type(it) is str and self.root in it for it in thing.__defaults__ or ()):
+                if any(map(self._names, thing.__defaults__ or ())):
                     self._defaults.append(thing)
                     skipped.add(id(thing.__defaults__))
             if isinstance(thing, pathlib.PurePath):
@@ -177,7 +186,7 @@ class Preloaded:
                     self._paths.append(thing)
                 continue
             # The garbage collector does not look at keys that are strings.
-            named = kind is dict and any(type(key) is str and self.root in key for key in thing)
+            named = kind is dict and any(map(self._names, thing))
             for other in gc.get_referents(thing):
                 if type(other) is str:
                     named = named or self.root in other
@@ -190,12 +199,20 @@ class Preloaded:
                 ):
                     things.append(other)
             if named and kind in (dict, list):
-                self._places.append(thing)
+                self._places.append((thing, self._naming(thing)))
             elif named and kind in (tuple, set, frozenset):
                 moves = False
             elif named and hasattr(thing, '__dict__') and kind is not types.FunctionType:
-                self._places.append(vars(thing))
+                self._places.append((vars(thing), self._naming(vars(thing))))
         return moves
+
+    def _naming(self, place):
+        """Return the keys in a dictionary, or indexes in a list, of what names the folder."""
+        items = place.items() if isinstance(place, dict) else enumerate(place)
+        return [key for key, value in items if self._names(key) or self._names(value)]
+
+    def _names(self, thing):
+        return type(thing) is str and self.root in thing
 
     def move(self, root):
         """Make the modules, and the interpreter, those of the unit in the folder `root`."""
@@ -205,11 +222,11 @@ class Preloaded:
             return
         for name in ('executable', 'prefix', 'exec_prefix'):
             setattr(sys, name, getattr(sys, name).replace(old, new))
-        for place in self._places:
-            for key, value in list(place.items() if isinstance(place, dict) else enumerate(place)):
-                if type(value) is str and old in value:
-                    place[key] = value.replace(old, new)
-                if type(key) is str and old in key:
+        for place, keys in self._places:
+            for key in keys:
+                if self._names(place[key]):
+                    place[key] = place[key].replace(old, new)
+                if self._names(key):
                     place[key.replace(old, new)] = place.pop(key)
         for path in self._paths:
             moved = type(path)(str(path).replace(old, new))
@@ -333,30 +350,32 @@ def _ask_inspect():
     with contextlib.suppress(Exception):  # a module that imports something when it is looked at
         inspect.getmodule(compile('', 'of no module', 'exec'))
     for file, name in list(inspect.modulesbyfile.items()):
-        if name == '__main__':
-            del inspect.modulesbyfile[file]
+        if name == '__main__':  # this file, which is no module in a hook: it would look for one
+            inspect.modulesbyfile[file] = charm_unit_hook.__name__
 
 
 class _Finder:
     """Finds what was imported, if all of it is where the hook's own sys.path leads."""
 
-    def __init__(self, modules):
+    def __init__(self, modules, families):
         self._modules = modules
-        self._roots = {name for name in modules if name.rpartition('.')[0] not in modules}
+        self._families = families
         self._verified = False
 
     def find_spec(self, name, path=None, target=None):
-        if name not in self._roots:
+        if name not in self._families:
             return None
         if not self._verified:
-            self._verified = all(self._is_found(root) for root in self._roots if '.' not in root)
+            without_parent = [root for root in self._families if '.' not in root]
+            self._verified = all(map(self._is_found, without_parent))
             if self._verified:
-                self._give('')
+                for root in without_parent:
+                    self._give(root)
         if not self._verified or not self._is_found(name, path):
             sys.meta_path.remove(self)  # it imports all of it itself
             return None
         self._give(name)
-        if all(root in sys.modules for root in self._roots):
+        if all(root in sys.modules for root in self._families):
             sys.meta_path.remove(self)
         del sys.modules[name]  # else it would be executed again
         return importlib.util.spec_from_loader(name, _Loader(self._modules[name]))
@@ -365,16 +384,9 @@ class _Finder:
         spec = importlib.machinery.PathFinder.find_spec(name, path)
         return spec is not None and spec.origin == self._modules[name].__file__
 
-    def _give(self, name):
-        """Have the modules of a root in sys.modules, or those of all that have no parent."""
-        dotted = [root for root in self._roots if '.' in root]
-        for known, module in self._modules.items():
-            if name:
-                given = known == name or known.startswith(name + '.')
-            else:
-                given = not any(known == root or known.startswith(root + '.') for root in dotted)
-            if given:
-                sys.modules[known] = module
+    def _give(self, root):
+        for name in self._families[root]:
+            sys.modules[name] = self._modules[name]
 
 
 class _Loader:
@@ -389,6 +401,25 @@ class _Loader:
 
     def exec_module(self, module):
         module.__spec__ = self._spec
+
+
+def _tell_patterns(root, known):
+    """Write which regular expressions a hook has compiled, beside those that were known."""
+    new = [key[1:] for key in re._cache if key not in known and key[0] is str]
+    if new:
+        with contextlib.suppress(OSError), open(os.path.join(root, _PATTERNS), 'w') as file:
+            json.dump(new, file)
+
+
+def _told_patterns(root):
+    """Return what a hook of the unit in the folder `root` has written so, once."""
+    path = os.path.join(root, _PATTERNS)
+    try:
+        with open(path) as file:
+            os.unlink(path)
+            return json.load(file)
+    except (OSError, ValueError):  # nothing; or it was killed
+        return []
 
 
 def _become(preloaded, request, output, reply):
@@ -415,7 +446,7 @@ def _become(preloaded, request, output, reply):
     if hasattr(sys, 'orig_argv'):
         sys.orig_argv[:] = [request['python'], script]
     sys.path[0] = os.path.dirname(os.path.realpath(script))
-    sys.meta_path.insert(0, _Finder(preloaded.modules))
+    sys.meta_path.insert(0, _Finder(preloaded.modules, preloaded.families))
     charm_unit_hook.prepare()
     main = types.ModuleType('__main__')
     main.__file__ = script
@@ -476,7 +507,7 @@ def _serve(control, preloaded):
         if not child:
             return request, output, reply
         os.close(output)
-        replies[child] = reply
+        replies[child] = reply, request['root']
 
 
 def _tell_ends(replies):
@@ -484,11 +515,15 @@ def _tell_ends(replies):
         child, status, usage = os.wait4(-1, os.WNOHANG)
         if not child:
             return
-        reply = replies.pop(child)
+        reply, root = replies.pop(child)
+        patterns = _told_patterns(root)
         with reply:
             answer = {'status': status, 'cpu': usage.ru_utime + usage.ru_stime}
             with contextlib.suppress(OSError):  # if nobody waits for it
                 reply.sendall(json.dumps(answer).encode())
+        for pattern, flags in patterns:
+            with contextlib.suppress(re.error):
+                re.compile(pattern, flags)
 
 
 def main():
@@ -510,7 +545,9 @@ def main():
         kept.append(kept)
         ends.append(preloaded.keep)
         gc.freeze()
-    _become(preloaded, *_serve(control, preloaded))
+    request, output, reply = _serve(control, preloaded)
+    ends.append(functools.partial(_tell_patterns, request['root'], set(re._cache)))
+    _become(preloaded, request, output, reply)
 
 
 if __name__ == '__main__':
