@@ -99,6 +99,11 @@ def _both(units, script):
     return found[0][:2]
 
 
+_DIES = (
+    'class Dies:\n'
+    ' def __init__(self, name): self.name = name\n'
+    ' def __del__(self, print=print): print(self.name, sys and sys.modules is not None)\n'
+)
 _IMPORT = 'import yaml\nfrom charmhelpers.core import hookenv\nimport charms.reactive\n'
 
 
@@ -161,6 +166,31 @@ _IMPORT = 'import yaml\nfrom charmhelpers.core import hookenv\nimport charms.rea
             'hookenv.take(Dies())',
             0,
         ),
+        ('sys.exit(256)', 0),
+        ('sys.exit(-1)', 255),
+        ('sys.exit(True)', 1),
+        ('import os; os.close(1); print("lost")', 120),
+        ('sys.stdout.close()', 0),
+        ('sys.stdout = None', 0),
+        ('import io; sys.stdout = io.StringIO(); print("lost")', 0),
+        ('import weakref; weakref.finalize(sys.stdin, print, "finalized")', 0),
+        (
+            'import threading, time\n'
+            'threading.Thread(target=time.sleep, args=[9], daemon=True).start()',
+            0,
+        ),
+        (
+            'def f():\n try: yield\n finally: print("left", sys is None, print)\ng = f(); next(g)',
+            0,
+        ),
+        (_DIES + 'a = Dies("a"); _b = Dies("b"); __c = Dies("c"); sys.exit(7)', 7),
+        (_DIES + 'a = Dies("a"); a.a = a; b = [Dies("b")]; b.append(b)', 0),
+        (_DIES + 'def f(it=Dies("default")): pass\nsys.kept = Dies("in sys")', 0),
+        (_DIES + 'import atexit; atexit.register(print, Dies("at exit"))', 0),
+        (_DIES + 'sys.modules["own"] = own = type(sys)("own"); own.a = Dies("in a module")', 0),
+        (_DIES + 'a = Dies("a"); raise ValueError("wrong")', 1),
+        ('class Fails:\n def __del__(self): import os; print(sys, os)\na = Fails()', 0),
+        ('class Fails:\n def __del__(self): 1 / 0\na = Fails(); a.a = a', 0),
         ('import yaml, os; print(yaml.__file__, "charms" in sys.modules)', 0),
         ('import json; print(json.__name__); import charm_unit_nothing', 1),
     ],

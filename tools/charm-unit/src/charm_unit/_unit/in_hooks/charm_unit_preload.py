@@ -32,6 +32,7 @@ import socket
 import sys
 import threading
 import types
+import weakref
 
 import charm_unit_hook
 
@@ -50,6 +51,7 @@ _PATTERNS = 'patterns'
 """The file in a unit's folder in which a hook tells what `re` has compiled in it."""
 _CHARM = os.path.join('agents', 'unit', 'charm')
 _STANDARD_LIBRARY = os.path.dirname(os.path.realpath(os.__file__)) + os.sep
+_NONE_AT_THE_END = ('path', 'argv', 'path_hooks', 'path_importer_cache', 'meta_path')
 _TORN_DOWN = ('__main__', 'builtins', 'sys')
 _ENVIRONS = (os.environ._data, getattr(sys.modules.get('posix'), 'environ', None))
 _ASKED = {}
@@ -246,7 +248,7 @@ class Preloaded:
                 _imp._fix_co_filename(code, new + code.co_filename[len(old) :])
 
     def keep(self):
-        """Keep the modules from being torn down with the interpreter, which takes as long as all.
+        """Keep the modules from being torn down with the hook, which takes as long as all.
 
         What a hook has put into them is released, as it is in an interpreter that ends.
         """
@@ -422,8 +424,61 @@ def _told_patterns(root):
         return []
 
 
+_exit_code = None
+"""That of a hook that needs no interpreter any more to tell why it ends."""
+
+
+def _end():
+    """End the process of a hook, which has run all of its script and its exit handlers.
+
+    The interpreter would release all that it has, and copy the memory that it shares with the
+    process that forks hooks. Of that, only what the hook's own objects do can be noticed.
+    """
+    if _exit_code is None:
+        return
+    atexit._clear()
+    with contextlib.suppress(Exception):
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        _release()
+        for stream in (sys.__stdout__, sys.__stderr__):
+            stream.flush()
+        os._exit(_exit_code)
+
+
+def _release():
+    """Release all objects of a hook, in the order in which an interpreter does that ends."""
+    gc.collect()
+    modules = [
+        weakref.ref(module)
+        for name, module in sys.modules.items()
+        if isinstance(module, types.ModuleType) and name not in ('sys', 'builtins')
+    ]
+    for name in _NONE_AT_THE_END:
+        setattr(sys, name, None)
+    for name in ('stdin', 'stdout', 'stderr'):
+        setattr(sys, name, getattr(sys, '__{}__'.format(name)))
+    sys.modules.clear()
+    gc.collect()
+    for reference in modules:
+        module = reference()
+        if module is not None:
+            _clear(vars(module))
+            del module
+    gc.collect()
+
+
+def _clear(namespace):
+    """Set all names of a module to None, first those that begin with one underscore."""
+    for private in (True, False):
+        for name in list(namespace):
+            if name != '__builtins__' and (not private or name[:1] == '_' != name[1:2]):
+                namespace[name] = None
+
+
 def _become(preloaded, request, output, reply):
     """Be the process of a hook, until it has run its script."""
+    global _exit_code
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.setsid()
@@ -460,7 +515,10 @@ def _become(preloaded, request, output, reply):
         source = file.read()
     try:
         exec(compile(source, script, 'exec', dont_inherit=True), main.__dict__)  # noqa: S102
-    except SystemExit:
+        _exit_code = 0
+    except SystemExit as error:
+        if error.code is None or type(error.code) is int and 0 <= error.code <= 255:
+            _exit_code = error.code or 0
         raise
     except BaseException as error:
         traceback = error.__traceback__
@@ -543,10 +601,10 @@ def main():
     if hasattr(gc, 'freeze'):  # since Python 3.7; what is frozen and in a cycle is never freed
         kept = [preloaded]
         kept.append(kept)
-        ends.append(preloaded.keep)
+        ends += [preloaded.keep, _end]
         gc.freeze()
     request, output, reply = _serve(control, preloaded)
-    ends.append(functools.partial(_tell_patterns, request['root'], set(re._cache)))
+    ends.insert(0, functools.partial(_tell_patterns, request['root'], set(re._cache)))
     _become(preloaded, request, output, reply)
 
 
