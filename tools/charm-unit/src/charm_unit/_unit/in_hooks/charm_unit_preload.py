@@ -13,6 +13,7 @@ and how it ended. Runs on Python 3.5 and later.
 """
 
 import _imp
+import _thread
 import array
 import atexit
 import contextlib
@@ -434,7 +435,7 @@ def _end():
     The interpreter would release all that it has, and copy the memory that it shares with the
     process that forks hooks. Of that, only what the hook's own objects do can be noticed.
     """
-    if _exit_code is None:
+    if _exit_code is None or _thread._count():  # other threads would see what is released
         return
     atexit._clear()
     with contextlib.suppress(Exception):
