@@ -50,6 +50,8 @@ _DOCUMENTS = ('metadata.yaml', 'layer.yaml', 'config.yaml', 'actions.yaml')
 """What hooks parse again and again, in the charm's folder."""
 _PATTERNS = 'patterns'
 """The file in a unit's folder in which a hook tells what `re` has compiled in it."""
+_COMPILED = getattr(re, '_cache', {})
+"""What `re` has compiled, by type, pattern and flags, in the Pythons that there are."""
 _CHARM = os.path.join('agents', 'unit', 'charm')
 _STANDARD_LIBRARY = os.path.dirname(os.path.realpath(os.__file__)) + os.sep
 _NONE_AT_THE_END = ('path', 'argv', 'path_hooks', 'path_importer_cache', 'meta_path')
@@ -408,7 +410,7 @@ class _Loader:
 
 def _tell_patterns(root, known):
     """Write which regular expressions a hook has compiled, beside those that were known."""
-    new = [key[1:] for key in re._cache if key not in known and key[0] is str]
+    new = [key[1:] for key in _COMPILED if key not in known and key[0] is str]
     if new:
         with contextlib.suppress(OSError), open(os.path.join(root, _PATTERNS), 'w') as file:
             json.dump(new, file)
@@ -605,7 +607,7 @@ def main():
         ends += [preloaded.keep, _end]
         gc.freeze()
     request, output, reply = _serve(control, preloaded)
-    ends.insert(0, functools.partial(_tell_patterns, request['root'], set(re._cache)))
+    ends.insert(0, functools.partial(_tell_patterns, request['root'], set(_COMPILED)))
     _become(preloaded, request, output, reply)
 
 
