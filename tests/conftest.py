@@ -17,6 +17,7 @@ pytest_plugins = ['support.fixtures'] if all(map(importlib.util.find_spec, _TOOL
 def pytest_configure(config):
     config.pluginmanager.register(no_skips)
     config.addinivalue_line('markers', 'slow: left out of the short run, `./dev tests`')
+    config.addinivalue_line('markers', 'documents: types what pages say; ./dev documents')
     config.pluginmanager.register(short_run.ShortRun(), 'short_run')
     # a script starts `./dev tests &` with SIGINT ignored, as would be what tests start
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -11,7 +11,7 @@ import pytest
 
 from support import building, isolation
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.documents, pytest.mark.slow]
 
 ROOT = pathlib.Path(__file__).parents[2]
 

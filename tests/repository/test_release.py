@@ -13,6 +13,8 @@ from support import building, isolation
 sys.path.insert(0, str(building.ROOT / 'tools'))
 import release
 
+pytestmark = pytest.mark.documents
+
 TODAY = datetime.date(2027, 1, 31)
 LOG = pathlib.Path('CHANGELOG.md')
 PROJECT = pathlib.Path('pyproject.toml')

@@ -9,6 +9,8 @@ import pytest
 import support
 from support import building, newcomer
 
+pytestmark = pytest.mark.documents
+
 TUTORIAL = building.ROOT / 'docs' / 'tutorial.md'
 _BLOCK = re.compile(r'(?ms)^```(\w+)\n(.*?)^```')
 

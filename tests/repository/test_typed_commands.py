@@ -10,7 +10,7 @@ import yaml
 import support
 from support import building, newcomer
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.documents, pytest.mark.slow]
 
 ROOT = pathlib.Path(__file__).parents[2]
 TYPED = {

@@ -24,6 +24,7 @@ import docker
 import support
 from support import certificates, debian, isolation, rpms
 
+_BASES = ('debian:minbase', 'busybox:static', 'debian:packages', 'debian:dnf')
 PACKAGES = ('ca-certificates', 'python3')
 
 
@@ -105,6 +106,13 @@ class Engine:
         """The name of a Debian image whose packages dnf installs, from itself; it has no apt."""
         with debian.archive_with_dnf(rpms.SPECS, rpms.PREPARE).open('rb') as archive:
             return self._import(archive, 'debian:dnf')
+
+    def tidy(self):
+        """Remove all images but the bases: podman looks through all of them in each request."""
+        for image in self.client.images.list():
+            if not any(tag.endswith(_BASES) for tag in image.tags):
+                with contextlib.suppress(docker.errors.APIError):  # one that went with another
+                    self.client.images.remove(image.id, force=True)
 
     def _import(self, archive, name):
         api = self.client.api

@@ -30,10 +30,17 @@ class EngineTable:
             self._cells[told[_ENGINE], told[_COLUMN]][report.outcome] += 1
 
     def pytest_sessionfinish(self, session):
+        if hasattr(session.config, 'workeroutput'):
+            session.config.workeroutput['versions'] = self.versions
+            return
         ran = {name for (name, _), outcomes in self._cells.items() if outcomes['passed']}
         option = session.config.option
         if option.markexpr == 'engine' and not option.keyword and ran != set(self.names):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node, error):
+        self.versions.update(getattr(node, 'workeroutput', {}).get('versions', {}))
 
     def pytest_terminal_summary(self, terminalreporter):
         if not self._cells:

@@ -33,6 +33,7 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     config.addinivalue_line('markers', 'engine: depends on the engine (those with each_engine)')
     config.addinivalue_line('markers', 'scripts: of what is the same with all; the first will do')
+    config.addinivalue_line('markers', 'xdist_group(name): of tests that one worker runs')
     config.addinivalue_line('markers', 'holds(what): its column in the table of the engines')
     asked = config.getoption('--engines')
     named = {
@@ -62,8 +63,11 @@ def _is_of_builds(metafunc):
 @pytest.hookimpl(tryfirst=True)  # before -m
 def pytest_collection_modifyitems(config, items):
     for item in items:
+        group = item.nodeid.partition('::')[0]
         if 'each_engine' in item.fixturenames:
             item.add_marker('engine')
+            group = item.callspec.params['each_engine']  # which no two workers start
+        item.add_marker(pytest.mark.xdist_group(group))
     other = [item for item in items if not _fits(item)]
     config.hook.pytest_deselected(items=other)
     items[:] = [item for item in items if item not in other]
@@ -87,20 +91,37 @@ def network():
             yield
 
 
+class _Engines:
+    """Gives the engine of a kind, by its name; each is started once."""
+
+    def __init__(self, stack, versions):
+        self._stack = stack
+        self._versions = versions
+        self.started = {}
+
+    def __call__(self, name):
+        if name not in self.started:
+            running = self._stack.enter_context(engine.running(engine.KINDS[name]))
+            self.started[name] = running
+            self._versions[name] = running.version
+        return self.started[name]
+
+
 @pytest.fixture(scope='session')
 def engines(network, request):
-    """What gives the engine of a kind, by its name; each is started once."""
+    """What gives the engine of a kind, by its name."""
     table = request.config.pluginmanager.get_plugin('engine_table')
-    started = {}
     with contextlib.ExitStack() as stack:
+        yield _Engines(stack, table.versions)
 
-        def named(name):
-            if name not in started:
-                started[name] = stack.enter_context(engine.running(engine.KINDS[name]))
-                table.versions[name] = started[name].version
-            return started[name]
 
-        yield named
+@pytest.fixture(scope='module', autouse=True)
+def tidy(engines):
+    """Without it, each request of podman's takes 10 s in the end."""
+    yield
+    for running in engines.started.values():
+        if running.kind.program == 'podman':
+            running.tidy()
 
 
 @pytest.fixture(scope='session')

@@ -1,12 +1,9 @@
 """`.changed`: the available image is not the one that get_info last gave to the charm."""
 
-import hypothesis
 import pytest
 from charmhelpers.core import unitdata
-from charms.reactive import flags
-from hypothesis import strategies
 
-from support.simulated import ABSENT, AVAILABLE, CHANGED, FAILED, IMAGE, OTHER_IMAGE, PRIVATE
+from support.simulated import AVAILABLE, CHANGED, FAILED, IMAGE, OTHER_IMAGE, PRIVATE
 
 BROKEN = b'broken: true'
 
@@ -137,49 +134,6 @@ def test_what_a_charm_gives_up_is_forgotten_with_what_was_taken_of_it(deployed):
     deployed.hook('upgrade-charm')
     deployed.metadata['resources'] = kept
     assert after(deployed, OTHER_IMAGE) == AVAILABLE
-
-
-@pytest.mark.slow
-@hypothesis.settings(max_examples=50)
-@hypothesis.given(
-    strategies.lists(
-        strategies.tuples(
-            strategies.sampled_from([IMAGE, OTHER_IMAGE, PRIVATE, b'', ABSENT]),
-            strategies.sampled_from(['upgrade-charm', 'update-status', 'config-changed']),
-            strategies.booleans(),
-            strategies.booleans(),
-        ),
-        max_size=12,
-    )
-)
-def test_whatever_is_attached_in_whatever_order_the_flags_tell_the_truth(unit, events):
-    flags.clear_flag('layer.docker-resource.my-image.fetched')
-    unit.attached.clear()
-    unit.metadata['resources'], declared = {}, unit.metadata['resources']
-    unit.during(lambda: None)
-    unit.hook('upgrade-charm')
-    unit.metadata['resources'] = declared
-    unit.hook('upgrade-charm')
-    available, taken, unread = None, None, False
-    for data, hook, take, crash in events:
-        unit.attached['my-image'] = data
-        now, now_unread = available, unread
-        if hook != 'update-status' or available is None or unread:
-            now_unread = False
-            if data is ABSENT:  # what can't be read takes away nothing, but in an upgrade
-                now_unread = hook != 'upgrade-charm' and available is not None
-                now = available if now_unread else None
-            else:
-                now = data or None
-        changed = now is not None and taken is not None and now != taken
-        seen = unit.seen(take=take)
-        unit.hook(hook, crash=crash)
-        assert seen == [FAILED if now is None else CHANGED if changed else AVAILABLE]
-        if not crash:
-            available, unread = now, now_unread
-            taken = now if take and now is not None else taken
-            changed = now is not None and taken is not None and now != taken
-            assert unit.flags() == (FAILED if now is None else CHANGED if changed else AVAILABLE)
 
 
 def test_a_change_between_get_info_and_a_fetch_of_the_same_hook_is_a_change(unit):

@@ -1,9 +1,7 @@
 """What a resource holds, and what the operator reads if it is wrong."""
 
-import hypothesis
 import pytest
 from charms import reactive
-from hypothesis import strategies
 
 from support import contents_cases
 from support.simulated import AVAILABLE, FAILED, IMAGE, SECRET, WAITING
@@ -91,11 +89,3 @@ def test_what_metadata_does_not_have_as_an_image_fails_unasked(unit, resources, 
     assert unit.asked == []
     assert words in unit.statuses[-1][1]
     assert "report it to the charm's author" in unit.statuses[-1][1]
-
-
-@hypothesis.given(prefix=strategies.binary(), suffix=strategies.binary())
-def test_no_content_whatsoever_makes_a_hook_fail_or_shows_a_credential(unit, prefix, suffix):
-    unit.attached['my-image'] = prefix + SECRET.encode() + suffix
-    unit.hook('upgrade-charm')
-    assert unit.flags() in (AVAILABLE, FAILED)
-    assert SECRET not in repr((unit.statuses, unit.logged, reactive.get_flags()))

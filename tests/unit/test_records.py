@@ -2,9 +2,7 @@
 
 import pathlib
 
-import hypothesis
 import pytest
-from hypothesis import strategies
 
 from image_resource import records
 from image_resource.records import (
@@ -15,25 +13,15 @@ from image_resource.records import (
     UNDECLARED,
     UNREACHABLE,
     UNREAD,
-    VALID,
-    Image,
     Outcome,
     Record,
     flags_of,
     next_record,
 )
+from support.image_records import SECRET_A, A, B, applied, read
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAGE = (ROOT / 'docs' / 'reference' / 'layer.md').read_text()
-
-A = Image('a/a:1', '', '', '')
-B = Image('a/b:1', '', '', '')
-SECRET_A = Image('a/a:1', 'me', 's3cr3t', '')
-
-
-def read(image, digest=''):
-    return Outcome(VALID, image=image._replace(digest=digest))
-
 
 MISSING_OR_INVALID = [
     *(Outcome(kind, 'it is wrong') for kind in (ABSENT, INVALID, UNDECLARED)),
@@ -300,12 +288,6 @@ def test_whose_fetched_was_cleared_stays_available_and_is_read_no_more():
 # metadata.yaml
 
 
-def applied(record, *, images=(), auto_fetched=(), errors=None, is_other=True, requested=()):
-    before = {'name': record} if record != Record() else {}
-    after = records.apply_metadata(before, images, auto_fetched, errors or {}, is_other, requested)
-    return after.get('name', Record())
-
-
 def test_auto_fetch_asks_again_only_for_another_charm_once_the_charm_did_without():
     given_up = Record(is_auto_fetched=True)
     same = {'images': ['name'], 'auto_fetched': ['name']}
@@ -393,139 +375,3 @@ def test_what_was_read_is_in_no_queue():
     outcomes = {'a': read(A), 'b': NOT_NOW[0], 'c': Outcome(INVALID, 'x')}
     some = {'a': GOOD, 'b': BAD, 'c': BAD}
     assert records.next_queue(['a', 'b', 'c'], outcomes, some) == []
-
-
-# Whatever happens, in whatever order
-
-IMAGES = strategies.sampled_from([A, B, SECRET_A])
-STEPS = strategies.one_of(
-    strategies.tuples(strategies.just('attach'), IMAGES),
-    strategies.tuples(
-        strategies.just('read'),
-        strategies.sampled_from(
-            sorted(
-                {
-                    VALID,
-                    ABSENT,
-                    INVALID,
-                    UNREAD,
-                    LEFT_OVER,
-                    REJECTED,
-                    UNREACHABLE,
-                }
-            )
-        ),
-        strategies.booleans(),
-        strategies.sampled_from(['', 'sha256:1', 'sha256:2']),
-    ),
-    strategies.tuples(strategies.just('take')),
-    strategies.tuples(strategies.just('end')),
-    strategies.tuples(strategies.just('crash')),
-    strategies.tuples(strategies.just('fetch')),
-    strategies.tuples(strategies.just('give up')),
-    strategies.tuples(strategies.just('upgrade'), strategies.sampled_from(['auto', 'no', 'gone'])),
-)
-
-
-class Model:
-    """What must be true of one resource, told without the functions that are tested."""
-
-    def __init__(self):
-        self.record = self.saved = Record()
-        self.attached = A
-        self.taken = self.saved_taken = None  # in hooks that ended
-        self.taking = None  # in this one
-        self.confirmed = {}  # the digest by details, since they were last rejected
-        self.saved_confirmed = {}
-
-    def attach(self, image):
-        self.attached = image
-
-    def read(self, kind, is_upgrade, digest):
-        if not self.record.is_fetched:
-            return
-        image = self.attached
-        before = self.record
-        if kind == VALID:
-            outcome = read(image, digest)
-        else:
-            outcome = Outcome(kind, kind, image if kind in (REJECTED, UNREACHABLE) else None)
-        self.record = next_record(before, outcome, may_stay=not is_upgrade)
-        assert next_record(self.record, outcome, may_stay=not is_upgrade) == self.record
-        if kind == VALID:
-            assert self.record.available.details == image.details
-        if kind in (INVALID, REJECTED) or (kind == ABSENT and is_upgrade):
-            assert flags_of(self.record) == {'fetched', 'failed'}
-        if kind in (UNREAD, LEFT_OVER) and is_upgrade:
-            assert self.record.available is None
-        if kind == UNREACHABLE:
-            is_confirmed = self.confirmed.get(image.details)
-            if self.record.available:
-                assert is_confirmed
-                assert self.record.available.details == image.details
-        if kind == VALID and digest:
-            self.confirmed[image.details] = digest
-        elif kind in (VALID, REJECTED):
-            self.confirmed.pop(image.details, None)
-
-    def take(self):
-        if self.record.available:
-            self.taking = self.record.available
-            self.record = self.record._replace(returned=self.taking)
-
-    def end(self):
-        self.record = self.saved = records.acknowledge(self.record)
-        self.taken = self.taking or self.taken
-        self.taking = None
-        self.saved_taken, self.saved_confirmed = self.taken, dict(self.confirmed)
-
-    def crash(self):
-        """The next step is in a hook that begins with what the last good one saved."""
-        self.record = self.saved
-        self.taken, self.confirmed = self.saved_taken, dict(self.saved_confirmed)
-        self.taking = None
-
-    def fetch(self):
-        self.record = records.request(self.record)
-
-    def give_up(self):
-        problem = self.record.problem
-        if problem:
-            self.record = records.apply_flags(self.record, ())
-            assert flags_of(self.record) == set()
-            assert not records.reading_order(['name'], {'name': self.record}, is_again=True)
-
-    def upgrade(self, entry):
-        images = [] if entry == 'gone' else ['name']
-        auto_fetched = ['name'] if entry == 'auto' else []
-        self.record = applied(self.record, images=images, auto_fetched=auto_fetched)
-        if entry == 'gone':
-            assert self.record == Record()
-            self.taken = self.taking = None
-            self.confirmed = {}
-        if entry == 'auto':
-            assert self.record.is_fetched
-
-    def check(self):
-        flags = flags_of(self.record)
-        assert not flags & {'available'} or not flags & {'failed'}
-        assert ('available' in flags) == (self.record.available is not None)
-        assert 'fetched' in flags or 'failed' not in flags
-        if 'changed' in flags:
-            assert 'available' in flags
-            assert (self.taken or self.taking) is not None
-        if self.taken is None and self.taking is None:
-            assert 'changed' not in flags
-        if self.record.is_fetched:  # what is not available, some hook will read
-            assert self.record.available or self.record.is_due
-
-
-@pytest.mark.slow
-@hypothesis.settings(max_examples=3000)
-@hypothesis.given(strategies.lists(STEPS, max_size=20))
-def test_whatever_happens_in_whatever_order_the_rules_hold(steps):
-    model = Model()
-    model.fetch()
-    for name, *arguments in steps:
-        getattr(model, name.replace(' ', '_'))(*arguments)
-        model.check()
