@@ -78,7 +78,8 @@ def _install(interpreter, *packages):
         check=True,
         capture_output=True,
         text=True,
-        env={**os.environ, 'PIP_DISABLE_PIP_VERSION_CHECK': '1'},
+        # most of what pip would compile is never imported
+        env={**os.environ, 'PIP_DISABLE_PIP_VERSION_CHECK': '1', 'PIP_COMPILE': '0'},
     )
 
 

@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 
 import support
-from support import isolation
+from support import isolation, short_run
 
 CACHE = pathlib.Path(__file__).parents[2] / '.cache'
 
@@ -154,6 +154,7 @@ def _directory():
 
 def _debootstrap(release, mirror, root, *options):
     support.require('debootstrap')
+    assert not short_run.is_short(), 'mark this test as slow: debootstrap takes minutes'
     scripts = pathlib.Path('/usr/share/debootstrap/scripts')
     # one that is newer than this machine's debootstrap has none of its own
     script = scripts / (release if (scripts / release).exists() else 'sid')

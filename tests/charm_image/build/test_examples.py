@@ -38,6 +38,7 @@ def test_the_app_server_greets_who_asks_its_port(dockerd, app_server):
         container.remove(force=True)
 
 
+@pytest.mark.slow
 def test_the_app_server_says_which_port_it_has(dockerd, app_server):
     config = dockerd.client.images.get(app_server).attrs['Config']
     assert list(config['ExposedPorts']) == ['8000/tcp']
@@ -59,6 +60,7 @@ def test_the_site_is_the_same_each_time_and_serves_its_tree(dockerd):
     assert image.config['WorkingDir'] == '/srv/site'
 
 
+@pytest.mark.slow
 def test_the_program_builds_an_image_with_python(dockerd):
     done = subprocess.run(
         [sys.executable, 'build.py', dockerd.debian_with_packages],
