@@ -39,6 +39,7 @@ class Store:
     def __init__(self) -> None:
         values = unitdata.kv().getrange(PREFIX)
         self._memory = memory = values.get(idle.MEMORY)
+        self._settled_before = values.get(idle.SETTLED)
         self._images = {
             key[len(PREFIX) : -len(_IMAGE)]: value
             for key, value in values.items()
@@ -141,6 +142,10 @@ class Store:
         if memory != self._memory:
             unitdata.kv().set(idle.MEMORY, memory)
             self._memory = memory
+        settled = self._settled()
+        if settled != self._settled_before:
+            unitdata.kv().set(idle.SETTLED, settled)
+            self._settled_before = settled
 
     def _apply(self, states: typing.Mapping[str, typing.Set[str]]) -> None:
         for name, record in self._records.items():
@@ -169,11 +174,6 @@ class Store:
 
     def _content(self) -> typing.Dict[str, typing.Any]:
         """Return the memory, in the form that older releases have."""
-        is_settled = (
-            self.is_checked
-            and not self.queue
-            and all(record.is_settled for record in self._records.values())
-        )
         problems, acknowledged, rejections = {}, {}, {}
         for name, record in self._records.items():
             if record.problem:
@@ -193,16 +193,22 @@ class Store:
             'unasked': self.never_fetched,
             'is_checked': self.is_checked,
             'is_told': self.status_is_ours,
-            idle.SETTLED: self._flags() if is_settled else None,
         }
 
-    def _flags(self) -> typing.List[str]:
-        """Return the flags that follow from the records; those that are set may be others."""
-        return sorted(
+    def _settled(self) -> typing.Optional[str]:
+        """Return the flags that follow from the records, if nothing is left to do.
+
+        Those that are set may be others.
+        """
+        is_settled = all(record.is_settled for record in self._records.values())
+        if self.queue or not (self.is_checked and is_settled):
+            return None
+        flags = [
             flag_of(name, state)
             for name, record in self._records.items()
             for state in records.flags_of(record)
-        )
+        ]
+        return '\n'.join(sorted(flags))
 
 
 def flag_of(name: str, state: str) -> str:

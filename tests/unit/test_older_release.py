@@ -242,7 +242,7 @@ def test_memory_as_earlier_releases_of_this_layer_wrote_it_is_read(unit, was_ava
     recovered = ('maintenance', 'image resources have recovered')
     assert unit.statuses == ([] if was_available else [recovered])
     stored = kv.get(PREFIX + 'memory')
-    assert set(stored) == {*memory, 'settled'}
+    assert set(stored) == {*memory}
     assert stored['given'] == memory['given']
     assert kv.get(PREFIX + 'my-image.image-info') == dict(zip(KEYS, ['a/c', '', '', '']))
 
