@@ -78,8 +78,7 @@ def _install(interpreter, *packages):
         check=True,
         capture_output=True,
         text=True,
-        # most of what pip would compile is never imported
-        env={**os.environ, 'PIP_DISABLE_PIP_VERSION_CHECK': '1', 'PIP_COMPILE': '0'},
+        env={**os.environ, 'PIP_DISABLE_PIP_VERSION_CHECK': '1'},
     )
 
 
