@@ -1,5 +1,7 @@
 """Draws docs/upload.svg: the output of charm-upload-resource, half-way and at the end.
 
+Beside it, upload-narrow.svg is for small screens.
+
 It uploads an image to a simulated Charmhub, records the lines and the bars, and draws the bars
 again at a fixed moment of a fixed clock, since their real progress depends on the machine.
 Requires docker-registry.
@@ -25,7 +27,7 @@ from support import charmhub, layouts, terminal_picture
 _ARGUMENTS = ['my-charm', 'my-image', '--image=my.rock']
 _LAYERS = (16_000_000, 6_000_000, 1_000_000)  # bytes of each
 _MOMENT = 0.5  # seconds from the beginning
-_COLUMNS = 108  # for the line with the digest
+_COLUMNS = {'': 108, '-narrow': 58}  # the wide one for the line with the digest
 _SHARES = (0.9, 0.6, 0.2)  # of reading, and of the layers that are on their way, by their size
 
 
@@ -80,10 +82,10 @@ def _upload(directory):
     return notes
 
 
-def draw(notes, path):
+def draw(notes, path, columns):
     """Draw the fixed moment and the end."""
     now = 0.0
-    console = terminal_picture.console(width=_COLUMNS)
+    console = terminal_picture.console(width=columns)
     console.print(rich.text.Text(f'$ charm-upload-resource {" ".join(_ARGUMENTS)}', 'dim'))
     for sentence in notes.before:
         console.print(rich.text.Text(sentence))
@@ -110,7 +112,9 @@ def main():
     parser.add_argument('path', nargs='?', type=pathlib.Path, default=ROOT / 'docs' / 'upload.svg')
     path = parser.parse_args().path.absolute()
     with tempfile.TemporaryDirectory() as directory:
-        draw(_upload(pathlib.Path(directory)), path)
+        notes = _upload(pathlib.Path(directory))
+    for ending, columns in _COLUMNS.items():
+        draw(notes, path.with_stem(path.stem + ending), columns)
 
 
 if __name__ == '__main__':
