@@ -1,10 +1,12 @@
-"""What is shown where nobody sits before a terminal: a line for each step, and how far it is."""
+"""What is shown of a long step: bars in a terminal, and where nobody sits before one, lines."""
 
 import contextlib
+import io
 import re
 import time
 
 import pytest
+import rich.console
 
 from charm_image import _progress
 from charm_image._commands import terminal
@@ -111,3 +113,24 @@ def test_a_quiet_terminal_has_no_line(capsys):
 )
 def test_amounts_are_written_as_people_do(size, written):
     assert _progress.amount(size) == written
+
+
+@pytest.mark.parametrize(
+    ('columns', 'shown'),
+    [
+        (58, '61.7/123.5 MB'),
+        (68, '61.7/123.5 MB 0:00:03'),
+        (80, '61.7/123.5 MB 24.7 MB/s 0:00:03'),
+        (120, '61.7/123.5 MB 24.7 MB/s 0:00:03'),
+    ],
+)
+def test_a_bar_is_one_line_in_terminals_of_any_width(columns, shown):
+    seconds = 0.0
+    console = rich.console.Console(width=columns, file=io.StringIO())
+    bars = terminal.bars(console, lambda: seconds)
+    task = bars.add_task('Uploading layer 656d66c66b0a', total=123_456_789)
+    for seconds in (0.5, 1, 1.5, 2, 2.5):  # the clock, too
+        bars.update(task, completed=int(seconds * 24_691_356))
+    console.print(bars.get_renderable())
+    [line] = console.file.getvalue().splitlines()
+    assert ' '.join(line.split()).endswith(f' {shown}')

@@ -186,11 +186,15 @@ def _spinner(console: Any) -> str:
     return 'dots' if console.encoding.lower().startswith('utf') else 'line'
 
 
+_WITH_RATE, _WITH_TIME = 80, 68  # columns of a terminal
+
+
 def bars(console: Any = None, get_time: Callable[[], float] | None = None) -> Any:
     """Return the bars that `Terminal` shows, a `rich.progress.Progress`.
 
     They go to stderr and use the system's clock, unless `console`, a `rich.console.Console`, and
-    `get_time`, which returns seconds, are given.
+    `get_time`, which returns seconds, are given. In a narrow terminal, they have no rate, and in a
+    narrower one no time that is left: each bar is one line.
     """
     import rich.console  # imported only here: scripts need no bars
     import rich.progress as progress
@@ -201,8 +205,8 @@ def bars(console: Any = None, get_time: Callable[[], float] | None = None) -> An
         progress.TextColumn('{task.description}', markup=False),
         progress.BarColumn(),
         progress.DownloadColumn(),
-        progress.TransferSpeedColumn(),
-        progress.TimeRemainingColumn(),
+        *([progress.TransferSpeedColumn()] if console.width >= _WITH_RATE else []),
+        *([progress.TimeRemainingColumn()] if console.width >= _WITH_TIME else []),
         console=console,
         get_time=get_time,
         transient=True,
