@@ -199,6 +199,77 @@ def test_a_hook_is_the_same(units, script, code):
     assert _both(units(), script)[1] == code
 
 
+_LEFT = 'def left(name="left"):\n f = open(name, "w"); f.write("data"); return f\n'
+_STREAM = (
+    'class Stream:\n'
+    ' def flush(self): pass\n'
+    ' def write(self, text): pass\n'
+    ' def __del__(self, os=__import__("os")): os.write(2, b"gone\\n")\n'
+)
+
+
+@pytest.mark.parametrize(
+    'script',
+    [
+        'all = [left("left%d" % n) for n in range(8)]',
+        'all = [left("left%d" % n) for n in range(8)]\n'
+        'import atexit; atexit.register(lambda: [f.write("more") for f in all])',
+        'sys.log = left()',
+        'import builtins; builtins.log = left()',
+        'import builtins; log = left()\n'
+        'def noting(*a, _open=open, **k): log.write(str(a)); return _open(*a, **k)\n'
+        'builtins.open = noting; open("left-too", "w").close()',
+        'class Hook:\n def __init__(self): self.file = left()\n def __call__(self, *_): pass\n'
+        'sys.excepthook = Hook()',
+        'hookenv.log = left()',
+        'hookenv.cache["file"] = left()',
+        'hookenv.cache[left] = f = left()\nhookenv.cache["f"] = lambda: f.write("more")',
+        _STREAM + 'a = Stream(); hookenv.cache["handler"] = lambda: a',
+        'import signal; log = left(); signal.signal(signal.SIGTERM, lambda *_: log.write("more"))',
+        'import contextvars; v = contextvars.ContextVar("v"); v.set(left())',
+        'import threading; v = threading.local(); v.file = left()',
+        'sys.stderr = left()',
+        'import io; sys.stdout = io.TextIOWrapper(sys.stdout.detach(), "utf8"); print("hello")',
+        _STREAM + _DIES + 'a = Dies("a"); sys.stdout = Stream()',
+        _STREAM + _DIES + 'a = Dies("a"); sys.stderr = Stream()',
+        _DIES
+        + 'for n in "xyz":\n m = type(sys)("m" + n); m.d = Dies(n); sys.modules[m.__name__] = m\n'
+        'sys.all = [sys.modules["m" + n] for n in "xyz"]; del m',
+        'import logging\n'
+        'class Handler(logging.StreamHandler):\n'
+        ' def __del__(self, print=print): print("gone")\n'
+        'logging.getLogger().addHandler(Handler(sys.stdout)); logging.warning("hi")',
+        'import multiprocessing as m\n'
+        'p = m.get_context("fork").Pool(2); print(p.map(abs, [-1, 2]))',
+        'import concurrent.futures as c; e = c.ThreadPoolExecutor(2); e.submit(print, "x")',
+        'import asyncio as a; loop = a.new_event_loop(); loop.run_until_complete(a.sleep(0))',
+        'import subprocess; p = subprocess.Popen(["true"], stdin=subprocess.PIPE); p.wait()',
+        'import dbm.dumb, shelve; s = shelve.Shelf(dbm.dumb.open("left")); s["a"] = 1',
+        'import zipfile; z = zipfile.ZipFile("left.zip", "w")\n'
+        'z.writestr(zipfile.ZipInfo("a"), "b")',
+        'import tempfile; t = tempfile.NamedTemporaryFile(dir=".", prefix="left")',
+        'import os\nif not os.fork(): print("child"); sys.exit(3)\nprint(os.wait()[1])',
+    ],
+)
+def test_what_a_hook_leaves_at_its_end_is_the_same(units, script):
+    both = units()
+    _both(both, _IMPORT + _LEFT + script)
+    found = []
+    for unit in both:
+        found.append({path.name: path.read_bytes() for path in unit.charm.glob('left*')})
+    assert found[0] == found[1]
+
+
+def test_what_names_the_folder_in_two_modules_names_that_of_the_next_unit(units):
+    hookenv = _SHARED['lib/charmhelpers/core/hookenv.py'] + 'NAMES = {__file__: "x"}\n'
+    reactive = (
+        'from charmhelpers.core import hookenv\nfrom charmhelpers.core.hookenv import NAMES\n'
+    )
+    files = {'lib/charmhelpers/core/hookenv.py': hookenv}
+    files['lib/charms/reactive/__init__.py'] = reactive
+    _both(units(files), _IMPORT + 'print(hookenv.NAMES, charms.reactive.NAMES)')
+
+
 _SAFE = 'import yaml\ndef load(): return yaml.safe_load(open("metadata.yaml"))\n'
 
 
@@ -270,6 +341,18 @@ def test_regular_expressions_that_a_hook_compiled_are_compiled_in_the_next(units
         outputs = [_run(unit, script).output for _ in range(3)]
         assert outputs == ['False\n', f'{known}\n', f'{known}\n']
         assert not (unit.folder / 'patterns').exists()
+
+
+def test_a_regular_expression_that_cannot_be_compiled_again_is_left_to_the_hooks(units):
+    on, _ = units()
+    script = 'import re; sys.setrecursionlimit(20000); re.compile("(" * 600 + ")" * 600)'
+    assert [_run(on, f'{script}\n{_SHARES}').output for _ in range(2)] == ['shares True\n'] * 2
+
+
+def test_a_regular_expression_warns_in_each_hook(units):
+    script = 'import re, warnings; warnings.simplefilter("always"); re.compile("[[a]")'
+    for unit in units():
+        assert all('FutureWarning' in _run(unit, script).output for _ in range(2))
 
 
 def test_what_a_hook_left_open_is_written_at_its_end(units):

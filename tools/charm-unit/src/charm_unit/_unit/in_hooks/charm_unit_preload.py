@@ -16,6 +16,7 @@ import _imp
 import _thread
 import array
 import atexit
+import builtins
 import contextlib
 import dis
 import functools
@@ -23,6 +24,7 @@ import gc
 import hashlib
 import importlib.machinery
 import importlib.util
+import io
 import json
 import os
 import pathlib
@@ -33,6 +35,7 @@ import socket
 import sys
 import threading
 import types
+import warnings
 import weakref
 
 import charm_unit_hook
@@ -55,6 +58,8 @@ _COMPILED = getattr(re, '_cache', {})
 _CHARM = os.path.join('agents', 'unit', 'charm')
 _STANDARD_LIBRARY = os.path.dirname(os.path.realpath(os.__file__)) + os.sep
 _NONE_AT_THE_END = ('path', 'argv', 'path_hooks', 'path_importer_cache', 'meta_path')
+_BUILTINS = dict(vars(builtins))
+_WRITTEN = (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom, io.BufferedRWPair)
 _TORN_DOWN = ('__main__', 'builtins', 'sys')
 _ENVIRONS = (os.environ._data, getattr(sys.modules.get('posix'), 'environ', None))
 _ASKED = {}
@@ -204,14 +209,14 @@ class Preloaded:
                 ):
                     things.append(other)
             if named and kind in (dict, list):
-                self._places.append((thing, self._naming(thing)))
+                self._places.append((thing, self._keys_with_root(thing)))
             elif named and kind in (tuple, set, frozenset):
                 moves = False
             elif named and hasattr(thing, '__dict__') and kind is not types.FunctionType:
-                self._places.append((vars(thing), self._naming(vars(thing))))
+                self._places.append((vars(thing), self._keys_with_root(vars(thing))))
         return moves
 
-    def _naming(self, place):
+    def _keys_with_root(self, place):
         """Return the keys in a dictionary, or indexes in a list, of what names the folder."""
         items = place.items() if isinstance(place, dict) else enumerate(place)
         return [key for key, value in items if self._names(key) or self._names(value)]
@@ -229,6 +234,8 @@ class Preloaded:
             setattr(sys, name, getattr(sys, name).replace(old, new))
         for place, keys in self._places:
             for key in keys:
+                if isinstance(place, dict) and key not in place:  # found twice
+                    continue
                 if self._names(place[key]):
                     place[key] = place[key].replace(old, new)
                 if self._names(key):
@@ -253,7 +260,7 @@ class Preloaded:
     def keep(self):
         """Keep the modules from being torn down with the hook, which takes as long as all.
 
-        What a hook has put into them is released, as it is in an interpreter that ends.
+        What a hook has put into them is released, as by an interpreter at its end.
         """
         for namespace, name, original in self._variables:
             namespace[name] = original
@@ -410,14 +417,14 @@ class _Loader:
 
 def _tell_patterns(root, known):
     """Write which regular expressions a hook has compiled, beside those that were known."""
-    new = [key[1:] for key in _COMPILED if key not in known and key[0] is str]
+    new = [key[1:] for key in list(_COMPILED) if key not in known and key[0] is str]
     if new:
         with contextlib.suppress(OSError), open(os.path.join(root, _PATTERNS), 'w') as file:
             json.dump(new, file)
 
 
 def _told_patterns(root):
-    """Return what a hook of the unit in the folder `root` has written so, once."""
+    """Return what a hook of the unit in the folder `root` has written so; remove the file."""
     path = os.path.join(root, _PATTERNS)
     try:
         with open(path) as file:
@@ -428,7 +435,7 @@ def _told_patterns(root):
 
 
 _exit_code = None
-"""That of a hook that needs no interpreter any more to tell why it ends."""
+"""A hook's exit code, if there is nothing else to tell; with None, the interpreter ends it."""
 
 
 def _end():
@@ -440,35 +447,54 @@ def _end():
     if _exit_code is None or _thread._count():  # other threads would see what is released
         return
     atexit._clear()
-    with contextlib.suppress(Exception):
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
+    try:
+        # Not in a loop, whose variable would keep one of them.
+        if not getattr(sys.stdout, 'closed', False):
+            sys.stdout.flush()
+        if not getattr(sys.stderr, 'closed', False):
+            sys.stderr.flush()
+    except Exception:  # noqa: BLE001 (the interpreter says so, in its own words)
+        return
+    try:
         _release()
-        for stream in (sys.__stdout__, sys.__stderr__):
-            stream.flush()
+    finally:
         os._exit(_exit_code)
 
 
 def _release():
-    """Release all objects of a hook, in the order in which an interpreter does that ends."""
+    """Release all objects of a hook, in the order in which an interpreter does at its end."""
     gc.collect()
-    modules = [
-        weakref.ref(module)
+    own = [
+        module
         for name, module in sys.modules.items()
         if isinstance(module, types.ModuleType) and name not in ('sys', 'builtins')
     ]
+    modules, namespaces = list(map(weakref.ref, own)), {id(vars(module)) for module in own}
+    del own
     for name in _NONE_AT_THE_END:
         setattr(sys, name, None)
     for name in ('stdin', 'stdout', 'stderr'):
         setattr(sys, name, getattr(sys, '__{}__'.format(name)))
+    for name in set(vars(builtins)).difference(_BUILTINS):
+        delattr(builtins, name)
+    vars(builtins).update(_BUILTINS)
     sys.modules.clear()
     gc.collect()
-    for reference in modules:
+    for reference in reversed(modules) if sys.version_info >= (3, 8) else modules:
         module = reference()
         if module is not None:
             _clear(vars(module))
             del module
+    _clear(vars(sys))
+    # What is held by what all hooks share, which the interpreter would release, too.
+    for thing in gc.get_objects():
+        if type(thing) is dict and id(thing) in namespaces and '__builtins__' in thing:
+            _clear(thing)
     gc.collect()
+    for thing in gc.get_objects():
+        if type(thing) in _WRITTEN:
+            with contextlib.suppress(Exception):
+                thing.flush()
 
 
 def _clear(namespace):
@@ -489,6 +515,7 @@ def _become(preloaded, request, output, reply):
     os.dup2(output, 2)
     os.chdir(request['folder'])
     reply.sendall('{}\n'.format(os.getpid()).encode())
+    reply.detach()
     for descriptor in os.listdir('/proc/self/fd'):
         if int(descriptor) > 2:
             with contextlib.suppress(OSError):  # of that of the listing
@@ -566,6 +593,7 @@ def _serve(control, preloaded):
         reply = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, fileno=answer)
         child = os.fork()
         if not child:
+            control.detach()
             return request, output, reply
         os.close(output)
         replies[child] = reply, request['root']
@@ -583,7 +611,9 @@ def _tell_ends(replies):
             with contextlib.suppress(OSError):  # if nobody waits for it
                 reply.sendall(json.dumps(answer).encode())
         for pattern, flags in patterns:
-            with contextlib.suppress(re.error):
+            # One that warns shall do so in each hook.
+            with contextlib.suppress(Exception), warnings.catch_warnings():
+                warnings.simplefilter('error')
                 re.compile(pattern, flags)
 
 
