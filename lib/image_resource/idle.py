@@ -5,9 +5,10 @@ from charmhelpers.core import hookenv, unitdata
 PREFIX = 'layer.docker-resource.'
 MEMORY = PREFIX + 'memory'
 SETTLED = PREFIX + 'settled'
-"""The key of the flags of the records after a hook that left nothing to do, a line each."""
+"""The key of the flags that the last hook's records had, a line each; of None if it left work."""
 
-# Juju runs config-changed after upgrade-charm, even one that failed and is not to be retried.
+# Juju runs config-changed after upgrade-charm, even one that failed and is not to be retried. So
+# what an older release did to the memory, after the flags were written, is looked at as well.
 READING_HOOKS = ('upgrade-charm', 'config-changed')
 
 # As charms.reactive keeps them. Its get_flags decodes a value of each, too, which takes four times

@@ -89,7 +89,7 @@ class _Limits:
 
     def __init__(self, seconds: float) -> None:
         self.is_late = False
-        self.is_starting = False  # a child, which nobody would end
+        self.is_starting = False  # a child, which subprocess could not end yet
         self._end = time.monotonic() + seconds
         self._memory = _peak_memory()
         self._is_on = False
@@ -123,7 +123,7 @@ class _Limits:
 
 @contextlib.contextmanager
 def _children(limits: _Limits, stderr: typing.List[bytes]) -> typing.Iterator[None]:
-    """Start the processes of this thread whole, and append what they write to stderr.
+    """Let no limit interrupt the start of this thread's processes; append what they say.
 
     hookenv drops the reason of a failure. The file descriptor 2 belongs to others, too.
     """

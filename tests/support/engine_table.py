@@ -45,7 +45,7 @@ class EngineTable:
     def pytest_terminal_summary(self, terminalreporter):
         if not self._cells:
             return
-        columns = list(dict.fromkeys(column for _, column in self._cells))
+        columns = sorted({column for _, column in self._cells})
         rows = [['engine', *columns]]
         rows += [
             [self.versions.get(name, f'{name}: not started')]

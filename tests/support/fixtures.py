@@ -63,10 +63,13 @@ def _is_of_builds(metafunc):
 @pytest.hookimpl(tryfirst=True)  # before -m
 def pytest_collection_modifyitems(config, items):
     for item in items:
+        # an engine is started by one worker
         group = item.nodeid.partition('::')[0]
+        for fixture, name in (('dockerd', 'docker'), ('podman', 'podman')):
+            group = name if fixture in item.fixturenames else group
         if 'each_engine' in item.fixturenames:
             item.add_marker('engine')
-            group = item.callspec.params['each_engine']  # which no two workers start
+            group = item.callspec.params['each_engine']
         item.add_marker(pytest.mark.xdist_group(group))
     other = [item for item in items if not _fits(item)]
     config.hook.pytest_deselected(items=other)
@@ -117,7 +120,7 @@ def engines(network, request):
 
 @pytest.fixture(scope='module', autouse=True)
 def tidy(engines):
-    """Without it, each request of podman's takes 10 s in the end."""
+    """Without it, each request of podman's takes 10 s after some hundred builds."""
     yield
     for running in engines.started.values():
         if running.kind.program == 'podman':

@@ -262,7 +262,9 @@ def test_a_build_that_is_given_up_neither_goes_on_nor_leaves_anything(build_engi
     podman = build_engine.builder == 'podman'  # which ends the command that it is at
     bundle = charm_image.ResourceBundle()
     bundle.add(resources.File(name='/given-up', contents=os.urandom(8)))
-    bundle.add(resources.Execute(command=f'sh -c "echo here; sleep {3 if podman else 4321}"'))
+    # what another worker's engine has sleeping is none of ours
+    seconds = f'{3 if podman else 4321}.0{os.getpid()}'
+    bundle.add(resources.Execute(command=f'sh -c "echo here; sleep {seconds}"'))
     building = charm_image.DockerBuilder(
         bundle, build_engine.busybox, network='host', client=build_engine.client.api
     ).build()
@@ -271,17 +273,17 @@ def test_a_build_that_is_given_up_neither_goes_on_nor_leaves_anything(build_engi
             break
     building.close()
     deadline = time.monotonic() + 30
-    while (left(build_engine) != before or sleeping()) and time.monotonic() < deadline:
+    while (left(build_engine) != before or sleeping(seconds)) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert left(build_engine) == before
-    assert not sleeping()
+    assert not sleeping(seconds)
 
 
-def sleeping():
+def sleeping(seconds):
     found = []
     for directory in pathlib.Path('/proc').glob('[0-9]*'):
         with contextlib.suppress(OSError):
-            if (directory / 'cmdline').read_bytes() in (b'sleep\x003\0', b'sleep\x004321\0'):
+            if (directory / 'cmdline').read_bytes() == f'sleep\0{seconds}\0'.encode():
                 found.append(directory.name)
     return found
 
