@@ -58,7 +58,7 @@ ADVICE = Advice()
 class Connection:
     """Sends requests to one registry; safe to use from several threads.
 
-    The arguments are those of `registry.Client`. `image` is the name to use in messages.
+    The arguments are those of `registry.Client`. `display_name` is what messages call the image.
     """
 
     def __init__(
@@ -270,61 +270,70 @@ class Connection:
             raise error
         return response
 
-    def raise_for_status(self, response: http_client.Response, image: str, *statuses: int) -> None:
+    def raise_for_status(
+        self, response: http_client.Response, display_name: str, *statuses: int
+    ) -> None:
         """Raise the error that a response means, unless it has one of `statuses`."""
         if response.status not in statuses:
-            error = self._error(response, image)
+            error = self._error(response, display_name)
             error.status, error.codes = response.status, tuple(codes(response))
-            error.reference = image
+            error.reference = display_name
             raise error
 
-    def _error(self, response: http_client.Response, image: str) -> RegistryError:
+    def _error(self, response: http_client.Response, display_name: str) -> RegistryError:
         where = addresses.host(response.url)
         if addresses.origin(response.url) != addresses.origin(self._base):
             hint = ''
             if urllib.parse.urlsplit(response.url).path.startswith('/v2/'):
                 hint = f'it is a different registry, so use its name, {where}'
             return ProtocolError(
-                f'{where}, where {self._name} redirects, did not return {image} '
+                f'{where}, where {self._name} redirects, did not return {display_name} '
                 f'(HTTP {response.status})',
                 hint,
             )
         if 'MANIFEST_BLOB_UNKNOWN' in codes(response):
             return BlobUnknownError(
-                f'{self._name} rejected {image} (HTTP {response.status}, MANIFEST_BLOB_UNKNOWN): '
+                f'{self._name} rejected {display_name} '
+                f'(HTTP {response.status}, MANIFEST_BLOB_UNKNOWN): '
                 f'a blob that it references is missing'
             )
         if response.status == 404:
-            return NotFoundError(f'{image} is not in the registry', 'check its name and tag')
+            return NotFoundError(
+                f'{display_name} is not in the registry', 'check its name and tag'
+            )
         if response.status in (401, 403):
-            return self._access_denied(image, response)
+            return self._access_denied(display_name, response)
         if 400 <= response.status < 500 or codes(response):
             listed = ''.join(f', {code}' for code in codes(response))
-            return RejectedError(f'{self._name} rejected {image} (HTTP {response.status}{listed})')
+            return RejectedError(
+                f'{self._name} rejected {display_name} (HTTP {response.status}{listed})'
+            )
         return ProtocolError(
-            f'{where} returned an unexpected response (HTTP {response.status}) for {image}',
+            f'{where} returned an unexpected response (HTTP {response.status}) for {display_name}',
             IS_REGISTRY,
         )
 
-    def _bad_credentials(self, image: str) -> BadCredentialsError:
+    def _bad_credentials(self, display_name: str) -> BadCredentialsError:
         return BadCredentialsError(
-            f'the registry rejected the username or password for {image}', 'check both'
+            f'the registry rejected the username or password for {display_name}', 'check both'
         )
 
-    def _access_denied(self, image: str, response: http_client.Response) -> AccessDeniedError:
+    def _access_denied(
+        self, display_name: str, response: http_client.Response
+    ) -> AccessDeniedError:
         # A firewall says 403 as well, and a registry that does not like the client or its country.
         if response.status == 403 and not {'DENIED', 'UNAUTHORIZED'}.intersection(codes(response)):
             return AccessDeniedError(
-                f'{addresses.host(response.url)} denied access to {image} (HTTP 403)',
+                f'{addresses.host(response.url)} denied access to {display_name} (HTTP 403)',
                 'check the name, the permissions and any firewall',
             )
         if self._basic or self._identity_token:
             return AccessDeniedError(
-                f'{image} does not exist or this account has no access',
+                f'{display_name} does not exist or this account has no access',
                 'check the name and permissions',
             )
         return AccessDeniedError(
-            f'{image} does not exist or needs credentials',
+            f'{display_name} does not exist or needs credentials',
             f'check the name, or {self._advice.login}',
         )
 
@@ -333,7 +342,7 @@ class Connection:
         method: str,
         url: str,
         repository: str,
-        image: str,
+        display_name: str,
         headers: typing.Optional[typing.Dict[str, str]] = None,
         body: typing.Optional[typing.Callable[[], typing.Any]] = None,
         max_bytes: int = http_client.MAX_TEXT_BYTES,
@@ -342,7 +351,7 @@ class Connection:
         """Send one request, and repeat it with new credentials if the registry requires that."""
         token = self._tokens.get(repository)
         if token and token.expires < time.monotonic():
-            self._renew(repository, token, token.realm, token.service, token.scopes, image)
+            self._renew(repository, token, token.realm, token.service, token.scopes, display_name)
         renewed = False
         while True:
             token = self._tokens.get(repository)
@@ -374,18 +383,18 @@ class Connection:
                     ),
                     bearer.get('service', ''),
                     challenges.merge_scopes(scopes + required_scopes),
-                    image,
+                    display_name,
                 )
             elif bearer is None and 'basic' not in required:
                 raise ProtocolError(
                     f'{self._name} requires an authentication scheme other than Basic or Bearer '
-                    f'for {image}',
+                    f'for {display_name}',
                     IS_REGISTRY,
                 )
             elif bearer is not None or not self._basic:
-                raise self._access_denied(image, response)
+                raise self._access_denied(display_name, response)
             elif authorization is self._basic:
-                raise self._bad_credentials(image)
+                raise self._bad_credentials(display_name)
             else:
                 self._uses_basic = True
 
@@ -427,7 +436,7 @@ class Connection:
         realm: str,
         service: str,
         scopes: typing.List[str],
-        image: str,
+        display_name: str,
     ) -> None:
         with self._renewing:
             current = self._tokens.get(repository)
@@ -435,10 +444,10 @@ class Connection:
             scopes = challenges.merge_scopes(known + scopes)
             # Another thread may have been faster, but for less.
             if current is old or scopes != known:
-                self._tokens[repository] = self._new_token(realm, service, scopes, image)
+                self._tokens[repository] = self._new_token(realm, service, scopes, display_name)
 
     def _new_token(
-        self, realm: str, service: str, scopes: typing.List[str], image: str
+        self, realm: str, service: str, scopes: typing.List[str], display_name: str
     ) -> '_Token':
         query = [('service', service)] if service else []
         query += [('scope', scope) for scope in scopes]
@@ -449,18 +458,19 @@ class Connection:
         else:
             response = self._exchange('GET', url, self._basic, addresses.origin(url))
         if response.status == 401 and (self._basic or self._identity_token):
-            raise self._bad_credentials(image)
+            raise self._bad_credentials(display_name)
         # not every token server knows OAuth2
         if response.status in (401, 403) or (
             self._identity_token and 400 <= response.status < 500
         ):
-            raise self._access_denied(image, response)
+            raise self._access_denied(display_name, response)
         document = _json(response) if response.status == 200 else {}
         value = document.get('token') or document.get('access_token')
         # http.client would repeat a value with a line break in its exception.
         if not isinstance(value, str) or not re.match(r'[\x21-\x7e]+\Z', value):
             raise ProtocolError(
-                f'{addresses.host(url)} returned no token for {image} (HTTP {response.status})',
+                f'{addresses.host(url)} returned no token for {display_name} '
+                f'(HTTP {response.status})',
                 f'check that {self._name} is a registry',
             )
         lifetime = document.get('expires_in')

@@ -17,13 +17,13 @@ class Download:
         self,
         connection: _connection.Connection,
         repository: str,
-        image: str,
+        display_name: str,
         digest: str,
         size: int,
     ) -> None:
         self._connection = connection
         self._repository = repository
-        self._image = image
+        self._display_name = display_name
         self._digest = digest
         self._size = size
         self._at = 0
@@ -60,7 +60,8 @@ class Download:
             self.close()
             if f'{self._algorithm}:{self._hash.hexdigest()}' != self._digest:
                 raise ProtocolError(
-                    f'the registry returned content that does not match {self._image}', CHECK
+                    f'the registry returned content that does not match {self._display_name}',
+                    CHECK,
                 )
         return block
 
@@ -88,7 +89,7 @@ class Download:
                 response.stream.close()
             response = self._request(0)
             begins = self._first_byte(response)
-        self._connection.raise_for_status(response, self._image, 200, 206)
+        self._connection.raise_for_status(response, self._display_name, 200, 206)
         self._left_out = max(0, self._at - begins)
         return typing.cast(http_client.Stream, response.stream)
 
@@ -97,7 +98,7 @@ class Download:
             'GET',
             self._connection.url(self._repository, 'blobs', self._digest),
             self._repository,
-            self._image,
+            self._display_name,
             headers={'Range': f'bytes={first}-'} if first else None,
             stream=True,
         )
@@ -118,4 +119,4 @@ class Download:
             self._left_out -= len(block)
 
     def _broken(self) -> NotReachableError:
-        return NotReachableError(f'the connection broke while {self._image} was read')
+        return NotReachableError(f'the connection broke while {self._display_name} was read')

@@ -20,7 +20,7 @@ class Upload:
         self,
         connection: _connection.Connection,
         repository: str,
-        image: str,
+        display_name: str,
         digest: str,
         size: int,
         open_blob: typing.Callable[[], typing.BinaryIO],
@@ -28,7 +28,7 @@ class Upload:
     ) -> None:
         self._connection = connection
         self._repository = repository
-        self._image = image
+        self._display_name = display_name
         self._digest = digest
         self._size = size
         self._open_blob = open_blob
@@ -38,7 +38,7 @@ class Upload:
         """Send the blob. Raise `RegistryError`, and the errors of reading the blob."""
         url = self._connection.url(self._repository, 'blobs', 'uploads/')
         response = self._request('POST', url)
-        self._connection.raise_for_status(response, self._image, 202)
+        self._connection.raise_for_status(response, self._display_name, 202)
         where = self._location(response)
         if self._size:
             response = self._patch(where)
@@ -48,7 +48,9 @@ class Upload:
         self._raise_for_status(response, 201)
 
     def _request(self, method: str, url: str, **kwargs: typing.Any) -> http_client.Response:
-        return self._connection.request(method, url, self._repository, self._image, **kwargs)
+        return self._connection.request(
+            method, url, self._repository, self._display_name, **kwargs
+        )
 
     def _patch(self, where: str) -> http_client.Response:
         headers = {'Content-Type': 'application/octet-stream'}
@@ -68,7 +70,8 @@ class Upload:
         location = response.headers.get('Location')
         if not location:
             raise ProtocolError(
-                f'{addresses.host(response.url)} returned no upload location for {self._image}',
+                f'{addresses.host(response.url)} returned no upload location '
+                f'for {self._display_name}',
                 IS_REGISTRY,
             )
         return addresses.resolve(response.url, location)
@@ -78,9 +81,9 @@ class Upload:
         lost = {'BLOB_UPLOAD_UNKNOWN', 'BLOB_UPLOAD_INVALID', 'RANGE_INVALID'}
         if response.status in (404, 416) or (response.status == 400 and lost.intersection(codes)):
             raise NotReachableError(
-                f'{addresses.host(response.url)} lost the upload of {self._image}'
+                f'{addresses.host(response.url)} lost the upload of {self._display_name}'
             )
-        self._connection.raise_for_status(response, self._image, *statuses)
+        self._connection.raise_for_status(response, self._display_name, *statuses)
 
 
 class _Body:

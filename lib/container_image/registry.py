@@ -155,8 +155,8 @@ def look_up(
         answers.put((name, result))
 
     results: typing.Dict[str, LookupResult] = {}
-    for name, image in images.items():
-        lookup = Lookup(*image)
+    for name, arguments in images.items():
+        lookup = Lookup(*arguments)
         domain = messages.printable(lookup.reference.domain)
         results[name] = NotReachableError(
             f'the registry {domain} did not respond within {limit:.0f} s', 'check the network'
@@ -260,22 +260,22 @@ class Client:
     ) -> str:
         """Store exactly these bytes as a manifest; return its digest."""
         digest = 'sha256:' + hashlib.sha256(content).hexdigest()
-        image = self._image(repository, tag_or_digest)
+        display_name = self._display_name(repository, tag_or_digest)
 
         def put() -> str:
             response = self._registry.request(
                 'PUT',
                 self._registry.url(repository, 'manifests', tag_or_digest),
                 repository,
-                image,
+                display_name,
                 headers={'Content-Type': media_type},
                 body=lambda: content,
             )
-            self._registry.raise_for_status(response, image, 200, 201, 202)
+            self._registry.raise_for_status(response, display_name, 200, 201, 202)
             stored = response.headers.get('Docker-Content-Digest', digest)
             if stored.startswith('sha256:') and stored != digest:
                 raise ProtocolError(
-                    f'{self._name} stored {image} under a different digest: '
+                    f'{self._name} stored {display_name} under a different digest: '
                     f'{messages.printable(stored)}'
                 )
             return digest
@@ -291,15 +291,17 @@ class Client:
         self, repository: str, digest: str, max_bytes: int = _MAX_MANIFEST_BYTES
     ) -> bytes:
         """Return a blob of at most `max_bytes` bytes, checked against its digest."""
-        image = self._image(repository, digest)
+        display_name = self._display_name(repository, digest)
 
         def get() -> bytes:
             url = self._registry.url(repository, 'blobs', digest)
-            response = self._registry.request('GET', url, repository, image, max_bytes=max_bytes)
-            self._registry.raise_for_status(response, image, 200)
+            response = self._registry.request(
+                'GET', url, repository, display_name, max_bytes=max_bytes
+            )
+            self._registry.raise_for_status(response, display_name, 200)
             if _digest_of(response.content, digest) != digest:
                 raise ProtocolError(
-                    f'{self._name} returned content that does not match {image}', CHECK
+                    f'{self._name} returned content that does not match {display_name}', CHECK
                 )
             return response.content
 
@@ -313,33 +315,36 @@ class Client:
         None means that the registry does not list referrers. Of a long list, it is the beginning.
         See "Listing Referrers" in the distribution-spec 1.1.
         """
-        image = self._image(repository, digest)
+        display_name = self._display_name(repository, digest)
         descriptors: typing.List[typing.Any] = []
         url: typing.Optional[str] = self._registry.url(repository, 'referrers', digest)
         for _ in range(_MAX_PAGES):
             if url is None:
                 break
-            page = self._registry.retry(functools.partial(self._referrers, repository, url, image))
+            page = self._registry.retry(
+                functools.partial(self._referrers, repository, url, display_name)
+            )
             if page is None:
                 return None
             descriptors += page.descriptors
             url = page.next_url
         return descriptors
 
-    def _referrers(self, repository: str, url: str, image: str) -> typing.Optional['_Page']:
+    def _referrers(self, repository: str, url: str, display_name: str) -> typing.Optional['_Page']:
         response = self._registry.request(
-            'GET', url, repository, image, max_bytes=_MAX_MANIFEST_BYTES
+            'GET', url, repository, display_name, max_bytes=_MAX_MANIFEST_BYTES
         )
         if response.status in (400, 404, 405, 501):
             return None
-        self._registry.raise_for_status(response, image, 200)
+        self._registry.raise_for_status(response, display_name, 200)
         try:
             descriptors = json.loads(response.content.decode())['manifests']
         except (ValueError, KeyError, TypeError, RecursionError):
             descriptors = None
         if not isinstance(descriptors, list):
             raise ProtocolError(
-                f'{self._name} returned unexpected content instead of the referrers of {image}',
+                f'{self._name} returned unexpected content '
+                f'instead of the referrers of {display_name}',
                 IS_REGISTRY,
             )
         link = re.match('<([^>]*)>; *rel="?next"?', response.headers.get('Link', ''))
@@ -353,8 +358,8 @@ class Client:
         The first read sends the first request. If the connection breaks, a new one continues where
         it broke. The last read raises `ProtocolError` if the content does not match the digest.
         """
-        image = self._image(repository, digest)
-        return Download(self._registry, repository, image, digest, size)
+        display_name = self._display_name(repository, digest)
+        return Download(self._registry, repository, display_name, digest, size)
 
     def push_blob(
         self,
@@ -379,9 +384,9 @@ class Client:
             ValueError: the file does not have `size` bytes
             Exception: whatever `open_blob` and `progress` raise
         """
-        image = self._image(repository, digest)
+        display_name = self._display_name(repository, digest)
         upload = _upload.Upload(
-            self._registry, repository, image, digest, size, open_blob, progress
+            self._registry, repository, display_name, digest, size, open_blob, progress
         )
         began: typing.List[bool] = []
 
@@ -395,12 +400,12 @@ class Client:
         self._registry.retry(push)
 
     def _head_manifest(self, repository: str, tag_or_digest: str) -> str:
-        image = self._image(repository, tag_or_digest)
+        display_name = self._display_name(repository, tag_or_digest)
         response = self._registry.request(
             'HEAD',
             self._registry.url(repository, 'manifests', tag_or_digest),
             repository,
-            image,
+            display_name,
             headers={'Accept': ', '.join(MEDIA_TYPES)},
         )
         digest = response.headers.get('Docker-Content-Digest', '')
@@ -410,48 +415,52 @@ class Client:
         unknown = response.status in (400, 405, 501)
         if unsure or unknown or (response.status == 200 and not digest):
             return self._get_manifest(repository, tag_or_digest).digest
-        self._registry.raise_for_status(response, image, 200)
+        self._registry.raise_for_status(response, display_name, 200)
         algorithm = digest.partition(':')[0]
         if not references.is_digest(digest):
-            raise ProtocolError(f'{self._name} returned an invalid digest for {image}', CHECK)
+            raise ProtocolError(
+                f'{self._name} returned an invalid digest for {display_name}', CHECK
+            )
         if ':' in tag_or_digest and tag_or_digest != digest:
             if tag_or_digest.startswith(algorithm + ':'):
                 raise ProtocolError(
-                    f'{self._name} returned a different digest for {image}, {digest}', CHECK
+                    f'{self._name} returned a different digest for {display_name}, {digest}', CHECK
                 )
             return self._get_manifest(repository, tag_or_digest).digest
         return digest
 
     def _get_manifest(self, repository: str, tag_or_digest: str) -> Manifest:
-        image = self._image(repository, tag_or_digest)
+        display_name = self._display_name(repository, tag_or_digest)
         response = self._registry.request(
             'GET',
             self._registry.url(repository, 'manifests', tag_or_digest),
             repository,
-            image,
+            display_name,
             headers={'Accept': ', '.join(MEDIA_TYPES)},
             max_bytes=_MAX_MANIFEST_BYTES,
         )
-        self._registry.raise_for_status(response, image, 200)
+        self._registry.raise_for_status(response, display_name, 200)
         header = response.headers.get('Content-Type', '')
         media_type = _media_types.of_manifest(header, response.content)
         stated = response.headers.get('Docker-Content-Digest', '')
         requested = tag_or_digest if ':' in tag_or_digest else ''
         if media_type == _media_types.SCHEMA_1:
             raise RejectedError(
-                f'{image} has a manifest of schema 1, which is no longer supported',
+                f'{display_name} has a manifest of schema 1, which is no longer supported',
                 'push it again with a current tool',
             )
         if not media_type:
             is_page = header.strip().lower().startswith('text/html')
             kind = 'a web page' if is_page else 'unexpected content'
             raise ProtocolError(
-                f'{self._name} returned {kind} instead of a manifest for {image}', IS_REGISTRY
+                f'{self._name} returned {kind} instead of a manifest for {display_name}',
+                IS_REGISTRY,
             )
         for digest in filter(None, (stated, requested)):
             if references.is_digest(digest) and _digest_of(response.content, digest) != digest:
                 raise ProtocolError(
-                    f'{self._name} returned a manifest that does not match the digest of {image}',
+                    f'{self._name} returned a manifest '
+                    f'that does not match the digest of {display_name}',
                     CHECK,
                 )
         digest = (
@@ -462,16 +471,16 @@ class Client:
         return Manifest(digest, media_type, response.content)
 
     def _has_blob(self, repository: str, digest: str) -> bool:
-        image = self._image(repository, digest)
+        display_name = self._display_name(repository, digest)
         response = self._registry.request(
-            'HEAD', self._registry.url(repository, 'blobs', digest), repository, image
+            'HEAD', self._registry.url(repository, 'blobs', digest), repository, display_name
         )
         if response.status == 404:
             return False
-        self._registry.raise_for_status(response, image, 200)
+        self._registry.raise_for_status(response, display_name, 200)
         return True
 
-    def _image(self, repository: str, tag_or_digest: str) -> str:
+    def _display_name(self, repository: str, tag_or_digest: str) -> str:
         mark = '@' if ':' in tag_or_digest else ':'
         return messages.printable(f'{self._name}/{repository}{mark}{tag_or_digest}')
 
