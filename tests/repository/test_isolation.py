@@ -1,6 +1,7 @@
 """The engines of the tests change nothing of the machine that they run on."""
 
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -70,7 +71,7 @@ def test_engines_leave_interfaces_rules_cgroups_mounts_processes_files_and_binfm
     support.require('ip', 'iptables')
     program = debian.busybox_of('arm64')
     (tmp_path / 'Dockerfile').write_text('FROM busybox:static\nRUN echo built >/built\n')
-    cgroups = isolation.make_cgroups(f'tests-{tmp_path.name}')
+    cgroups = isolation.make_cgroups(f'tests-{os.getpid()}-{kind}')
     namespaces = ['unshare', '--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc']
     try:
         done = subprocess.run(

@@ -33,7 +33,6 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     config.addinivalue_line('markers', 'engine: depends on the engine (those with each_engine)')
     config.addinivalue_line('markers', 'scripts: of what is the same with all; the first will do')
-    config.addinivalue_line('markers', 'xdist_group(name): of tests that one worker runs')
     config.addinivalue_line('markers', 'holds(what): its column in the table of the engines')
     asked = config.getoption('--engines')
     named = {
@@ -63,17 +62,31 @@ def _is_of_builds(metafunc):
 @pytest.hookimpl(tryfirst=True)  # before -m
 def pytest_collection_modifyitems(config, items):
     for item in items:
-        # an engine is started by one worker
-        group = item.nodeid.partition('::')[0]
-        for fixture, name in (('dockerd', 'docker'), ('podman', 'podman')):
-            group = name if fixture in item.fixturenames else group
         if 'each_engine' in item.fixturenames:
             item.add_marker('engine')
-            group = item.callspec.params['each_engine']
-        item.add_marker(pytest.mark.xdist_group(group))
     other = [item for item in items if not _fits(item)]
     config.hook.pytest_deselected(items=other)
     items[:] = [item for item in items if item not in other]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Have one worker run all tests with an engine, so that no two start it, or all of a module.
+
+    Not with xdist's groups, which xdist 3.8 writes to where pytest 9.2 does not read them.
+    """
+    if config.getoption('dist') != 'loadscope':
+        return None
+    import xdist.scheduler
+
+    class ByEngine(xdist.scheduler.LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            module, _, test = nodeid.partition('::')
+            parameters = '-{}-'.format(test.partition('[')[2].rstrip(']'))
+            kinds = sorted(engine.KINDS, key=len, reverse=True)
+            return next((kind for kind in kinds if f'-{kind}-' in parameters), module)
+
+    return ByEngine(config, log)
 
 
 def _fits(item):
