@@ -1,5 +1,7 @@
 """Whoever follows the recipes for contributors has what they lead to, with tests that pass."""
 
+import textwrap
+
 import pytest
 
 from support import recipes
@@ -35,7 +37,9 @@ def test_the_recipe_for_an_error_of_a_registry_leads_to_one(tmp_path):
     recipe.insert(client, "    'look_up',\n", "    'WithheldError',\n")
     connection = 'lib/container_image/_connection.py'
     recipe.insert(connection, '    UnavailableError,\n', '    WithheldError,\n')
-    recipe.insert(connection, '        if response.status == 404:', _indented(answer))
+    recipe.insert(
+        connection, '        if response.status == 404:', textwrap.indent(answer, ' ' * 8)
+    )
     recipe.insert(
         'tests/unit/registry/test_registry_answers.py',
         '        (418, registry.RejectedError),\n',
@@ -43,7 +47,3 @@ def test_the_recipe_for_an_error_of_a_registry_leads_to_one(tmp_path):
     )
     output = recipe.run('-v', 'tests/unit/registry')
     assert 'test_a_status_becomes_the_error_that_says_so[451-WithheldError] PASSED' in output
-
-
-def _indented(code):
-    return ''.join(f'        {line}\n' for line in code.splitlines())

@@ -24,7 +24,6 @@ import docker
 import support
 from support import certificates, debian, isolation, rpms
 
-_BASES = ('debian:minbase', 'busybox:static', 'debian:packages', 'debian:dnf')
 PACKAGES = ('ca-certificates', 'python3')
 
 
@@ -38,6 +37,7 @@ class Engine:
         self.tls_host = ''
         """Its address behind TLS, which only clients with the certificates in `keys` may use."""
         self.keys = home / 'config/keys'
+        self._bases = []
 
     @property
     def environ(self):
@@ -110,7 +110,7 @@ class Engine:
     def tidy(self):
         """Remove all images but the bases: podman looks through all of them in each request."""
         for image in self.client.images.list():
-            if not any(tag.endswith(_BASES) for tag in image.tags):
+            if not any(tag.endswith(tuple(self._bases)) for tag in image.tags):
                 with contextlib.suppress(docker.errors.APIError):  # one that went with another
                     self.client.images.remove(image.id, force=True)
 
@@ -122,6 +122,7 @@ class Engine:
             data=archive,
         )
         assert self.client.images.list(name), reply.text
+        self._bases.append(name)
         return name
 
 

@@ -184,9 +184,8 @@ def test_whatever_is_attached_in_whatever_order_the_flags_tell_the_truth(unit, e
         now, now_unread = available, unread
         if hook != 'update-status' or available is None or unread:
             now_unread = False
-            if (
-                data is simulated.ABSENT
-            ):  # what can't be read takes away nothing, but in an upgrade
+            # What can't be read takes away nothing, but in an upgrade.
+            if data is simulated.ABSENT:
                 now_unread = hook != 'upgrade-charm' and available is not None
                 now = available if now_unread else None
             else:

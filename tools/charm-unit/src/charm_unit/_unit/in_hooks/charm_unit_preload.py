@@ -126,7 +126,7 @@ class Preloaded:
             for root in roots
         }
         self.standard = {name for name in sys.modules if '.' not in name}
-        self._places = []
+        self._places = {}  # by identity: what has several referrers is found as often
         self._codes = []
         self._defaults = []
         self._paths = []
@@ -209,11 +209,12 @@ class Preloaded:
                 ):
                     things.append(other)
             if named and kind in (dict, list):
-                self._places.append((thing, self._keys_with_root(thing)))
+                self._places[id(thing)] = thing, self._keys_with_root(thing)
             elif named and kind in (tuple, set, frozenset):
                 moves = False
             elif named and hasattr(thing, '__dict__') and kind is not types.FunctionType:
-                self._places.append((vars(thing), self._keys_with_root(vars(thing))))
+                place = vars(thing)
+                self._places[id(place)] = place, self._keys_with_root(place)
         return moves
 
     def _keys_with_root(self, place):
@@ -232,10 +233,8 @@ class Preloaded:
             return
         for name in ('executable', 'prefix', 'exec_prefix'):
             setattr(sys, name, getattr(sys, name).replace(old, new))
-        for place, keys in self._places:
+        for place, keys in self._places.values():
             for key in keys:
-                if isinstance(place, dict) and key not in place:  # found twice
-                    continue
                 if self._names(place[key]):
                     place[key] = place[key].replace(old, new)
                 if self._names(key):
