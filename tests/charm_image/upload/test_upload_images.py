@@ -57,8 +57,13 @@ def test_a_digest_may_be_written_otherwise(upload, archive, write):
 
 def test_the_id_of_an_image_that_was_pushed_before_is_enough(hub, upload, archive):
     upload('my-charm', 'my-image', f'--image={archive}')
+    hub.registry_proxy.forget()
     done = upload('my-charm', 'my-image', f'--image={image_id(archive)}')
     assert done.stdout.startswith("Using the OCI image from Canonical's registry\n"), done.stderr
+    without_login, manifest, config = [path for _, path in hub.registry_proxy.requests]
+    assert without_login == manifest
+    assert manifest.endswith(f'/manifests/image-{image_id(archive).removeprefix("sha256:")}')
+    assert config.endswith(f'/blobs/{image_id(archive)}')
 
 
 def test_the_id_of_an_image_that_another_tool_pushed_is_not_a_manifest(hub, upload, archive):

@@ -40,10 +40,12 @@ class Repository:
     def __exit__(self, *exc_info: object) -> None:
         self.client.close()
 
-    def find(self, digest: str) -> str | None:
-        """Return the digest of the manifest that has `digest`, or whose image has it as its ID."""
+    def find(self, digest: str) -> pushed.Pushed | None:
+        """Return the image whose manifest has `digest`, or which has it as its ID."""
         image = self.find_pushed(digest)
-        return image.digest if image else self.find_manifest(digest)
+        if image is None and self.find_manifest(digest):
+            image = pushed.Pushed(digest)
+        return image
 
     def find_manifest(self, digest: str) -> str | None:
         """Return `digest` if a manifest has it, else None."""

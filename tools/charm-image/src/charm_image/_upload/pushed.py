@@ -18,12 +18,14 @@ from container_image import registry
 class Pushed(NamedTuple):
     """An image in the registry.
 
-    `digest` is that of its manifest or manifest list. `platforms` are those in the index of the
-    image at its source, as far as that is known; their files may be missing there.
+    `digest` is that of its manifest or manifest list, `manifest` itself None if it was not read.
+    `platforms` are those in the index of the image at its source, as far as that is known; their
+    files may be missing there.
     """
 
     digest: str
     platforms: tuple[Mapping[str, Any], ...] = ()
+    manifest: registry.Manifest | None = None
 
 
 def find(client: registry.Client, repository: str, image: images.Image | str) -> Pushed | None:
@@ -38,24 +40,29 @@ def find(client: registry.Client, repository: str, image: images.Image | str) ->
         manifest = client.get_manifest(repository, tag(identity))
         if _config_digest(manifest) == identity:
             named = () if isinstance(image, str) else comparison.platforms(image)
-            return Pushed(manifest.digest, named)
+            return Pushed(manifest.digest, named, manifest)
         configs = remote_image.read(client, repository, manifest).contents().configs
         if isinstance(image, str):
             # in an index where only that names the platform
             is_found = [config.digest for config in configs] == [image]
-            return Pushed(manifest.digest) if is_found else None
+            return Pushed(manifest.digest, (), manifest) if is_found else None
         contents = comparison.complete(image, configs)
     except (registry.NotFoundError, _errors.InvalidImageError):
         return None
-    return Pushed(manifest.digest, contents.platforms) if contents else None
+    return Pushed(manifest.digest, contents.platforms, manifest) if contents else None
 
 
-def architectures(client: registry.Client, repository: str, digest: str) -> tuple[str, ...]:
+def architectures(
+    client: registry.Client, repository: str, image: registry.Manifest | str
+) -> tuple[str, ...]:
     """Return Charmhub's names of the architectures of an image in the registry.
+
+    `image` is its manifest, or the digest of that.
 
     Raises InvalidImageError if it is not an image, or if no charm can run it.
     """
-    return charmhub.of(remote_image.get(client, repository, digest))
+    manifest = client.get_manifest(repository, image) if isinstance(image, str) else image
+    return charmhub.of(remote_image.read(client, repository, manifest))
 
 
 def tag(identity: str) -> str:

@@ -309,13 +309,13 @@ class ResourceUpload:
         remote: canonical_registry.Repository,
         stack: contextlib.ExitStack,
         name: values.ImageName,
-    ) -> str | images.Image:
-        """Return the digest of an image in the registry, or the image on this machine."""
+    ) -> pushed.Pushed | images.Image:
+        """Return an image in the registry, or on this machine."""
         if name.long:
             with self._report.step(f'Looking for {name.long}'):
-                digest = remote.find(name.long)
-            if digest:
-                return digest
+                found = remote.find(name.long)
+            if found:
+                return found
         if name.path:
             from charm_image._oci import archives
 
@@ -325,7 +325,7 @@ class ResourceUpload:
     def _store_image(
         self,
         remote: canonical_registry.Repository,
-        image: str | images.Image,
+        image: pushed.Pushed | images.Image,
         name: values.ImageName,
     ) -> tuple[str, tuple[str, ...], Sequence[str]]:
         """Return the digest in the registry of what `_find` found; push it if needed.
@@ -334,15 +334,17 @@ class ResourceUpload:
         """
 
         def result(image: pushed.Pushed) -> tuple[str, tuple[str, ...], Sequence[str]]:
-            names = pushed.architectures(remote.client, remote.repository, image.digest)
+            manifest = image.manifest or image.digest
+            names = pushed.architectures(remote.client, remote.repository, manifest)
             return image.digest, names, charmhub.of_platforms(image.platforms)
 
-        if isinstance(image, str):
+        if isinstance(image, pushed.Pushed):
             self._report.report('found', _FOUND)
-            return result(pushed.Pushed(image))
+            return result(image)
         others = (known for known in comparison.digests(image) if known != name.long)
-        digest = next(filter(None, map(remote.find, others)), None)
-        done = pushed.Pushed(digest, comparison.platforms(image)) if digest else None
+        done = next(filter(None, map(remote.find, others)), None)
+        if done:
+            done = done._replace(platforms=comparison.platforms(image))
         if not done:
             with self._report.step('Looking for an earlier upload of the image'):
                 done = remote.find_pushed(image)
@@ -457,11 +459,11 @@ def open_file(path: str) -> Iterator[BinaryIO]:
 
 
 def _platforms(
-    remote: canonical_registry.Repository, image: str | images.Image
+    remote: canonical_registry.Repository, image: pushed.Pushed | images.Image
 ) -> Sequence[Mapping[str, Any]]:
     """Return the platforms of what was found, without reading its layers."""
-    if isinstance(image, str):
+    if isinstance(image, pushed.Pushed):
         from charm_image._oci import remote_image
 
-        image = remote_image.get(remote.client, remote.repository, image)
+        image = remote_image.get(remote.client, remote.repository, image.digest)
     return comparison.present_platforms(image)
