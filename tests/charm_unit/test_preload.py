@@ -340,7 +340,22 @@ def test_regular_expressions_that_a_hook_compiled_are_compiled_in_the_next(units
     for unit, known in zip(units(), (True, False), strict=True):
         outputs = [_run(unit, script).output for _ in range(3)]
         assert outputs == ['False\n', f'{known}\n', f'{known}\n']
-        assert not (unit.folder / 'patterns').exists()
+        assert not (unit.folder / 'told').exists()
+
+
+@pytest.mark.parametrize('name', ['requests', 'urllib3'])
+def test_a_large_module_is_shared_once_a_hook_has_imported_it(units, name):
+    files = {f'lib/{name}/__init__.py': 'import time\nimported = time.time()\n'}
+    for unit, shares in zip(units(files), (True, False), strict=True):
+        without = [_run(unit, f'print({name!r} in sys.modules)').output for _ in range(2)]
+        assert without == ['False\n'] * 2
+        first, *others = [
+            _run(unit, f'import {name}; print({name}.__file__, {name}.imported)').output
+            for _ in range(4)
+        ]
+        assert str(unit.charm) in first
+        assert len({first, *others}) == (2 if shares else 4)
+        assert (len(set(others)) == 1) is shares
 
 
 def test_a_regular_expression_that_cannot_be_compiled_again_is_left_to_the_hooks(units):

@@ -154,13 +154,13 @@ class Server:
             program, folder, *words = taken.read().split(b'\0')[:-1]
         call = tool.Call(
             os.fsdecode(program),
-            pathlib.Path(os.fsdecode(folder)),
+            os.fsdecode(folder),
             [word.decode(errors='replace') for word in words],
         )
         if call.tool in self._broken:
             self._reply(name, _failure(self._broken[call.tool]))
             return
-        if os.path.exists(f'{file}.in'):
+        if name.startswith('.'):  # what it was asked for
             call.stdin = pathlib.Path(f'{file}.in').read_bytes()
         try:
             answer = hook_tools.call(self._hook, call)

@@ -6,6 +6,7 @@ messages, with the file and the line before them. Juju stops at the first proble
 told.
 """
 
+import functools
 import json
 import pathlib
 import re
@@ -106,13 +107,19 @@ def check_upgrade(built: charm.BuiltCharm, refreshed: charm.BuiltCharm) -> None:
 def _read(path: pathlib.Path, found: list[str]) -> '_File | None':
     """Return a file's content, if there is one; what cannot be read is put into `found`."""
     try:
-        return _File(path, go_yaml.load(path.read_text()))
+        return _File(path, _load(path.read_text()))
     except FileNotFoundError:
         return None
     except (yaml.YAMLError, ValueError) as error:
         line, what = go_yaml.problem(error)
         found.append(f'{path}:{line}: yaml: {what}')
         return None
+
+
+@functools.lru_cache(maxsize=16)
+def _load(text: str) -> go_yaml.Document:
+    """Parse a file once, of which every unit of a charm has a copy."""
+    return go_yaml.load(text)
 
 
 def _told(file: _File, problems: _Problems) -> list[str]:

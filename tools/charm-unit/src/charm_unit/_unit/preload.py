@@ -21,15 +21,18 @@ _MOST = 4
 """The servers that run at most; the least recently used one ends first."""
 
 _servers: 'list[Server]' = []
+_imported: 'dict[pathlib.Path, set[str]]' = {}
+"""What hooks in an environment had to import though a server can: the next server does."""
 _lock = threading.Lock()
 
 
 class Process:
     """The process of a hook that a server forked."""
 
-    def __init__(self, pid: int, reply: socket.socket) -> None:
+    def __init__(self, pid: int, reply: socket.socket, environment: pathlib.Path) -> None:
         self.pid = pid
         self._reply = reply
+        self._environment = environment
 
     def wait(self) -> tuple[int, float]:
         """Wait for its end; return the wait status and seconds of CPU."""
@@ -40,6 +43,9 @@ class Process:
         if not told:  # the server is gone, and nobody knows
             return signal.SIGKILL, 0
         end = json.loads(told)
+        if end['imported']:
+            with _lock:
+                _imported.setdefault(self._environment, set()).update(end['imported'])
         return end['status'], end['cpu']
 
 
@@ -53,14 +59,16 @@ class Server:
         root: pathlib.Path,
         charm: pathlib.Path,
         variables: typing.Mapping[str, str],
+        imported: frozenset[str],
     ) -> None:
         self.environment = environment
+        self.imported = imported
         self._root = root
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         script = environment / 'in_hooks' / 'charm_unit_preload.py'
         with theirs, tempfile.TemporaryFile() as printed:
             self._process = subprocess.Popen(
-                [python, script, str(theirs.fileno()), root],
+                [python, script, str(theirs.fileno()), root, *sorted(imported)],
                 cwd=charm,
                 env={k: v for k, v in variables.items() if not k.startswith('CHARM_UNIT_')},
                 stdin=subprocess.DEVNULL,
@@ -116,7 +124,7 @@ class Server:
             if not part:
                 raise ConnectionError('the process that forks hooks has ended')
             pid += part
-        return Process(int(pid), ours)
+        return Process(int(pid), ours, self.environment)
 
     def close(self) -> None:
         """End the interpreter once no hook runs."""
@@ -133,12 +141,13 @@ def server(
 ) -> 'Server | None':
     """Return a server for the hooks of a unit; None if they must import everything themselves."""
     with _lock:
+        imported = frozenset(_imported.get(environment, ()))
         for known in _servers:
-            if known.suits(environment, root, charm):
+            if imported <= known.imported and known.suits(environment, root, charm):
                 _servers.remove(known)
                 _servers.append(known)
                 return known
-        new = Server(environment, python, root, charm, variables)
+        new = Server(environment, python, root, charm, variables, imported)
         if not new.suits(environment, root, charm):
             new.close()
             return None

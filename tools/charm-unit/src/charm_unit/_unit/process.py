@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import errno
+import functools
 import os
 import pathlib
 import signal
@@ -27,33 +28,33 @@ class Result:
     timed_out: bool
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(frozen=True)
 class Folders:
     """The folders and files of a unit."""
 
     root: pathlib.Path
 
-    @property
+    @functools.cached_property
     def agent(self) -> pathlib.Path:
         """Return the unit agent's folder."""
         return self.root / 'agents' / 'unit'
 
-    @property
+    @functools.cached_property
     def charm(self) -> pathlib.Path:
         """Return the folder of the charm that runs."""
         return self.agent / 'charm'
 
-    @property
+    @functools.cached_property
     def environment(self) -> pathlib.Path:
         """Return the virtual environment, where layer:basic has it."""
         return self.agent / '.venv'
 
-    @property
+    @functools.cached_property
     def processes(self) -> pathlib.Path:
         """Return the file in which hooks note the processes that they start."""
         return self.root / 'processes'
 
-    @property
+    @functools.cached_property
     def debugged(self) -> pathlib.Path:
         """The file that exists once a hook has stopped at a breakpoint()."""
         return self.root / 'debugged'
@@ -253,6 +254,9 @@ def _start(started: list[Started], start: Start, output: int) -> None:
 
     Python handles signals in the main thread, where one would be lost that has just begun.
     """
+    if threading.current_thread() is not threading.main_thread():
+        started.append(start(output))
+        return
     failed: list[OSError] = []
     tried = threading.Event()
 

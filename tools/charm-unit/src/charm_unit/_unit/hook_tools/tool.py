@@ -32,7 +32,7 @@ class Call:
     """A call of a hook tool."""
 
     tool: str
-    folder: pathlib.Path
+    folder: str
     """Where it was called."""
     words: list[str]
     stdin: 'bytes | None' = None
@@ -44,7 +44,7 @@ class Call:
                 raise NeedsInput
             return self.stdin.decode(errors='replace')
         try:
-            return (self.folder / name).read_text(errors='replace')
+            return pathlib.Path(self.folder, name).read_text(errors='replace')
         except OSError as error:
             raise Failed(f'open {name}: {(error.strerror or str(error)).lower()}') from error
 
@@ -56,7 +56,7 @@ class Answer:
     stdout: str = ''
     stderr: str = ''
     code: int = 0
-    folder: pathlib.Path = pathlib.Path()
+    folder: str = ''
     """Where the tool was called, for the files that it writes."""
     script: str = ''
     """A shell script to run instead, with `words` as its arguments."""
@@ -165,7 +165,7 @@ def output(
     text = _formatted(_as_go(value), form, not in_order)
     if file:
         try:
-            (answer.folder / file).write_text(text)
+            pathlib.Path(answer.folder, file).write_text(text)
         except OSError as error:
             raise Failed(f'open {file}: {str(error.strerror).lower()}') from None
     else:

@@ -96,7 +96,12 @@ def _change_yaml(yaml):
         return
     optional = int(getattr(yaml, '__version__', '0').partition('.')[0]) >= 6
     safe = getattr(yaml, 'SafeLoader', None)
-    tables = _tables(safe)
+    tables = [(kind, _copy(kind)) for kind in getattr(safe, '__mro__', ())]
+
+    def unchanged():
+        return [kind for kind, _ in tables] == list(safe.__mro__) and all(
+            vars(kind) == known for kind, known in tables
+        )
 
     def with_loader(load):
         return lambda stream, Loader=yaml.FullLoader: load(stream, Loader)  # noqa: N803 (theirs)
@@ -108,7 +113,7 @@ def _change_yaml(yaml):
         parse = yaml.load
 
     def load(stream, *loader, **named):
-        if load.known and loader == (safe,) and not named and _tables(safe) == tables:
+        if load.known and loader == (safe,) and not named and unchanged():
             text = stream if isinstance(stream, str) else _peek(stream)
             if text in load.known:
                 if text is not stream:
@@ -122,15 +127,14 @@ def _change_yaml(yaml):
     yaml.load = load
 
 
-def _tables(loader):
-    """Return what a loader's methods and tables are, to be compared: charms add constructors."""
-    return [
-        (name, {key: list(it) if isinstance(it, list) else it for key, it in value.items()})
+def _copy(kind):
+    """Return what a class of loaders is, to be compared: charms add constructors to its tables."""
+    return {
+        name: {key: list(it) if isinstance(it, list) else it for key, it in value.items()}
         if isinstance(value, dict)
-        else (name, value)
-        for kind in getattr(loader, '__mro__', ())
+        else value
         for name, value in vars(kind).items()
-    ]
+    }
 
 
 def _peek(stream):
@@ -156,8 +160,10 @@ def note_processes(file):
     def write(command):
         import json
 
-        with open(file, 'a') as notes:
-            notes.write(json.dumps(command) + '\n')
+        # Not with open(), which takes longer than all else that is done here.
+        notes = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        os.write(notes, (json.dumps(command) + '\n').encode())
+        os.close(notes)
 
     note_with(write)
 
@@ -192,12 +198,15 @@ def _hear():
 
         _posixsubprocess.fork_exec = noting
         return
-    others = ('os.system', 'os.exec', 'os.posix_spawn', 'os.fork', 'os.forkpty', 'pty.spawn')
+    heard = {'subprocess.Popen'}
+    heard |= {'os.system', 'os.exec', 'os.posix_spawn', 'os.fork', 'os.forkpty', 'pty.spawn'}
 
     def hear(event, arguments):
+        if event not in heard:  # most are not, and there are thousands
+            return
         if event == 'subprocess.Popen':
             note(arguments[1])
-        elif event in others:
+        else:
             note([event] + [repr(argument) for argument in arguments])
 
     sys.addaudithook(hear)

@@ -7,9 +7,9 @@ sys.path leads to the files that they came from; the charm's own modules are its
 shared if an import starts a process or a thread, prints, or reads a variable of the environment
 that the hook has with another value: then the hook is a new interpreter, as it is without this.
 
-charm_unit starts this with a socket and a unit's folder as arguments, and sends a message for each
-hook: JSON, and two descriptors, for the hook's output and for a socket that is told its process id
-and how it ended. Runs on Python 3.5 and later.
+charm_unit starts this with a socket, a unit's folder, and the large modules to import, too, as
+arguments. It sends a message for each hook: JSON, and two descriptors, for the hook's output and
+for a socket that is told its process id and how it ended. Runs on Python 3.5 and later.
 """
 
 import _imp
@@ -46,13 +46,13 @@ _IMPORTS = (
     'charmhelpers.core.host',
     'charmhelpers.core.unitdata',
     'charms.reactive',
-    'urllib3',
-    'requests',
 )
+_LARGE = ('urllib3', 'requests')
+"""What few hooks import. They tell so: for the others, more to fork and to release is slower."""
 _DOCUMENTS = ('metadata.yaml', 'layer.yaml', 'config.yaml', 'actions.yaml')
 """What hooks parse again and again, in the charm's folder."""
-_PATTERNS = 'patterns'
-"""The file in a unit's folder in which a hook tells what `re` has compiled in it."""
+_TOLD = 'told'
+"""The file in a unit's folder in which a hook tells what it has compiled and imported."""
 _COMPILED = getattr(re, '_cache', {})
 """What `re` has compiled, by type, pattern and flags, in the Pythons that there are."""
 _CHARM = os.path.join('agents', 'unit', 'charm')
@@ -105,9 +105,9 @@ class _Missing:
 class Preloaded:
     """The modules that were imported, and how to make them those of another unit."""
 
-    def __init__(self, root):
+    def __init__(self, root, large):
         self.root = root + os.sep
-        self.modules, self.missing = _import()
+        self.modules, self.missing = _import((*_IMPORTS, *large))
         # A namespace such as `charms` depends on the hook's sys.path.
         for name in self.modules:
             del sys.modules[name]
@@ -228,7 +228,9 @@ class Preloaded:
     def move(self, root):
         """Make the modules, and the interpreter, those of the unit in the folder `root`."""
         old, new = self.root, root + os.sep
-        sys.path_importer_cache.clear()
+        for folder in list(sys.path_importer_cache):
+            if not folder.startswith(os.sep) or folder.startswith(old):
+                del sys.path_importer_cache[folder]  # else what Python has in it stays the same
         if old == new:
             return
         for name in ('executable', 'prefix', 'exec_prefix'):
@@ -311,8 +313,8 @@ def _variables(modules):
     return found
 
 
-def _import():
-    """Import the modules; return those that are not Python's, by name, and what was missing.
+def _import(names):
+    """Import modules; return those that are not Python's, by name, and what was missing.
 
     Raises UnusableError.
     """
@@ -325,7 +327,7 @@ def _import():
     sys.meta_path.append(missing)
     sys.path.insert(0, 'lib')  # as in a hook of a charm on layer:caas-base
     try:
-        for name in _IMPORTS:
+        for name in names:
             try:
                 importlib.import_module(name)
             except ImportError:
@@ -414,23 +416,26 @@ class _Loader:
         module.__spec__ = self._spec
 
 
-def _tell_patterns(root, known):
-    """Write which regular expressions a hook has compiled, beside those that were known."""
-    new = [key[1:] for key in list(_COMPILED) if key not in known and key[0] is str]
-    if new:
-        with contextlib.suppress(OSError), open(os.path.join(root, _PATTERNS), 'w') as file:
+def _tell(root, known, modules):
+    """Write what a hook has done that is not known yet: what `re` has compiled, and imports."""
+    new = {
+        'patterns': [key[1:] for key in list(_COMPILED) if key not in known and key[0] is str],
+        'imported': [name for name in _LARGE if name in sys.modules and name not in modules],
+    }
+    if any(new.values()):
+        with contextlib.suppress(OSError), open(os.path.join(root, _TOLD), 'w') as file:
             json.dump(new, file)
 
 
-def _told_patterns(root):
+def _told(root):
     """Return what a hook of the unit in the folder `root` has written so; remove the file."""
-    path = os.path.join(root, _PATTERNS)
+    path = os.path.join(root, _TOLD)
     try:
         with open(path) as file:
             os.unlink(path)
             return json.load(file)
     except (OSError, ValueError):  # nothing; or it was killed
-        return []
+        return {'patterns': [], 'imported': []}
 
 
 _exit_code = None
@@ -604,12 +609,13 @@ def _tell_ends(replies):
         if not child:
             return
         reply, root = replies.pop(child)
-        patterns = _told_patterns(root)
+        told = _told(root)
         with reply:
             answer = {'status': status, 'cpu': usage.ru_utime + usage.ru_stime}
+            answer['imported'] = told['imported']
             with contextlib.suppress(OSError):  # if nobody waits for it
                 reply.sendall(json.dumps(answer).encode())
-        for pattern, flags in patterns:
+        for pattern, flags in told['patterns']:
             # One that warns shall do so in each hook.
             with contextlib.suppress(Exception), warnings.catch_warnings():
                 warnings.simplefilter('error')
@@ -624,7 +630,7 @@ def main():
     root = sys.argv[2]
     sys.path[0] = os.path.join(root, _CHARM, 'hooks')
     try:
-        preloaded = Preloaded(root)
+        preloaded = Preloaded(root, sys.argv[3:])
     except UnusableError as error:
         control.sendall(json.dumps({'unusable': str(error)}).encode())
         return
@@ -636,7 +642,8 @@ def main():
         ends += [preloaded.keep, _end]
         gc.freeze()
     request, output, reply = _serve(control, preloaded)
-    ends.insert(0, functools.partial(_tell_patterns, request['root'], set(_COMPILED)))
+    tell = functools.partial(_tell, request['root'], set(_COMPILED), preloaded.modules)
+    ends.insert(0, tell)
     _become(preloaded, request, output, reply)
 
 
