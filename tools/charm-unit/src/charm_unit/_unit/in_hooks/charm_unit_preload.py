@@ -264,7 +264,8 @@ class Preloaded:
         What a hook has put into them is released, as by an interpreter at its end.
         """
         for namespace, name, original in self._variables:
-            namespace[name] = original
+            if namespace.get(name) is not original:
+                namespace[name] = original
         for name, module in self._kept.items():
             if sys.modules.get(name) is module:
                 del sys.modules[name]
@@ -509,6 +510,14 @@ def _clear(namespace):
                 namespace[name] = None
 
 
+def _set_environ(environ):
+    if list(os.environ) != list(environ):  # in their order, too
+        os.environ.clear()
+    for name, value in environ.items():
+        if os.environ.get(name) != value:
+            os.environ[name] = value
+
+
 def _become(preloaded, request, output, reply):
     """Be the process of a hook, until it has run its script."""
     global _exit_code
@@ -528,8 +537,7 @@ def _become(preloaded, request, output, reply):
     script = request['script']
     if not preloaded.suits(request):
         os.execve(request['python'], [request['python'], script], environ)  # noqa: S606
-    os.environ.clear()
-    os.environ.update(environ)
+    _set_environ(environ)
     preloaded.move(request['root'])
     sys.argv[:] = [script]
     if hasattr(sys, 'orig_argv'):
