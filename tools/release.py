@@ -20,7 +20,7 @@ import zipfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 DISTRIBUTIONS = ('charm-image', 'charm-unit')
-_VERSION = re.compile(r'^version = "(\d+\.\d+\.\d+)"$', re.MULTILINE)
+_VERSION = re.compile(r"^VERSION = '(\d+\.\d+\.\d+)'$", re.MULTILINE)
 _UNRELEASED = re.compile(r'^## Unreleased\n(.*?)(?=^## |\Z)', re.MULTILINE | re.DOTALL)
 
 
@@ -90,7 +90,7 @@ def edit(files, version, today):
         current = _VERSION.search(text)[1]
         if _numbers(version) < _numbers(current):
             raise ReleaseError(f'{version} is older than {current}, which {path} has')
-        edited[path] = _VERSION.sub(f'version = "{version}"', text)
+        edited[path] = _VERSION.sub(f"VERSION = '{version}'", text)
     return edited
 
 
@@ -99,8 +99,9 @@ def _numbers(version):
 
 
 def _files(root):
-    projects = [root / 'tools' / name / 'pyproject.toml' for name in DISTRIBUTIONS]
-    return [root / 'CHANGELOG.md', *projects]
+    packages = [(name, name.replace('-', '_')) for name in DISTRIBUTIONS]
+    versions = [root / 'tools' / name / 'src' / it / '_version.py' for name, it in packages]
+    return [root / 'CHANGELOG.md', *versions]
 
 
 def _restore(files):

@@ -12,9 +12,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 def test_the_newest_release_in_the_changelog_is_the_version_of_the_tools():
     releases = re.findall(r'(?m)^## ([0-9.]+) - ', (ROOT / 'CHANGELOG.md').read_text())
-    for tool in ('charm-image', 'charm-unit'):
-        project = (ROOT / 'tools' / tool / 'pyproject.toml').read_text()
-        assert f'version = "{releases[0]}"' in project
+    for tool, package in (('charm-image', 'charm_image'), ('charm-unit', 'charm_unit')):
+        version = ROOT / 'tools' / tool / 'src' / package / '_version.py'
+        assert f"VERSION = '{releases[0]}'" in version.read_text()
 
 
 def test_pre_commit_calls_what_lint_calls():

@@ -17,14 +17,14 @@ pytestmark = pytest.mark.documents
 
 TODAY = datetime.date(2027, 1, 31)
 LOG = pathlib.Path('CHANGELOG.md')
-PROJECT = pathlib.Path('pyproject.toml')
+VERSION = pathlib.Path('_version.py')
 CHANGES = (
     '# Changelog\n\n## Unreleased\n\n### Added\n\n- A thing.\n\n## 0.1.0 - 2026-11-21\n\n- All.\n'
 )
 
 
 def _edit(version='0.2.0', log=CHANGES):
-    files = {LOG: log, PROJECT: '[project]\nversion = "0.1.0"\nname = "x"\n'}
+    files = {LOG: log, VERSION: "VERSION = '0.1.0'\n"}
     return release.edit(files, version, TODAY)
 
 
@@ -34,8 +34,8 @@ def test_edit_dates_what_is_unreleased_and_leaves_an_empty_section():
     assert text.endswith('## 0.1.0 - 2026-11-21\n\n- All.\n')
 
 
-def test_edit_sets_the_version_of_a_project():
-    assert _edit()[PROJECT] == '[project]\nversion = "0.2.0"\nname = "x"\n'
+def test_edit_sets_the_version_of_a_distribution():
+    assert _edit()[VERSION] == "VERSION = '0.2.0'\n"
 
 
 @pytest.mark.parametrize('version', ['0.2', 'v0.2.0', '0.2.0rc1', ''])
@@ -73,7 +73,7 @@ def test_release_from_another_branch_is_refused(clone):
 
 
 def test_release_that_fails_leaves_the_files_as_they_were(clone):
-    (clone / 'tools' / 'charm-unit' / 'src').rename(clone / 'tools' / 'charm-unit' / 'sources')
+    (clone / 'tools' / 'charm-unit' / 'pyproject.toml').write_text('[')
     building.commit(clone, 'Broken')
     with pytest.raises(release.ReleaseError, match='-m build'):
         release.release('9.0.0', root=clone)

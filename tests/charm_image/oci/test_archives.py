@@ -10,7 +10,7 @@ import tarfile
 import pytest
 
 import charm_image
-from charm_image._oci import archives, images, layers, tar
+from charm_image._oci import archives, digests, layers, tar
 from support import layouts, require
 
 SMALL = layouts.tar([('small', b'small')])
@@ -236,7 +236,7 @@ def test_names_in_an_archive_may_begin_with_a_dot(write):
         files = [('./' + m.name, archive.extractfile(m).read()) for m in archive.getmembers()]
     archive = archives.open(write(layouts.tar(files)))
     assert archive.id == WEB.id
-    claimed = {images.claimed_digest(file.name) for file in archive.files()}
+    claimed = {digests.claimed(file.name) for file in archive.files()}
     assert set(WEB.diff_ids) <= claimed
 
 

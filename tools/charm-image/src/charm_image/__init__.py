@@ -34,13 +34,12 @@ from charm_image._errors import (
     UploadError,
     WrongTypeError,
 )
+from charm_image._version import VERSION as __version__
 
 if TYPE_CHECKING:
     from charm_image._build.builder import DockerBuilder
     from charm_image._build.bundle import ResourceBundle
     from charm_image._progress import Progress
-
-    __version__: str
 
 __all__ = [
     'AmbiguousImageError',
@@ -87,10 +86,6 @@ def __getattr__(name: str) -> object:
     # imported when asked for: an upload builds nothing, and would wait for these imports
     if name in _MODULES:
         return getattr(importlib.import_module(f'.{_MODULES[name]}', __name__), name)
-    if name == '__version__':
-        from importlib import metadata
-
-        return metadata.version('charm-image')
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
 
 

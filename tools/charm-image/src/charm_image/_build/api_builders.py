@@ -20,7 +20,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from charm_image import _errors
 from charm_image._build import bases, builder_reports, emulation
-from charm_image._oci import images, local_image, platforms
+from charm_image._oci import digests, local_image, platforms
 from container_image import messages
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class ApiBuilder:
 
     def identify(self, image: str) -> str:
         """Return the full ID of `image`."""
-        if images.is_digest(image):
+        if digests.is_digest(image):
             return image
         return str((self._inspect(image) or {'Id': image})['Id'])
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from charm_image import _errors
 from charm_image._build import bundle
-from charm_image._oci import images, platforms
+from charm_image._oci import digests, platforms
 from container_image import reference
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def tag(value: Any) -> str:
 
 def base(value: Any) -> str:
     """Return an image reference, or the ID of an image."""
-    if identity := images.full_digest(text('from_image', value)):
+    if identity := digests.full(text('from_image', value)):
         return identity
     _reference('from_image', value)
     return str(value)

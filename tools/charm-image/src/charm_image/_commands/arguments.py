@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from charm_image import _errors, _texts
+from charm_image import _errors, _texts, _version
 from charm_image._upload import values
 from container_image import messages
 
@@ -105,16 +105,6 @@ class _Description(argparse.Action):
         raise SystemExit(0)
 
 
-class _Version(argparse.Action):
-    """Like `version` of argparse, but looks the version up only if needed."""
-
-    def __call__(self, parser: argparse.ArgumentParser, *args: object) -> NoReturn:
-        import importlib.metadata
-
-        print(parser.prog, importlib.metadata.version('charm-image'))
-        raise SystemExit(0)
-
-
 def words(argv: Sequence[str]) -> Sequence[str]:
     """Return the arguments: `charm help COMMAND` gives `help` alone."""
     return ['--help'] if list(argv) == ['help'] else argv
@@ -167,7 +157,8 @@ def add_output(parser: argparse.ArgumentParser, result: str) -> None:
     parser.add_argument(
         '-q', '--quiet', action='store_true', help=f'print only {result} and errors'
     )
-    parser.add_argument('--version', action=_Version, nargs=0, help='print the version')
+    version = f'%(prog)s {_version.VERSION}'
+    parser.add_argument('--version', action='version', version=version, help='print the version')
     parser.add_argument('--description', action=_Description, nargs=0, help=argparse.SUPPRESS)
 
 

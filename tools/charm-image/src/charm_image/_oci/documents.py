@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from charm_image import _errors, _texts
-from charm_image._oci import images, manifests
+from charm_image._oci import digests, images, manifests
 from container_image import messages
 from container_image import reference as references
 
@@ -132,7 +132,7 @@ class Documents:
             )
         digest = self._digests[path]
         config = self._config(digest)
-        if images.claimed_digest(path) not in (None, digest):
+        if digests.claimed(path) not in (None, digest):
             raise _errors.InvalidImageError(f'{name} is damaged: its digest is {digest}')
         return config
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from charm_image import _errors, _texts
-from charm_image._oci import docker_config, engine_address, images, local_image
+from charm_image._oci import digests, docker_config, engine_address, local_image
 from charm_image._oci.local_image import LocalImage
 from container_image import messages
 
@@ -70,8 +70,8 @@ class Engine:
             EngineError: the engine failed.
             ValueError: `digest` is not valid.
         """
-        full = images.full_digest(digest)
-        prefix = full.removeprefix('sha256:') or images.short_digest(digest)
+        full = digests.full(digest)
+        prefix = full.removeprefix('sha256:') or digests.short(digest)
         if not prefix:
             raise ValueError(f'{digest!r} is not a valid digest')
         # first, since listing many images takes time

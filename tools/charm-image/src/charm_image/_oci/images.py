@@ -8,21 +8,15 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import re
 from collections.abc import Generator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from charm_image import _errors
-from charm_image._oci import platforms
+from charm_image._oci import digests, platforms
 from container_image import messages
-
-_DIGEST = re.compile(r'(?:sha256:)?([0-9a-f]{64})')
-_SHORT_DIGEST = re.compile(r'(?:sha256:)?([0-9a-f]{12,63})')
 
 #: The limit of registries for a manifest, and ours for any JSON file of an image.
 MAX_DOCUMENT_BYTES = 4 << 20
-
-_BLOB_NAME = re.compile(r'(?:\./)?(?:blobs/sha256/)?([0-9a-f]{64})(?:\.tar|\.json)?')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +72,7 @@ class Config(NamedTuple):
             diff_ids = tuple(content['rootfs']['diff_ids'] or ())
             named = bool(content.get('architecture'))
             platform = _platform(content if named else {**content, **(index or {})})
-            valid = all(map(is_digest, diff_ids))
+            valid = all(map(digests.is_digest, diff_ids))
         except (KeyError, TypeError, AttributeError):
             valid = False
         if not valid:
@@ -165,29 +159,6 @@ def digest_of(content: Content) -> str:
     while block := content.read(1 << 20):
         hash_.update(block)
     return f'sha256:{hash_.hexdigest()}'
-
-
-def is_digest(text: str) -> bool:
-    """Return whether `text` is a sha256 digest: `sha256:` and 64 hexadecimal digits."""
-    return text.startswith('sha256:') and full_digest(text) == text
-
-
-def full_digest(text: str) -> str:
-    """Return the sha256 digest in `text`, which may lack `sha256:`; '' if it is something else."""
-    match = _DIGEST.fullmatch(text)
-    return f'sha256:{match[1]}' if match else ''
-
-
-def short_digest(text: str) -> str:
-    """Return the first 12 or more digits of a digest, without `sha256:`; '' if it is none."""
-    match = _SHORT_DIGEST.fullmatch(text)
-    return match[1] if match else ''
-
-
-def claimed_digest(name: str) -> str | None:
-    """Return the digest in a file's name, as in the names of blobs; None without one."""
-    match = _BLOB_NAME.fullmatch(name)
-    return f'sha256:{match[1]}' if match else None
 
 
 def parse_json(data: bytes, what: str) -> Any:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from charm_image import _errors, _texts
-from charm_image._oci import images, platforms
+from charm_image._oci import digests, images, platforms
 from container_image import messages
 
 if TYPE_CHECKING:
@@ -231,8 +231,8 @@ def _platform(inspected: Mapping[str, Any]) -> tuple[str, str]:
 
 def repo_digests(summary: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the digests in registries of an image that the engine describes."""
-    digests = (name.partition('@')[2] for name in summary.get('RepoDigests') or ())
-    return tuple(dict.fromkeys(d for d in digests if images.is_digest(d)))
+    found = (name.partition('@')[2] for name in summary.get('RepoDigests') or ())
+    return tuple(dict.fromkeys(filter(digests.is_digest, found)))
 
 
 def _variants(inspected: Mapping[str, Any]) -> tuple[Variant, ...]:

@@ -26,7 +26,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import BinaryIO
 
 from charm_image import _concurrently, _errors, _progress
-from charm_image._oci import documents, images, layers, local_image, manifests, v1_ids
+from charm_image._oci import digests, documents, images, layers, local_image, manifests, v1_ids
 from charm_image._upload import architectures, comparison, known_layers, pushed
 from container_image import registry
 
@@ -191,7 +191,7 @@ class _Reader:
         ):
             self._v1_layers.read_json(file.name, data)
             return
-        digest = images.claimed_digest(file.name) or self._v1_layers.diff_id(file.name)
+        digest = digests.claimed(file.name) or self._v1_layers.diff_id(file.name)
         if digest in self.blobs:
             return
         if digest and (known := self._uploads.known.get(digest)):

@@ -9,7 +9,7 @@ import re
 from typing import NamedTuple, Protocol
 
 from charm_image import _errors, _texts
-from charm_image._oci import images, platforms
+from charm_image._oci import digests, platforms
 from container_image import reference as references
 
 #: Charmhub's names of architectures; `all` is for files that are for all of them.
@@ -75,9 +75,9 @@ def parse_image(value: str, spell: Spell = as_method) -> ImageName:
         ArgumentError: it is not one. The message says what to give instead.
     """
     digest = value.lower()
-    if full := images.full_digest(digest):
+    if full := digests.full(digest):
         return ImageName(long=full)
-    if short := images.short_digest(digest):
+    if short := digests.short(digest):
         return ImageName(short=short)
     from charm_image._oci import archives
 
@@ -152,7 +152,7 @@ def parse_source(value: str, spell: Spell = as_method) -> references.Reference:
         raise _errors.ArgumentError(
             f'leave out {_texts.quoted(transport + colon)}: {spell("source", rest)}'
         )
-    if digest := images.full_digest(value):
+    if digest := digests.full(value):
         raise _errors.ArgumentError(
             f'registry and name are missing: {spell("source", f"REGISTRY/NAME@{digest}")}'
         )

@@ -5,12 +5,12 @@ Each of its commands is a module with `HELP` (a line), `DESCRIPTION`, `add_argum
 """
 
 import argparse
-import importlib.metadata
 import signal
 import sys
 import types
 import typing
 
+from charm_unit import _version
 from charm_unit._commands import check, explore, prompt, unit_options
 from charm_unit._unit import errors
 
@@ -31,7 +31,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    made.add_argument('--version', action='version', version=f'charm-unit {_version()}')
+    made.add_argument('--version', action='version', version=f'charm-unit {_version.VERSION}')
     commands = made.add_subparsers(title='commands', metavar='COMMAND', required=True)
     for name, command in _COMMANDS.items():
         its_parser = commands.add_parser(
@@ -59,10 +59,3 @@ def main(arguments: 'typing.Sequence[str] | None' = None) -> int:
     except KeyboardInterrupt:
         return 130
     return status
-
-
-def _version() -> str:
-    try:
-        return importlib.metadata.version('charm-unit')
-    except importlib.metadata.PackageNotFoundError:
-        return '(not installed)'
