@@ -99,9 +99,10 @@ def _environment(python, minor, combination):
     return interpreter
 
 
-def _arguments(minor, minors):
-    """Return what pytest is told: random inputs take half the time, and two Pythons have them."""
-    return () if minor in (min(minors), sys.version_info.minor) else ('-m', 'not hypothesis')
+def _arguments(run, runs):
+    """Return what pytest is told: random inputs take half the time, and two runs have them."""
+    oldest, own = runs[0], (sys.version_info.minor, 'current')
+    return () if run in (oldest, own) else ('-m', 'not hypothesis')
 
 
 def _run(python, minor, combination, arguments):
@@ -154,11 +155,10 @@ def main(arguments):
     # part of a run is waiting for time limits: one more of them keeps the processors busy
     minors = [minor for minor in MINORS if found[minor]]
     with concurrent.futures.ThreadPoolExecutor((os.cpu_count() or 1) + 1) as pool:
-        runs = {}
-        for minor, combination in _runs(minors):
-            words = (*_arguments(minor, minors), *arguments)
-            run = pool.submit(_run, found[minor], minor, combination, words)
-            runs[run] = minor, combination
+        wanted, runs = _runs(minors), {}
+        for minor, combination in wanted:
+            words = (*_arguments((minor, combination), wanted), *arguments)
+            runs[pool.submit(_run, found[minor], minor, combination, words)] = minor, combination
         for run in concurrent.futures.as_completed(runs):
             minor, combination = runs[run]
             code, output, seconds = run.result()
