@@ -36,6 +36,11 @@ echo 'deb [trusted=yes] file:/srv/packages ./' >/etc/apt/sources.list
 rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin
 """
 
+_INSTALL = """set -e
+apt-get update
+DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "$@"
+"""
+
 
 def once(name, make):
     """Give the path of what `make`, called with a path, makes there, once for this checkout."""
@@ -87,11 +92,13 @@ def archive_with(packages):
 
 def archive_with_dnf(specs, prepare):
     """The same with dnf: the script `prepare` makes packages of `specs` (by name) in /srv."""
-    release, mirror = _machines()
+    release, _ = _machines()
+    minbase = archive()
 
     def make(archive):
         with _directory() as root:
-            _debootstrap(release, mirror, root, '--include=dnf,rpm,createrepo-c')
+            _run('tar', '--extract', f'--file={minbase}', f'--directory={root}')
+            _run('chroot', root, 'sh', '-c', _INSTALL, 'sh', 'dnf', 'rpm', 'createrepo-c')
             for name, spec in specs.items():
                 (root / 'srv' / name).write_text(spec)
             _run('chroot', root, 'sh', '-c', prepare)
