@@ -100,6 +100,19 @@ def test_push_and_find_return_the_platforms_that_the_index_names(indexed, client
         assert sorted(architectures.of_platforms(platforms)) == ['amd64', 'arm64', 's390x']
 
 
+def test_an_index_is_found_by_its_id_alone_once_all_of_it_was_pushed(indexed, client, repository):
+    for present in ((AMD64,), (ARM64, AMD64)):
+        push.push(indexed.has(*present), client, repository)
+        assert pushed.find(client, repository, ID) is None
+    digest = push.push(indexed.has(*ALL), client, repository).digest
+    exports = indexed.exports
+    found = pushed.find(client, repository, ID)
+    assert (found.digest, found.manifest.digest) == (digest, digest)
+    push.push(indexed.has(AMD64), client, repository)  # by somebody who has less of it
+    assert pushed.find(client, repository, ID).digest == digest
+    assert indexed.exports == exports + 1
+
+
 def test_architectures_refuses_indexes_that_are_nested_too_deeply(fake, local, client, repository):
     fake.add(AMD64.inspected, layouts.docker_25(AMD64))
     digest = push.push(local.find(AMD64.id), client, repository).digest

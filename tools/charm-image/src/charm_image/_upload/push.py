@@ -68,12 +68,18 @@ def push(
             for diff_id in config.diff_ids:
                 uploads.add(reader.blobs[diff_id])
         uploads.wait()
-        digest = _put_manifests(image, configs, reader, client, repository, report)
+        # tags save later uploads work: of this image, and of images that share layers with it
+        tags = {pushed.tag(image.id)}
+        if len(configs) == 1:
+            tags.add(pushed.tag(configs[0].digest))
+        if len(configs) == len(contents.configs) and reader.has_all():
+            tags.add(pushed.tag_of_all(image.id))
+        digest = _put_manifests(tags, configs, reader, client, repository, report)
         return pushed.Pushed(digest, comparison.platforms(image) or contents.platforms)
 
 
 def _put_manifests(
-    image: images.Image,
+    tags: Iterable[str],
     configs: Sequence[images.Config],
     reader: _Reader,
     client: registry.Client,
@@ -88,12 +94,10 @@ def _put_manifests(
     made = manifests.make(configs, reader.blobs)
     for manifest in made:
         put(manifest, manifest.digest)
-    # tags save later uploads work: of this image, and of images that share layers with it
-    identities = {image.id} | ({configs[0].digest} if len(configs) == 1 else set())
     with_sources = manifests.make(configs, reader.blobs, reader.sources)
     try:
-        for identity in sorted(identities):
-            put(made[-1], pushed.tag(identity))
+        for tag in sorted(tags):
+            put(made[-1], tag)
         for manifest in with_sources[:-1]:
             if manifest not in made:
                 put(manifest, manifest.digest)
@@ -128,6 +132,10 @@ class _Reader:
             except _errors.ImageError as error:
                 _log.debug('reading the export of the image %s instead: %s', self._image.id, error)
             return self._read(self._image.files(), self._image.size)
+
+    def has_all(self) -> bool:
+        """Return whether all platforms were read of an index, which is the image's ID."""
+        return self._documents.has_all_below(self._image.id)
 
     def _read_new(self) -> images.Contents | None:
         """Read only layers that the registry lacks, if the source can leave out the others.

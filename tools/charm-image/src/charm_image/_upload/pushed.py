@@ -5,7 +5,7 @@ Apart from `push`, whose imports a repeated upload does not need.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from charm_image import _errors
@@ -32,20 +32,22 @@ def find(client: registry.Client, repository: str, image: images.Image | str) ->
     """Return what an earlier `push.push` made of `image`, or None.
 
     The manifest is tagged with the image's ID, and compared with what the image's source has now:
-    an index may have more platforms since. An ID instead of an image finds only the image whose
-    configuration has this digest.
+    an index may have more platforms since. An ID instead of an image finds only what cannot have:
+    the image whose configuration has this digest, or an index of which all was pushed.
     """
     identity = image if isinstance(image, str) else image.id
     try:
         manifest = client.get_manifest(repository, tag(identity))
-        if _config_digest(manifest) == identity:
+        config = _config_digest(manifest)
+        if config == identity:
             named = () if isinstance(image, str) else comparison.platforms(image)
             return Pushed(manifest.digest, named, manifest)
-        configs = remote_image.read(client, repository, manifest).contents().configs
         if isinstance(image, str):
             # in an index where only that names the platform
-            is_found = [config.digest for config in configs] == [image]
-            return Pushed(manifest.digest, (), manifest) if is_found else None
+            if config or _configs(client, repository, manifest) != [image]:
+                manifest = client.get_manifest(repository, tag_of_all(image))
+            return Pushed(manifest.digest, (), manifest)
+        configs = remote_image.read(client, repository, manifest).contents().configs
         contents = comparison.complete(image, configs)
     except (registry.NotFoundError, _errors.InvalidImageError):
         return None
@@ -68,6 +70,18 @@ def architectures(
 def tag(identity: str) -> str:
     """Return the tag under which `push.push` stores the image with this ID."""
     return 'image-' + identity.removeprefix('sha256:')
+
+
+def tag_of_all(identity: str) -> str:
+    """Return the tag of the image in which all is that an index, with this digest, names."""
+    return 'all-of-' + identity.removeprefix('sha256:')
+
+
+def _configs(
+    client: registry.Client, repository: str, manifest: registry.Manifest
+) -> Sequence[str]:
+    contents = remote_image.read(client, repository, manifest).contents()
+    return [config.digest for config in contents.configs]
 
 
 def _config_digest(manifest: registry.Manifest) -> str | None:
