@@ -7,6 +7,7 @@ import signal
 import pytest
 
 import charm_unit
+from charm_unit._unit import preload
 
 _HOOK = '#!/usr/bin/env python3\nimport sys\nsys.path.insert(0, "lib")\n'
 _SHARED = {
@@ -46,13 +47,15 @@ def fail():
 
 
 @pytest.fixture
-def units(charm, tmp_path):
+def units(charm, tmp_path, monkeypatch):
     """A function that makes two units of a charm with these files: one shares, one does not.
 
     The one that shares is the second of its charm: the first has imported what is shared.
     """
 
-    def make(files=None, **options):
+    monkeypatch.setattr(preload, '_imported', {})
+
+    def make(files=None, juju='2.9'):
         built = charm({'update-status': ''})
         for folder in ('charmhelpers', 'charms', 'yaml'):
             shutil.rmtree(built / 'lib' / folder)
@@ -65,7 +68,11 @@ def units(charm, tmp_path):
         shutil.copytree(built, tmp_path / 'again' / 'charm')
         return [
             charm_unit.Unit(
-                tmp_path / 'again' / 'charm', tmp_path / name, deploy=False, preload=name == 'on'
+                tmp_path / 'again' / 'charm',
+                tmp_path / name,
+                deploy=False,
+                preload=name == 'on',
+                juju=juju,
             )
             for name in ('on', 'off')
         ]
@@ -310,6 +317,26 @@ def test_a_charm_with_a_module_of_its_own_shares_what_it_imports_though_one_with
     assert first == second
 
 
+def test_the_environment_is_that_of_the_hook_and_not_of_the_one_that_began(units):
+    script = 'import os; print(list(os.environ.items())); sys.stdout.flush(); os.system("env")'
+    output, code = _both(units(juju='2.7'), script)
+    assert code == 0
+    assert "('JUJU_HOOK_NAME', 'update-status')" in output
+    assert 'JUJU_DISPATCH_PATH' not in output
+
+
+def test_a_folder_that_appears_on_the_search_path_is_found(units, tmp_path):
+    later = tmp_path / 'later'
+    files = {
+        'lib/charms/reactive/__init__.py': f'import sys\nsys.path.append({str(later)!r})\n'
+        'try:\n    import not_yet_there\nexcept ImportError:\n    pass\n'
+    }
+    made = units(files)
+    later.mkdir()
+    (later / 'there_now.py').write_text('')
+    assert _both(made, 'import charms.reactive, there_now')[1] == 0
+
+
 def test_nothing_of_a_hook_is_left_in_the_next(units):
     on, _ = units()
     script = _IMPORT + 'print(hookenv.cache, hookenv.taken)\nhookenv.cache[1] = 2\nhookenv.take(3)'
@@ -340,7 +367,7 @@ def test_regular_expressions_that_a_hook_compiled_are_compiled_in_the_next(units
     for unit, known in zip(units(), (True, False), strict=True):
         outputs = [_run(unit, script).output for _ in range(3)]
         assert outputs == ['False\n', f'{known}\n', f'{known}\n']
-        assert not (unit.folder / 'told').exists()
+        assert not (unit.folder / 'report').exists()
 
 
 @pytest.mark.parametrize('name', ['requests', 'urllib3'])
@@ -356,6 +383,10 @@ def test_a_large_module_is_shared_once_a_hook_has_imported_it(units, name):
         assert str(unit.charm) in first
         assert len({first, *others}) == (2 if shares else 4)
         assert (len(set(others)) == 1) is shares
+    newest = preload._servers[-1]
+    assert newest.imported == {name}
+    servers = [s for s in preload._servers if s.environment == newest.environment]
+    assert [s for s in servers if s.imported <= newest.imported] == [newest]  # no older one
 
 
 def test_a_regular_expression_that_cannot_be_compiled_again_is_left_to_the_hooks(units):

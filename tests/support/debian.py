@@ -36,9 +36,9 @@ echo 'deb [trusted=yes] file:/srv/packages ./' >/etc/apt/sources.list
 rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin
 """
 
-_INSTALL = """set -e
+_INSTALL_DNF = """set -e
 apt-get update
-DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "$@"
+DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends dnf rpm createrepo-c
 """
 
 
@@ -98,13 +98,13 @@ def archive_with_dnf(specs, prepare):
     def make(archive):
         with _directory() as root:
             _run('tar', '--extract', f'--file={minbase}', f'--directory={root}')
-            _run('chroot', root, 'sh', '-c', _INSTALL, 'sh', 'dnf', 'rpm', 'createrepo-c')
+            _run('chroot', root, 'sh', '-c', _INSTALL_DNF)
             for name, spec in specs.items():
                 (root / 'srv' / name).write_text(spec)
             _run('chroot', root, 'sh', '-c', prepare)
             _pack(root, archive)
 
-    return once(f'{release}-dnf-{_digest([*specs.values(), prepare])}.tar', make)
+    return once(f'{release}-dnf-{_digest([*specs.values(), prepare, _INSTALL_DNF])}.tar', make)
 
 
 def busybox_of(architecture):

@@ -78,7 +78,7 @@ def test_an_unchanged_image_is_found_without_an_export(
         monkeypatch.setattr(local_image.LocalImage, 'files', None)
     before = names(each_engine)
     assert pushed.find(client, repository, edited).digest == done.digest
-    assert pushed.find(client, repository, edited.id).digest == done.digest
+    assert pushed.find(client, repository, edited.id, all_of=True).digest == done.digest
     assert names(each_engine) == before
 
 

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import requests
 
 from charm_image import _errors
 from charm_image._oci import engine
@@ -101,16 +102,29 @@ def test_push_and_find_return_the_platforms_that_the_index_names(indexed, client
 
 
 def test_an_index_is_found_by_its_id_alone_once_all_of_it_was_pushed(indexed, client, repository):
+    def found():
+        assert pushed.find(client, repository, ID) is None
+        return pushed.find(client, repository, ID, all_of=True)
+
     for present in ((AMD64,), (ARM64, AMD64)):
         push.push(indexed.has(*present), client, repository)
-        assert pushed.find(client, repository, ID) is None
+        assert found() is None
     digest = push.push(indexed.has(*ALL), client, repository).digest
-    exports = indexed.exports
-    found = pushed.find(client, repository, ID)
-    assert (found.digest, found.manifest.digest) == (digest, digest)
-    push.push(indexed.has(AMD64), client, repository)  # by somebody who has less of it
-    assert pushed.find(client, repository, ID).digest == digest
-    assert indexed.exports == exports + 1
+    assert (found().digest, found().image.id) == (digest, digest)
+    less = push.push(indexed.has(AMD64), client, repository).digest  # by somebody else
+    assert found().digest == digest
+    assert pushed.find(client, repository, indexed.has(AMD64)).digest == less
+
+
+def test_an_index_of_which_the_registry_lost_a_part_is_not_found(
+    indexed, client, repository, open_registry
+):
+    push.push(indexed.has(*ALL), client, repository)
+    part = pushed.find(client, repository, ID, all_of=True).image.manifests[0]
+    push.push(indexed.has(AMD64), client, repository)
+    url = f'http://{open_registry.host}/v2/{repository}/manifests/{part.digest}'
+    assert requests.delete(url, timeout=10).ok
+    assert pushed.find(client, repository, ID, all_of=True) is None
 
 
 def test_architectures_refuses_indexes_that_are_nested_too_deeply(fake, local, client, repository):

@@ -92,7 +92,7 @@ def test_the_digests_of_a_local_image_are_looked_for_in_the_order_of_the_engine(
     remote = types.SimpleNamespace(
         client=None,
         repository='',
-        find=asked.append,
+        find=lambda digest, **_: asked.append(digest),
         find_pushed=lambda image: pushed.Pushed('found'),
     )
     monkeypatch.setattr(resource_upload.ResourceUpload, '_local', lambda *given: local)

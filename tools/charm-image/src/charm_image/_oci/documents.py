@@ -81,17 +81,17 @@ class Documents:
             self._configs[digest] = images.Config.parse(self._data[digest], self._platform)
         return self._configs[digest]
 
-    def has_all_below(self, digest: str) -> bool:
-        """Return whether an index or manifest was read, and with it all that it names."""
-        if digest not in self._data:
-            return False
-        with contextlib.suppress(_errors.InvalidImageError):
+    def config_digests_below(self, digest: str) -> frozenset[str]:
+        """Return the configurations of all platforms of an index, or that of a manifest.
+
+        None of them if a part of it was not read.
+        """
+        with contextlib.suppress(_errors.InvalidImageError), manifests.valid('the manifest'):
             root = images.parse_json(self._data[digest], 'the manifest')
             nodes = list(manifests.walk(root, self._parsed))
-            named = [node.content['config']['digest'] for node in nodes if node.is_image]
-            were_read = all(node.content is not None for node in nodes)
-            return were_read and bool(named) and self._data.keys() >= set(named)
-        return False
+            if all(node.content is not None for node in nodes):
+                return frozenset(n.content['config']['digest'] for n in nodes if n.is_image)
+        return frozenset()
 
     def contents(self, tag: str = '') -> images.Contents:
         """Return the configurations of the image, one for each platform whose files were read.

@@ -40,9 +40,12 @@ class Repository:
     def __exit__(self, *exc_info: object) -> None:
         self.client.close()
 
-    def find(self, digest: str) -> pushed.Pushed | None:
-        """Return the image whose manifest has `digest`, or which has it as its ID."""
-        image = self.find_pushed(digest)
+    def find(self, digest: str, *, all_of: bool = False) -> pushed.Pushed | None:
+        """Return the image whose manifest has `digest`, or which has it as its ID.
+
+        With `all_of`, it may also be the ID of an index, all of which was pushed.
+        """
+        image = self.find_pushed(digest, all_of=all_of)
         if image is None and self.find_manifest(digest):
             image = pushed.Pushed(digest)
         return image
@@ -51,9 +54,13 @@ class Repository:
         """Return `digest` if a manifest has it, else None."""
         return remote_image.unless_absent(lambda: self._manifest(digest))
 
-    def find_pushed(self, image: images.Image | str) -> pushed.Pushed | None:
-        """Return what an earlier push made of an image or image ID."""
-        return remote_image.unless_absent(lambda: pushed.find(self.client, self.repository, image))
+    def find_pushed(
+        self, image: images.Image | str, *, all_of: bool = False
+    ) -> pushed.Pushed | None:
+        """Return what an earlier push made of an image or image ID, as `pushed.find`."""
+        return remote_image.unless_absent(
+            lambda: pushed.find(self.client, self.repository, image, all_of=all_of)
+        )
 
     def _manifest(self, digest: str) -> str | None:
         try:

@@ -72,7 +72,7 @@ def push(
         tags = {pushed.tag(image.id)}
         if len(configs) == 1:
             tags.add(pushed.tag(configs[0].digest))
-        if len(configs) == len(contents.configs) and reader.has_all():
+        if reader.config_digests() == {config.digest for config in configs}:
             tags.add(pushed.tag_of_all(image.id))
         digest = _put_manifests(tags, configs, reader, client, repository, report)
         return pushed.Pushed(digest, comparison.platforms(image) or contents.platforms)
@@ -133,9 +133,9 @@ class _Reader:
                 _log.debug('reading the export of the image %s instead: %s', self._image.id, error)
             return self._read(self._image.files(), self._image.size)
 
-    def has_all(self) -> bool:
-        """Return whether all platforms were read of an index, which is the image's ID."""
-        return self._documents.has_all_below(self._image.id)
+    def config_digests(self) -> frozenset[str]:
+        """Return those of all platforms of the index with the image's ID; none if it has gaps."""
+        return self._documents.config_digests_below(self._image.id)
 
     def _read_new(self) -> images.Contents | None:
         """Read only layers that the registry lacks, if the source can leave out the others.

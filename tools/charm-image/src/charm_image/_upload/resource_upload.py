@@ -313,7 +313,7 @@ class ResourceUpload:
         """Return an image in the registry, or on this machine."""
         if name.long:
             with self._report.step(f'Looking for {name.long}'):
-                found = remote.find(name.long)
+                found = remote.find(name.long, all_of=True)
             if found:
                 return found
         if name.path:
@@ -334,8 +334,10 @@ class ResourceUpload:
         """
 
         def result(image: pushed.Pushed) -> tuple[str, tuple[str, ...], Sequence[str]]:
-            manifest = image.manifest or image.digest
-            names = pushed.architectures(remote.client, remote.repository, manifest)
+            if image.image:
+                names = charmhub.of(image.image)
+            else:
+                names = pushed.architectures(remote.client, remote.repository, image.digest)
             return image.digest, names, charmhub.of_platforms(image.platforms)
 
         if isinstance(image, pushed.Pushed):
@@ -465,5 +467,5 @@ def _platforms(
     if isinstance(image, pushed.Pushed):
         from charm_image._oci import remote_image
 
-        image = remote_image.get(remote.client, remote.repository, image.digest)
+        image = image.image or remote_image.get(remote.client, remote.repository, image.digest)
     return comparison.present_platforms(image)

@@ -364,7 +364,7 @@ class Agent:
         def fork(output: int) -> process.Started:
             try:
                 return server.start(python, file, folder, root, given, output)
-            except ConnectionError:  # it has ended
+            except OSError:  # it has ended
                 return start(output)
 
         return fork

@@ -160,7 +160,7 @@ class Server:
         if call.tool in self._broken:
             self._reply(name, _failure(self._broken[call.tool]))
             return
-        if name.startswith('.'):  # what it was asked for
+        if name.startswith('.') and os.path.exists(f'{file}.in'):  # what it was asked for
             call.stdin = pathlib.Path(f'{file}.in').read_bytes()
         try:
             answer = hook_tools.call(self._hook, call)

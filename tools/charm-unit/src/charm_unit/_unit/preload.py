@@ -22,7 +22,7 @@ _MOST = 4
 
 _servers: 'list[Server]' = []
 _imported: 'dict[pathlib.Path, set[str]]' = {}
-"""What hooks in an environment had to import though a server can: the next server does."""
+"""The large modules that hooks of an environment have imported: the next server imports them."""
 _lock = threading.Lock()
 
 
@@ -151,6 +151,10 @@ def server(
         if not new.suits(environment, root, charm):
             new.close()
             return None
+        for known in _servers.copy():
+            if known.environment == environment and known.imported < imported:
+                _servers.remove(known)  # it is never chosen again
+                known.close()
         _servers.append(new)
         while len(_servers) > _MOST:
             _servers.pop(0).close()

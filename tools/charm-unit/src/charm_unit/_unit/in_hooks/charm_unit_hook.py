@@ -198,11 +198,11 @@ def _hear():
 
         _posixsubprocess.fork_exec = noting
         return
-    heard = {'subprocess.Popen'}
-    heard |= {'os.system', 'os.exec', 'os.posix_spawn', 'os.fork', 'os.forkpty', 'pty.spawn'}
+    events = {'subprocess.Popen'}
+    events |= {'os.system', 'os.exec', 'os.posix_spawn', 'os.fork', 'os.forkpty', 'pty.spawn'}
 
     def hear(event, arguments):
-        if event not in heard:  # most are not, and there are thousands
+        if event not in events:  # most are not, and there are thousands
             return
         if event == 'subprocess.Popen':
             note(arguments[1])

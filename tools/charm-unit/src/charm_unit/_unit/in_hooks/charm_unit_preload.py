@@ -7,9 +7,9 @@ sys.path leads to the files that they came from; the charm's own modules are its
 shared if an import starts a process or a thread, prints, or reads a variable of the environment
 that the hook has with another value: then the hook is a new interpreter, as it is without this.
 
-charm_unit starts this with a socket, a unit's folder, and the large modules to import, too, as
-arguments. It sends a message for each hook: JSON, and two descriptors, for the hook's output and
-for a socket that is told its process id and how it ended. Runs on Python 3.5 and later.
+charm_unit starts this with a socket, a unit's folder, and the large modules that it is to import
+as well, as arguments. It sends a message for each hook: JSON, and two descriptors, for the hook's
+output and for a socket that is told its process id and how it ended. Runs on Python 3.5 and later.
 """
 
 import _imp
@@ -48,11 +48,11 @@ _IMPORTS = (
     'charms.reactive',
 )
 _LARGE = ('urllib3', 'requests')
-"""What few hooks import. They tell so: for the others, more to fork and to release is slower."""
+"""Modules that are shared once a hook has imported them: each makes all forks and ends slower."""
 _DOCUMENTS = ('metadata.yaml', 'layer.yaml', 'config.yaml', 'actions.yaml')
 """What hooks parse again and again, in the charm's folder."""
-_TOLD = 'told'
-"""The file in a unit's folder in which a hook tells what it has compiled and imported."""
+_REPORT = 'report'
+"""The file in a unit's folder in which a hook leaves what it has compiled and imported."""
 _COMPILED = getattr(re, '_cache', {})
 """What `re` has compiled, by type, pattern and flags, in the Pythons that there are."""
 _CHARM = os.path.join('agents', 'unit', 'charm')
@@ -228,9 +228,10 @@ class Preloaded:
     def move(self, root):
         """Make the modules, and the interpreter, those of the unit in the folder `root`."""
         old, new = self.root, root + os.sep
-        for folder in list(sys.path_importer_cache):
-            if not folder.startswith(os.sep) or folder.startswith(old):
-                del sys.path_importer_cache[folder]  # else what Python has in it stays the same
+        for folder, finder in list(sys.path_importer_cache.items()):
+            # The finder of a folder outside of units notices itself what changes there.
+            if finder is None or not folder.startswith(os.sep) or folder.startswith(old):
+                del sys.path_importer_cache[folder]
         if old == new:
             return
         for name in ('executable', 'prefix', 'exec_prefix'):
@@ -417,20 +418,20 @@ class _Loader:
         module.__spec__ = self._spec
 
 
-def _tell(root, known, modules):
-    """Write what a hook has done that is not known yet: what `re` has compiled, and imports."""
-    new = {
-        'patterns': [key[1:] for key in list(_COMPILED) if key not in known and key[0] is str],
+def _write_report(root, compiled, modules):
+    """Write what a hook has compiled and imported, and the process that forks has not."""
+    report = {
+        'patterns': [key[1:] for key in list(_COMPILED) if key not in compiled and key[0] is str],
         'imported': [name for name in _LARGE if name in sys.modules and name not in modules],
     }
-    if any(new.values()):
-        with contextlib.suppress(OSError), open(os.path.join(root, _TOLD), 'w') as file:
-            json.dump(new, file)
+    if any(report.values()):
+        with contextlib.suppress(OSError), open(os.path.join(root, _REPORT), 'w') as file:
+            json.dump(report, file)
 
 
-def _told(root):
-    """Return what a hook of the unit in the folder `root` has written so; remove the file."""
-    path = os.path.join(root, _TOLD)
+def _take_report(root):
+    """Return the report of a hook of the unit in the folder `root`, and remove its file."""
+    path = os.path.join(root, _REPORT)
     try:
         with open(path) as file:
             os.unlink(path)
@@ -617,13 +618,13 @@ def _tell_ends(replies):
         if not child:
             return
         reply, root = replies.pop(child)
-        told = _told(root)
+        report = _take_report(root)
         with reply:
             answer = {'status': status, 'cpu': usage.ru_utime + usage.ru_stime}
-            answer['imported'] = told['imported']
+            answer['imported'] = report['imported']
             with contextlib.suppress(OSError):  # if nobody waits for it
                 reply.sendall(json.dumps(answer).encode())
-        for pattern, flags in told['patterns']:
+        for pattern, flags in report['patterns']:
             # One that warns shall do so in each hook.
             with contextlib.suppress(Exception), warnings.catch_warnings():
                 warnings.simplefilter('error')
@@ -650,8 +651,9 @@ def main():
         ends += [preloaded.keep, _end]
         gc.freeze()
     request, output, reply = _serve(control, preloaded)
-    tell = functools.partial(_tell, request['root'], set(_COMPILED), preloaded.modules)
-    ends.insert(0, tell)
+    compiled = set(_COMPILED)
+    report = functools.partial(_write_report, request['root'], compiled, preloaded.modules)
+    ends.insert(0, report)
     _become(preloaded, request, output, reply)
 
 
